@@ -1,0 +1,265 @@
+import * as z from 'zod'
+import { closest } from '../lib/closest.ts'
+import { isLoopbackHost } from '../lib/loopback.ts'
+import type { KeyPath } from './problem.ts'
+
+export type Finding = {
+  readonly path: KeyPath
+  readonly message: string
+  /** What to do about it, where that is not in the message. */
+  readonly hint?: string
+  /** The keys of which one would settle it. */
+  readonly misses?: readonly string[]
+  /** A warning is worth saying and does not stop the sidecar. */
+  readonly severity: 'error' | 'warning'
+}
+
+/*
+ * The rules between keys. They read an outline of the file that holds only what they need and
+ * forgives everything else, so that they speak even when the file is wrong elsewhere: zod runs a
+ * check over several keys only once the shape is right.
+ */
+const optionalText = z.string().optional().catch(undefined)
+const optionalFlag = z.boolean().optional().catch(undefined)
+
+const credentialOutline = z.object({
+  issuer: optionalText,
+  tokenEndpoint: optionalText,
+  allowPlaintext: optionalFlag,
+  auth: z
+    .object({ clientSecret: z.object({ value: optionalText }).catch({ value: undefined }) })
+    .catch({ clientSecret: { value: undefined } }),
+})
+
+const routeOutline = z.object({
+  name: optionalText,
+  match: z
+    .object({ host: optionalText, path: optionalText, methods: z.array(z.string()).catch([]) })
+    .catch({ host: undefined, path: undefined, methods: [] }),
+  upstream: optionalText,
+  credential: optionalText,
+  scopes: z.unknown().optional(),
+  audience: z.unknown().optional(),
+  resource: z.unknown().optional(),
+  allowPlaintext: optionalFlag,
+  inject: z.object({ header: optionalText }).catch({ header: undefined }),
+  headers: z
+    .object({
+      set: z.record(z.string(), z.unknown()).catch({}),
+      remove: z.array(z.string()).catch([]),
+    })
+    .catch({ set: {}, remove: [] }),
+})
+
+const outline = z.object({
+  listen: z.string().catch('127.0.0.1:8080'),
+  admin: z.string().catch('127.0.0.1:9090'),
+  credentials: z.record(z.string(), credentialOutline.optional().catch(undefined)).catch({}),
+  routes: z.array(routeOutline.optional().catch(undefined)).catch([]),
+})
+
+type CredentialOutline = z.output<typeof credentialOutline>
+type RouteOutline = z.output<typeof routeOutline>
+
+/** What is wrong between the keys of a file; `data` may be anything. */
+export function crossCheck(data: unknown): Finding[] {
+  const parsed = outline.safeParse(data)
+  if (!parsed.success) return []
+  const { listen, admin, routes } = parsed.data
+  const credentials = new Map(Object.entries(parsed.data.credentials))
+
+  const findings: Finding[] = []
+  if (listen === admin && !listen.endsWith(':0')) {
+    findings.push(error(['admin'], 'expected another address than that of "listen"'))
+  }
+  for (const [name, credential] of credentials) {
+    if (!/^[A-Za-z\d][\w.-]*$/.test(name) || name === 'none') {
+      findings.push(
+        error(
+          ['credentials', name],
+          'expected a name of letters, digits, ".", "_" and "-", and not "none"',
+        ),
+      )
+    }
+    if (credential !== undefined) findings.push(...checkCredential(name, credential))
+    if (!routes.some((route) => route?.credential === name)) {
+      findings.push(warning(['credentials', name], 'no route uses this credential'))
+    }
+  }
+  for (const [index, route] of routes.entries()) {
+    if (route === undefined) continue
+    const earlier = routes.slice(0, index)
+    findings.push(...checkRoute(index, route, credentials), ...checkDistinct(index, route, earlier))
+  }
+  return findings
+}
+
+function checkCredential(name: string, credential: CredentialOutline): Finding[] {
+  const at = ['credentials', name]
+  const { issuer, tokenEndpoint } = credential
+  const findings: Finding[] = []
+  if (issuer === undefined && tokenEndpoint === undefined) {
+    findings.push({
+      ...error(at, 'expected "issuer" or "tokenEndpoint", got neither'),
+      misses: ['issuer', 'tokenEndpoint'],
+    })
+  }
+  if (issuer !== undefined && tokenEndpoint !== undefined) {
+    findings.push(
+      error([...at, 'tokenEndpoint'], 'expected either "issuer" or "tokenEndpoint", got both'),
+    )
+  }
+  for (const [key, url] of Object.entries({ issuer, tokenEndpoint })) {
+    if (url !== undefined && isRemotePlaintext(url) && credential.allowPlaintext !== true) {
+      findings.push(
+        error(
+          [...at, key],
+          'expected an https URL, because the client secret would travel readable; "allowPlaintext: true" permits it',
+        ),
+      )
+    }
+  }
+  const server = URL.parse(issuer ?? tokenEndpoint ?? '')
+  if (
+    credential.auth.clientSecret.value !== undefined &&
+    server !== null &&
+    !isLoopbackHost(server.hostname)
+  ) {
+    findings.push(
+      warning(
+        [...at, 'auth', 'clientSecret', 'value'],
+        'the secret stands in the configuration file; "file" or "env" keeps it out',
+      ),
+    )
+  }
+  return findings
+}
+
+function checkRoute(
+  index: number,
+  route: RouteOutline,
+  credentials: ReadonlyMap<string, unknown>,
+): Finding[] {
+  const at = ['routes', index]
+  const { credential, upstream, match } = route
+  const findings: Finding[] = []
+  if (match.host === undefined && match.path === undefined) {
+    findings.push(
+      error([...at, 'match'], 'expected "host", "path" or both; "path: /" matches everything'),
+    )
+  }
+  if (credential !== undefined && credential !== 'none' && !credentials.has(credential)) {
+    const meant = closest(credential, [...credentials.keys(), 'none'])
+    findings.push({
+      ...error([...at, 'credential'], 'expected the name of a credential, or "none"'),
+      ...(meant !== undefined && { hint: `did you mean "${meant}"?` }),
+    })
+  }
+  if (
+    credential !== 'none' &&
+    upstream !== undefined &&
+    isRemotePlaintext(upstream) &&
+    route.allowPlaintext !== true
+  ) {
+    findings.push(
+      error(
+        [...at, 'upstream'],
+        'expected an https URL, because the token would travel readable; "allowPlaintext: true" permits it',
+      ),
+    )
+  }
+  if (credential === 'none') {
+    for (const key of ['scopes', 'audience', 'resource'] as const) {
+      if (route[key] !== undefined) {
+        findings.push(error([...at, key], 'expected a credential other than "none" beside it'))
+      }
+    }
+  }
+  return [...findings, ...checkHeaders(at, route)]
+}
+
+// What the sidecar itself decides, because a message would mean something else with them changed.
+const RESERVED_HEADERS = new Set([
+  'connection',
+  'content-length',
+  'expect',
+  'host',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+])
+
+function checkHeaders(at: KeyPath, { credential, inject, headers }: RouteOutline): Finding[] {
+  const injected = (inject.header ?? 'Authorization').toLowerCase()
+  const findings: Finding[] = []
+  if (RESERVED_HEADERS.has(injected)) {
+    findings.push(error([...at, 'inject', 'header'], 'expected a header that can carry a token'))
+  }
+  for (const name of Object.keys(headers.set)) {
+    if (RESERVED_HEADERS.has(name.toLowerCase())) {
+      findings.push(
+        error([...at, 'headers', 'set', name], 'expected a header that HTTP leaves to you'),
+      )
+    }
+    if (name.toLowerCase() === injected && credential !== 'none') {
+      findings.push(
+        error(
+          [...at, 'headers', 'set', name],
+          'expected another header than the one that carries the token',
+        ),
+      )
+    }
+  }
+  for (const [index, name] of headers.remove.entries()) {
+    if (RESERVED_HEADERS.has(name.toLowerCase())) {
+      findings.push(
+        error([...at, 'headers', 'remove', index], 'expected a header that HTTP leaves to you'),
+      )
+    }
+  }
+  return findings
+}
+
+/** No two routes have one name, or claim the same requests. */
+function checkDistinct(
+  index: number,
+  route: RouteOutline,
+  earlier: readonly (RouteOutline | undefined)[],
+): Finding[] {
+  const findings: Finding[] = []
+  if (route.name !== undefined && earlier.some((other) => other?.name === route.name)) {
+    findings.push(error(['routes', index, 'name'], 'expected a name that no other route has'))
+  }
+  const twin = earlier.findIndex(
+    (other) => other !== undefined && matchKey(other) === matchKey(route),
+  )
+  if (twin !== -1 && (route.match.host !== undefined || route.match.path !== undefined)) {
+    findings.push(
+      error(
+        ['routes', index, 'match'],
+        `expected a match that differs from that of routes[${twin}]`,
+      ),
+    )
+  }
+  return findings
+}
+
+function matchKey({ match: { host = '', path = '/', methods } }: RouteOutline): string {
+  return JSON.stringify([host.toLowerCase(), path.replace(/\/$/, ''), methods.toSorted()])
+}
+
+function isRemotePlaintext(url: string): boolean {
+  const parsed = URL.parse(url)
+  return parsed?.protocol === 'http:' && !isLoopbackHost(parsed.hostname)
+}
+
+function error(path: KeyPath, message: string): Finding {
+  return { path, message, severity: 'error' }
+}
+
+function warning(path: KeyPath, message: string): Finding {
+  return { path, message, severity: 'warning' }
+}

@@ -1,0 +1,17 @@
+/** Where a listener binds. */
+export type ListenAddress =
+  | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
+  | { readonly kind: 'unix'; readonly path: string }
+
+const TCP = /^(?:\[(?<ipv6>[\da-fA-F:.]+)\]|(?<host>[^\s:[\]/]+)):(?<port>\d{1,5})$/
+
+/** `127.0.0.1:8080`, `[::1]:8080` or `unix:/run/token-sidecar.sock`; undefined if it is none. */
+export function parseListenAddress(text: string): ListenAddress | undefined {
+  if (text.startsWith('unix:')) {
+    const path = text.slice('unix:'.length)
+    return path === '' ? undefined : { kind: 'unix', path }
+  }
+  const { ipv6, host = ipv6, port } = TCP.exec(text)?.groups ?? {}
+  if (host === undefined || Number(port) > 65_535) return undefined
+  return { kind: 'tcp', host, port: Number(port) }
+}

@@ -1,0 +1,22 @@
+/** One thing to say about a configuration file, and where. Lines and columns count from 1. */
+export type Problem = {
+  readonly line: number
+  readonly column: number
+  /** The key's path as a person writes it, such as `routes[0].upstream`; empty for the whole file. */
+  readonly path: string
+  readonly message: string
+}
+
+export type KeyPath = readonly PropertyKey[]
+
+export function formatKeyPath(path: KeyPath): string {
+  return path
+    .map((key) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`))
+    .join('')
+    .replace(/^\./, '')
+}
+
+/** `sidecar.yaml:8:13 credentials.github.refresh: expected …`, a form that editors can jump to. */
+export function formatProblem(file: string, { line, column, path, message }: Problem): string {
+  return `${file}:${line}:${column} ${path === '' ? '' : `${path}: `}${message}`
+}

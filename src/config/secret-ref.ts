@@ -1,0 +1,18 @@
+import { createSecret, type SecretReader } from '../lib/secret.ts'
+import type { ReadFile } from './read-file.ts'
+import type { SecretRef } from './schema.ts'
+
+export type SecretPlaces = {
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly readFile: ReadFile
+}
+
+/** Opens the place that a secret is kept in; a file is read anew each time the secret is needed. */
+export function createSecretReader(ref: SecretRef, places: SecretPlaces): SecretReader {
+  return async () => createSecret(await readSecretText(ref, places))
+}
+
+async function readSecretText(ref: SecretRef, { env, readFile }: SecretPlaces): Promise<string> {
+  if (ref.file !== undefined) return (await readFile(ref.file)).replace(/\r?\n$/, '')
+  return (ref.env === undefined ? ref.value : env[ref.env]) ?? ''
+}

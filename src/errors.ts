@@ -1,0 +1,137 @@
+/**
+ * Every way in which the sidecar itself fails a request, and how that looks from outside:
+ * the status, the title of the problem document (RFC 9457) and the error type of `Proxy-Status`
+ * (RFC 9209 section 2.3).
+ */
+export const FAILURES = {
+  request_invalid: {
+    status: 400,
+    title: 'The request is malformed or ambiguous',
+    proxyError: 'http_request_error',
+  },
+  request_timeout: {
+    status: 408,
+    title: 'The request did not arrive in time',
+    proxyError: 'http_request_error',
+  },
+  headers_too_large: {
+    status: 431,
+    title: 'The request header section is too large',
+    proxyError: 'http_request_error',
+  },
+  route_not_found: {
+    status: 404,
+    title: 'No route matches the request',
+    proxyError: 'destination_not_found',
+  },
+  egress_denied: {
+    status: 403,
+    title: 'No route allows this destination',
+    proxyError: 'http_request_denied',
+  },
+  token_unavailable: {
+    status: 503,
+    title: 'No access token can be had at the moment',
+    proxyError: 'proxy_internal_error',
+  },
+  token_rejected: {
+    status: 502,
+    title: 'The authorization server refused to issue an access token',
+    proxyError: 'proxy_configuration_error',
+  },
+  token_invalid: {
+    status: 502,
+    title: 'The answer of the authorization server cannot be used',
+    proxyError: 'proxy_internal_error',
+  },
+  upstream_unreachable: {
+    status: 502,
+    title: 'The upstream cannot be reached',
+    proxyError: 'destination_unavailable',
+  },
+  upstream_tls: {
+    status: 502,
+    title: 'No trustworthy TLS connection to the upstream',
+    proxyError: 'tls_certificate_error',
+  },
+  upstream_protocol: {
+    status: 502,
+    title: 'The upstream did not answer in valid HTTP',
+    proxyError: 'http_protocol_error',
+  },
+  upstream_reset: {
+    status: 502,
+    title: 'The upstream closed the connection',
+    proxyError: 'connection_terminated',
+  },
+  upstream_timeout: {
+    status: 504,
+    title: 'The upstream took too long',
+    proxyError: 'http_response_timeout',
+  },
+  // Nobody is left to read these two; the status is for the log and the metrics.
+  client_closed: {
+    status: 499,
+    title: 'The client went away',
+    proxyError: 'http_request_error',
+  },
+  internal_error: {
+    status: 500,
+    title: 'A fault in token-sidecar itself',
+    proxyError: 'proxy_internal_error',
+  },
+} as const satisfies Record<string, { status: number; title: string; proxyError: string }>
+
+export type FailureCode = keyof typeof FAILURES
+
+export const FAILURE_CODES = Object.keys(FAILURES).filter(isFailureCode)
+
+export type FailureDetails = {
+  readonly cause?: unknown
+  /** When it makes sense to try again, from now. */
+  readonly retryAfterMs?: number
+  /** The registered OAuth error code (RFC 6749 section 5.2, RFC 8707) that the server gave. */
+  readonly oauthError?: string
+}
+
+/**
+ * The one error that crosses a file's border. Its message is shown to the application and written
+ * to the log: it never holds a token, a secret, or text that another server chose.
+ */
+export class SidecarError extends Error {
+  override readonly name = 'SidecarError'
+  readonly code: FailureCode
+  readonly retryAfterMs: number | undefined
+  readonly oauthError: string | undefined
+
+  constructor(code: FailureCode, message: string, details: FailureDetails = {}) {
+    super(message, { cause: details.cause })
+    this.code = code
+    this.retryAfterMs = details.retryAfterMs
+    this.oauthError = details.oauthError
+  }
+
+  get status(): number {
+    return FAILURES[this.code].status
+  }
+}
+
+/** Anything thrown, as a SidecarError; what is not one already is a fault of ours. */
+export function toSidecarError(thrown: unknown): SidecarError {
+  if (thrown instanceof SidecarError) return thrown
+  return new SidecarError('internal_error', 'Cannot handle the request: an unexpected error', {
+    cause: thrown,
+  })
+}
+
+/** The `code` of a system, TLS or undici error, also inside the bundle of a failed connect. */
+export function errorCode(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined
+  if ('code' in error && typeof error.code === 'string') return error.code
+  if (error instanceof AggregateError) return errorCode(error.errors[0])
+  return undefined
+}
+
+function isFailureCode(code: string): code is FailureCode {
+  return Object.hasOwn(FAILURES, code)
+}

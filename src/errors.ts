@@ -116,20 +116,17 @@ export class SidecarError extends Error {
   }
 }
 
+/** The client left before its answer was complete. */
+export function clientClosed(): SidecarError {
+  return new SidecarError('client_closed', 'Cannot answer: the client closed the connection')
+}
+
 /** Anything thrown, as a SidecarError; what is not one already is a fault of ours. */
 export function toSidecarError(thrown: unknown): SidecarError {
   if (thrown instanceof SidecarError) return thrown
   return new SidecarError('internal_error', 'Cannot handle the request: an unexpected error', {
     cause: thrown,
   })
-}
-
-/** The `code` of a system, TLS or undici error, also inside the bundle of a failed connect. */
-export function errorCode(error: unknown): string | undefined {
-  if (!(error instanceof Error)) return undefined
-  if ('code' in error && typeof error.code === 'string') return error.code
-  if (error instanceof AggregateError) return errorCode(error.errors[0])
-  return undefined
 }
 
 function isFailureCode(code: string): code is FailureCode {

@@ -91,7 +91,8 @@ function secretFault(value: string, place: string): string | undefined {
 
 function pemFault(pem: string): string | undefined {
   try {
-    return new X509Certificate(pem) && undefined
+    void new X509Certificate(pem)
+    return undefined
   } catch {
     return 'expected a certificate in PEM form'
   }

@@ -1,4 +1,4 @@
-import * as z from 'zod'
+import type * as z from 'zod'
 import { closest } from '../lib/closest.ts'
 import { crossCheck, type Finding } from './cross-checks.ts'
 import { checkFiles } from './file-checks.ts'
@@ -10,7 +10,12 @@ import { readYaml, type YamlSource } from './yaml-source.ts'
 
 export type LoadResult =
   | { readonly ok: true; readonly config: Config; readonly warnings: readonly Problem[] }
-  | { readonly ok: false; readonly problems: readonly Problem[] }
+  | {
+      readonly ok: false
+      readonly problems: readonly Problem[]
+      /** Where nothing is wrong but the files and variables that it names. */
+      readonly config: Config | undefined
+    }
 
 /**
  * YAML text → a finished configuration, or every problem of the file at once, in the order of its
@@ -19,17 +24,19 @@ export type LoadResult =
 export async function loadConfig(text: string, places: SecretPlaces): Promise<LoadResult> {
   const source = readYaml(text, places.env)
   const faults = source.faults.map((fault) => ({ ...fault, path: '' }))
-  if (source.data === undefined) return { ok: false, problems: faults }
+  if (source.data === undefined) return { ok: false, problems: faults, config: undefined }
 
   const parsed = configSchema.safeParse(source.data, { error: expectation })
-  const findings = [...crossCheck(source.data), ...(await checkFiles(source.data, places))]
+  const findings = crossCheck(source.data)
+  const fileFindings = await checkFiles(source.data, places)
   const errors = findings.filter(({ severity }) => severity === 'error')
   const drafts = [
     ...(parsed.error?.issues ?? []).flatMap((issue) => draftsOf(issue, source)),
-    ...errors.map((finding) => draftOf(finding, source)),
+    ...[...errors, ...fileFindings].map((finding) => draftOf(finding, source)),
   ]
   if (!parsed.success || drafts.length > 0 || faults.length > 0) {
-    return { ok: false, problems: inOrder([...faults, ...withoutEchoes(drafts, source)]) }
+    const problems = inOrder([...faults, ...withoutEchoes(drafts, source)])
+    return { ok: false, problems, config: errors.length === 0 ? parsed.data : undefined }
   }
   const warnings = findings.map((finding) => ({
     ...source.locate(finding.path),
@@ -75,8 +82,8 @@ const TYPES: Readonly<Record<string, string>> = {
 }
 
 function oneOf(values: readonly unknown[]): string {
-  const known = values.filter((value) => value !== undefined && value !== null)
-  return known.map((value) => `"${String(value)}"`).join(' or ')
+  const words = values.filter((value) => typeof value === 'string')
+  return words.map((word) => `"${word}"`).join(' or ')
 }
 
 function draftsOf(issue: z.core.$ZodIssue, source: YamlSource): Draft[] {

@@ -118,7 +118,7 @@ function describeNode(node: Node | null): string {
   if (isSeq(node)) return 'a list'
   if (isAlias(node)) return `the alias "*${node.source}"`
   if (!isScalar(node) || node.value === null) return 'nothing'
-  const written = node.source ?? String(node.value)
+  const written = node.source ?? JSON.stringify(node.value)
   return typeof node.value === 'string'
     ? JSON.stringify(written)
     : `the ${typeof node.value} ${written}`

@@ -1,0 +1,116 @@
+import { routeMatch } from '../compose/routes.ts'
+import type { Config, RouteConfig } from '../config/schema.ts'
+import { SidecarError } from '../errors.ts'
+import { parseRequestTarget, type RequestTarget } from '../proxy/request-target.ts'
+import { createRouteTable, type RouteMatch, upstreamPath } from '../proxy/routes.ts'
+import { EXIT, type Io } from './io.ts'
+import { readConfig, reportProblems } from './read-config.ts'
+
+export type ExplainOptions = {
+  readonly method: string
+  readonly url: string
+  readonly file: string
+}
+
+/** `explain`: which route a request takes, where it goes, which token it gets, and why. */
+export async function explain({ method, url, file }: ExplainOptions, io: Io): Promise<number> {
+  const read = await readConfig(file, io)
+  if (read === undefined) return EXIT.configInvalid
+  const { config } = read.result
+  if (config === undefined) {
+    reportProblems(file, read.result, io)
+    return EXIT.configInvalid
+  }
+
+  const candidates = config.routes.map((route) => ({
+    config: route,
+    match: routeMatch(route.match),
+  }))
+  let target: RequestTarget | undefined
+  try {
+    target = targetOf(url, config)
+    const { config: route, match } = createRouteTable(candidates).match(
+      target,
+      method.toUpperCase(),
+    )
+    io.out(`${method.toUpperCase()} ${url}\n${describeRoute(route, match, target, config)}`)
+    return EXIT.ok
+  } catch (error) {
+    if (!(error instanceof SidecarError)) throw error
+    io.out(`${method.toUpperCase()} ${url}\n  ${error.code}: ${error.message}\n`)
+    const { code } = error
+    if (target !== undefined && (code === 'route_not_found' || code === 'egress_denied')) {
+      for (const { config: route, match } of candidates) {
+        io.out(`  route "${route.name}": ${whyNot(match, target, method.toUpperCase())}\n`)
+      }
+    }
+    return EXIT.failed
+  }
+}
+
+/** As the request would arrive: with this listener's host, unless the URL names another. */
+function targetOf(url: string, { listen }: Config): RequestTarget {
+  const own = listen.kind === 'tcp' ? `${listen.host}:${listen.port}` : 'localhost'
+  if (url.startsWith('/')) return parseRequestTarget(url, [own])
+  const [, authority = '', path = ''] = /^https?:\/\/([^/?#]*)([^]*)$/i.exec(url) ?? []
+  return authority === own
+    ? parseRequestTarget(path.startsWith('/') ? path : `/${path}`, [authority])
+    : parseRequestTarget(url, authority === '' ? [] : [authority])
+}
+
+function describeRoute(
+  route: RouteConfig,
+  match: RouteMatch,
+  target: RequestTarget,
+  config: Config,
+): string {
+  const upstream = new URL(route.upstream)
+  const basePath = upstream.pathname.replace(/\/$/, '')
+  const sent = upstreamPath({ match, basePath, keepPath: route.keepPath }, target.path)
+  const reasons = [
+    match.host === undefined ? 'any host' : `host ${match.host}`,
+    match.prefix === '' ? 'any path' : `path ${match.prefix}`,
+    match.methods === undefined ? 'any method' : `method ${[...match.methods].join(' or ')}`,
+  ]
+  const lines: [string, string][] = [
+    ['route', `${route.name} (${reasons.join(', ')})`],
+    ['upstream', `${upstream.origin}${sent}${target.query}`],
+  ]
+  const credential = config.credentials[route.credential]
+  if (credential === undefined) {
+    lines.push(['credential', 'none: the request is only forwarded'])
+  } else {
+    const scopes = route.scopes ?? credential.scopes
+    const audience = route.audience ?? credential.audience
+    const resource = route.resource ?? credential.resource
+    const { header, prefix } = route.inject
+    lines.push(
+      ['credential', `${route.credential}, client "${credential.clientId}"`],
+      ['token from', credential.issuer ?? credential.tokenEndpoint ?? ''],
+    )
+    if (scopes.length > 0) lines.push(['scopes', scopes.join(' ')])
+    if (audience.length > 0) lines.push(['audience', audience.join(' ')])
+    if (resource.length > 0) lines.push(['resource', resource.join(' ')])
+    lines.push(['header', `${header}: ${[prefix, '<token>'].filter(Boolean).join(' ')}`])
+  }
+  return lines.map(([name, value]) => `  ${name.padEnd(10)}  ${value}\n`).join('')
+}
+
+/** The first thing about the request that a route does not accept. */
+function whyNot(match: RouteMatch, target: RequestTarget, method: string): string {
+  const accepts = (part: RouteMatch): boolean => {
+    try {
+      createRouteTable([{ match: part }]).match(target, method)
+      return true
+    } catch {
+      return false
+    }
+  }
+  if (!accepts({ host: match.host, prefix: '', methods: undefined })) {
+    return `wants host ${match.host}, not ${target.host}`
+  }
+  if (!accepts({ host: undefined, prefix: match.prefix, methods: undefined })) {
+    return `wants a path below ${match.prefix}`
+  }
+  return `wants method ${[...(match.methods ?? [])].join(' or ')}, not ${method}`
+}

@@ -1,0 +1,13 @@
+/** What a command may touch of the world around it. */
+export type Io = {
+  readonly out: (text: string) => void
+  readonly err: (text: string) => void
+  readonly env: Readonly<Record<string, string | undefined>>
+  /** Whether a person reads standard output. */
+  readonly isTerminal: boolean
+  /** Ends the process at once; for what can't wait for a command to return. */
+  readonly exit: (code: number) => void
+}
+
+/** The exit codes; also in the README. */
+export const EXIT = { ok: 0, failed: 1, usage: 2, configInvalid: 3 } as const

@@ -1,0 +1,104 @@
+import { Command, CommanderError } from 'commander'
+import { VERSION } from '../version.ts'
+import { check } from './check.ts'
+import { explain } from './explain.ts'
+import { health } from './health.ts'
+import { init } from './init.ts'
+import { EXIT, type Io } from './io.ts'
+import { run } from './run.ts'
+import { schema } from './schema.ts'
+
+const DEFAULT_CONFIG = 'token-sidecar.yaml'
+
+/** Runs one command line. Returns the exit code. */
+export async function main(args: readonly string[], io: Io): Promise<number> {
+  let exitCode: number = EXIT.ok
+  const finish = (code: number): void => {
+    exitCode = code
+  }
+  const program = new Command('token-sidecar')
+    .description(
+      'Gives an application that knows nothing about OAuth the access tokens its APIs demand.',
+    )
+    .version(VERSION, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print this help')
+    .helpCommand(false)
+    .configureOutput({ writeOut: io.out, writeErr: io.err })
+    .showSuggestionAfterError()
+    .exitOverride()
+    .addHelpText('after', HELP)
+
+  const configOption = [
+    '-c, --config <file>',
+    'the configuration file',
+    io.env['TOKEN_SIDECAR_CONFIG'] ?? DEFAULT_CONFIG,
+  ] as const
+
+  program
+    .command('run', { isDefault: true })
+    .description('run the sidecar (the default)')
+    .option(...configOption)
+    .action(async ({ config }: { config: string }) => finish(await run(config, io)))
+  program
+    .command('check')
+    .description('say everything that is wrong with the configuration')
+    .option(...configOption)
+    .action(async ({ config }: { config: string }) => finish(await check(config, io)))
+  program
+    .command('explain')
+    .description('show which route a request takes, where it goes, with which token, and why')
+    .argument('<method>', 'such as GET')
+    .argument('<url>', 'a path, or the URL that the application calls')
+    .option(...configOption)
+    .action(async (method: string, url: string, { config }: { config: string }) =>
+      finish(await explain({ method, url, file: config }, io)),
+    )
+  program
+    .command('schema')
+    .description('print the JSON Schema of the configuration')
+    .action(() => finish(schema(io)))
+  program
+    .command('init')
+    .description('write a commented configuration to start from')
+    .argument('[file]', 'where to write it', DEFAULT_CONFIG)
+    .option('--issuer <url>', 'the authorization server', 'https://login.example.com')
+    .option('--client-id <id>', 'the client identifier there', 'my-client')
+    .option('--upstream <url>', 'the API to call', 'https://api.example.com')
+    .action(async (file: string, given: { issuer: string; clientId: string; upstream: string }) =>
+      finish(await init({ file, ...given }, io)),
+    )
+  program
+    .command('health')
+    .description('ask the running sidecar whether it is well; for container health checks')
+    .option(...configOption)
+    .option('--ready', 'ask whether it has its tokens, not only whether it runs')
+    .action(async ({ config, ready = false }: { config: string; ready?: boolean }) =>
+      finish(await health({ file: config, page: ready ? '/readyz' : '/livez' }, io)),
+    )
+  for (const command of program.commands) command.helpOption('-h, --help', 'print this help')
+
+  try {
+    await program.parseAsync([...args], { from: 'user' })
+    return exitCode
+  } catch (error) {
+    // commander has said already what was wrong, or printed the help that was asked for.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage
+    throw error
+  }
+}
+
+const HELP = `
+Examples:
+  $ token-sidecar init --issuer https://login.example.com --upstream https://api.example.com
+  $ token-sidecar check -c token-sidecar.yaml
+  $ token-sidecar explain GET /orders/7 -c token-sidecar.yaml
+  $ token-sidecar -c token-sidecar.yaml
+
+Environment:
+  TOKEN_SIDECAR_CONFIG  the configuration file, where -c is not given
+
+Exit codes:
+  0  all is well
+  1  failed: could not start, no route matches, not healthy
+  2  the command line is wrong
+  3  the configuration is wrong`

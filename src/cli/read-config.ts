@@ -1,0 +1,40 @@
+import { dirname } from 'node:path'
+import { readFile } from 'node:fs/promises'
+import { loadConfig, type LoadResult } from '../config/load.ts'
+import { formatProblem } from '../config/problem.ts'
+import { createFileReader, unreadableReason } from '../config/read-file.ts'
+import type { SecretPlaces } from '../config/secret-ref.ts'
+import type { Io } from './io.ts'
+
+export type ReadConfig = { readonly result: LoadResult; readonly places: SecretPlaces }
+
+/** Reads the file; undefined, and said why, when there is nothing to read. */
+export async function readConfig(file: string, io: Io): Promise<ReadConfig | undefined> {
+  let text: string
+  try {
+    text = await readFile(file, 'utf8')
+  } catch (cause) {
+    io.err(
+      `Cannot read the configuration "${file}": ${unreadableReason(cause)}\n` +
+        'Name it with -c FILE, or write one to start from with "token-sidecar init".\n',
+    )
+    return undefined
+  }
+  const places = { env: io.env, readFile: createFileReader(dirname(file)) }
+  return { result: await loadConfig(text, places), places }
+}
+
+/** Says what is wrong with a file, a line for each problem. */
+export function reportProblems(file: string, result: LoadResult, io: Io): void {
+  if (result.ok) {
+    for (const warning of result.warnings) io.err(`${formatProblem(file, warning)} (warning)\n`)
+    return
+  }
+  const { problems } = result
+  io.err(`Cannot use the configuration "${file}": ${count(problems.length, 'problem')}\n`)
+  for (const problem of problems) io.err(`  ${formatProblem(file, problem)}\n`)
+}
+
+export function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? '' : 's'}`
+}

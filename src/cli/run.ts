@@ -1,0 +1,92 @@
+import { type App, startApp } from '../app.ts'
+import { stackFrames } from '../lib/stack-frames.ts'
+import { createLog } from '../observe/logger.ts'
+import { VERSION } from '../version.ts'
+import { EXIT, type Io } from './io.ts'
+import { readConfig, reportProblems } from './read-config.ts'
+
+/** `run`: until SIGTERM or SIGINT, which let running requests finish; a second one does not wait. */
+export async function run(file: string, io: Io): Promise<number> {
+  if (io.env['NODE_TLS_REJECT_UNAUTHORIZED'] === '0') {
+    io.err(
+      'Cannot run with NODE_TLS_REJECT_UNAUTHORIZED=0: tokens would go to anybody. Unset it; "tls.ca" names a certificate to trust.\n',
+    )
+    return EXIT.failed
+  }
+  const read = await readConfig(file, io)
+  if (read === undefined) return EXIT.configInvalid
+  const { result, places } = read
+  reportProblems(file, result, io)
+  if (!result.ok) return EXIT.configInvalid
+
+  const { config } = result
+  const isPretty = config.log.format === 'auto' ? io.isTerminal : config.log.format === 'pretty'
+  const log = createLog({
+    level: config.log.level,
+    format: isPretty ? 'pretty' : 'json',
+    destination: STDOUT,
+  })
+  const { logger } = log
+  process.on('uncaughtException', (error) => {
+    logger.error({ stack: stackFrames(error) }, 'unexpected error, ending')
+    log.flush()
+    io.exit(EXIT.failed)
+  })
+
+  let app: App
+  try {
+    app = await startApp({ config, places, logger })
+  } catch (cause) {
+    log.flush()
+    io.err(`Cannot start: ${startFault(cause)}\n`)
+    return EXIT.failed
+  }
+  const { proxyUrl, adminUrl } = app
+  logger.info({ version: VERSION, listen: proxyUrl, admin: adminUrl, config: file }, 'listening')
+
+  const signal = await firstSignal(() => {
+    log.flush()
+    io.exit(EXIT.failed)
+  })
+  logger.info({ signal }, 'shutting down')
+  await app.close()
+  logger.info({}, 'stopped')
+  log.flush()
+  return EXIT.ok
+}
+
+const STDOUT = 1
+
+async function firstSignal(onSecond: () => void): Promise<NodeJS.Signals> {
+  const { promise, resolve } = Promise.withResolvers<NodeJS.Signals>()
+  let received = 0
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      received += 1
+      if (received === 1) resolve(signal)
+      else onSecond()
+    })
+  }
+  return await promise
+}
+
+/** What keeps a listener from opening, in words. */
+function startFault(cause: unknown): string {
+  if (!(cause instanceof Error) || !('code' in cause)) return stackFrames(cause)
+  const address = 'address' in cause ? String(cause.address) : ''
+  const place = 'port' in cause ? `${address}:${String(cause.port)}` : address
+  switch (cause.code) {
+    case 'EADDRINUSE': {
+      return `"${place}" is in use by another process; set "listen" or "admin" to another address`
+    }
+    case 'EACCES': {
+      return `no permission to listen on "${place}"`
+    }
+    case 'EADDRNOTAVAIL': {
+      return `"${place}" is not an address of this machine`
+    }
+    default: {
+      return `${String(cause.code)} ${place}`
+    }
+  }
+}

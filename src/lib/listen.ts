@@ -1,0 +1,66 @@
+import { once } from 'node:events'
+import { chmod, unlink } from 'node:fs/promises'
+import type { Server } from 'node:http'
+import { connect } from 'node:net'
+import type { Clock } from './clock.ts'
+
+export type Address =
+  | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
+  | { readonly kind: 'unix'; readonly path: string }
+
+export type Listener = {
+  /** Where it can be reached: `http://127.0.0.1:8080`, or `unix:/run/app.sock`. */
+  readonly url: string
+  /** Takes no more connections, waits for running requests at most `deadlineMs`, then cuts them off. */
+  close(deadlineMs: number): Promise<void>
+}
+
+/** Read and write for the owner and the group: whoever can open the socket gets the tokens. */
+const SOCKET_MODE = 0o660
+
+/** Binds `server`. Fails with a system error such as `EADDRINUSE`. */
+export async function listen(server: Server, address: Address, clock: Clock): Promise<Listener> {
+  if (address.kind === 'unix') {
+    await removeStaleSocket(address.path)
+    server.listen(address.path)
+    await once(server, 'listening')
+    await chmod(address.path, SOCKET_MODE)
+  } else {
+    server.listen(address.port, address.host)
+    await once(server, 'listening')
+  }
+  return {
+    url: urlOf(server, address),
+    close: async (deadlineMs) => await drain(server, deadlineMs, clock),
+  }
+}
+
+async function drain(server: Server, deadlineMs: number, clock: Clock): Promise<void> {
+  const cancel = clock.schedule(deadlineMs, () => server.closeAllConnections())
+  const closed = once(server, 'close')
+  server.close()
+  server.closeIdleConnections()
+  await closed
+  cancel()
+}
+
+function urlOf(server: Server, address: Address): string {
+  if (address.kind === 'unix') return `unix:${address.path}`
+  const bound = server.address()
+  if (bound === null || typeof bound === 'string') return `http://${address.host}:${address.port}`
+  const host = bound.family === 'IPv6' ? `[${bound.address}]` : bound.address
+  return `http://${host}:${bound.port}`
+}
+
+/** A process that was killed leaves its socket file behind, and it would be in the way. */
+async function removeStaleSocket(path: string): Promise<void> {
+  const probe = connect(path)
+  try {
+    await once(probe, 'connect')
+  } catch (cause) {
+    const refused = cause instanceof Error && 'code' in cause && cause.code === 'ECONNREFUSED'
+    if (refused) await unlink(path)
+  } finally {
+    probe.destroy()
+  }
+}

@@ -1,0 +1,55 @@
+import { type Logger as PinoLogger, pino } from 'pino'
+import pretty from 'pino-pretty'
+
+export type Logger = Pick<PinoLogger, 'debug' | 'info' | 'warn' | 'error' | 'child'>
+
+export type LogOptions = {
+  readonly level: 'debug' | 'info' | 'warn' | 'error'
+  readonly format: 'json' | 'pretty'
+  /** A file descriptor or a path. */
+  readonly destination: number | string
+}
+
+export type Log = {
+  readonly logger: Logger
+  /** Writes out what is still collected. */
+  flush(): void
+}
+
+export function createLog({ level, format, destination }: LogOptions): Log {
+  const stream = format === 'pretty' ? prettyStream(destination) : bufferedStream(destination)
+  const logger = pino(
+    {
+      level,
+      base: null,
+      messageKey: 'message',
+      timestamp: () => `,"time":"${new Date().toISOString()}"`,
+      formatters: { level: (label) => ({ level: label }) },
+      // Lines are made of chosen fields only; this is for the day when one is chosen badly.
+      redact: { paths: UNWANTED.flatMap((name) => [name, `*.${name}`]), censor: '[redacted]' },
+    },
+    stream,
+  )
+  return { logger, flush: () => stream.flushSync?.() }
+}
+
+const UNWANTED = ['authorization', 'headers', 'secret', 'clientSecret', 'token', 'access_token']
+
+/** Lines are collected: a write for each request would cost as much as the request itself. */
+function bufferedStream(destination: number | string) {
+  return pino.destination({ dest: destination, sync: false, minLength: 4096, periodicFlush: 250 })
+}
+
+/** For a person at a terminal, who wants each line at once. */
+function prettyStream(destination: number | string): {
+  write(line: string): void
+  flushSync?(): void
+} {
+  return pretty({
+    destination,
+    colorize: true,
+    messageKey: 'message',
+    translateTime: 'SYS:HH:MM:ss.l',
+    sync: true,
+  })
+}

@@ -1,0 +1,279 @@
+import { Counter, Gauge, Histogram as PromHistogram, Registry } from 'prom-client'
+import { readProcess } from './process-reading.ts'
+import type { Histogram } from './histogram.ts'
+import { createRouteMetrics, type RouteMetrics } from './route-metrics.ts'
+import { createTokenRequestMetrics, type TokenRequestMetrics } from './token-request-metrics.ts'
+
+/** The label of requests that no route claims; no route can be called so. */
+export const UNMATCHED = '(none)'
+
+/** Everything that `/metrics` shows. Numbers are counted where things happen and read at the scrape. */
+export type Metrics = {
+  /** The route's counters, made at the first call. */
+  route(name: string): RouteMetrics
+  /** The credential's counters, made at the first call. */
+  tokenRequests(credential: string): TokenRequestMetrics
+  watchToken(token: WatchedToken): void
+  watchUpstream(upstream: WatchedUpstream): void
+  expose(): Promise<string>
+  readonly contentType: string
+}
+
+export type WatchedToken = {
+  readonly credential: string
+  /** The credential, or the route that asks for a token of its own. */
+  readonly token: string
+  readonly read: () => {
+    usable: boolean
+    expiresAtMs: number | undefined
+    lifetimeMs: number | undefined
+  }
+}
+
+export type WatchedUpstream = {
+  readonly origin: string
+  readonly read: () => { connected: number; running: number; queued: number }
+}
+
+type Labels = Readonly<Record<string, string>>
+type Sample = { readonly labels: Labels; readonly value: number; readonly metricName?: string }
+type Definition = {
+  readonly name: string
+  readonly type: 'counter' | 'gauge' | 'histogram'
+  readonly help: string
+  readonly labels: readonly string[]
+  readonly read: () => Sample[]
+}
+
+export function createMetrics(build: { version: string }): Metrics {
+  const routes = new Map<string, RouteMetrics>()
+  const credentials = new Map<string, TokenRequestMetrics>()
+  const tokens: WatchedToken[] = []
+  const upstreams: WatchedUpstream[] = []
+
+  const perRoute =
+    (read: (metrics: ReturnType<RouteMetrics['read']>, route: string) => Sample[]) => () =>
+      [...routes].flatMap(([route, metrics]) => read(metrics.read(), route))
+  const perToken = (value: (state: ReturnType<WatchedToken['read']>) => number | undefined) => () =>
+    tokens.flatMap(({ credential, token, read }) => {
+      const known = value(read())
+      return known === undefined ? [] : [{ labels: { credential, token }, value: known }]
+    })
+  const perUpstream = (value: (state: ReturnType<WatchedUpstream['read']>) => number) => () =>
+    upstreams.map(({ origin, read }) => ({ labels: { upstream: origin }, value: value(read()) }))
+
+  const registry = new Registry()
+  const definitions: Definition[] = [
+    {
+      name: 'token_sidecar_requests_total',
+      type: 'counter',
+      help: 'Requests that are over, by the status that the application got',
+      labels: ['route', 'method', 'status'],
+      read: perRoute(({ requests }, route) =>
+        requests.map(({ method, status, count }) => ({
+          labels: { route, method, status },
+          value: count,
+        })),
+      ),
+    },
+    {
+      name: 'token_sidecar_request_failures_total',
+      type: 'counter',
+      help: 'Requests that the sidecar itself failed, by reason',
+      labels: ['route', 'code'],
+      read: perRoute(({ failures }, route) =>
+        failures.map(({ code, count }) => ({ labels: { route, code }, value: count })),
+      ),
+    },
+    {
+      name: 'token_sidecar_requests_in_flight',
+      type: 'gauge',
+      help: 'Requests that are running now',
+      labels: ['route'],
+      read: perRoute(({ inFlight }, route) => [{ labels: { route }, value: inFlight }]),
+    },
+    {
+      name: 'token_sidecar_request_duration_seconds',
+      type: 'histogram',
+      help: 'From the head of the request to the end of the response',
+      labels: ['route'],
+      read: perRoute(({ duration }, route) =>
+        histogramSamples('token_sidecar_request_duration_seconds', { route }, duration),
+      ),
+    },
+    {
+      name: 'token_sidecar_upstream_response_seconds',
+      type: 'histogram',
+      help: 'From sending the request to the head of the upstream response',
+      labels: ['route'],
+      read: perRoute(({ upstream }, route) =>
+        histogramSamples('token_sidecar_upstream_response_seconds', { route }, upstream),
+      ),
+    },
+    {
+      name: 'token_sidecar_token_wait_seconds',
+      type: 'histogram',
+      help: 'How long requests waited that found no token in hand',
+      labels: ['route'],
+      read: perRoute(({ tokenWait }, route) =>
+        histogramSamples('token_sidecar_token_wait_seconds', { route }, tokenWait),
+      ),
+    },
+    {
+      name: 'token_sidecar_upstream_unauthorized_total',
+      type: 'counter',
+      help: 'Responses with status 401 from the upstream',
+      labels: ['route'],
+      read: perRoute(({ unauthorized }, route) => [{ labels: { route }, value: unauthorized }]),
+    },
+    {
+      name: 'token_sidecar_token_requests_total',
+      type: 'counter',
+      help: 'Exchanges with the authorization server, by outcome',
+      labels: ['credential', 'outcome'],
+      read: () =>
+        [...credentials].flatMap(([credential, metrics]) =>
+          [...metrics.read().outcomes].map(([outcome, value]) => ({
+            labels: { credential, outcome },
+            value,
+          })),
+        ),
+    },
+    {
+      name: 'token_sidecar_token_request_duration_seconds',
+      type: 'histogram',
+      help: 'How long exchanges with the authorization server took',
+      labels: ['credential'],
+      read: () =>
+        [...credentials].flatMap(([credential, metrics]) =>
+          histogramSamples(
+            'token_sidecar_token_request_duration_seconds',
+            { credential },
+            metrics.read().duration,
+          ),
+        ),
+    },
+    {
+      name: 'token_sidecar_token_expiry_timestamp_seconds',
+      type: 'gauge',
+      help: 'When the token in hand expires, in seconds since 1970',
+      labels: ['credential', 'token'],
+      read: perToken(({ expiresAtMs }) => expiresAtMs && expiresAtMs / 1000),
+    },
+    {
+      name: 'token_sidecar_token_lifetime_seconds',
+      type: 'gauge',
+      help: 'The lifetime that the token in hand was issued with',
+      labels: ['credential', 'token'],
+      read: perToken(({ lifetimeMs }) => lifetimeMs && lifetimeMs / 1000),
+    },
+    {
+      name: 'token_sidecar_token_usable',
+      type: 'gauge',
+      help: 'Whether there is a token in hand that is good',
+      labels: ['credential', 'token'],
+      read: perToken(({ usable }) => Number(usable)),
+    },
+    {
+      name: 'token_sidecar_upstream_connections',
+      type: 'gauge',
+      help: 'Open connections to the upstream',
+      labels: ['upstream'],
+      read: perUpstream(({ connected }) => connected),
+    },
+    {
+      name: 'token_sidecar_upstream_requests_running',
+      type: 'gauge',
+      help: 'Requests that the upstream is working on',
+      labels: ['upstream'],
+      read: perUpstream(({ running }) => running),
+    },
+    {
+      name: 'token_sidecar_upstream_requests_queued',
+      type: 'gauge',
+      help: 'Requests that wait for a connection to the upstream',
+      labels: ['upstream'],
+      read: perUpstream(({ queued }) => queued),
+    },
+    {
+      name: 'token_sidecar_build_info',
+      type: 'gauge',
+      help: 'The running program; always 1',
+      labels: ['version', 'node'],
+      read: () => [{ labels: { version: build.version, node: process.versions.node }, value: 1 }],
+    },
+    ...readProcess().map(({ name, type, help, read }): Definition => ({
+      name,
+      type,
+      help,
+      labels: [],
+      read: () => [{ labels: {}, value: read() }],
+    })),
+  ]
+  for (const definition of definitions) register(registry, definition)
+
+  return {
+    route: (name) => getOrCreate(routes, name, createRouteMetrics),
+    tokenRequests: (name) => getOrCreate(credentials, name, createTokenRequestMetrics),
+    watchToken: (token) => void tokens.push(token),
+    watchUpstream: (upstream) => void upstreams.push(upstream),
+    expose: async () => await registry.metrics(),
+    contentType: registry.contentType,
+  }
+}
+
+/** prom-client keeps the registry and writes the text; the numbers stay with those who count them. */
+function register(registry: Registry, { name, type, help, labels, read }: Definition): void {
+  const configuration = { name, help, labelNames: labels, registers: [registry] }
+  switch (type) {
+    case 'counter': {
+      const counter = new Counter({
+        ...configuration,
+        collect() {
+          counter.reset()
+          for (const sample of read()) counter.inc(sample.labels, sample.value)
+        },
+      })
+      break
+    }
+    case 'gauge': {
+      const gauge = new Gauge({
+        ...configuration,
+        collect() {
+          gauge.reset()
+          for (const sample of read()) gauge.set(sample.labels, sample.value)
+        },
+      })
+      break
+    }
+    case 'histogram': {
+      // Its own counting has no way in for numbers that were counted elsewhere.
+      const histogram = new PromHistogram(configuration)
+      const snapshot = async () => await Promise.resolve({ name, help, type, values: read() })
+      Object.assign(histogram, { get: snapshot, getForPromString: snapshot })
+      break
+    }
+  }
+}
+
+function histogramSamples(name: string, labels: Labels, histogram: Histogram): Sample[] {
+  const { buckets, count, sumSeconds } = histogram.read()
+  return [
+    ...buckets.map((bucket) => ({
+      metricName: `${name}_bucket`,
+      labels: { ...labels, le: String(bucket.leSeconds) },
+      value: bucket.count,
+    })),
+    { metricName: `${name}_bucket`, labels: { ...labels, le: '+Inf' }, value: count },
+    { metricName: `${name}_sum`, labels, value: sumSeconds },
+    { metricName: `${name}_count`, labels, value: count },
+  ]
+}
+
+function getOrCreate<T>(map: Map<string, T>, key: string, create: () => T): T {
+  const existing = map.get(key)
+  if (existing !== undefined) return existing
+  const created = create()
+  map.set(key, created)
+  return created
+}

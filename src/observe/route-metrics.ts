@@ -1,0 +1,78 @@
+import { FAILURE_CODES, type FailureCode } from '../errors.ts'
+import { createHistogram, type Histogram } from './histogram.ts'
+
+/** What one route counts. Plain numbers: nothing is looked up or formatted while a request runs. */
+export type RouteMetrics = {
+  started(): void
+  finished(method: string, status: number, durationMs: number): void
+  failed(code: FailureCode): void
+  tokenWaited(durationMs: number): void
+  /** From the dispatch to the head of the response. */
+  upstreamAnswered(status: number, durationMs: number): void
+  read(): RouteReading
+}
+
+export type RouteReading = {
+  readonly inFlight: number
+  readonly requests: readonly { method: string; status: string; count: number }[]
+  readonly failures: readonly { code: FailureCode; count: number }[]
+  readonly unauthorized: number
+  readonly duration: Histogram
+  readonly tokenWait: Histogram
+  readonly upstream: Histogram
+}
+
+/** The methods with a label of their own; a label must not be the client's to choose. */
+const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'other'] as const
+const STATUS_CLASSES = ['1xx', '2xx', '3xx', '4xx', '5xx'] as const
+const METHOD_INDEX: ReadonlyMap<string, number> = new Map(
+  METHODS.map((method, index) => [method, index]),
+)
+const OTHER = METHODS.length - 1
+
+export function createRouteMetrics(): RouteMetrics {
+  const requests = new Float64Array(METHODS.length * STATUS_CLASSES.length)
+  const failures = new Map<FailureCode, number>()
+  const duration = createHistogram()
+  const tokenWait = createHistogram()
+  const upstream = createHistogram()
+  let inFlight = 0
+  let unauthorized = 0
+  return {
+    started() {
+      inFlight += 1
+    },
+    finished(method, status, durationMs) {
+      inFlight -= 1
+      const row = METHOD_INDEX.get(method) ?? OTHER
+      const column = Math.min(4, Math.max(0, Math.floor(status / 100) - 1))
+      const index = row * STATUS_CLASSES.length + column
+      requests[index] = (requests[index] ?? 0) + 1
+      duration.observe(durationMs)
+    },
+    failed(code) {
+      failures.set(code, (failures.get(code) ?? 0) + 1)
+    },
+    tokenWaited: (durationMs) => tokenWait.observe(durationMs),
+    upstreamAnswered(status, durationMs) {
+      if (status === 401) unauthorized += 1
+      upstream.observe(durationMs)
+    },
+    read: () => ({
+      inFlight,
+      unauthorized,
+      duration,
+      tokenWait,
+      upstream,
+      // Zeros only where something has been counted, but every failure, so that a rate can be had.
+      requests: METHODS.flatMap((method, row) =>
+        STATUS_CLASSES.map((status, column) => ({
+          method,
+          status,
+          count: requests[row * STATUS_CLASSES.length + column] ?? 0,
+        })),
+      ).filter(({ count }) => count > 0),
+      failures: FAILURE_CODES.map((code) => ({ code, count: failures.get(code) ?? 0 })),
+    }),
+  }
+}

@@ -1,0 +1,29 @@
+import type { IncomingMessage } from 'node:http'
+import { Readable } from 'node:stream'
+import { clientClosed } from '../errors.ts'
+
+/**
+ * The body of `req` as a stream of its own. undici destroys the body of a request that ends early,
+ * and to destroy `req` is to cut the connection on which the response is still to be written.
+ */
+export function createRequestBody(req: IncomingMessage): Readable {
+  const body = new Readable({
+    read: () => void req.resume(),
+    destroy(error, callback) {
+      // What still comes is thrown away, so that the client gets to read the response.
+      req.off('data', onData)
+      req.resume()
+      callback(error)
+    },
+  })
+  const onData = (chunk: Buffer): void => {
+    if (!body.push(chunk)) req.pause()
+  }
+  req.on('data', onData)
+  req.once('end', () => void body.push(null))
+  req.once('error', (error) => void body.destroy(error))
+  req.once('close', () => {
+    if (!req.complete) body.destroy(clientClosed())
+  })
+  return body
+}

@@ -1,0 +1,89 @@
+import { SidecarError } from '../errors.ts'
+
+/** Where a request wants to go, in the two forms that matter. */
+export type RequestTarget = {
+  /** Host and port as the client names them, in lower case; without a dot at the end. */
+  readonly host: string
+  /** The path as received: this is what is forwarded. */
+  readonly path: string
+  /** `?` and what follows, as received; or nothing. */
+  readonly query: string
+  /**
+   * The path to match routes with, in the ways that servers read it. More than one only if they
+   * differ: then a route has to match in each of them.
+   */
+  readonly readings: readonly [string, ...string[]]
+  /** Whether it came in absolute form, as for a forward proxy (RFC 9112 section 3.2.2). */
+  readonly absolute: boolean
+}
+
+/**
+ * Reads the request target once and strictly (RFC 9112 section 3.2). What two parsers could read
+ * differently is refused with `request_invalid`, because one of them decides where the token goes.
+ */
+export function parseRequestTarget(target: string, hosts: readonly string[]): RequestTarget {
+  const [hostField] = hosts
+  if (hosts.length > 1) throw invalid(`expected one Host header, got ${hosts.length}`)
+  // Only HTTP/1.0 gets here without one.
+  const host = hostField === undefined ? '' : parseAuthority(hostField)
+  if (target.startsWith('/')) return { host, absolute: false, ...parsePath(target) }
+  if (target === '*') throw invalid('"*" is not supported as a target')
+
+  const absolute = /^http:\/\/([^/?#]+)([^]*)$/i.exec(target)
+  if (absolute === null) throw invalid('expected a path or an http URL as its target')
+  const [, authority = '', rest = ''] = absolute
+  // RFC 9112 section 3.2.2 lets the target win; a client that contradicts itself is not to be trusted.
+  const targetHost = parseAuthority(authority)
+  if (host !== '' && host !== targetHost) throw invalid('its target and its Host header differ')
+  return {
+    host: targetHost,
+    absolute: true,
+    ...parsePath(rest.startsWith('/') ? rest : `/${rest}`),
+  }
+}
+
+const AUTHORITY = /^(?:\[[\da-f:.]+\]|[\w\-.~!$&'()*+,;=%]+)(?::\d{1,5})?$/i
+
+function parseAuthority(authority: string): string {
+  if (!AUTHORITY.test(authority)) throw invalid('its host is not a host')
+  return authority
+    .toLowerCase()
+    .replace(/\.(?=:|$)/, '')
+    .replace(/:80$/, '')
+}
+
+// Whatever is not in here means the same to everybody: no escape, no empty or dotted segment.
+const PLAIN_PATH = /^(?:\/(?!\.)[\w\-.~!$&'()*+,=:@]+)*\/?$/
+
+function parsePath(target: string): Pick<RequestTarget, 'path' | 'query' | 'readings'> {
+  const queryAt = target.indexOf('?')
+  const path = queryAt === -1 ? target : target.slice(0, queryAt)
+  const query = queryAt === -1 ? '' : target.slice(queryAt)
+  if (query.includes('#')) throw invalid('its target has a fragment')
+  return { path, query, readings: PLAIN_PATH.test(path) ? [path] : readingsOf(path) }
+}
+
+function readingsOf(path: string): [string, ...string[]] {
+  if (path.includes('#')) throw invalid('its target has a fragment')
+  if (path.includes('\\')) throw invalid('its path has a backslash')
+  if (/%(?![\da-f]{2})/i.test(path)) throw invalid('its path has a "%" that escapes nothing')
+  // A slash stays escaped here: whether it separates segments is what the readings differ in.
+  const literal = path.replaceAll(/%(?!2f)([\da-f]{2})/gi, (_escape, hex: string) =>
+    String.fromCodePoint(Number.parseInt(hex, 16)),
+  )
+  // oxlint-disable-next-line no-control-regex -- they are what is looked for
+  if (/[\0-\x1f\x7f\\]/.test(literal))
+    throw invalid('its path has an escaped control character or backslash')
+  const loose = literal.replaceAll(/%2f/gi, '/')
+  for (const segment of loose.split('/')) {
+    // Servers that know path parameters read "..;x" as "..".
+    const [name = ''] = segment.split(';')
+    if (name === '.' || name === '..') throw invalid('its path has a "." or ".." segment')
+  }
+  const merged = loose.replaceAll(/\/{2,}/g, '/')
+  return merged === literal ? [literal] : [literal, merged]
+}
+
+function invalid(why: string): SidecarError {
+  return new SidecarError('request_invalid', `Cannot route the request: ${why}`)
+}

@@ -1,0 +1,89 @@
+import type { Clock } from '../lib/clock.ts'
+import type { Secret } from '../lib/secret.ts'
+
+/** One point in time on both clocks: what must not be late is past as soon as either says so. */
+export type Moment = { readonly monotonicMs: number; readonly wallMs: number }
+
+export type AccessToken = {
+  readonly value: Secret
+  readonly obtainedAt: Moment
+  /** Counted from when it was asked for. */
+  readonly lifetimeMs: number
+  /** The end of its life, less the time that a request needs to arrive. */
+  readonly usableUntil: Moment
+}
+
+export function now(clock: Clock): Moment {
+  return { monotonicMs: clock.monotonicMs(), wallMs: clock.wallMs() }
+}
+
+/**
+ * The monotonic clock stands still while the machine sleeps and the wall clock can be set, so
+ * neither alone can tell that a token is still good.
+ */
+export function isUsable({ usableUntil }: AccessToken, clock: Clock): boolean {
+  return clock.monotonicMs() < usableUntil.monotonicMs && clock.wallMs() < usableUntil.wallMs
+}
+
+export function createAccessToken(
+  value: Secret,
+  requestedAt: Moment,
+  lifetimeMs: number,
+): AccessToken {
+  const usableMs = lifetimeMs - travelAllowanceMs(lifetimeMs)
+  return {
+    value,
+    obtainedAt: requestedAt,
+    lifetimeMs,
+    usableUntil: {
+      monotonicMs: requestedAt.monotonicMs + usableMs,
+      wallMs: requestedAt.wallMs + usableMs,
+    },
+  }
+}
+
+/** A token that is sent just before it expires arrives just after. */
+function travelAllowanceMs(lifetimeMs: number): number {
+  return Math.min(2_000, lifetimeMs / 10)
+}
+
+export type LifetimeHints = {
+  /** `expires_in` of the token response (RFC 6749 section 5.1), in seconds. */
+  readonly expiresInSeconds: number | undefined
+  /** The token, which may be a JWT (RFC 9068) and then says itself when it expires. */
+  readonly token: string
+  readonly requestedAtWallMs: number
+  readonly defaultLifetimeMs: number
+}
+
+/** How long a token lives, in milliseconds from when it was asked for: the shortest of what is said. */
+export function lifetimeOf(hints: LifetimeHints): number {
+  const { expiresInSeconds, token, requestedAtWallMs, defaultLifetimeMs } = hints
+  const said: number[] = []
+  // Zero is what some servers say for "not told"; read literally, no token could ever be used.
+  if (expiresInSeconds !== undefined && expiresInSeconds > 0) said.push(expiresInSeconds * 1000)
+  const { exp, iat } = jwtTimes(token)
+  if (exp !== undefined) {
+    const untilExpMs = exp * 1000 - requestedAtWallMs
+    // Nobody issues an expired token, so then the two clocks differ. Both times are rounded down.
+    if (untilExpMs > 0) said.push(untilExpMs)
+    else if (iat !== undefined && exp > iat + 1) said.push((exp - iat - 1) * 1000)
+  }
+  return said.length === 0 ? defaultLifetimeMs : Math.min(...said)
+}
+
+/** The times in a JWT's payload, in seconds since 1970. It is read, not trusted: no signature is checked. */
+function jwtTimes(token: string): { exp?: number; iat?: number } {
+  const [, payload, signature] = token.split('.')
+  if (payload === undefined || signature === undefined) return {}
+  try {
+    const claims: unknown = JSON.parse(Buffer.from(payload, 'base64url').toString('utf8'))
+    if (typeof claims !== 'object' || claims === null) return {}
+    return {
+      ...('exp' in claims && typeof claims.exp === 'number' && { exp: claims.exp }),
+      ...('iat' in claims && typeof claims.iat === 'number' && { iat: claims.iat }),
+    }
+  } catch {
+    return {} // An opaque token may contain dots, too.
+  }
+}

@@ -1,0 +1,109 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { onTestFinished } from 'vitest'
+import { startApp } from '../../src/app.ts'
+import { loadConfig } from '../../src/config/load.ts'
+import { createFileReader } from '../../src/config/read-file.ts'
+import { createLog } from '../../src/observe/logger.ts'
+
+export type RunningSidecar = {
+  readonly proxyUrl: string
+  readonly adminUrl: string
+  /** Everything logged so far. */
+  logs(): Promise<string>
+  close(): Promise<void>
+}
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+/** A directory that is gone when the test is over. */
+export async function temporaryDirectory(): Promise<string> {
+  const directory = await mkdtemp(join(tmpdir(), 'token-sidecar-'))
+  onTestFinished(async () => await rm(directory, { recursive: true, force: true }))
+  return directory
+}
+
+/**
+ * A sidecar in this process, on free ports, with the configuration `yaml` (without `listen` and
+ * `admin`). The level is debug, so that tests that look for secrets in the log see all of it.
+ */
+export async function startSidecar(yaml: string, env: Environment = {}): Promise<RunningSidecar> {
+  const directory = await temporaryDirectory()
+  const places = { env, readFile: createFileReader(directory) }
+  const result = await loadConfig(`listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\n${yaml}`, places)
+  if (!result.ok) throw new Error(JSON.stringify(result.problems, undefined, 2))
+  const logFile = join(directory, 'log')
+  const log = createLog({ level: 'debug', format: 'json', destination: logFile })
+  const app = await startApp({ config: result.config, places, logger: log.logger })
+  let closed = false
+  const close = async (): Promise<void> => {
+    if (closed) return
+    closed = true
+    await app.close()
+    log.flush()
+  }
+  onTestFinished(close)
+  return {
+    proxyUrl: app.proxyUrl,
+    adminUrl: app.adminUrl,
+    close,
+    async logs() {
+      log.flush()
+      return await readFile(logFile, 'utf8')
+    },
+  }
+}
+
+export type RunningProgram = {
+  readonly proxyUrl: string
+  readonly adminUrl: string
+  readonly process: ChildProcess
+  /** Everything that the process has written, to both outputs. */
+  output(): string
+  /** Sends SIGTERM and waits for the end. */
+  stop(): Promise<{ code: number | null }>
+}
+
+/** The program as it ships: `dist/cli.js`, in a process of its own. */
+export async function startProgram(yaml: string, env: Environment = {}): Promise<RunningProgram> {
+  const directory = await temporaryDirectory()
+  const file = join(directory, 'token-sidecar.yaml')
+  await writeFile(file, `listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\n${yaml}`)
+  const child = spawn(process.execPath, ['dist/cli.js', 'run', '-c', file], {
+    env: { PATH: process.env['PATH'], ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let output = ''
+  const exited = once(child, 'exit')
+  onTestFinished(async () => {
+    if (child.exitCode === null && child.signalCode === null) {
+      child.kill('SIGKILL')
+      await exited
+    }
+  })
+  child.stderr.on('data', (chunk: Buffer) => {
+    output += chunk.toString()
+  })
+  const listening = Promise.withResolvers<{ listen: string; admin: string }>()
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    output += `${line}\n`
+    if (line.includes('"message":"listening"')) listening.resolve(JSON.parse(line))
+  })
+  void exited.then(() => listening.reject(new Error(`the program ended early: ${output}`)))
+  const { listen, admin } = await listening.promise
+  return {
+    proxyUrl: listen,
+    adminUrl: admin,
+    process: child,
+    output: () => output,
+    async stop() {
+      child.kill('SIGTERM')
+      const [code]: (number | null)[] = await exited
+      return { code: code ?? null }
+    },
+  }
+}

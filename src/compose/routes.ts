@@ -33,7 +33,6 @@ export async function composeRoutes(options: ComposeRoutesOptions): Promise<Comp
       upstreams.get(key) ??
       createUpstream({
         origin,
-        // oxlint-disable-next-line no-await-in-loop -- a handful of local files
         ca: caFile && (await readFile(caFile)),
         connectTimeoutMs: route.timeouts.connect,
         maxHeaderBytes: config.limits.headers,

@@ -46,7 +46,6 @@ export async function composeTokenSources(options: TokenSourcesOptions): Promise
   const servers = new Map<string, AuthorizationServer>()
   for (const [name, credential] of Object.entries(options.credentials)) {
     const { ca } = credential.tls
-    // oxlint-disable-next-line no-await-in-loop -- a handful of local files
     const pem = ca && (await places.readFile(ca.file))
     servers.set(name, createAuthorizationServer(credential, pem))
   }

@@ -43,7 +43,6 @@ async function discover(
 ): Promise<oauth.AuthorizationServer> {
   const identifier = new URL(issuer)
   for (const algorithm of ['oauth2', 'oidc'] as const) {
-    // eslint-disable-next-line no-await-in-loop -- the second place is only asked if the first has nothing
     const response = await oauth.discoveryRequest(identifier, {
       algorithm,
       signal,
@@ -57,7 +56,6 @@ async function discover(
       )
     }
     if (response.status !== 200) continue
-    // eslint-disable-next-line no-await-in-loop
     return await readMetadata(response, issuer, allowPlaintext)
   }
   throw new SidecarError(

@@ -6,5 +6,7 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     reporters: ['default', new PlainReporter()],
     testTimeout: 60_000,
+    // oidc-provider warns about being used for a test; nobody needs to read it each time.
+    onConsoleLog: (line) => !line.startsWith('oidc-provider '),
   },
 })

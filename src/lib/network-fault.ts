@@ -25,7 +25,7 @@ const FAULTS: Readonly<Record<string, NetworkFault>> = {
   UND_ERR_RES_EXCEEDED_MAX_SIZE: { kind: 'protocol', reason: 'the response is too large' },
   UND_ERR_RES_CONTENT_LENGTH_MISMATCH: {
     kind: 'protocol',
-    reason: 'the length of the response contradicts its headers',
+    reason: 'the response does not have the length that it announced',
   },
   CERT_HAS_EXPIRED: { kind: 'tls', reason: 'its certificate has expired' },
   CERT_NOT_YET_VALID: { kind: 'tls', reason: 'its certificate is not valid yet' },

@@ -6,8 +6,8 @@ export type Logger = Pick<PinoLogger, 'debug' | 'info' | 'warn' | 'error' | 'chi
 export type LogOptions = {
   readonly level: 'debug' | 'info' | 'warn' | 'error'
   readonly format: 'json' | 'pretty'
-  /** A file descriptor or a path. */
-  readonly destination: number | string
+  /** A file descriptor that is open. */
+  readonly destination: number
 }
 
 export type Log = {
@@ -36,12 +36,12 @@ export function createLog({ level, format, destination }: LogOptions): Log {
 const UNWANTED = ['authorization', 'headers', 'secret', 'clientSecret', 'token', 'access_token']
 
 /** Lines are collected: a write for each request would cost as much as the request itself. */
-function bufferedStream(destination: number | string) {
+function bufferedStream(destination: number) {
   return pino.destination({ dest: destination, sync: false, minLength: 4096, periodicFlush: 250 })
 }
 
 /** For a person at a terminal, who wants each line at once. */
-function prettyStream(destination: number | string): {
+function prettyStream(destination: number): {
   write(line: string): void
   flushSync?(): void
 } {

@@ -1,10 +1,13 @@
-import { Agent, fetch } from 'undici'
+import { Agent, request } from 'undici'
 import { SidecarError } from '../errors.ts'
 import { networkFault } from '../lib/network-fault.ts'
 
 /** Talks to the endpoints of one authorization server. */
 export type EndpointClient = {
-  /** As `customFetch` of oauth4webapi; fails with `token_*`. */
+  /**
+   * As `customFetch` of oauth4webapi; fails with `token_*`. Not `fetch` itself, which refuses some
+   * ports and would follow rules that are made for web pages.
+   */
   readonly fetch: (url: string, init: EndpointRequest) => Promise<Response>
   close(): Promise<void>
 }
@@ -12,7 +15,7 @@ export type EndpointClient = {
 export type EndpointRequest = {
   readonly method: string
   readonly headers: Record<string, string>
-  readonly body?: URLSearchParams | Uint8Array | string | null | undefined
+  readonly body?: URLSearchParams | string | null | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -40,19 +43,18 @@ export function createEndpointClient(options: {
     async fetch(url, init) {
       try {
         // The whole answer is read here, so that every way in which it can fail is met here.
-        const response = await fetch(url, {
+        const response = await request(url, {
           method: init.method,
           headers: init.headers,
-          body: init.body ?? null,
+          body: init.body?.toString() ?? null,
           signal: init.signal ?? null,
-          redirect: 'manual',
           dispatcher: agent,
         })
-        const body = await response.arrayBuffer()
-        const bodyless = response.status === 204 || response.status === 304
+        const body = await response.body.text()
+        const bodyless = response.statusCode === 204 || response.statusCode === 304
         return new Response(bodyless ? null : body, {
-          status: response.status,
-          headers: [...response.headers],
+          status: response.statusCode,
+          headers: singleHeaders(response.headers),
         })
       } catch (cause) {
         throw unavailable(new URL(url), cause)
@@ -60,6 +62,14 @@ export function createEndpointClient(options: {
     },
     close: async () => await agent.destroy(),
   }
+}
+
+function singleHeaders(headers: Readonly<Record<string, string | string[] | undefined>>): Headers {
+  const single = new Headers()
+  for (const [name, value] of Object.entries(headers)) {
+    for (const line of [value ?? []].flat()) single.append(name, line)
+  }
+  return single
 }
 
 function unavailable({ host }: URL, cause: unknown): SidecarError {

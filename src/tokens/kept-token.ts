@@ -38,7 +38,7 @@ export function createKeptToken(request: TokenRequest, options: KeptTokenOptions
       if (token === undefined || !isUsable(token, clock)) return undefined
       wanted = true
       // The timer found the token idle, and now it is not.
-      if (clock.monotonicMs() >= renewAtMs) renewInBackground()
+      if (clock.monotonicMs() >= renewAtMs && !isBackingOff(failure)) renewInBackground()
       return token
     },
 
@@ -51,7 +51,7 @@ export function createKeptToken(request: TokenRequest, options: KeptTokenOptions
 
     prepare() {
       wanted = true
-      renewInBackground()
+      if (!isBackingOff(failure)) renewInBackground()
     },
 
     state: () => ({
@@ -74,7 +74,8 @@ export function createKeptToken(request: TokenRequest, options: KeptTokenOptions
 
   async function renew(): Promise<AccessToken> {
     pending ??= request()
-      .then(succeed, fail)
+      .then(succeed)
+      .catch(fail)
       .finally(() => {
         pending = undefined
       })
@@ -82,12 +83,15 @@ export function createKeptToken(request: TokenRequest, options: KeptTokenOptions
   }
 
   function renewInBackground(): void {
-    if (closed || pending !== undefined || isBackingOff(failure)) return
+    if (closed || pending !== undefined) return
     // fail() has logged it and planned the next attempt; nobody waits for this one.
     renew().catch(() => {})
   }
 
   function succeed(obtained: AccessToken): AccessToken {
+    if (!isUsable(obtained, clock)) {
+      throw new SidecarError('token_invalid', 'Cannot use the token: it had expired when it came')
+    }
     const afterMs = renewAfterMs(obtained.lifetimeMs, refresh, random())
     token = obtained
     renewAtMs = obtained.obtainedAt.monotonicMs + afterMs
@@ -124,6 +128,7 @@ export function createKeptToken(request: TokenRequest, options: KeptTokenOptions
   function planAt(atMs: number): void {
     cancelTimer?.()
     if (closed) return
+    // The timer is believed even if it fires a hair early: nobody would ask again.
     cancelTimer = clock.schedule(atMs - clock.monotonicMs(), () => {
       if (wanted) renewInBackground()
     })

@@ -2,6 +2,6 @@
 export function parseRetryAfterMs(value: string | null, nowWallMs: number): number | undefined {
   if (value === null) return undefined
   if (/^\d+$/.test(value)) return Number(value) * 1000
-  const date = Date.parse(value)
+  const date = value.endsWith('GMT') ? Date.parse(value) : Number.NaN
   return Number.isNaN(date) ? undefined : Math.max(0, date - nowWallMs)
 }

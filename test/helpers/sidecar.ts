@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { openSync } from 'node:fs'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -37,7 +38,7 @@ export async function startSidecar(yaml: string, env: Environment = {}): Promise
   const result = await loadConfig(`listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\n${yaml}`, places)
   if (!result.ok) throw new Error(JSON.stringify(result.problems, undefined, 2))
   const logFile = join(directory, 'log')
-  const log = createLog({ level: 'debug', format: 'json', destination: logFile })
+  const log = createLog({ level: 'debug', format: 'json', destination: openSync(logFile, 'a') })
   const app = await startApp({ config: result.config, places, logger: log.logger })
   let closed = false
   const close = async (): Promise<void> => {

@@ -91,9 +91,10 @@ export async function startApp({ config, places, logger }: AppOptions): Promise<
   }
   const adminListener = await listen(admin, config.admin, clock)
   cleanup.defer(async () => await adminListener.close(0))
-  const proxyListener = await listen(proxy, config.listen, clock)
+  const proxyListener = await listen(proxy.server, config.listen, clock)
   cleanup.defer(async () => {
     draining = true
+    proxy.endConnections()
     await proxyListener.close(config.shutdown.deadline)
   })
 

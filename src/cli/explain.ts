@@ -51,11 +51,11 @@ export async function explain({ method, url, file }: ExplainOptions, io: Io): Pr
 /** As the request would arrive: with this listener's host, unless the URL names another. */
 function targetOf(url: string, { listen }: Config): RequestTarget {
   const own = listen.kind === 'tcp' ? `${listen.host}:${listen.port}` : 'localhost'
-  if (url.startsWith('/')) return parseRequestTarget(url, [own])
+  if (url.startsWith('/')) return parseRequestTarget(url, [own], '1.1')
   const [, authority = '', path = ''] = /^https?:\/\/([^/?#]*)([^]*)$/i.exec(url) ?? []
   return authority === own
-    ? parseRequestTarget(path.startsWith('/') ? path : `/${path}`, [authority])
-    : parseRequestTarget(url, authority === '' ? [] : [authority])
+    ? parseRequestTarget(path.startsWith('/') ? path : `/${path}`, [authority], '1.1')
+    : parseRequestTarget(url, authority === '' ? [] : [authority], '1.1')
 }
 
 function describeRoute(

@@ -64,7 +64,11 @@ export function createProxyHandler(options: ProxyHandlerOptions): ProxyHandler {
     let failure: SidecarError | undefined
     let requestId = givenRequestId(req)
     try {
-      const target = parseRequestTarget(req.url ?? '', headerValues(req.rawHeaders, 'host')) // 400
+      const target = parseRequestTarget(
+        req.url ?? '',
+        headerValues(req.rawHeaders, 'host'),
+        req.httpVersion,
+      ) // 400
       path = target.path
       route = routes.match(target, method) // 404, 403
       metrics = route.metrics

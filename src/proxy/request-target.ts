@@ -21,10 +21,14 @@ export type RequestTarget = {
  * Reads the request target once and strictly (RFC 9112 section 3.2). What two parsers could read
  * differently is refused with `request_invalid`, because one of them decides where the token goes.
  */
-export function parseRequestTarget(target: string, hosts: readonly string[]): RequestTarget {
+export function parseRequestTarget(
+  target: string,
+  hosts: readonly string[],
+  httpVersion: string,
+): RequestTarget {
   const [hostField] = hosts
   if (hosts.length > 1) throw invalid(`expected one Host header, got ${hosts.length}`)
-  // Only HTTP/1.0 gets here without one.
+  if (hosts.length === 0 && httpVersion !== '1.0') throw invalid('it has no Host header')
   const host = hostField === undefined ? '' : parseAuthority(hostField)
   if (target.startsWith('/')) return { host, absolute: false, ...parsePath(target) }
   if (target === '*') throw invalid('"*" is not supported as a target')

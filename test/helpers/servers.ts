@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { createServer, type RequestListener, type Server } from 'node:http'
+import type { Server as HttpsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { onTestFinished } from 'vitest'
 import {
@@ -14,7 +15,7 @@ export async function startServer(handler: RequestListener): Promise<string> {
 }
 
 /** The same for a server of the test's own making. */
-export async function startListening(server: Server): Promise<string> {
+export async function startListening(server: Server | HttpsServer): Promise<string> {
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   onTestFinished(async () => {

@@ -1,0 +1,74 @@
+import { once } from 'node:events'
+import { Agent, request } from 'node:http'
+import { text } from 'node:stream/consumers'
+import { expect, test } from 'vitest'
+import { forwardConfig } from '../helpers/config-text.ts'
+import { startServer } from '../helpers/servers.ts'
+import { startProgram } from '../helpers/sidecar.ts'
+import { until } from '../helpers/wait.ts'
+
+test('SIGTERM lets a running request finish, refuses new connections and exits with 0', async () => {
+  const gate = Promise.withResolvers<void>()
+  let arrived = 0
+  const upstream = await startServer((_req, res) => {
+    arrived += 1
+    void gate.promise.then(() => res.end('finished'))
+  })
+  const program = await startProgram(forwardConfig(upstream))
+  const running = fetch(program.proxyUrl)
+  await until(() => arrived === 1)
+
+  const stopped = program.stop()
+  await until(
+    async () =>
+      !(await fetch(program.proxyUrl).then(
+        () => true,
+        () => false,
+      )),
+  )
+  gate.resolve()
+  expect(await (await running).text()).toBe('finished')
+  expect((await stopped).code).toBe(0)
+  expect(program.output()).toContain('"message":"stopped"')
+})
+
+test('a connection that is kept open does not hold up the end', async () => {
+  const gate = Promise.withResolvers<void>()
+  let arrived = 0
+  const upstream = await startServer((_req, res) => {
+    arrived += 1
+    void gate.promise.then(() => res.end('finished'))
+  })
+  const program = await startProgram(`${forwardConfig(upstream)}\nshutdown: { deadline: 60s }`)
+  const agent = new Agent({ keepAlive: true })
+  const sent = request(program.proxyUrl, { agent }).end()
+  const answered = once(sent, 'response')
+  await until(() => arrived === 1)
+  const stopped = program.stop()
+  await until(() => program.output().includes('shutting down'))
+  gate.resolve()
+  const [response] = await answered
+  expect(await text(response)).toBe('finished')
+  // Well within the deadline, which is also the time limit of this test.
+  expect((await stopped).code).toBe(0)
+  agent.destroy()
+})
+
+test('a request that outlives the deadline is cut off', async () => {
+  const upstream = await startServer((_req, res) => void res.write('the first part'))
+  const program = await startProgram(`${forwardConfig(upstream)}\nshutdown: { deadline: 200ms }`)
+  const response = await fetch(program.proxyUrl)
+  const { code } = await program.stop()
+  expect(code).toBe(0)
+  await expect(response.text()).rejects.toThrow('terminated')
+})
+
+test('a second signal ends it at once', async () => {
+  const upstream = await startServer((_req, res) => void res.write('the first part'))
+  const program = await startProgram(`${forwardConfig(upstream)}\nshutdown: { deadline: 60s }`)
+  await fetch(program.proxyUrl)
+  const stopped = program.stop()
+  await until(() => program.output().includes('shutting down'))
+  program.process.kill('SIGTERM')
+  expect((await stopped).code).toBe(1)
+})

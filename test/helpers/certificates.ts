@@ -1,0 +1,58 @@
+// x509 injects its parts by decorators, which need this.
+import 'reflect-metadata'
+import { KeyObject, webcrypto } from 'node:crypto'
+import * as x509 from '@peculiar/x509'
+
+export type Certificate = {
+  /** Both in PEM form. */
+  readonly certificate: string
+  readonly key: string
+}
+
+export type Authority = Certificate & {
+  issue(subject: string, hosts: readonly string[]): Promise<Certificate>
+}
+
+const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
+const DAY_MS = 86_400_000
+
+/** A certificate authority of the test's own. */
+export async function createAuthority(name = 'test authority'): Promise<Authority> {
+  const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify'])
+  const root = await x509.X509CertificateGenerator.createSelfSigned({
+    name: `CN=${name}`,
+    ...validity(),
+    signingAlgorithm: ALGORITHM,
+    keys,
+    extensions: [new x509.BasicConstraintsExtension(true, 1, true)],
+  })
+  return {
+    certificate: root.toString('pem'),
+    key: pemOf(keys.privateKey),
+    async issue(subject, hosts) {
+      const own = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify'])
+      const certificate = await x509.X509CertificateGenerator.create({
+        subject: `CN=${subject}`,
+        issuer: root.subject,
+        ...validity(),
+        signingAlgorithm: ALGORITHM,
+        publicKey: own.publicKey,
+        signingKey: keys.privateKey,
+        extensions: [
+          new x509.SubjectAlternativeNameExtension(
+            hosts.map((host) => ({ type: /^[\d.]+$/.test(host) ? 'ip' : 'dns', value: host })),
+          ),
+        ],
+      })
+      return { certificate: certificate.toString('pem'), key: pemOf(own.privateKey) }
+    },
+  }
+}
+
+function validity(): { notBefore: Date; notAfter: Date } {
+  return { notBefore: new Date(Date.now() - DAY_MS), notAfter: new Date(Date.now() + DAY_MS) }
+}
+
+function pemOf(key: webcrypto.CryptoKey): string {
+  return KeyObject.from(key).export({ type: 'pkcs8', format: 'pem' })
+}

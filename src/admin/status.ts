@@ -11,7 +11,7 @@ export type Status = {
   readonly tokens: readonly TokenStatus[]
 }
 
-export type RouteStatus = {
+type RouteStatus = {
   readonly route: string
   readonly match: {
     readonly host?: string | undefined

@@ -16,7 +16,7 @@ import type { TokenSource } from '../tokens/token-source.ts'
 import { VERSION } from '../version.ts'
 
 /** A token that one or more routes need. */
-export type NeededToken = {
+type NeededToken = {
   /** The credential's name, or `credential/route` for a route that asks for a token of its own. */
   readonly token: string
   readonly credential: string

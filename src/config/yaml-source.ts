@@ -13,7 +13,7 @@ import {
 import { interpolate } from './interpolate.ts'
 import type { KeyPath } from './problem.ts'
 
-export type Position = { readonly line: number; readonly column: number }
+type Position = { readonly line: number; readonly column: number }
 
 /** A YAML file that still knows where everything in it stands. */
 export type YamlSource = {

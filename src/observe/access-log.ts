@@ -3,7 +3,7 @@ import { stackFrames } from '../lib/stack-frames.ts'
 import type { Logger } from './logger.ts'
 
 /** A request that is over. The path has no query: queries hold what nobody wants in a log. */
-export type FinishedRequest = {
+type FinishedRequest = {
   readonly method: string
   readonly path: string
   readonly route: string | undefined

@@ -5,7 +5,7 @@ export type Histogram = {
   read(): HistogramReading
 }
 
-export type HistogramReading = {
+type HistogramReading = {
   readonly buckets: readonly { readonly leSeconds: number; readonly count: number }[]
   readonly count: number
   readonly sumSeconds: number

@@ -19,7 +19,7 @@ export type Metrics = {
   readonly contentType: string
 }
 
-export type WatchedToken = {
+type WatchedToken = {
   readonly credential: string
   /** The credential, or the route that asks for a token of its own. */
   readonly token: string
@@ -30,7 +30,7 @@ export type WatchedToken = {
   }
 }
 
-export type WatchedUpstream = {
+type WatchedUpstream = {
   readonly origin: string
   readonly read: () => { connected: number; running: number; queued: number }
 }

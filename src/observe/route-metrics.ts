@@ -12,7 +12,7 @@ export type RouteMetrics = {
   read(): RouteReading
 }
 
-export type RouteReading = {
+type RouteReading = {
   readonly inFlight: number
   readonly requests: readonly { method: string; status: string; count: number }[]
   readonly failures: readonly { code: FailureCode; count: number }[]

@@ -10,7 +10,7 @@ export type TokenRequestMetrics = {
   }
 }
 
-export type TokenRequestOutcome = 'success' | FailureCode
+type TokenRequestOutcome = 'success' | FailureCode
 
 /** Shown from the start, so that the first failure is already an increase. */
 const EXPECTED = ['success', 'token_unavailable', 'token_rejected', 'token_invalid'] as const

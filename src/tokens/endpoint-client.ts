@@ -12,7 +12,7 @@ export type EndpointClient = {
   close(): Promise<void>
 }
 
-export type EndpointRequest = {
+type EndpointRequest = {
   readonly method: string
   readonly headers: Record<string, string>
   readonly body?: URLSearchParams | string | null | undefined

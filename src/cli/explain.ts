@@ -1,5 +1,6 @@
 import { routeMatch } from '../compose/routes.ts'
-import type { Config, RouteConfig } from '../config/schema.ts'
+import type { RouteConfig } from '../config/route-schema.ts'
+import type { Config } from '../config/schema.ts'
 import { SidecarError } from '../errors.ts'
 import { parseRequestTarget, type RequestTarget } from '../proxy/request-target.ts'
 import { createRouteTable, type RouteMatch, upstreamPath } from '../proxy/routes.ts'

@@ -1,5 +1,6 @@
 import type { ReadFile } from '../config/read-file.ts'
-import type { Config, RouteConfig } from '../config/schema.ts'
+import type { RouteConfig } from '../config/route-schema.ts'
+import type { Config } from '../config/schema.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import type { Route } from '../proxy/handler.ts'
 import type { RequestHeaderPolicy } from '../proxy/headers.ts'

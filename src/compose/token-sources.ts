@@ -1,4 +1,5 @@
-import type { CredentialConfig, RouteConfig } from '../config/schema.ts'
+import type { CredentialConfig } from '../config/credential-schema.ts'
+import type { RouteConfig } from '../config/route-schema.ts'
 import { createSecretReader, type SecretPlaces } from '../config/secret-ref.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../observe/logger.ts'

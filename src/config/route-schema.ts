@@ -1,0 +1,117 @@
+import * as z from 'zod'
+import {
+  audience,
+  caFile,
+  duration,
+  fieldName,
+  fieldValue,
+  httpUrl,
+  resource,
+  scopes,
+  text,
+} from './value-schemas.ts'
+
+const match = z
+  .strictObject({
+    host: z
+      .string()
+      .regex(/^(?:\*\.)?(?:[\w-]+(?:\.[\w-]+)*|\[[\da-fA-F:.]+\])(?::\d{1,5})?$/, {
+        error: 'expected a host such as "api.example.com" or "*.example.com"',
+      })
+      .optional()
+      .describe(
+        'The request’s host: exact, or `*.suffix` for any host below it. Without a port, any port.',
+      ),
+    path: z
+      .string()
+      .regex(/^\/(?:[\w\-.~!$&'()*+,;=:@]+\/)*[\w\-.~!$&'()*+,;=:@]*$/, {
+        error: 'expected a path such as "/orders", without escapes, empty segments or a query',
+      })
+      .refine((path) => !path.split('/').some((segment) => segment === '.' || segment === '..'), {
+        error: 'expected a path without "." and ".." segments',
+      })
+      .prefault('/')
+      .describe('Whole leading path segments: `/orders` matches `/orders/7`, not `/orders-old`.'),
+    methods: z
+      .array(z.string().regex(/^[A-Z][A-Z-]*$/, { error: 'expected a method such as "GET"' }))
+      .min(1, { error: 'expected at least one method' })
+      .optional()
+      .describe('Only these methods; other routes are tried for the rest.'),
+  })
+  .describe('Which requests take this route. A host beats no host, then the longest path wins.')
+
+export const route = z
+  .strictObject({
+    name: z
+      .string()
+      .regex(/^[A-Za-z\d][\w.-]*$/, {
+        error: 'expected a name of letters, digits, ".", "_" and "-"',
+      })
+      .describe('Its name in logs, metrics and errors.'),
+    match,
+    upstream: httpUrl('https://orders.example.com/v2').describe(
+      'Where the request goes. The path given here replaces the matched path.',
+    ),
+    keepPath: z
+      .boolean()
+      .default(false)
+      .describe('Keep the matched path, behind the path of `upstream`.'),
+    credential: text.describe('The credential whose token is injected, or `none` to only forward.'),
+    scopes: scopes.optional().describe('This route’s own scopes instead of the credential’s.'),
+    audience: audience
+      .optional()
+      .describe('This route’s own audience instead of the credential’s.'),
+    resource: resource
+      .optional()
+      .describe('This route’s own resource instead of the credential’s.'),
+    inject: z
+      .strictObject({
+        header: fieldName.default('Authorization').describe('The header that carries the token.'),
+        prefix: z
+          .string()
+          .regex(/^[\x21-\x7e]*$/, { error: 'expected a word such as "Bearer", or nothing' })
+          .default('Bearer')
+          .describe(
+            'What stands before the token, followed by a space; empty for the token alone.',
+          ),
+      })
+      .prefault({})
+      .describe('How the token is written into the request.'),
+    existingAuthorization: z
+      .enum(['replace', 'keep', 'reject'])
+      .default('replace')
+      .describe('What happens to a header of that name that the application sends itself.'),
+    headers: z
+      .strictObject({
+        set: z
+          .record(fieldName, fieldValue)
+          .default({})
+          .describe('Headers to set, replacing the application’s.'),
+        remove: z.array(fieldName).default([]).describe('Headers of the application to leave out.'),
+      })
+      .prefault({})
+      .describe('Changes to the request headers.'),
+    timeouts: z
+      .strictObject({
+        token: duration
+          .prefault('10s')
+          .describe('How long a request waits when no token is in hand.'),
+        connect: duration.prefault('5s').describe('Connection and TLS handshake.'),
+        response: duration
+          .prefault('60s')
+          .describe('From the request to the response’s head; `0s` for no limit.'),
+        idle: duration
+          .prefault('60s')
+          .describe('Silence within the response body; `0s` for no limit.'),
+      })
+      .prefault({})
+      .describe('How long each part may take.'),
+    tls: z.strictObject({ ca: caFile.optional() }).prefault({}).describe('TLS to the upstream.'),
+    allowPlaintext: z
+      .boolean()
+      .default(false)
+      .describe('Allow the token to travel over `http:` to another machine, readable on the way.'),
+  })
+  .describe('One kind of request: how it is recognised, where it goes, which token it gets.')
+
+export type RouteConfig = z.output<typeof route>

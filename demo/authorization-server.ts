@@ -2,7 +2,9 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { exportJWK, generateKeyPair } from 'jose'
-import { type ClientMetadata, type Configuration, Provider } from 'oidc-provider'
+import type { ClientMetadata, Configuration } from 'oidc-provider'
+import { createOidcStorage } from './oidc-storage.ts'
+import { errors, Provider } from './quiet-oidc-provider.ts'
 
 export type AuthorizationServerOptions = {
   readonly port: number
@@ -16,6 +18,8 @@ export type AuthorizationServerOptions = {
 export type AuthorizationServer = {
   readonly issuer: string
   readonly tokenEndpoint: string
+  /** The public keys that its tokens can be verified with. */
+  readonly jwksUri: string
   /** How many token requests it has answered, well or badly. */
   tokenRequests(): number
   close(): Promise<void>
@@ -41,6 +45,7 @@ export async function startAuthorizationServer(
   return {
     issuer,
     tokenEndpoint: `${issuer}/token`,
+    jwksUri: `${issuer}/jwks`,
     tokenRequests: () => tokenRequests,
     async close() {
       const closed = once(server, 'close')
@@ -56,6 +61,7 @@ async function configuration(options: AuthorizationServerOptions): Promise<Confi
   const { privateKey } = await generateKeyPair('RS256', { extractable: true })
   const key = await exportJWK(privateKey)
   return {
+    adapter: createOidcStorage,
     clients: [...clients],
     scopes: [...scopes],
     jwks: { keys: [{ ...key, alg: 'RS256', use: 'sig', kid: 'demo' }] },
@@ -67,13 +73,16 @@ async function configuration(options: AuthorizationServerOptions): Promise<Confi
       resourceIndicators: {
         enabled: true,
         defaultResource: () => resource,
-        getResourceServerInfo: () => ({
-          audience: resource,
-          scope: scopes.join(' '),
-          accessTokenTTL: tokenLifetimeSeconds,
-          accessTokenFormat: 'jwt',
-          jwt: { sign: { alg: 'RS256' } },
-        }),
+        getResourceServerInfo: (_context, indicator) => {
+          if (indicator !== resource) throw new errors.InvalidTarget()
+          return {
+            audience: resource,
+            scope: scopes.join(' '),
+            accessTokenTTL: tokenLifetimeSeconds,
+            accessTokenFormat: 'jwt',
+            jwt: { sign: { alg: 'RS256' } },
+          }
+        },
       },
     },
   }

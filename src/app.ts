@@ -40,19 +40,20 @@ export async function startApp({ config, places, logger }: AppOptions): Promise<
   let draining = false
 
   const tokens = await composeTokenSources({ ...config, places, clock, metrics, logger })
-  cleanup.defer(async () => await tokens.close())
+  cleanup.defer(() => tokens.close())
   const { routes, upstreams } = await composeRoutes({
     config,
     tokens,
     readFile: places.readFile,
+    clock,
     metrics,
   })
-  for (const { pool } of upstreams) cleanup.defer(async () => await pool.destroy())
+  for (const { close } of upstreams) cleanup.defer(close)
   for (const token of tokens.needed) {
     metrics.watchToken({ ...token, read: token.source.state })
   }
   for (const { origin, pool } of upstreams) {
-    metrics.watchUpstream({ origin, read: () => pool.stats })
+    metrics.watchUpstream({ origin, read: () => pool().stats })
   }
 
   const readiness = () =>

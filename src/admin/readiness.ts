@@ -8,17 +8,17 @@ export type Readiness = {
 
 export type ReadinessToken = {
   readonly token: string
-  /** Whether it is fetched at start-up; one that is not is fetched when it is needed. */
-  readonly prefetch: boolean
+  /** Whether readiness waits for it. */
+  readonly required: boolean
   readonly state: TokenState
 }
 
 /** Ready: every token is in hand, or has only expired because nobody wanted it. */
 export function readinessOf(tokens: readonly ReadinessToken[], draining: boolean): Readiness {
-  const reasons = tokens.flatMap(({ token, prefetch, state }) => {
-    if (state.usable) return []
+  const reasons = tokens.flatMap(({ token, required, state }) => {
+    if (!required || state.usable) return []
     if (state.failure !== undefined) return [`token "${token}": ${state.failure.error.message}`]
-    if (prefetch && state.obtainedAtMs === undefined) return [`token "${token}": not obtained yet`]
+    if (state.obtainedAtMs === undefined) return [`token "${token}": not obtained yet`]
     return []
   })
   if (draining) reasons.unshift('shutting down')

@@ -1,6 +1,8 @@
 import type { ReadFile } from '../config/read-file.ts'
 import type { RouteConfig } from '../config/route-schema.ts'
 import type { Config } from '../config/schema.ts'
+import type { Clock } from '../lib/clock.ts'
+import { createTlsReader } from '../lib/tls-material.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import type { Route } from '../proxy/handler.ts'
 import type { RequestHeaderPolicy } from '../proxy/headers.ts'
@@ -18,26 +20,27 @@ export type ComposeRoutesOptions = {
   readonly config: Pick<Config, 'routes' | 'limits'>
   readonly tokens: TokenSources
   readonly readFile: ReadFile
+  readonly clock: Clock
   readonly metrics: Metrics
 }
 
 /** Routes with everything decided; those to the same origin with the same trust share connections. */
 export async function composeRoutes(options: ComposeRoutesOptions): Promise<ComposedRoutes> {
-  const { config, tokens, readFile, metrics } = options
+  const { config, tokens, readFile, clock, metrics } = options
   const upstreams = new Map<string, Upstream>()
   const routes: Route[] = []
   for (const route of config.routes) {
     const { origin } = new URL(route.upstream)
-    const caFile = route.tls.ca?.file
-    const key = JSON.stringify([origin, caFile, route.timeouts.connect])
+    const key = JSON.stringify([origin, route.tls, route.timeouts.connect])
     const upstream =
       upstreams.get(key) ??
-      createUpstream({
+      (await createUpstream({
         origin,
-        ca: caFile && (await readFile(caFile)),
+        readTls: createTlsReader(route.tls, readFile),
         connectTimeoutMs: route.timeouts.connect,
         maxHeaderBytes: config.limits.headers,
-      })
+        clock,
+      }))
     upstreams.set(key, upstream)
     routes.push(composeRoute(route, upstream, tokens, metrics))
   }

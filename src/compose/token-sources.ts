@@ -4,24 +4,26 @@ import { createSecretReader, type SecretPlaces } from '../config/secret-ref.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../observe/logger.ts'
 import type { Metrics } from '../observe/metrics.ts'
-import { createClientCredentialsRequest } from '../tokens/client-credentials.ts'
-import { createEndpointClient, type EndpointClient } from '../tokens/endpoint-client.ts'
+import { createDpopKey } from '../tokens/dpop.ts'
 import { createKeptToken } from '../tokens/kept-token.ts'
 import { createObservedRequest } from '../tokens/observed-request.ts'
-import {
-  createDiscoveredMetadata,
-  createFixedMetadata,
-  type ServerMetadata,
-} from '../tokens/server-metadata.ts'
 import type { TokenSource } from '../tokens/token-source.ts'
-import { VERSION } from '../version.ts'
+import {
+  type AuthorizationServer,
+  composeAuthorizationServer,
+  composeTokenRequest,
+  type Requested,
+} from './token-request.ts'
 
 /** A token that one or more routes need. */
 type NeededToken = {
   /** The credential's name, or `credential/route` for a route that asks for a token of its own. */
   readonly token: string
   readonly credential: string
+  /** Whether it is fetched at start-up. */
   readonly prefetch: boolean
+  /** Whether readiness waits for it. */
+  readonly required: boolean
   readonly source: TokenSource
 }
 
@@ -29,7 +31,7 @@ export type TokenSources = {
   readonly needed: readonly NeededToken[]
   /** The source of a route's token; undefined for a route that only forwards. */
   of(route: RouteConfig): TokenSource | undefined
-  close(): Promise<void>
+  close(): void
 }
 
 export type TokenSourcesOptions = {
@@ -46,9 +48,11 @@ export async function composeTokenSources(options: TokenSourcesOptions): Promise
   const { routes, places } = options
   const servers = new Map<string, AuthorizationServer>()
   for (const [name, credential] of Object.entries(options.credentials)) {
-    const { ca } = credential.tls
-    const pem = ca && (await places.readFile(ca.file))
-    servers.set(name, createAuthorizationServer(credential, pem))
+    const { dpop } = credential
+    const key =
+      dpop &&
+      (await createDpopKey(dpop.algorithm, dpop.key && createSecretReader(dpop.key, places)))
+    servers.set(name, composeAuthorizationServer(credential, places, key))
   }
 
   const needed = new Map<string, NeededToken>()
@@ -57,12 +61,25 @@ export async function composeTokenSources(options: TokenSourcesOptions): Promise
     const server = servers.get(route.credential)
     if (credential === undefined || server === undefined) continue
     const key = tokenKey(route, credential)
-    if (needed.has(key)) continue
+    const shared = needed.get(key)
+    if (shared !== undefined) {
+      needed.set(key, {
+        ...shared,
+        required: shared.required || (shared.prefetch && route.readiness),
+      })
+      continue
+    }
     const isOwn = key !== tokenKey({ credential: route.credential }, credential)
     const token = isOwn ? `${route.credential}/${route.name}` : route.credential
-    const form = tokenForm({ ...credential, ...requested(route, credential) })
-    const source = createSource(token, route.credential, { credential, server, form, ...options })
-    needed.set(key, { token, credential: route.credential, prefetch: credential.prefetch, source })
+    const parts = { ...options, credential, server, requested: requestedBy(route, credential) }
+    const source = createSource(token, route.credential, parts)
+    needed.set(key, {
+      token,
+      credential: route.credential,
+      prefetch: credential.prefetch,
+      required: credential.prefetch && route.readiness,
+      source,
+    })
   }
 
   return {
@@ -71,49 +88,22 @@ export async function composeTokenSources(options: TokenSourcesOptions): Promise
       const credential = options.credentials[route.credential]
       return credential && needed.get(tokenKey(route, credential))?.source
     },
-    async close() {
+    close() {
       for (const { source } of needed.values()) source.close()
-      await Promise.all([...servers.values()].map(async ({ client }) => await client.close()))
     },
   }
-}
-
-type AuthorizationServer = { readonly client: EndpointClient; readonly metadata: ServerMetadata }
-
-function createAuthorizationServer(
-  credential: CredentialConfig,
-  ca: string | undefined,
-): AuthorizationServer {
-  const { issuer, tokenEndpoint = '', timeout, allowPlaintext } = credential
-  const client = createEndpointClient({ ca, timeoutMs: timeout })
-  const metadata =
-    issuer === undefined
-      ? createFixedMetadata(tokenEndpoint)
-      : createDiscoveredMetadata({ issuer, client, allowPlaintext })
-  return { client, metadata }
 }
 
 type SourceParts = TokenSourcesOptions & {
   readonly credential: CredentialConfig
   readonly server: AuthorizationServer
-  readonly form: URLSearchParams
+  readonly requested: Requested
 }
 
 /** Obtain, count, remember: each wraps the one before. */
 function createSource(token: string, credentialName: string, parts: SourceParts): TokenSource {
-  const { credential, server, form, places, clock, metrics, logger } = parts
-  const { method = 'client_secret_basic', clientSecret } = credential.auth
-  const direct = createClientCredentialsRequest({
-    server: server.metadata,
-    client: server.client,
-    clientId: credential.clientId,
-    auth: { method, readSecret: createSecretReader(clientSecret, places) },
-    form,
-    userAgent: `token-sidecar/${VERSION}`,
-    timeoutMs: credential.timeout,
-    defaultLifetimeMs: credential.defaultLifetime,
-    clock,
-  })
+  const { credential, server, requested, clock, metrics, logger } = parts
+  const direct = composeTokenRequest(credential, requested, server, parts)
   const observed = createObservedRequest(direct, {
     metrics: metrics.tokenRequests(credentialName),
     clock,
@@ -123,13 +113,12 @@ function createSource(token: string, credentialName: string, parts: SourceParts)
     clock,
     random: Math.random,
     log: logger.child({ credential: credentialName, tokenName: token }),
+    readFingerprint: server.readFingerprint,
   })
 }
 
-type Requested = Pick<CredentialConfig, 'scopes' | 'audience' | 'resource'>
-
 /** What the token is asked to be good for: the route's word, else the credential's. */
-function requested(route: Partial<RouteConfig>, credential: CredentialConfig): Requested {
+function requestedBy(route: Partial<RouteConfig>, credential: CredentialConfig): Requested {
   return {
     scopes: route.scopes ?? credential.scopes,
     audience: route.audience ?? credential.audience,
@@ -137,21 +126,14 @@ function requested(route: Partial<RouteConfig>, credential: CredentialConfig): R
   }
 }
 
-/** Scopes are a set (RFC 6749 section 3.3): their order makes no other token. */
+/**
+ * Scopes are a set (RFC 6749 section 3.3): their order makes no other token. All else that shapes a
+ * token, the client's proof and its DPoP key included, comes with the credential.
+ */
 function tokenKey(
   route: Partial<RouteConfig> & Pick<RouteConfig, 'credential'>,
   credential: CredentialConfig,
 ): string {
-  const { scopes, audience, resource } = requested(route, credential)
+  const { scopes, audience, resource } = requestedBy(route, credential)
   return JSON.stringify([route.credential, scopes.toSorted(), audience, resource])
-}
-
-/** The form's fields beside `grant_type`; what is empty is left out, since servers differ on it. */
-function tokenForm(request: Requested & Pick<CredentialConfig, 'parameters'>): URLSearchParams {
-  const { scopes, audience, resource, parameters } = request
-  const form = new URLSearchParams(parameters)
-  if (scopes.length > 0) form.set('scope', scopes.join(' '))
-  for (const value of audience) form.append('audience', value)
-  for (const value of resource) form.append('resource', value)
-  return form
 }

@@ -1,31 +1,43 @@
 import * as z from 'zod'
 import {
   audience,
-  caFile,
+  certificateAndKey,
   duration,
+  fieldName,
+  fieldValue,
   httpUrl,
   resource,
   scopes,
+  secretRef,
   text,
   visibleAscii,
 } from './value-schemas.ts'
 
-const clientSecret = z
-  .strictObject({
-    file: text
-      .optional()
-      .describe('A file that holds the secret; a line break at its end is ignored.'),
-    env: text.optional().describe('The environment variable that holds the secret.'),
-    value: text
-      .optional()
-      .describe('The secret itself. For demonstrations; anything else is warned about.'),
-  })
-  .refine((secret) => Object.values(secret).filter((given) => given !== undefined).length === 1, {
-    error: 'expected exactly one of "file", "env" and "value"',
-    when: ({ value }) => typeof value === 'object',
-  })
-  .meta({ minProperties: 1, maxProperties: 1 })
-  .describe('Where the client secret comes from. Files are read anew for each token request.')
+const clientSecret = secretRef.describe(
+  'The client secret. A file is read anew for each token request.',
+)
+
+const signingKey = {
+  key: secretRef.describe('The private key: PEM (PKCS#8, also encrypted; PKCS#1; SEC 1) or a JWK.'),
+  passphrase: secretRef.optional().describe('Opens an encrypted key.'),
+  algorithm: z
+    .enum(['RS256', 'PS256', 'ES256', 'EdDSA'])
+    .default('RS256')
+    .describe('The signature algorithm; the key must fit.'),
+  keyId: text.optional().describe('The `kid` of the assertion’s header.'),
+}
+
+const assertionAudience = z
+  .union([z.enum(['issuer', 'tokenEndpoint']), httpUrl('https://login.example.com/')])
+  .optional()
+  .describe(
+    'The `aud` of the assertion: `issuer` (the default), `tokenEndpoint`, or a URL of your own.',
+  )
+
+const assertionHeader = z
+  .record(text, text)
+  .default({})
+  .describe('Further members of the assertion’s header, such as `x5t#S256`.')
 
 const clientAuth = z
   .discriminatedUnion('method', [
@@ -33,20 +45,164 @@ const clientAuth = z
       method: z
         .literal('client_secret_basic')
         .optional()
-        .describe('In the Authorization header (RFC 6749 section 2.3.1). The default.'),
+        .describe('The secret in the Authorization header (RFC 6749 section 2.3.1). The default.'),
       clientSecret,
+      encoding: z
+        .enum(['form', 'raw'])
+        .default('form')
+        .describe(
+          '`raw` leaves out the form-encoding that the RFC asks for, for servers that do not know of it.',
+        ),
     }),
     z.strictObject({
       method: z
         .literal('client_secret_post')
-        .describe('In the request body (RFC 6749 section 2.3.1).'),
+        .describe('The secret in the request body (RFC 6749 section 2.3.1).'),
       clientSecret,
+    }),
+    z.strictObject({
+      method: z
+        .literal('client_secret_jwt')
+        .describe('An assertion, authenticated with the secret by HS256 (RFC 7523 section 2.2).'),
+      clientSecret,
+      audience: assertionAudience,
+    }),
+    z.strictObject({
+      method: z
+        .literal('private_key_jwt')
+        .describe('An assertion, signed with a private key (RFC 7523 section 2.2).'),
+      ...signingKey,
+      audience: assertionAudience,
+      header: assertionHeader,
+    }),
+    z.strictObject({
+      method: z
+        .literal('tls_client_auth')
+        .describe('The certificate in `tls.client`, by its subject (RFC 8705 section 2.1).'),
+    }),
+    z.strictObject({
+      method: z
+        .literal('self_signed_tls_client_auth')
+        .describe('The certificate in `tls.client`, as registered (RFC 8705 section 2.2).'),
+    }),
+    z.strictObject({
+      method: z
+        .literal('client_assertion_file')
+        .describe(
+          'An assertion that something else writes and rotates, such as a projected service account token.',
+        ),
+      file: text.describe('The file that holds the JWT; read anew for each token request.'),
+    }),
+    z.strictObject({
+      method: z
+        .literal('none')
+        .describe('No authentication: a public client, or a grant that is proof enough.'),
     }),
   ])
   .describe('How the client proves to the authorization server who it is.')
 
+const jwtClaims = z
+  .record(text, z.union([z.string(), z.number(), z.boolean()]))
+  .default({})
+  .describe('Further claims of the assertion, such as `scope` for Google.')
+
+const grant = z
+  .discriminatedUnion('type', [
+    z.strictObject({
+      type: z.literal('client_credentials').describe('RFC 6749 section 4.4. The default.'),
+    }),
+    z.strictObject({
+      type: z
+        .literal('jwt_bearer')
+        .describe(
+          'A signed assertion as the grant itself (RFC 7523 section 2.1), as Google’s service accounts use it.',
+        ),
+      ...signingKey,
+      issuer: text.optional().describe('The `iss` claim; the client identifier if left out.'),
+      subject: text.optional().describe('The `sub` claim; as `issuer` if left out.'),
+      audience: assertionAudience
+        .unwrap()
+        .default('tokenEndpoint')
+        .describe(
+          'The `aud` claim: `tokenEndpoint` (the default), `issuer`, or a URL of your own.',
+        ),
+      claims: jwtClaims,
+    }),
+    z.strictObject({
+      type: z.literal('token_exchange').describe('A token for a token (RFC 8693).'),
+      subjectToken: secretRef.describe(
+        'The token to exchange; a file is read anew for each request.',
+      ),
+      subjectTokenType: text
+        .default('urn:ietf:params:oauth:token-type:jwt')
+        .describe('What kind of token that is (RFC 8693 section 3).'),
+      requestedTokenType: text.optional().describe('What kind of token is wanted.'),
+    }),
+  ])
+  .default({ type: 'client_credentials' })
+  .describe('How the access token is asked for.')
+
+const hostName = z.string().regex(/^[\w-]+(?:\.[\w-]+)+$/, {
+  error: 'expected a host name such as "example.okta.com"',
+})
+
+const provider = z
+  .discriminatedUnion('name', [
+    z.strictObject({
+      name: z.literal('entra').describe('Microsoft Entra ID.'),
+      tenant: text.describe('The directory: its identifier or one of its domains.'),
+    }),
+    z.strictObject({
+      name: z.literal('okta').describe('Okta, with a custom authorization server.'),
+      domain: hostName.describe('Such as `example.okta.com`.'),
+      authorizationServer: text
+        .default('default')
+        .describe('The authorization server’s identifier.'),
+    }),
+    z.strictObject({
+      name: z.literal('auth0').describe('Auth0; wants an `audience`.'),
+      domain: hostName.describe('Such as `example.eu.auth0.com`.'),
+    }),
+    z.strictObject({
+      name: z.literal('cognito').describe('Amazon Cognito user pools.'),
+      domain: hostName.describe('Such as `example.auth.eu-central-1.amazoncognito.com`.'),
+    }),
+    z.strictObject({
+      name: z.literal('keycloak').describe('Keycloak.'),
+      url: httpUrl('https://keycloak.example.com').describe(
+        'The server, with its path if it has one.',
+      ),
+      realm: text.describe('The realm.'),
+    }),
+    z.strictObject({
+      name: z.literal('ping').describe('PingOne.'),
+      environment: text.describe('The environment’s identifier.'),
+      region: z
+        .enum(['com', 'eu', 'ca', 'asia', 'com.au', 'sg'])
+        .default('com')
+        .describe('The top-level domain of the region.'),
+    }),
+    z.strictObject({
+      name: z.literal('google').describe('Google service accounts; needs the grant `jwt_bearer`.'),
+    }),
+  ])
+  .describe('Fills in what is peculiar to a product: see docs/providers.md.')
+
+const dpop = z
+  .strictObject({
+    algorithm: z
+      .enum(['ES256', 'Ed25519', 'RS256', 'PS256'])
+      .default('ES256')
+      .describe('The algorithm of the proofs.'),
+    key: secretRef
+      .optional()
+      .describe('The private key (PEM or JWK); one is made at start if left out.'),
+  })
+  .describe('Tokens that only this client can use (RFC 9449).')
+
 export const credential = z
   .strictObject({
+    provider: provider.optional(),
     issuer: httpUrl('https://login.example.com/realms/corp')
       .optional()
       .describe(
@@ -54,11 +210,12 @@ export const credential = z
       ),
     tokenEndpoint: httpUrl('https://login.example.com/oauth2/token')
       .optional()
-      .describe(
-        'The token endpoint itself, for servers without discovery. Either this or `issuer`.',
-      ),
-    clientId: visibleAscii.describe('The client identifier that the authorization server issued.'),
+      .describe('The token endpoint itself, for servers without discovery.'),
+    clientId: visibleAscii
+      .optional()
+      .describe('The client identifier that the authorization server issued.'),
     auth: clientAuth,
+    grant,
     scopes: scopes.default([]).describe('The scopes to ask for.'),
     audience: audience
       .default([])
@@ -68,10 +225,17 @@ export const credential = z
       .record(z.string(), z.string())
       .default({})
       .describe('Any further form parameters for the token request.'),
-    tls: z
-      .strictObject({ ca: caFile.optional() })
-      .prefault({})
-      .describe('TLS to the authorization server.'),
+    headers: z
+      .record(fieldName, fieldValue)
+      .default({})
+      .describe('Further headers for the token request.'),
+    dpop: dpop.optional(),
+    tls: certificateAndKey.prefault({}).describe('TLS to the authorization server.'),
+    proxy: httpUrl('http://proxy.example.com:3128')
+      .optional()
+      .describe(
+        'An HTTP proxy through which the authorization server is reached; `NO_PROXY` is honoured.',
+      ),
     timeout: duration
       .prefault('10s')
       .describe('How long one token request may take, discovery included.'),
@@ -105,4 +269,5 @@ export const credential = z
   .describe('One client registered at one authorization server.')
 
 export type CredentialConfig = z.output<typeof credential>
-export type SecretRef = z.output<typeof clientSecret>
+export type ClientAuthConfig = z.output<typeof clientAuth>
+export type GrantConfig = z.output<typeof grant>

@@ -1,13 +1,14 @@
 import * as z from 'zod'
 import {
   audience,
-  caFile,
+  certificateAndKey,
   duration,
   fieldName,
   fieldValue,
   httpUrl,
   resource,
   scopes,
+  size,
   text,
 } from './value-schemas.ts'
 
@@ -106,7 +107,22 @@ export const route = z
       })
       .prefault({})
       .describe('How long each part may take.'),
-    tls: z.strictObject({ ca: caFile.optional() }).prefault({}).describe('TLS to the upstream.'),
+    tls: certificateAndKey.prefault({}).describe('TLS to the upstream.'),
+    replay: z
+      .strictObject({
+        enabled: z.boolean().default(true).describe('Whether it is done at all.'),
+        maxBody: size
+          .prefault('64KiB')
+          .describe('The largest body that is kept for it; larger ones are sent once.'),
+      })
+      .prefault({})
+      .describe(
+        'What follows a 401 for a token that should be good: one new token and one more attempt.',
+      ),
+    readiness: z
+      .boolean()
+      .default(true)
+      .describe('Whether `/readyz` waits for this route’s token.'),
     allowPlaintext: z
       .boolean()
       .default(false)

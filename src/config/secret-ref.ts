@@ -1,6 +1,6 @@
 import { createSecret, type SecretReader } from '../lib/secret.ts'
 import type { ReadFile } from './read-file.ts'
-import type { SecretRef } from './credential-schema.ts'
+import type { SecretRef } from './value-schemas.ts'
 
 export type SecretPlaces = {
   readonly env: Readonly<Record<string, string | undefined>>

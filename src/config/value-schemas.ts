@@ -39,11 +39,9 @@ export const visibleAscii = z
   .regex(/^[\x20-\x7e]+$/, { error: 'expected printable ASCII characters' })
 
 // RFC 8707 section 2.
-const resourceUri = z
-  .string()
-  .refine((value) => URL.canParse(value) && !value.includes('#'), {
-    error: 'expected an absolute URI without a fragment, such as "https://api.example.com/"',
-  })
+const resourceUri = z.string().refine((value) => URL.canParse(value) && !value.includes('#'), {
+  error: 'expected an absolute URI without a fragment, such as "https://api.example.com/"',
+})
 
 // RFC 9110 section 5.1.
 export const fieldName = z
@@ -54,11 +52,44 @@ export const fieldValue = z
   .string()
   .regex(/^[\t\x20-\x7e\x80-\xff]*$/, { error: 'expected a header value without line breaks' })
 
-export const caFile = z
+const fileRef = z.strictObject({ file: text.describe('A file in PEM form.') })
+
+const ca = fileRef.optional().describe('One or more certificates to trust instead of the system’s.')
+
+/** TLS to a server: whom to trust, and how to prove who is calling. */
+export const certificateAndKey = z.strictObject({
+  ca,
+  client: z
+    .strictObject({
+      certificate: fileRef.describe('The certificate, with its chain.'),
+      key: fileRef.describe('Its private key.'),
+    })
+    .optional()
+    .describe('The client certificate (RFC 8705). Both files are read anew when they change.'),
+  serverName: z
+    .string()
+    .regex(/^[\w-]+(?:\.[\w-]+)*$/, { error: 'expected a host name such as "api.example.com"' })
+    .optional()
+    .describe('The name to ask for and to verify, where it is not the host of the URL.'),
+})
+
+/** Where something secret is kept, so that it is never a literal by accident. */
+export const secretRef = z
   .strictObject({
-    file: text.describe('A PEM file with one or more certificates.'),
+    file: text.optional().describe('A file; a line break at its end is ignored.'),
+    env: text.optional().describe('An environment variable.'),
+    value: text
+      .optional()
+      .describe('The secret itself. For demonstrations; anything else is warned about.'),
   })
-  .describe('Certificates to trust instead of the system’s.')
+  .refine((secret) => Object.values(secret).filter((given) => given !== undefined).length === 1, {
+    error: 'expected exactly one of "file", "env" and "value"',
+    when: ({ value }) => typeof value === 'object',
+  })
+  .meta({ minProperties: 1, maxProperties: 1 })
+
+export type SecretRef = z.output<typeof secretRef>
+export type TlsConfig = z.output<typeof certificateAndKey>
 
 /** What a token is asked to be good for. */
 export const scopes = z.array(scope)

@@ -50,7 +50,7 @@ export async function relay(
   }
   res.once('close', onClose)
 
-  upstream.pool.dispatch(
+  upstream.pool().dispatch(
     {
       method: request.method,
       path: request.path,

@@ -1,11 +1,16 @@
 import type { Clock } from '../lib/clock.ts'
 import type { Secret } from '../lib/secret.ts'
+import type { DpopKey } from './dpop.ts'
 
 /** One point in time on both clocks: what must not be late is past as soon as either says so. */
 export type Moment = { readonly monotonicMs: number; readonly wallMs: number }
 
 export type AccessToken = {
   readonly value: Secret
+  /** The key that it is bound to, where it is of the type DPoP and not Bearer. */
+  readonly dpop: DpopKey | undefined
+  /** What was granted, as the server says it (RFC 6749 section 5.1); undefined where it says nothing. */
+  readonly scope: string | undefined
   readonly obtainedAt: Moment
   /** Counted from when it was asked for. */
   readonly lifetimeMs: number
@@ -25,16 +30,16 @@ export function isUsable({ usableUntil }: AccessToken, clock: Clock): boolean {
   return clock.monotonicMs() < usableUntil.monotonicMs && clock.wallMs() < usableUntil.wallMs
 }
 
-export function createAccessToken(
-  value: Secret,
-  requestedAt: Moment,
-  lifetimeMs: number,
-): AccessToken {
+export type IssuedToken = Pick<AccessToken, 'value' | 'dpop' | 'scope' | 'lifetimeMs'> & {
+  readonly requestedAt: Moment
+}
+
+export function createAccessToken({ requestedAt, ...issued }: IssuedToken): AccessToken {
+  const { lifetimeMs } = issued
   const usableMs = lifetimeMs - travelAllowanceMs(lifetimeMs)
   return {
-    value,
+    ...issued,
     obtainedAt: requestedAt,
-    lifetimeMs,
     usableUntil: {
       monotonicMs: requestedAt.monotonicMs + usableMs,
       wallMs: requestedAt.wallMs + usableMs,
@@ -69,8 +74,11 @@ export function lifetimeOf(hints: LifetimeHints): number {
     if (untilExpMs > 0) said.push(untilExpMs)
     else if (iat !== undefined && exp > iat + 1) said.push((exp - iat - 1) * 1000)
   }
-  return said.length === 0 ? defaultLifetimeMs : Math.min(...said)
+  return Math.min(LONGEST_MS, ...(said.length === 0 ? [defaultLifetimeMs] : said))
 }
+
+/** Longer lives than a year are mistakes: milliseconds taken for seconds, or a fantasy. */
+const LONGEST_MS = 365 * 86_400_000
 
 /** The times in a JWT's payload, in seconds since 1970. It is read, not trusted: no signature is checked. */
 function jwtTimes(token: string): { exp?: number; iat?: number } {

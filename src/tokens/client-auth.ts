@@ -1,24 +1,157 @@
 import * as oauth from 'oauth4webapi'
+import { SidecarError } from '../errors.ts'
+import { fingerprint } from '../lib/fingerprint.ts'
 import type { SecretReader } from '../lib/secret.ts'
+import { readSigningKey, type SigningKeySource } from './signing-key.ts'
 
-/** How the client proves who it is (RFC 6749 section 2.3). */
-export type ClientAuthMethod = {
-  readonly method: 'client_secret_basic' | 'client_secret_post'
-  readonly readSecret: SecretReader
+/** How the client proves who it is (RFC 6749 section 2.3, RFC 7523 section 2.2, RFC 8705 section 2). */
+export type ClientAuthMethod =
+  | {
+      readonly method: 'client_secret_basic'
+      readonly readSecret: SecretReader
+      readonly encoding: 'form' | 'raw'
+    }
+  | { readonly method: 'client_secret_post'; readonly readSecret: SecretReader }
+  | {
+      readonly method: 'client_secret_jwt'
+      readonly readSecret: SecretReader
+      readonly audience: AssertionAudience
+    }
+  | {
+      readonly method: 'private_key_jwt'
+      readonly key: SigningKeySource
+      readonly audience: AssertionAudience
+      readonly header: Readonly<Record<string, string>>
+    }
+  | { readonly method: 'client_assertion_file'; readonly readAssertion: SecretReader }
+  | { readonly method: 'tls_client_auth' | 'self_signed_tls_client_auth' | 'none' }
+
+/** `issuer`, `tokenEndpoint`, or a URL. */
+export type AssertionAudience = string
+
+export type ClientProof = {
+  readonly authenticate: oauth.ClientAuth
+  /** Changes when the secret, the key or the assertion does. */
+  readonly fingerprint: string
 }
 
-/** Made anew for each request, because the secret may have been rotated. */
-export async function clientAuth({
-  method,
-  readSecret,
-}: ClientAuthMethod): Promise<oauth.ClientAuth> {
-  const secret = (await readSecret()).reveal()
-  switch (method) {
+/** Made anew for each request, because what it is made of may have been rotated. */
+export async function proveClient(auth: ClientAuthMethod): Promise<ClientProof> {
+  switch (auth.method) {
     case 'client_secret_basic': {
-      return oauth.ClientSecretBasic(secret)
+      const secret = await revealed(auth.readSecret)
+      const authenticate =
+        auth.encoding === 'raw' ? rawBasic(secret) : oauth.ClientSecretBasic(secret)
+      return { authenticate, fingerprint: fingerprint(secret) }
     }
     case 'client_secret_post': {
-      return oauth.ClientSecretPost(secret)
+      const secret = await revealed(auth.readSecret)
+      return { authenticate: oauth.ClientSecretPost(secret), fingerprint: fingerprint(secret) }
     }
+    case 'client_secret_jwt': {
+      const secret = await revealed(auth.readSecret)
+      return {
+        authenticate: withAudience(auth.audience, {}, (options) =>
+          oauth.ClientSecretJwt(secret, options),
+        ),
+        fingerprint: fingerprint(secret),
+      }
+    }
+    case 'private_key_jwt': {
+      const { key, kid, text } = await readSigningKey(auth.key)
+      const privateKey = kid === undefined ? { key } : { key, kid }
+      // WebCrypto knows the curve by its name; servers know RFC 8037's name for its use.
+      const header = { ...(auth.key.algorithm === 'EdDSA' && { alg: 'EdDSA' }), ...auth.header }
+      return {
+        authenticate: withAudience(auth.audience, header, (options) =>
+          oauth.PrivateKeyJwt(privateKey, options),
+        ),
+        fingerprint: fingerprint(text),
+      }
+    }
+    case 'client_assertion_file': {
+      const assertion = (await revealed(auth.readAssertion)).trim()
+      return {
+        authenticate: (_server, { client_id: clientId }, body) => {
+          if (clientId !== UNNAMED_CLIENT) body.set('client_id', clientId)
+          body.set(
+            'client_assertion_type',
+            'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+          )
+          body.set('client_assertion', assertion)
+        },
+        fingerprint: fingerprint(assertion),
+      }
+    }
+    case 'tls_client_auth':
+    case 'self_signed_tls_client_auth': {
+      return { authenticate: oauth.TlsClientAuth(), fingerprint: '' }
+    }
+    case 'none': {
+      return {
+        authenticate: (_server, { client_id: clientId }, body) => {
+          if (clientId !== UNNAMED_CLIENT) body.set('client_id', clientId)
+        },
+        fingerprint: '',
+      }
+    }
+  }
+}
+
+/** Stands for a client that has no identifier, where the grant says who it is. */
+export const UNNAMED_CLIENT = '-'
+
+/** For servers that take RFC 7617 at its word and RFC 6749 section 2.3.1 not at all. */
+function rawBasic(secret: string): oauth.ClientAuth {
+  return (_server, { client_id: clientId }, _body, headers) => {
+    headers.set('authorization', `Basic ${Buffer.from(`${clientId}:${secret}`).toString('base64')}`)
+  }
+}
+
+/**
+ * An assertion for `audience`: by default one string, the issuer, as the successor of RFC 7523
+ * wants it (draft-ietf-oauth-rfc7523bis section 4). Dated back a little, for clocks that differ.
+ */
+function withAudience(
+  audience: AssertionAudience,
+  extraHeader: Readonly<Record<string, string>>,
+  create: (options: oauth.ModifyAssertionOptions) => oauth.ClientAuth,
+): oauth.ClientAuth {
+  return async (server, client, body, headers) => {
+    const authenticate = create({
+      [oauth.modifyAssertion](header, payload) {
+        Object.assign(header, { typ: 'client-authentication+jwt' }, extraHeader)
+        payload['aud'] = audienceOf(audience, server)
+        if (typeof payload['iat'] === 'number') payload['iat'] -= 5
+        delete payload['nbf']
+      },
+    })
+    await authenticate(server, client, body, headers)
+  }
+}
+
+export function audienceOf(audience: AssertionAudience, server: oauth.AuthorizationServer): string {
+  switch (audience) {
+    case 'issuer': {
+      return server.issuer
+    }
+    case 'tokenEndpoint': {
+      return server.token_endpoint ?? server.issuer
+    }
+    default: {
+      return audience
+    }
+  }
+}
+
+async function revealed(read: SecretReader): Promise<string> {
+  try {
+    return (await read()).reveal()
+  } catch (cause) {
+    throw new SidecarError(
+      'token_unavailable',
+      'Cannot prove who the client is: its secret or assertion is not readable',
+      { cause },
+    )
   }
 }

@@ -1,6 +1,7 @@
-import { Agent, request } from 'undici'
+import { Agent, type Dispatcher, EnvHttpProxyAgent, request } from 'undici'
 import { SidecarError } from '../errors.ts'
 import { networkFault } from '../lib/network-fault.ts'
+import type { TlsMaterial, TlsReader } from '../lib/tls-material.ts'
 
 /** Talks to the endpoints of one authorization server. */
 export type EndpointClient = {
@@ -9,7 +10,6 @@ export type EndpointClient = {
    * ports and would follow rules that are made for web pages.
    */
   readonly fetch: (url: string, init: EndpointRequest) => Promise<Response>
-  close(): Promise<void>
 }
 
 type EndpointRequest = {
@@ -19,28 +19,24 @@ type EndpointRequest = {
   readonly signal?: AbortSignal | undefined
 }
 
+export type EndpointClientOptions = {
+  readonly readTls: TlsReader
+  /** The HTTP proxy to go through, and the hosts to reach without it, as `NO_PROXY` lists them. */
+  readonly proxy: { readonly url: string; readonly except: string } | undefined
+  readonly timeoutMs: number
+}
+
 /** Far more than any token response or server metadata needs. */
 const MAX_RESPONSE_BYTES = 64 * 1024
 
-export function createEndpointClient(options: {
-  readonly ca: string | undefined
-  readonly timeoutMs: number
-}): EndpointClient {
-  const agent = new Agent({
-    allowH2: false,
-    autoSelectFamily: true,
-    // Requests are minutes apart: a connection kept that long is likely dead when it is needed.
-    pipelining: 0,
-    maxResponseSize: MAX_RESPONSE_BYTES,
-    headersTimeout: options.timeoutMs,
-    bodyTimeout: options.timeoutMs,
-    connect: {
-      timeout: options.timeoutMs,
-      ...(options.ca !== undefined && { ca: options.ca }),
-    },
-  })
+/**
+ * Requests are minutes apart, so each has a connection of its own: one that was kept that long is
+ * likely dead when it is needed, and certificates may have been rotated meanwhile.
+ */
+export function createEndpointClient(options: EndpointClientOptions): EndpointClient {
   return {
     async fetch(url, init) {
+      const dispatcher = await openDispatcher(options)
       try {
         // The whole answer is read here, so that every way in which it can fail is met here.
         const response = await request(url, {
@@ -48,7 +44,7 @@ export function createEndpointClient(options: {
           headers: init.headers,
           body: init.body?.toString() ?? null,
           signal: init.signal ?? null,
-          dispatcher: agent,
+          dispatcher,
         })
         const body = await response.body.text()
         const bodyless = response.statusCode === 204 || response.statusCode === 304
@@ -58,10 +54,41 @@ export function createEndpointClient(options: {
         })
       } catch (cause) {
         throw unavailable(new URL(url), cause)
+      } finally {
+        await dispatcher.destroy()
       }
     },
-    close: async () => await agent.destroy(),
   }
+}
+
+async function openDispatcher(options: EndpointClientOptions): Promise<Dispatcher> {
+  const { readTls, proxy, timeoutMs } = options
+  let tls: TlsMaterial
+  try {
+    tls = await readTls()
+  } catch (cause) {
+    throw new SidecarError(
+      'token_unavailable',
+      'Cannot connect to the authorization server: a certificate or key file is not readable, or they do not belong together',
+      { cause },
+    )
+  }
+  const connection = {
+    allowH2: false,
+    autoSelectFamily: true,
+    maxResponseSize: MAX_RESPONSE_BYTES,
+    headersTimeout: timeoutMs,
+    bodyTimeout: timeoutMs,
+    connect: { timeout: timeoutMs, ...tls },
+  }
+  if (proxy === undefined) return new Agent(connection)
+  return new EnvHttpProxyAgent({
+    ...connection,
+    httpProxy: proxy.url,
+    httpsProxy: proxy.url,
+    noProxy: proxy.except,
+    requestTls: connection.connect,
+  })
 }
 
 function singleHeaders(headers: Readonly<Record<string, string | string[] | undefined>>): Headers {

@@ -1,10 +1,10 @@
-import type { Logger } from '../observe/logger.ts'
 import { SidecarError, toSidecarError } from '../errors.ts'
 import { abortable } from '../lib/abortable.ts'
 import type { Clock } from '../lib/clock.ts'
+import type { Logger } from '../observe/logger.ts'
 import { type AccessToken, isUsable } from './access-token.ts'
 import { type RefreshPolicy, renewAfterMs, retryDelayMs } from './renewal.ts'
-import type { TokenRequest, TokenSource } from './token-source.ts'
+import type { TokenRequest, TokenSource, TokenState } from './token-source.ts'
 
 export type KeptTokenOptions = {
   readonly refresh: RefreshPolicy
@@ -13,9 +13,22 @@ export type KeptTokenOptions = {
   readonly random: () => number
   /** Bound to the credential. */
   readonly log: Logger
+  /** Changes when the client's secret, key or assertion does: then a refusal is worth another try. */
+  readonly readFingerprint: () => Promise<string>
 }
 
-type Failure = { readonly error: SidecarError; readonly count: number; readonly retryAtMs: number }
+type Failure = {
+  readonly error: SidecarError
+  readonly count: number
+  readonly retryAtMs: number
+}
+
+/** More than this many requests at once wait for no token: memory is worth more than their hope. */
+const MAX_WAITING = 10_000
+/** An API that refuses tokens gets a new one no more often than this. */
+const REPLACE_INTERVAL_MS = 10_000
+/** How often a refused secret is looked at, in case somebody has put it right. */
+const FINGERPRINT_INTERVAL_MS = 2_000
 
 /**
  * Remembers the token of `request`: one exchange at a time however many wait for it, renewed in the
@@ -23,53 +36,53 @@ type Failure = { readonly error: SidecarError; readonly count: number; readonly 
  * failure the server is left alone for a while, whoever asks.
  */
 export function createKeptToken(request: TokenRequest, options: KeptTokenOptions): TokenSource {
-  const { refresh, clock, random, log } = options
+  const { refresh, clock, random, log, readFingerprint } = options
   let token: AccessToken | undefined
   let renewAtMs = 0
   let failure: Failure | undefined
   let pending: Promise<AccessToken> | undefined
+  let waiting = 0
+  let replacedAtMs = -Infinity
   // Whether anybody asked since the last token came: an idle token is not renewed.
   let wanted = false
   let closed = false
   let cancelTimer: (() => void) | undefined
+  let cancelWatch: (() => void) | undefined
 
-  return {
-    current() {
-      if (token === undefined || !isUsable(token, clock)) return undefined
-      wanted = true
-      // The timer found the token idle, and now it is not.
-      if (clock.monotonicMs() >= renewAtMs && !isBackingOff(failure)) renewInBackground()
-      return token
-    },
+  return { current, get, replace, prepare, renew, state, close }
 
-    async get(signal) {
-      wanted = true
-      if (token !== undefined && isUsable(token, clock)) return token
-      if (pending === undefined && isBackingOff(failure)) throw failFast(failure)
-      return await abortable(renew(), signal)
-    },
+  function current(): AccessToken | undefined {
+    if (token === undefined || !isUsable(token, clock)) return undefined
+    wanted = true
+    // The timer found the token idle, and now it is not.
+    if (clock.monotonicMs() >= renewAtMs && !isBackingOff(failure)) renewInBackground()
+    return token
+  }
 
-    prepare() {
-      wanted = true
-      if (!isBackingOff(failure)) renewInBackground()
-    },
+  async function get(signal: AbortSignal): Promise<AccessToken> {
+    wanted = true
+    if (token !== undefined && isUsable(token, clock)) return token
+    if (pending === undefined && isBackingOff(failure)) throw failFast(failure)
+    return await wait(signal)
+  }
 
-    state: () => ({
-      usable: token !== undefined && isUsable(token, clock),
-      obtainedAtMs: token?.obtainedAt.wallMs,
-      expiresAtMs: token && token.obtainedAt.wallMs + token.lifetimeMs,
-      lifetimeMs: token?.lifetimeMs,
-      requesting: pending !== undefined,
-      failure: failure && {
-        error: failure.error,
-        nextAttemptAtMs: clock.wallMs() + failure.retryAtMs - clock.monotonicMs(),
-      },
-    }),
+  function replace(refused: AccessToken, signal: AbortSignal): Promise<AccessToken> | undefined {
+    if (token !== undefined && token !== refused) return get(signal)
+    if (pending === undefined) {
+      if (clock.monotonicMs() < replacedAtMs + REPLACE_INTERVAL_MS || isBackingOff(failure)) {
+        return undefined
+      }
+      replacedAtMs = clock.monotonicMs()
+      log.warn({ reason: 'an API refused the token' }, 'token dropped')
+    }
+    token = undefined
+    wanted = true
+    return wait(signal)
+  }
 
-    close() {
-      closed = true
-      cancelTimer?.()
-    },
+  function prepare(): void {
+    wanted = true
+    if (!isBackingOff(failure)) renewInBackground()
   }
 
   async function renew(): Promise<AccessToken> {
@@ -80,6 +93,41 @@ export function createKeptToken(request: TokenRequest, options: KeptTokenOptions
         pending = undefined
       })
     return await pending
+  }
+
+  function state(): TokenState {
+    return {
+      usable: token !== undefined && isUsable(token, clock),
+      obtainedAtMs: token?.obtainedAt.wallMs,
+      expiresAtMs: token && token.obtainedAt.wallMs + token.lifetimeMs,
+      lifetimeMs: token?.lifetimeMs,
+      requesting: pending !== undefined,
+      waiting,
+      failure: failure && {
+        error: failure.error,
+        nextAttemptAtMs: clock.wallMs() + failure.retryAtMs - clock.monotonicMs(),
+      },
+    }
+  }
+
+  function close(): void {
+    closed = true
+    cancelTimer?.()
+    cancelWatch?.()
+  }
+
+  async function wait(signal: AbortSignal): Promise<AccessToken> {
+    if (waiting >= MAX_WAITING) {
+      throw new SidecarError('token_unavailable', 'Cannot wait for a token: too many requests do', {
+        retryAfterMs: 1_000,
+      })
+    }
+    waiting += 1
+    try {
+      return await abortable(renew(), signal)
+    } finally {
+      waiting -= 1
+    }
   }
 
   function renewInBackground(): void {
@@ -96,12 +144,14 @@ export function createKeptToken(request: TokenRequest, options: KeptTokenOptions
     token = obtained
     renewAtMs = obtained.obtainedAt.monotonicMs + afterMs
     failure = undefined
-    wanted = false
+    cancelWatch?.()
     planAt(renewAtMs)
     log.info(
-      { lifetimeSeconds: obtained.lifetimeMs / 1000, renewInSeconds: seconds(afterMs) },
+      { lifetimeSeconds: seconds(obtained.lifetimeMs), renewInSeconds: seconds(afterMs) },
       'token obtained',
     )
+    // Those who wait for it are its first users.
+    wanted = waiting > 0
     return obtained
   }
 
@@ -122,6 +172,7 @@ export function createKeptToken(request: TokenRequest, options: KeptTokenOptions
       },
       'token request failed',
     )
+    if (error.code === 'token_rejected') watchFingerprint(failure)
     throw failFast(failure)
   }
 
@@ -131,6 +182,21 @@ export function createKeptToken(request: TokenRequest, options: KeptTokenOptions
     // The timer is believed even if it fires a hair early: nobody would ask again.
     cancelTimer = clock.schedule(atMs - clock.monotonicMs(), () => {
       if (wanted) renewInBackground()
+    })
+  }
+
+  /** Ends a long pause as soon as the secret that was refused is another. */
+  function watchFingerprint(during: Failure, refused?: string): void {
+    cancelWatch?.()
+    if (closed) return
+    cancelWatch = clock.schedule(refused === undefined ? 0 : FINGERPRINT_INTERVAL_MS, () => {
+      // A file that can't be read now is looked at again like one that has not changed.
+      const look = readFingerprint().catch(() => refused ?? '')
+      void look.then((found) => {
+        if (failure !== during || closed) return
+        if (refused === undefined || found === refused) watchFingerprint(during, found)
+        else renewInBackground()
+      })
     })
   }
 

@@ -10,9 +10,12 @@ export type ServerMetadata = {
   forget(): void
 }
 
-/** A server whose token endpoint is given. */
-export function createFixedMetadata(tokenEndpoint: string): ServerMetadata {
-  const metadata = { issuer: new URL(tokenEndpoint).origin, token_endpoint: tokenEndpoint }
+/** A server whose token endpoint is given; without an issuer it goes by that endpoint's name. */
+export function createFixedMetadata(
+  tokenEndpoint: string,
+  issuer: string = tokenEndpoint,
+): ServerMetadata {
+  const metadata = { issuer, token_endpoint: tokenEndpoint }
   return { get: async () => await Promise.resolve(metadata), forget: () => {} }
 }
 

@@ -7,17 +7,25 @@ export type TokenRequest = () => Promise<AccessToken>
 /** Gives a usable token, or fails with a reason. */
 export type TokenSource = {
   /** The token in hand, if there is one and it is good. Never waits. */
-  current(): AccessToken | undefined
+  readonly current: () => AccessToken | undefined
   /**
    * Waits for a token until `signal` aborts. Fails at once with `token_*` while the authorization
-   * server is being left alone after a failure.
+   * server is being left alone after a failure, or when too many wait already.
    */
-  get(signal: AbortSignal): Promise<AccessToken>
+  readonly get: (signal: AbortSignal) => Promise<AccessToken>
+  /**
+   * A token other than `refused`, which an API did not accept: the current one, or one that is asked
+   * for now. Undefined when there will be none soon: the last was replaced moments ago, so that
+   * asking again would not help.
+   */
+  readonly replace: (refused: AccessToken, signal: AbortSignal) => Promise<AccessToken> | undefined
   /** Asks for a token ahead of need; what comes of it shows in `state`. */
-  prepare(): void
+  readonly prepare: () => void
+  /** Asks for a new token now, whatever is in hand and however the last attempt went. */
+  readonly renew: () => Promise<AccessToken>
   readonly state: () => TokenState
   /** Stops renewing. */
-  close(): void
+  readonly close: () => void
 }
 
 /** What an observer may know of a source. Times are milliseconds since 1970. */
@@ -27,6 +35,7 @@ export type TokenState = {
   readonly expiresAtMs: number | undefined
   readonly lifetimeMs: number | undefined
   readonly requesting: boolean
+  readonly waiting: number
   /** Why the last attempt failed, unless one has succeeded since. */
   readonly failure: { readonly error: SidecarError; readonly nextAttemptAtMs: number } | undefined
 }

@@ -89,8 +89,8 @@ const FAILURES: readonly Failure[] = [
       void res
         .writeHead(200, { 'content-type': 'application/json', 'content-length': 100 })
         .write('{"access', () => void res.destroy()),
-    status: 502,
-    code: 'token_invalid',
+    status: 503,
+    code: 'token_unavailable',
   },
   {
     what: 'no answer within the time limit',

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest'
 import { SidecarError } from '../../../src/errors.ts'
-import { createSecret } from '../../../src/lib/secret.ts'
 import { createLog } from '../../../src/observe/logger.ts'
-import { type AccessToken, createAccessToken, now } from '../../../src/tokens/access-token.ts'
+import { type AccessToken, now } from '../../../src/tokens/access-token.ts'
 import { createKeptToken } from '../../../src/tokens/kept-token.ts'
 import { createFakeClock } from '../../helpers/fake-clock.ts'
+import { issued } from '../../helpers/issued-token.ts'
 
 const { logger } = createLog({ level: 'error', format: 'json', destination: 2 })
 const never = new AbortController().signal
@@ -14,13 +14,20 @@ const MINUTE = 60_000
 function scripted({ leewayMs = MINUTE, jitterMs = 0 } = {}) {
   const clock = createFakeClock()
   const requests: PromiseWithResolvers<AccessToken>[] = []
+  const secret = { fingerprint: 'first' }
   const source = createKeptToken(
     async () => {
       const request = Promise.withResolvers<AccessToken>()
       requests.push(request)
       return await request.promise
     },
-    { refresh: { leewayMs, jitterMs }, clock, random: () => 0.5, log: logger },
+    {
+      refresh: { leewayMs, jitterMs },
+      clock,
+      random: () => 0.5,
+      log: logger,
+      readFingerprint: async () => await Promise.resolve(secret.fingerprint),
+    },
   )
   const last = (): PromiseWithResolvers<AccessToken> => {
     const request = requests.at(-1)
@@ -30,9 +37,10 @@ function scripted({ leewayMs = MINUTE, jitterMs = 0 } = {}) {
   return {
     clock,
     source,
+    secret,
     requests,
     async issue(value: string, lifetimeMs: number) {
-      last().resolve(createAccessToken(createSecret(value), now(clock), lifetimeMs))
+      last().resolve(issued(value, now(clock), lifetimeMs))
       await clock.advance(0)
     },
     async fail(error: SidecarError) {

@@ -1,16 +1,11 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { SidecarError } from '../../../src/errors.ts'
-import { createSecret } from '../../../src/lib/secret.ts'
 import { createLog } from '../../../src/observe/logger.ts'
-import {
-  type AccessToken,
-  createAccessToken,
-  type Moment,
-  now,
-} from '../../../src/tokens/access-token.ts'
+import { type AccessToken, type Moment, now } from '../../../src/tokens/access-token.ts'
 import { createKeptToken } from '../../../src/tokens/kept-token.ts'
 import { createFakeClock } from '../../helpers/fake-clock.ts'
+import { issued } from '../../helpers/issued-token.ts'
 
 const { logger } = createLog({ level: 'error', format: 'json', destination: 2 })
 
@@ -86,6 +81,7 @@ test('whatever happens, no expired token is given out, one request runs at a tim
             clock,
             random: () => randoms.next().value ?? 0,
             log: logger,
+            readFingerprint: async () => await Promise.resolve('same'),
           },
         )
         const expiry = new Map<string, Moment>()
@@ -124,7 +120,7 @@ test('whatever happens, no expired token is given out, one request runs at a tim
                 monotonicMs: open.at.monotonicMs + action.lifetimeMs,
                 wallMs: open.at.wallMs + action.lifetimeMs,
               })
-              open.resolve(createAccessToken(createSecret(name), open.at, action.lifetimeMs))
+              open.resolve(issued(name, open.at, action.lifetimeMs))
               open = undefined
               break
             }

@@ -1,0 +1,196 @@
+import type {
+  ClientAuthConfig,
+  CredentialConfig,
+  GrantConfig,
+} from '../config/credential-schema.ts'
+import { createSecretReader, type SecretPlaces } from '../config/secret-ref.ts'
+import type { Clock } from '../lib/clock.ts'
+import { fingerprint } from '../lib/fingerprint.ts'
+import { createTlsReader } from '../lib/tls-material.ts'
+import { type ClientAuthMethod, proveClient } from '../tokens/client-auth.ts'
+import type { DpopKey } from '../tokens/dpop.ts'
+import { createEndpointClient, type EndpointClient } from '../tokens/endpoint-client.ts'
+import type { Grant } from '../tokens/grant.ts'
+import {
+  createDiscoveredMetadata,
+  createFixedMetadata,
+  type ServerMetadata,
+} from '../tokens/server-metadata.ts'
+import type { SigningKeySource } from '../tokens/signing-key.ts'
+import { createTokenEndpointRequest } from '../tokens/token-endpoint.ts'
+import type { TokenRequest } from '../tokens/token-source.ts'
+import { VERSION } from '../version.ts'
+import { presetOf } from './provider-presets.ts'
+
+/** What the tokens of one credential have in common. */
+export type AuthorizationServer = {
+  readonly client: EndpointClient
+  readonly metadata: ServerMetadata
+  readonly auth: ClientAuthMethod
+  readonly dpop: DpopKey | undefined
+  /** Changes when what proves the client does. */
+  readonly readFingerprint: () => Promise<string>
+}
+
+export function composeAuthorizationServer(
+  credential: CredentialConfig,
+  places: SecretPlaces,
+  dpop: DpopKey | undefined,
+): AuthorizationServer {
+  const { issuer, timeout, allowPlaintext, proxy } = credential
+  const preset = presetOf(credential)
+  const readTls = createTlsReader(credential.tls, places.readFile)
+  const except = places.env['NO_PROXY'] ?? places.env['no_proxy'] ?? ''
+  const client = createEndpointClient({
+    readTls,
+    proxy: proxy === undefined ? undefined : { url: proxy, except },
+    timeoutMs: timeout,
+  })
+  const tokenEndpoint = credential.tokenEndpoint ?? preset.tokenEndpoint
+  const metadata =
+    issuer === undefined
+      ? createFixedMetadata(tokenEndpoint ?? '', preset.issuer)
+      : createDiscoveredMetadata({ issuer, client, allowPlaintext })
+  const auth = clientAuthMethod(credential, places)
+  return {
+    client,
+    metadata,
+    auth,
+    dpop,
+    async readFingerprint() {
+      const { cert, key } = await readTls()
+      return fingerprint((await proveClient(auth)).fingerprint, cert, key)
+    },
+  }
+}
+
+export type Requested = Pick<CredentialConfig, 'scopes' | 'audience' | 'resource'>
+
+/** The exchange that gets a token of a credential that is good for what is requested. */
+export function composeTokenRequest(
+  credential: CredentialConfig,
+  requested: Requested,
+  server: AuthorizationServer,
+  { places, clock }: { readonly places: SecretPlaces; readonly clock: Clock },
+): TokenRequest {
+  const { scope = (plain: string) => plain, scopesInAssertion = false } = presetOf(credential)
+  const scopes = requested.scopes.map(scope)
+  const inForm = scopesInAssertion ? [] : scopes
+  const inAssertion = scopesInAssertion ? scopes : []
+  return createTokenEndpointRequest({
+    server: server.metadata,
+    client: server.client,
+    clientId: credential.clientId,
+    auth: server.auth,
+    grant: grantOf(credential, inAssertion, places),
+    form: tokenForm({ ...requested, scopes: inForm, parameters: credential.parameters }),
+    headers: { 'user-agent': `token-sidecar/${VERSION}`, ...credential.headers },
+    dpop: server.dpop,
+    mutualTls: credential.tls.client !== undefined,
+    timeoutMs: credential.timeout,
+    defaultLifetimeMs: credential.defaultLifetime,
+    clock,
+  })
+}
+
+/** The form's own fields; what is empty is left out, since servers differ on it. */
+function tokenForm(request: Requested & Pick<CredentialConfig, 'parameters'>): URLSearchParams {
+  const { scopes, audience, resource, parameters } = request
+  const form = new URLSearchParams(parameters)
+  if (scopes.length > 0) form.set('scope', scopes.join(' '))
+  for (const value of audience) form.append('audience', value)
+  for (const value of resource) form.append('resource', value)
+  return form
+}
+
+function clientAuthMethod(credential: CredentialConfig, places: SecretPlaces): ClientAuthMethod {
+  const auth: ClientAuthConfig = credential.auth
+  const preset = presetOf(credential)
+  switch (auth.method) {
+    case undefined:
+    case 'client_secret_basic': {
+      const readSecret = createSecretReader(auth.clientSecret, places)
+      return { method: 'client_secret_basic', readSecret, encoding: auth.encoding }
+    }
+    case 'client_secret_post': {
+      return { method: auth.method, readSecret: createSecretReader(auth.clientSecret, places) }
+    }
+    case 'client_secret_jwt': {
+      return {
+        method: auth.method,
+        readSecret: createSecretReader(auth.clientSecret, places),
+        audience: auth.audience ?? preset.assertionAudience ?? 'issuer',
+      }
+    }
+    case 'private_key_jwt': {
+      return {
+        method: auth.method,
+        key: signingKeySource(auth, places),
+        audience: auth.audience ?? preset.assertionAudience ?? 'issuer',
+        header: { ...preset.assertionHeader, ...auth.header },
+      }
+    }
+    case 'client_assertion_file': {
+      return { method: auth.method, readAssertion: createSecretReader({ file: auth.file }, places) }
+    }
+    case 'tls_client_auth':
+    case 'self_signed_tls_client_auth':
+    case 'none': {
+      return { method: auth.method }
+    }
+  }
+}
+
+function grantOf(
+  credential: CredentialConfig,
+  scopesInAssertion: readonly string[],
+  places: SecretPlaces,
+): Grant {
+  const grant: GrantConfig = credential.grant
+  switch (grant.type) {
+    case 'client_credentials': {
+      return { type: grant.type }
+    }
+    case 'jwt_bearer': {
+      const issuer = grant.issuer ?? credential.clientId ?? ''
+      return {
+        type: grant.type,
+        key: signingKeySource(grant, places),
+        issuer,
+        subject: grant.subject ?? issuer,
+        audience: grant.audience,
+        claims: {
+          ...(scopesInAssertion.length > 0 && { scope: scopesInAssertion.join(' ') }),
+          ...grant.claims,
+        },
+      }
+    }
+    case 'token_exchange': {
+      return {
+        type: grant.type,
+        readSubjectToken: createSecretReader(grant.subjectToken, places),
+        subjectTokenType: grant.subjectTokenType,
+        requestedTokenType: grant.requestedTokenType,
+      }
+    }
+  }
+}
+
+type SigningKeyConfig = Extract<ClientAuthConfig, { method: 'private_key_jwt' }>
+
+function signingKeySource(
+  {
+    key,
+    passphrase,
+    algorithm,
+    keyId,
+  }: Pick<SigningKeyConfig, 'key' | 'passphrase' | 'algorithm' | 'keyId'>,
+  places: SecretPlaces,
+): SigningKeySource {
+  return {
+    readKey: createSecretReader(key, places),
+    readPassphrase: passphrase && createSecretReader(passphrase, places),
+    algorithm,
+    keyId,
+  }
+}

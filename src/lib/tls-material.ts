@@ -1,0 +1,55 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto'
+
+/** What a TLS connection is made with, as `tls.connect` takes it. PEM texts. */
+export type TlsMaterial = {
+  readonly ca?: string
+  readonly cert?: string
+  readonly key?: string
+  readonly servername?: string
+}
+
+/** Reads it anew, because certificates are rotated. */
+export type TlsReader = () => Promise<TlsMaterial>
+
+export type TlsFiles = {
+  readonly ca?: { readonly file: string } | undefined
+  readonly client?:
+    | { readonly certificate: { readonly file: string }; readonly key: { readonly file: string } }
+    | undefined
+  readonly serverName?: string | undefined
+}
+
+type ReadFile = (path: string) => Promise<string>
+
+/** A rotation may happen between the reading of two files; then the next try finds them both new. */
+const TRIES = 3
+
+/** Fails when a file can't be read, or when certificate and key do not belong together. */
+export function createTlsReader(files: TlsFiles, readFile: ReadFile): TlsReader {
+  const { ca, client, serverName } = files
+  return async () => ({
+    ...(ca !== undefined && { ca: await readFile(ca.file) }),
+    ...(client !== undefined && (await readPair(client, readFile))),
+    ...(serverName !== undefined && { servername: serverName }),
+  })
+}
+
+async function readPair(
+  { certificate, key }: NonNullable<TlsFiles['client']>,
+  readFile: ReadFile,
+): Promise<Pick<TlsMaterial, 'cert' | 'key'>> {
+  for (let attempt = 1; attempt <= TRIES; attempt += 1) {
+    const pair = { cert: await readFile(certificate.file), key: await readFile(key.file) }
+    if (belongTogether(pair.cert, pair.key)) return pair
+  }
+  throw new Error('the client certificate and its key do not belong together')
+}
+
+/** Also false for what is no certificate or no key. */
+export function belongTogether(certificate: string, key: string): boolean {
+  try {
+    return new X509Certificate(certificate).checkPrivateKey(createPrivateKey(key))
+  } catch {
+    return false
+  }
+}

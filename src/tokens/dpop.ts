@@ -1,0 +1,61 @@
+import { createPublicKey } from 'node:crypto'
+import { generateKeyPair, generateProof, type KeyPair } from 'dpop'
+import * as oauth from 'oauth4webapi'
+import type { SecretReader } from '../lib/secret.ts'
+import { parsePrivateKey } from './signing-key.ts'
+
+export type DpopAlgorithm = 'ES256' | 'Ed25519' | 'RS256' | 'PS256'
+
+/** A key that tokens are bound to (RFC 9449). */
+export type DpopKey = {
+  /** For the token endpoint; remembers that server's nonces by itself. */
+  readonly handle: oauth.DPoPHandle
+  /** A proof for one request to an API; `url` without query and fragment. */
+  prove(request: { method: string; url: string; accessToken: string }): Promise<string>
+  /** The nonce that the API of `url` wants from now on (section 8.2). Says whether it is another one. */
+  rememberNonce(url: string, nonce: string): boolean
+}
+
+const PARAMETERS = {
+  ES256: { name: 'ECDSA', namedCurve: 'P-256' },
+  Ed25519: { name: 'Ed25519' },
+  RS256: { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' },
+  PS256: { name: 'RSA-PSS', hash: 'SHA-256' },
+} as const
+
+/** A key that is read, or one that is made and lives as long as the process. */
+export async function createDpopKey(
+  algorithm: DpopAlgorithm,
+  readKey: SecretReader | undefined,
+): Promise<DpopKey> {
+  const keys =
+    readKey === undefined
+      ? await generateKeyPair(algorithm)
+      : importKeys((await readKey()).reveal(), algorithm)
+  const nonces = new Map<string, string>()
+  return {
+    handle: oauth.DPoP({}, keys),
+    async prove({ method, url, accessToken }) {
+      return await generateProof(keys, url, method, nonces.get(originOf(url)), accessToken)
+    },
+    rememberNonce(url, nonce) {
+      const origin = originOf(url)
+      const isNew = nonces.get(origin) !== nonce
+      nonces.set(origin, nonce)
+      return isNew
+    },
+  }
+}
+
+function importKeys(text: string, algorithm: DpopAlgorithm): KeyPair {
+  const { key } = parsePrivateKey(text, undefined)
+  const parameters = PARAMETERS[algorithm]
+  return {
+    privateKey: key.toCryptoKey(parameters, false, ['sign']),
+    publicKey: createPublicKey(key).toCryptoKey(parameters, true, ['verify']),
+  }
+}
+
+function originOf(url: string): string {
+  return new URL(url).origin
+}

@@ -1,0 +1,87 @@
+import { SignJWT } from 'jose'
+import type * as oauth from 'oauth4webapi'
+import { SidecarError } from '../errors.ts'
+import type { SecretReader } from '../lib/secret.ts'
+import { type AssertionAudience, audienceOf } from './client-auth.ts'
+import { readSigningKey, type SigningKeySource } from './signing-key.ts'
+
+/** What the access token is asked for with. */
+export type Grant =
+  | { readonly type: 'client_credentials' }
+  | {
+      readonly type: 'jwt_bearer'
+      readonly key: SigningKeySource
+      readonly issuer: string
+      readonly subject: string
+      readonly audience: AssertionAudience
+      readonly claims: Readonly<Record<string, unknown>>
+    }
+  | {
+      readonly type: 'token_exchange'
+      readonly readSubjectToken: SecretReader
+      readonly subjectTokenType: string
+      readonly requestedTokenType: string | undefined
+    }
+
+export type GrantRequest = {
+  readonly grantType: string
+  /** The fields of the form that belong to it. */
+  readonly fields: Readonly<Record<string, string>>
+}
+
+/** Longer than any round trip, and of no use to a thief for long. */
+const ASSERTION_LIFETIME_SECONDS = 60
+
+/** Made anew for each request. Fails with `token_unavailable` when a key or a token can't be read. */
+export async function prepareGrant(
+  grant: Grant,
+  server: oauth.AuthorizationServer,
+  nowWallMs: number,
+): Promise<GrantRequest> {
+  switch (grant.type) {
+    case 'client_credentials': {
+      return { grantType: 'client_credentials', fields: {} }
+    }
+    case 'jwt_bearer': {
+      const { key, kid } = await readSigningKey(grant.key)
+      const nowSeconds = Math.floor(nowWallMs / 1000)
+      const assertion = await new SignJWT({ ...grant.claims })
+        .setProtectedHeader({
+          alg: grant.key.algorithm,
+          typ: 'JWT',
+          ...(kid !== undefined && { kid }),
+        })
+        .setIssuer(grant.issuer)
+        .setSubject(grant.subject)
+        .setAudience(audienceOf(grant.audience, server))
+        .setIssuedAt(nowSeconds - 5)
+        .setExpirationTime(nowSeconds + ASSERTION_LIFETIME_SECONDS)
+        .setJti(crypto.randomUUID())
+        .sign(key)
+      return { grantType: 'urn:ietf:params:oauth:grant-type:jwt-bearer', fields: { assertion } }
+    }
+    case 'token_exchange': {
+      const { subjectTokenType, requestedTokenType } = grant
+      return {
+        grantType: 'urn:ietf:params:oauth:grant-type:token-exchange',
+        fields: {
+          subject_token: await subjectToken(grant.readSubjectToken),
+          subject_token_type: subjectTokenType,
+          ...(requestedTokenType !== undefined && { requested_token_type: requestedTokenType }),
+        },
+      }
+    }
+  }
+}
+
+async function subjectToken(read: SecretReader): Promise<string> {
+  try {
+    return (await read()).reveal().trim()
+  } catch (cause) {
+    throw new SidecarError(
+      'token_unavailable',
+      'Cannot exchange the subject token: its file is not readable',
+      { cause },
+    )
+  }
+}

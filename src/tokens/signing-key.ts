@@ -1,0 +1,79 @@
+import { createPrivateKey, type KeyObject, type webcrypto } from 'node:crypto'
+import { SidecarError } from '../errors.ts'
+import type { SecretReader } from '../lib/secret.ts'
+
+export type SignatureAlgorithm = 'RS256' | 'PS256' | 'ES256' | 'EdDSA'
+
+export type SigningKeySource = {
+  readonly readKey: SecretReader
+  readonly readPassphrase: SecretReader | undefined
+  readonly algorithm: SignatureAlgorithm
+  readonly keyId: string | undefined
+}
+
+export type SigningKey = {
+  readonly key: webcrypto.CryptoKey
+  readonly kid: string | undefined
+  /** The text that it was read from. */
+  readonly text: string
+}
+
+/** How WebCrypto calls the JWS algorithms (RFC 7518 section 3.1, RFC 8037). */
+const PARAMETERS = {
+  RS256: { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' },
+  PS256: { name: 'RSA-PSS', hash: 'SHA-256' },
+  ES256: { name: 'ECDSA', namedCurve: 'P-256' },
+  EdDSA: { name: 'Ed25519' },
+} as const satisfies Record<SignatureAlgorithm, object>
+
+/** Reads a private key: PEM in any of its forms, also encrypted, or a JWK. Fails with `token_unavailable`. */
+export async function readSigningKey(source: SigningKeySource): Promise<SigningKey> {
+  const { readKey, readPassphrase, algorithm, keyId } = source
+  const text = await revealed(readKey)
+  const passphrase = readPassphrase && (await revealed(readPassphrase))
+  try {
+    const { key, kid } = parsePrivateKey(text, passphrase)
+    return {
+      key: key.toCryptoKey(PARAMETERS[algorithm], false, ['sign']),
+      kid: keyId ?? kid,
+      text,
+    }
+  } catch (cause) {
+    throw new SidecarError(
+      'token_unavailable',
+      `Cannot use the private key: it is no PEM or JWK that fits ${algorithm}, or its passphrase is wrong`,
+      { cause },
+    )
+  }
+}
+
+async function revealed(read: SecretReader): Promise<string> {
+  try {
+    return (await read()).reveal()
+  } catch (cause) {
+    throw new SidecarError(
+      'token_unavailable',
+      'Cannot read the private key: its file is not readable',
+      { cause },
+    )
+  }
+}
+
+/** Throws on anything that is no private key. */
+export function parsePrivateKey(
+  text: string,
+  passphrase: string | undefined,
+): { key: KeyObject; kid: string | undefined } {
+  if (!text.trimStart().startsWith('{')) {
+    return {
+      key: createPrivateKey({ key: text, ...(passphrase !== undefined && { passphrase }) }),
+      kid: undefined,
+    }
+  }
+  const jwk: Readonly<Record<string, unknown>> = JSON.parse(text)
+  const { kid } = jwk
+  return {
+    key: createPrivateKey({ key: jwk, format: 'jwk' }),
+    kid: typeof kid === 'string' ? kid : undefined,
+  }
+}

@@ -4,8 +4,8 @@ import type { Config } from '../config/schema.ts'
 import type { Clock } from '../lib/clock.ts'
 import { createTlsReader } from '../lib/tls-material.ts'
 import type { Metrics } from '../observe/metrics.ts'
-import type { Route } from '../proxy/handler.ts'
 import type { RequestHeaderPolicy } from '../proxy/headers.ts'
+import type { Route } from '../proxy/route.ts'
 import type { RouteMatch } from '../proxy/routes.ts'
 import { createUpstream, type Upstream } from '../proxy/upstream.ts'
 import type { AccessToken } from '../tokens/access-token.ts'
@@ -17,7 +17,7 @@ export type ComposedRoutes = {
 }
 
 export type ComposeRoutesOptions = {
-  readonly config: Pick<Config, 'routes' | 'limits'>
+  readonly config: Pick<Config, 'credentials' | 'routes' | 'limits'>
   readonly tokens: TokenSources
   readonly readFile: ReadFile
   readonly clock: Clock
@@ -26,7 +26,7 @@ export type ComposeRoutesOptions = {
 
 /** Routes with everything decided; those to the same origin with the same trust share connections. */
 export async function composeRoutes(options: ComposeRoutesOptions): Promise<ComposedRoutes> {
-  const { config, tokens, readFile, clock, metrics } = options
+  const { config, readFile, clock } = options
   const upstreams = new Map<string, Upstream>()
   const routes: Route[] = []
   for (const route of config.routes) {
@@ -42,7 +42,7 @@ export async function composeRoutes(options: ComposeRoutesOptions): Promise<Comp
         clock,
       }))
     upstreams.set(key, upstream)
-    routes.push(composeRoute(route, upstream, tokens, metrics))
+    routes.push(composeRoute(route, upstream, options))
   }
   return { routes, upstreams: [...upstreams.values()] }
 }
@@ -50,20 +50,24 @@ export async function composeRoutes(options: ComposeRoutesOptions): Promise<Comp
 function composeRoute(
   route: RouteConfig,
   upstream: Upstream,
-  tokens: TokenSources,
-  metrics: Metrics,
+  { config, tokens, metrics }: ComposeRoutesOptions,
 ): Route {
   const source = tokens.of(route)
+  const isDpop = config.credentials[route.credential]?.dpop !== undefined
   const { token, response, idle } = route.timeouts
+  const { enabled, maxBody } = route.replay
   return {
     name: route.name,
     match: routeMatch(route.match),
     upstream,
     basePath: new URL(route.upstream).pathname.replace(/\/$/, ''),
     keepPath: route.keepPath,
-    headers: headerPolicy(route, upstream),
+    headers: headerPolicy(route, upstream, isDpop),
+    // A nonce for our proofs (RFC 9449 section 8.2) would only puzzle the application.
+    hiddenHeaders: new Set(isDpop ? ['dpop-nonce'] : []),
     tokens: source,
     tokenValue: createTokenValue(route.inject.prefix),
+    replay: { enabled, maxBodyBytes: maxBody },
     timeouts: { tokenMs: token, responseMs: response, idleMs: idle },
     metrics: metrics.route(route.name),
   }
@@ -77,16 +81,21 @@ export function routeMatch({ host, path, methods }: RouteConfig['match']): Route
   }
 }
 
-function headerPolicy(route: RouteConfig, upstream: Upstream): RequestHeaderPolicy {
+function headerPolicy(
+  route: RouteConfig,
+  upstream: Upstream,
+  isDpop: boolean,
+): RequestHeaderPolicy {
   const { inject, headers, existingAuthorization } = route
   const set = Object.entries(headers.set)
+  const proof = isDpop ? ['DPoP'] : []
   return {
     host: upstream.host,
     injected: route.credential === 'none' ? undefined : inject.header.toLowerCase(),
     injectedName: inject.header,
     existing: existingAuthorization,
     dropped: new Set(
-      [...headers.remove, ...set.map(([name]) => name)].map((name) => name.toLowerCase()),
+      [...headers.remove, ...proof, ...set.map(([name]) => name)].map((name) => name.toLowerCase()),
     ),
     added: set.flat(),
   }
@@ -98,7 +107,8 @@ function createTokenValue(prefix: string): (token: AccessToken) => string {
   return (token) => {
     if (last?.token !== token) {
       const value = token.value.reveal()
-      last = { token, value: prefix === '' ? value : `${prefix} ${value}` }
+      const scheme = token.dpop !== undefined && prefix === 'Bearer' ? 'DPoP' : prefix
+      last = { token, value: scheme === '' ? value : `${scheme} ${value}` }
     }
     return last.value
   }

@@ -127,6 +127,13 @@ export function createMetrics(build: { version: string }): Metrics {
       read: perRoute(({ unauthorized }, route) => [{ labels: { route }, value: unauthorized }]),
     },
     {
+      name: 'token_sidecar_replays_total',
+      type: 'counter',
+      help: 'Requests that were sent once more because the upstream did not accept the token',
+      labels: ['route'],
+      read: perRoute(({ replays }, route) => [{ labels: { route }, value: replays }]),
+    },
+    {
       name: 'token_sidecar_token_requests_total',
       type: 'counter',
       help: 'Exchanges with the authorization server, by outcome',

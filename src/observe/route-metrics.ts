@@ -7,6 +7,8 @@ export type RouteMetrics = {
   finished(method: string, status: number, durationMs: number): void
   failed(code: FailureCode): void
   tokenWaited(durationMs: number): void
+  /** A request was sent once more, with another token. */
+  replayed(): void
   /** From the dispatch to the head of the response. */
   upstreamAnswered(status: number, durationMs: number): void
   read(): RouteReading
@@ -17,6 +19,7 @@ type RouteReading = {
   readonly requests: readonly { method: string; status: string; count: number }[]
   readonly failures: readonly { code: FailureCode; count: number }[]
   readonly unauthorized: number
+  readonly replays: number
   readonly duration: Histogram
   readonly tokenWait: Histogram
   readonly upstream: Histogram
@@ -38,6 +41,7 @@ export function createRouteMetrics(): RouteMetrics {
   const upstream = createHistogram()
   let inFlight = 0
   let unauthorized = 0
+  let replays = 0
   return {
     started() {
       inFlight += 1
@@ -54,6 +58,9 @@ export function createRouteMetrics(): RouteMetrics {
       failures.set(code, (failures.get(code) ?? 0) + 1)
     },
     tokenWaited: (durationMs) => tokenWait.observe(durationMs),
+    replayed() {
+      replays += 1
+    },
     upstreamAnswered(status, durationMs) {
       if (status === 401) unauthorized += 1
       upstream.observe(durationMs)
@@ -61,6 +68,7 @@ export function createRouteMetrics(): RouteMetrics {
     read: () => ({
       inFlight,
       unauthorized,
+      replays,
       duration,
       tokenWait,
       upstream,

@@ -1,44 +1,16 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { type SidecarError, toSidecarError } from '../errors.ts'
+import type { Clock } from '../lib/clock.ts'
 import type { AccessLog } from '../observe/access-log.ts'
 import type { RouteMetrics } from '../observe/route-metrics.ts'
-import { clientClosed, SidecarError, toSidecarError } from '../errors.ts'
-import type { Clock } from '../lib/clock.ts'
-import type { AccessToken } from '../tokens/access-token.ts'
-import type { TokenSource } from '../tokens/token-source.ts'
-import {
-  announcesBody,
-  expectsContinue,
-  headerValues,
-  type RequestHeaderPolicy,
-  requestHeaders,
-} from './headers.ts'
-import { relay } from './relay.ts'
+import { forward } from './forward.ts'
+import { headerValues } from './headers.ts'
 import { parseRequestTarget } from './request-target.ts'
 import { respondWithFailure } from './respond.ts'
-import { type RouteMatch, type RouteTable, upstreamPath } from './routes.ts'
-import type { Upstream } from './upstream.ts'
-
-/** A route with everything decided that can be decided before a request comes. */
-export type Route = {
-  readonly name: string
-  readonly match: RouteMatch
-  readonly upstream: Upstream
-  /** The path of the upstream that the rest is put behind; without a slash at its end. */
-  readonly basePath: string
-  readonly keepPath: boolean
-  readonly headers: RequestHeaderPolicy
-  /** Undefined for a route that only forwards. */
-  readonly tokens: TokenSource | undefined
-  /** The header's value for a token, such as `Bearer …`. */
-  readonly tokenValue: (token: AccessToken) => string
-  readonly timeouts: {
-    readonly tokenMs: number
-    readonly responseMs: number
-    readonly idleMs: number
-  }
-  readonly metrics: RouteMetrics
-}
+import type { Route } from './route.ts'
+import type { RouteTable } from './routes.ts'
+import { whileClientWaits } from './wait-for-token.ts'
 
 export type ProxyHandlerOptions = {
   readonly routes: RouteTable<Route>
@@ -64,33 +36,21 @@ export function createProxyHandler(options: ProxyHandlerOptions): ProxyHandler {
     let failure: SidecarError | undefined
     let requestId = givenRequestId(req)
     try {
-      const target = parseRequestTarget(
-        req.url ?? '',
-        headerValues(req.rawHeaders, 'host'),
-        req.httpVersion,
-      ) // 400
+      const hosts = headerValues(req.rawHeaders, 'host')
+      const target = parseRequestTarget(req.url ?? '', hosts, req.httpVersion) // 400
       path = target.path
       route = routes.match(target, method) // 404, 403
       metrics = route.metrics
       metrics.started()
 
-      let token = route.tokens?.current()
-      if (route.tokens !== undefined && token === undefined) {
-        token = await waitForToken(route.tokens, route.timeouts.tokenMs, res) // 503, 502
+      const { tokens, timeouts } = route
+      let token = tokens?.current()
+      if (tokens !== undefined && token === undefined) {
+        token = await whileClientWaits(res, timeouts.tokenMs, tokens.get) // 503, 502
         tokenWaitMs = clock.monotonicMs() - startedAtMs
         metrics.tokenWaited(tokenWaitMs)
       }
-      const request = {
-        upstream: route.upstream,
-        method,
-        path: upstreamPath(route, target.path) + target.query,
-        headers: requestHeaders(req.rawHeaders, route.headers, token && route.tokenValue(token)), // 400
-        hasBody: announcesBody(req.rawHeaders),
-        responseTimeoutMs: route.timeouts.responseMs,
-        idleTimeoutMs: route.timeouts.idleMs,
-      }
-      if (expectsContinue(req)) res.writeContinue()
-      const answer = await relay(request, req, res, clock) // 502, 504
+      const answer = await forward({ req, res, route, target, token, clock }) // 400, 502, 504
       upstreamMs = answer.waitedMs
       metrics.upstreamAnswered(answer.status, answer.waitedMs)
     } catch (thrown) {
@@ -114,36 +74,6 @@ export function createProxyHandler(options: ProxyHandlerOptions): ProxyHandler {
       requestId,
       failure,
     })
-  }
-}
-
-/** The slow path: no token is in hand. Ends with the token, the time limit or the client. */
-async function waitForToken(
-  tokens: TokenSource,
-  limitMs: number,
-  res: ServerResponse,
-): Promise<AccessToken> {
-  const left = new AbortController()
-  const timer = setTimeout(() => {
-    left.abort(
-      new SidecarError(
-        'token_unavailable',
-        'Cannot wait any longer for a token: the authorization server is slow',
-        {
-          retryAfterMs: 1000,
-        },
-      ),
-    )
-  }, limitMs)
-  const onClose = (): void => {
-    left.abort(clientClosed())
-  }
-  res.once('close', onClose)
-  try {
-    return await tokens.get(left.signal)
-  } finally {
-    clearTimeout(timer)
-    res.off('close', onClose)
   }
 }
 

@@ -77,14 +77,16 @@ export function requestHeaders(
   return headers
 }
 
-/** The headers for the application. `raw` alternates names and values. */
-export function responseHeaders(raw: readonly string[]): string[] {
+/** The headers for the application, less those in `hidden`. `raw` alternates names and values. */
+export function responseHeaders(raw: readonly string[], hidden: ReadonlySet<string>): string[] {
   const listed = connectionOptions(raw)
   const headers: string[] = []
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i] ?? ''
     const key = name.toLowerCase()
-    if (!HOP_BY_HOP.has(key) && listed?.has(key) !== true) headers.push(name, raw[i + 1] ?? '')
+    if (!HOP_BY_HOP.has(key) && !hidden.has(key) && listed?.has(key) !== true) {
+      headers.push(name, raw[i + 1] ?? '')
+    }
   }
   return headers
 }

@@ -1,10 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { clientClosed, SidecarError } from '../errors.ts'
 import type { Clock } from '../lib/clock.ts'
 import { networkFault, type NetworkFault } from '../lib/network-fault.ts'
 import { responseHeaders, responseTrailers } from './headers.ts'
-import { createRequestBody } from './request-body.ts'
 import type { Upstream } from './upstream.ts'
 
 export type UpstreamRequest = {
@@ -13,7 +13,11 @@ export type UpstreamRequest = {
   readonly path: string
   /** Names and values, alternating. */
   readonly headers: string[]
-  readonly hasBody: boolean
+  readonly body: Readable | Buffer | null
+  /** Looks at the head of the answer and says whether to hold it back. */
+  readonly judge: (status: number, headers: readonly string[]) => boolean
+  /** Names, in lower case, that are left out of the answer. */
+  readonly hiddenHeaders: ReadonlySet<string>
   readonly responseTimeoutMs: number
   readonly idleTimeoutMs: number
 }
@@ -22,13 +26,24 @@ export type UpstreamAnswer = {
   readonly status: number
   /** From the dispatch to the head of the response. */
   readonly waitedMs: number
+  /** The answer itself, where it was held back. */
+  readonly held?: HeldAnswer
 }
 
+export type HeldAnswer = {
+  /** Streams it to the client after all. */
+  readonly pass: () => Promise<UpstreamAnswer>
+  readonly discard: () => void
+}
+
+/** What is read of an answer that nobody wants, to keep its connection; more costs more than a new one. */
+const DISCARD_BYTES = 64 * 1024
+
 /**
- * Sends one request and streams the answer into `res`. The one place that knows undici's callbacks.
- * Settles when the exchange is over. Fails with `upstream_*` or `client_closed`; when that happens
- * after the head of the response was passed on, the connection to the client has been cut, because
- * a truncated response must not look whole.
+ * Sends one request and streams the answer into `res`, unless `judge` holds it back. The one place
+ * that knows undici's callbacks. Settles when the exchange is over or its answer is held. Fails with
+ * `upstream_*` or `client_closed`; when that happens after the head of the response was passed on,
+ * the connection to the client has been cut, because a truncated response must not look whole.
  */
 export async function relay(
   request: UpstreamRequest,
@@ -36,26 +51,41 @@ export async function relay(
   res: ServerResponse,
   clock: Clock,
 ): Promise<UpstreamAnswer> {
-  const { upstream } = request
+  const { upstream, judge, hiddenHeaders } = request
   const dispatchedAtMs = clock.monotonicMs()
-  const { promise, resolve, reject } = Promise.withResolvers<UpstreamAnswer>()
+  let outcome = Promise.withResolvers<UpstreamAnswer>()
   let controller: Dispatcher.DispatchController | undefined
   let answer: UpstreamAnswer | undefined
+  let failure: SidecarError | undefined
+  let unwantedBytes: number | undefined
 
+  const fail = (error: SidecarError): void => {
+    failure = error
+    outcome.reject(error)
+  }
   const onClose = (): void => {
     if (res.writableFinished) return
     const gone = clientClosed()
     controller?.abort(gone)
-    reject(gone)
+    fail(gone)
   }
   res.once('close', onClose)
+
+  const begin = (status: number, reason: string, headers: readonly string[]): void => {
+    // Nobody reads the rest of a request that was answered before its end.
+    if (request.body !== null && !req.complete) res.shouldKeepAlive = false
+    // Whatever arrives in the same read leaves in the same write, and a head alone at once.
+    res.cork()
+    process.nextTick(flush, res)
+    res.writeHead(status, reason, responseHeaders(headers, hiddenHeaders))
+  }
 
   upstream.pool().dispatch(
     {
       method: request.method,
       path: request.path,
       headers: request.headers,
-      body: request.hasBody ? createRequestBody(req) : null,
+      body: request.body,
       headersTimeout: request.responseTimeoutMs,
       bodyTimeout: request.idleTimeoutMs,
       // Without this a HEAD request costs its connection.
@@ -68,40 +98,63 @@ export async function relay(
         if (res.destroyed) started.abort(clientClosed())
       },
 
-      onResponseStart(started, status, _headers, reason) {
+      onResponseStart(started, status, _headers, reason = '') {
+        const headers = rawPairs(started.rawHeaders)
         if (status < 200) {
-          relayInformation(res, status, rawPairs(started.rawHeaders))
+          relayInformation(res, status, headers)
           return
         }
         answer = { status, waitedMs: clock.monotonicMs() - dispatchedAtMs }
-        // Nobody reads the rest of a request that was answered before its end.
-        if (request.hasBody && !req.complete) res.shouldKeepAlive = false
-        // Whatever arrives in the same read leaves in the same write, and a head alone at once.
-        res.cork()
-        process.nextTick(flush, res)
-        res.writeHead(status, reason ?? '', responseHeaders(rawPairs(started.rawHeaders)))
+        if (!judge(status, headers)) {
+          begin(status, reason, headers)
+          return
+        }
+        started.pause()
+        outcome.resolve({
+          ...answer,
+          held: {
+            async pass() {
+              if (failure !== undefined) throw failure
+              outcome = Promise.withResolvers()
+              begin(status, reason, headers)
+              started.resume()
+              return await outcome.promise
+            },
+            discard() {
+              unwantedBytes = 0
+              res.off('close', onClose)
+              started.resume()
+            },
+          },
+        })
       },
 
       onResponseData(started, chunk) {
-        if (res.write(chunk)) return
-        started.pause()
-        res.once('drain', () => started.resume())
+        if (unwantedBytes !== undefined) {
+          unwantedBytes += chunk.length
+          if (unwantedBytes > DISCARD_BYTES) started.abort(clientClosed())
+        } else if (!res.write(chunk)) {
+          started.pause()
+          res.once('drain', () => started.resume())
+        }
       },
 
       onResponseEnd(started) {
+        if (unwantedBytes !== undefined) return
         const trailers = responseTrailers(rawPairs(started.rawTrailers))
         if (trailers.length > 0) res.addTrailers(trailers)
         res.end()
-        if (answer !== undefined) resolve(answer)
+        if (answer !== undefined) outcome.resolve(answer)
       },
 
       onResponseError(_controller, error) {
+        if (unwantedBytes !== undefined) return
         if (res.headersSent) res.destroy()
-        reject(toFailure(error, upstream.origin))
+        fail(toFailure(error, upstream.origin))
       },
     },
   )
-  return await promise
+  return await outcome.promise
 }
 
 function flush(res: ServerResponse): void {
@@ -109,10 +162,12 @@ function flush(res: ServerResponse): void {
   res.uncork()
 }
 
+const NOTHING: ReadonlySet<string> = new Set()
+
 /** Interim responses (RFC 9110 section 15.2); 100 is ours to send, and 101 never gets here. */
 function relayInformation(res: ServerResponse, status: number, raw: readonly string[]): void {
   if (status === 100 || res.headersSent) return
-  res.writeInformation(status, responseHeaders(raw))
+  res.writeInformation(status, responseHeaders(raw, NOTHING))
 }
 
 /** undici gives header bytes as they came; they are latin1, whatever they mean. */

@@ -2,37 +2,81 @@ import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 import { clientClosed } from '../errors.ts'
 
+/** The body of one request, which may have to be sent twice. */
+export type RequestBody = {
+  /** As it comes, for the first attempt. */
+  readonly stream: Readable
+  /** Whether all of it is kept, as far as it has come. */
+  readonly isKept: () => boolean
+  /** All of it, once it has come; undefined if it turns out to be too large to keep. */
+  readonly whole: () => Promise<Buffer | undefined>
+}
+
 /**
- * The body of `req` as a stream of its own. undici destroys the body of a request that ends early,
- * and to destroy `req` is to cut the connection on which the response is still to be written.
- * Nothing is taken from `req` before undici asks: a body that is there already would be sent with a
- * length where the application chose chunks.
+ * A stream of its own, because undici destroys the body of a request that ends early, and to destroy
+ * `req` is to cut the connection on which the response is still to be written. Nothing is taken from
+ * `req` before undici asks: a body that is there already would be sent with a length where the
+ * application chose chunks. Up to `keepBytes` are kept as they pass.
  */
-export function createRequestBody(req: IncomingMessage): Readable {
+export function createRequestBody(req: IncomingMessage, keepBytes: number): RequestBody {
+  let kept: Buffer[] | undefined = keepBytes > 0 ? [] : undefined
+  let keptBytes = 0
   let isStarted = false
-  const body = new Readable({
+
+  const keep = (chunk: Buffer): void => {
+    keptBytes += chunk.length
+    if (keptBytes > keepBytes) kept = undefined
+    else kept?.push(chunk)
+  }
+  const forward = (chunk: Buffer): void => {
+    if (!stream.push(chunk)) req.pause()
+  }
+  const stream = new Readable({
     read() {
-      if (isStarted) req.resume()
-      else start()
+      if (!isStarted) {
+        isStarted = true
+        if (kept !== undefined) req.on('data', keep)
+        req.on('data', forward)
+        req.once('end', () => void stream.push(null))
+      }
+      req.resume()
     },
     destroy(error, callback) {
-      // What still comes is thrown away, so that the client gets to read the response.
-      req.off('data', onData)
+      // What still comes is kept or thrown away, so that the client gets to read the response.
+      req.off('data', forward)
       req.resume()
       callback(error)
     },
   })
-  const onData = (chunk: Buffer): void => {
-    if (!body.push(chunk)) req.pause()
-  }
-  const start = (): void => {
-    isStarted = true
-    req.on('data', onData)
-    req.once('end', () => void body.push(null))
-  }
-  req.once('error', (error) => void body.destroy(error))
+  req.once('error', (error) => void stream.destroy(error))
   req.once('close', () => {
-    if (!req.complete) body.destroy(clientClosed())
+    if (!req.complete) stream.destroy(clientClosed())
   })
-  return body
+
+  const isComplete = (): boolean => req.readableEnded || kept === undefined
+  return {
+    stream,
+    isKept: () => kept !== undefined,
+    async whole() {
+      while (!isComplete()) await nextSign(req)
+      return kept && Buffer.concat(kept)
+    },
+  }
+}
+
+/** Until there is more of the request, or no more. */
+async function nextSign(req: IncomingMessage): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  const onSign = (): void => resolve()
+  const onClose = (): void => reject(clientClosed())
+  req.once('data', onSign)
+  req.once('end', onSign)
+  req.once('close', onClose)
+  try {
+    await promise
+  } finally {
+    req.off('data', onSign)
+    req.off('end', onSign)
+    req.off('close', onClose)
+  }
 }

@@ -1,0 +1,169 @@
+import { once } from 'node:events'
+import { request } from 'node:http'
+import { text } from 'node:stream/consumers'
+import { expect, test } from 'vitest'
+import { endpointConfig } from '../helpers/config-text.ts'
+import { startServer } from '../helpers/servers.ts'
+import { startSidecar } from '../helpers/sidecar.ts'
+import { sendToken, startTokenEndpoint } from '../helpers/token-endpoint.ts'
+import { until } from '../helpers/wait.ts'
+
+/** An API that accepts one token, and an authorization server that numbers its tokens. */
+async function startRevocable(options: { route?: string; challenge?: string } = {}) {
+  const { route = '', challenge = 'Bearer error="invalid_token"' } = options
+  const state = {
+    accepted: 'token-1',
+    received: [] as { token: string | undefined; body: string }[],
+  }
+  const endpoint = await startTokenEndpoint((_request, res) =>
+    sendToken(res, { access_token: `token-${endpoint.requests.length}` }),
+  )
+  const upstream = await startServer((req, res) => {
+    void text(req).then((body) => {
+      const token = req.headers.authorization?.replace('Bearer ', '')
+      state.received.push({ token, body })
+      if (token === state.accepted) res.end(`accepted ${body}`)
+      else res.writeHead(401, { 'www-authenticate': challenge, 'x-from': 'api' }).end('refused')
+    })
+  })
+  const sidecar = await startSidecar(endpointConfig({ endpoint: endpoint.url, upstream, route }))
+  await until(async () => (await fetch(`${sidecar.adminUrl}/readyz`)).status === 200)
+  return { state, endpoint, sidecar, url: `${sidecar.proxyUrl}/orders` }
+}
+
+test('a revoked token is replaced and the request sent again, unseen by the application', async () => {
+  const { state, endpoint, sidecar, url } = await startRevocable()
+  state.accepted = 'token-2'
+  const response = await fetch(url)
+  expect(response.status).toBe(200)
+  expect(await response.text()).toBe('accepted ')
+  expect(endpoint.requests).toHaveLength(2)
+  expect(state.received.map(({ token }) => token)).toEqual(['token-1', 'token-2'])
+  const metrics = await (await fetch(`${sidecar.adminUrl}/metrics`)).text()
+  expect(metrics).toContain('token_sidecar_replays_total{route="orders"} 1')
+})
+
+test.for([
+  { what: 'of known length', send: 'a'.repeat(1000) },
+  { what: 'of the largest size that is kept', send: 'a'.repeat(64 * 1024) },
+])('a body $what is sent again', async ({ send }) => {
+  const { state, url } = await startRevocable()
+  state.accepted = 'token-2'
+  const response = await fetch(url, { method: 'POST', body: send })
+  expect(response.status).toBe(200)
+  expect(state.received.map(({ body }) => body.length)).toEqual([send.length, send.length])
+  expect(await response.text()).toBe(`accepted ${send}`)
+})
+
+test('a chunked body is sent again', async () => {
+  const { state, url } = await startRevocable()
+  state.accepted = 'token-2'
+  const sent = request(url, { method: 'POST' })
+  const answered = once(sent, 'response')
+  sent.write('one')
+  sent.end('two')
+  const [response] = await answered
+  expect(await text(response)).toBe('accepted onetwo')
+})
+
+test('a body that is too large gets the 401, and the next request the new token', async () => {
+  const { state, endpoint, url } = await startRevocable()
+  state.accepted = 'token-2'
+  const response = await fetch(url, { method: 'POST', body: 'a'.repeat(64 * 1024 + 1) })
+  expect(response.status).toBe(401)
+  expect(response.headers.get('x-from')).toBe('api')
+  expect(await response.text()).toBe('refused')
+  expect((await fetch(url)).status).toBe(200)
+  expect(endpoint.requests).toHaveLength(2)
+})
+
+test('the second 401 goes to the application untouched, and no third attempt is made', async () => {
+  const { state, endpoint, url } = await startRevocable()
+  state.accepted = 'none'
+  const response = await fetch(url)
+  expect(response.status).toBe(401)
+  expect(response.headers.get('www-authenticate')).toBe('Bearer error="invalid_token"')
+  expect(await response.text()).toBe('refused')
+  expect(state.received).toHaveLength(2)
+  expect(endpoint.requests).toHaveLength(2)
+})
+
+test('an API that refuses every token does not cause a storm of token requests', async () => {
+  const { state, endpoint, url } = await startRevocable()
+  state.accepted = 'none'
+  for (let round = 0; round < 20; round += 1) expect((await fetch(url)).status).toBe(401)
+  expect(endpoint.requests).toHaveLength(2)
+})
+
+test('100 concurrent refusals of one token cost one token request', async () => {
+  const { state, endpoint, url } = await startRevocable()
+  state.accepted = 'token-2'
+  const calls = Array.from({ length: 100 }, async () => (await fetch(url)).status)
+  expect(new Set(await Promise.all(calls))).toEqual(new Set([200]))
+  expect(endpoint.requests).toHaveLength(2)
+})
+
+test.for([
+  'Bearer error="insufficient_scope", scope="orders.write"',
+  'Bearer realm="x", error=insufficient_scope',
+])('a token that may not do this is no reason for another: %s', async (challenge) => {
+  const { state, endpoint, url } = await startRevocable({ challenge })
+  state.accepted = 'none'
+  expect((await fetch(url)).status).toBe(401)
+  expect(endpoint.requests).toHaveLength(1)
+  expect(state.received).toHaveLength(1)
+})
+
+test('the route can do without', async () => {
+  const { state, endpoint, url } = await startRevocable({ route: 'replay: { enabled: false }' })
+  state.accepted = 'none'
+  expect((await fetch(url)).status).toBe(401)
+  expect(endpoint.requests).toHaveLength(1)
+})
+
+test("when the application's own token is refused, that is between those two", async () => {
+  const { state, endpoint, url } = await startRevocable({ route: 'existingAuthorization: keep' })
+  state.accepted = 'none'
+  const response = await fetch(url, { headers: { authorization: 'Bearer own' } })
+  expect(response.status).toBe(401)
+  expect(state.received.map(({ token }) => token)).toEqual(['own'])
+  expect(endpoint.requests).toHaveLength(1)
+})
+
+test('when no new token can be had, the application gets the 401 of the API', async () => {
+  const endpoint = await startTokenEndpoint((_request, res) => {
+    if (endpoint.requests.length === 1) sendToken(res)
+    else res.writeHead(503).end()
+  })
+  const upstream = await startServer((_req, res) => void res.writeHead(401).end('refused'))
+  const sidecar = await startSidecar(endpointConfig({ endpoint: endpoint.url, upstream }))
+  await until(async () => (await fetch(`${sidecar.adminUrl}/readyz`)).status === 200)
+  const response = await fetch(`${sidecar.proxyUrl}/orders`, { method: 'POST', body: 'x' })
+  expect(response.status).toBe(401)
+  expect(await response.text()).toBe('refused')
+})
+
+test('a refusal before the upload is over waits for the rest of a small body', async () => {
+  const endpoint = await startTokenEndpoint((_request, res) =>
+    sendToken(res, { access_token: `token-${endpoint.requests.length}` }),
+  )
+  const refused = Promise.withResolvers<void>()
+  const upstream = await startServer((req, res) => {
+    if (req.headers.authorization === 'Bearer token-1') {
+      res.writeHead(401).end()
+      refused.resolve()
+      return
+    }
+    void text(req).then((body) => res.end(body))
+  })
+  const sidecar = await startSidecar(endpointConfig({ endpoint: endpoint.url, upstream }))
+  await until(async () => (await fetch(`${sidecar.adminUrl}/readyz`)).status === 200)
+  const sent = request(`${sidecar.proxyUrl}/orders`, { method: 'POST' })
+  const answered = once(sent, 'response')
+  sent.write('one')
+  await refused.promise
+  sent.end('two')
+  const [response] = await answered
+  expect(response.statusCode).toBe(200)
+  expect(await text(response)).toBe('onetwo')
+})

@@ -64,6 +64,16 @@ export async function startApp({ config, places, logger }: AppOptions): Promise<
   const admin = createAdminServer({
     metrics,
     readiness,
+    renew(credential) {
+      const own = tokens.needed.filter((token) => token.credential === credential)
+      if (own.length === 0) return undefined
+      return Promise.all(
+        own.map(async (token) => {
+          await token.source.renew()
+          return tokenStatus(token, clock.wallMs())
+        }),
+      )
+    },
     status: () => ({
       version: VERSION,
       node: process.versions.node,

@@ -1,18 +1,27 @@
-import { createServer, type Server, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { type SidecarError, toSidecarError } from '../errors.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import type { Readiness } from './readiness.ts'
-import type { Status } from './status.ts'
+import type { Status, TokenStatus } from './status.ts'
 
 export type AdminOptions = {
   readonly readiness: () => Readiness
   readonly status: () => Status
   readonly metrics: Pick<Metrics, 'expose' | 'contentType'>
+  /** Fetches new tokens of a credential now; undefined if there is no such credential. */
+  readonly renew: (credential: string) => Promise<readonly TokenStatus[]> | undefined
 }
 
-type Page = { readonly status: number; readonly type: string; readonly body: string }
+type Page = {
+  readonly status: number
+  readonly type: string
+  readonly body: string
+  /** RFC 9110 section 15.5.6: what a 405 has to say. */
+  readonly allow?: string
+}
 
 /** Health, metrics and status, on a port of their own. Shows no token and no secret. */
-export function createAdminServer({ readiness, status, metrics }: AdminOptions): Server {
+export function createAdminServer({ readiness, status, metrics, renew }: AdminOptions): Server {
   const pages: Readonly<Record<string, () => Page | Promise<Page>>> = {
     '/livez': () => ({ status: 200, type: 'text/plain', body: 'ok\n' }),
     '/readyz': () => {
@@ -26,39 +35,61 @@ export function createAdminServer({ readiness, status, metrics }: AdminOptions):
       body: await metrics.expose(),
     }),
   }
-  return createServer((req, res) => {
+
+  const answer = async (req: IncomingMessage): Promise<Page> => {
     const [path = ''] = (req.url ?? '').split('?')
     const page = Object.hasOwn(pages, path) ? pages[path] : undefined
-    if (page === undefined) {
-      const known = Object.keys(pages).join(', ')
-      send(res, json(404, { error: 'no such page', pages: known }))
-    } else if (req.method !== 'GET' && req.method !== 'HEAD') {
-      res.setHeader('Allow', 'GET, HEAD')
-      send(res, json(405, { error: 'only GET and HEAD' }))
-    } else {
-      void respond(res, page)
+    const credential = /^\/credentials\/([^/]+)\/renew$/.exec(path)?.[1]
+    if (page !== undefined) {
+      return req.method === 'GET' || req.method === 'HEAD' ? await page() : wrongMethod('GET, HEAD')
     }
-  })
+    if (credential === undefined) {
+      const known = [...Object.keys(pages), 'POST /credentials/NAME/renew'].join(', ')
+      return json(404, { error: 'no such page', pages: known })
+    }
+    if (req.method !== 'POST') return wrongMethod('POST')
+    // A page in a browser can send this, too; scripts and people at a terminal name no origin.
+    if (req.headers.origin !== undefined) return json(403, { error: 'not for web pages' })
+    const renewed = renew(credential)
+    return renewed === undefined
+      ? json(404, { error: 'no such credential' })
+      : json(200, { tokens: await renewed })
+  }
+
+  return createServer((req, res) => void respond(req, res, answer))
 }
 
-async function respond(res: ServerResponse, page: () => Page | Promise<Page>): Promise<void> {
+async function respond(
+  req: IncomingMessage,
+  res: ServerResponse,
+  answer: (req: IncomingMessage) => Promise<Page>,
+): Promise<void> {
   try {
-    send(res, await page())
-  } catch {
-    send(res, json(500, { error: 'the page could not be made' }))
+    send(res, await answer(req))
+  } catch (cause) {
+    send(res, failurePage(toSidecarError(cause)))
   }
+}
+
+function failurePage({ status, code, message, oauthError }: SidecarError): Page {
+  return json(status, { code, oauthError, error: message })
+}
+
+function wrongMethod(allowed: string): Page {
+  return { ...json(405, { error: `only ${allowed}` }), allow: allowed }
 }
 
 function json(status: number, value: unknown): Page {
   return { status, type: 'application/json', body: `${JSON.stringify(value, undefined, 2)}\n` }
 }
 
-function send(res: ServerResponse, { status, type, body }: Page): void {
+function send(res: ServerResponse, { status, type, body, allow }: Page): void {
   res.writeHead(status, {
     'Content-Type': type,
     'Content-Length': Buffer.byteLength(body),
     'Cache-Control': 'no-store',
     'X-Content-Type-Options': 'nosniff',
+    ...(allow !== undefined && { Allow: allow }),
   })
   res.end(body)
 }

@@ -1,3 +1,4 @@
+import { oauthErrorAdvice } from '../tokens/oauth-error.ts'
 import type { TokenState } from '../tokens/token-source.ts'
 
 /** What `/status` shows: for people and scripts, so times are ISO 8601 and durations seconds. */
@@ -28,7 +29,10 @@ export type TokenStatus = {
   readonly credential: string
   readonly usable: boolean
   readonly requesting: boolean
+  /** How many requests wait for it now. */
+  readonly waiting: number
   readonly obtainedAt: string | undefined
+  readonly ageSeconds: number | undefined
   readonly expiresAt: string | undefined
   readonly expiresInSeconds: number | undefined
   readonly failure:
@@ -36,6 +40,8 @@ export type TokenStatus = {
         readonly code: string
         readonly oauthError: string | undefined
         readonly reason: string
+        /** What to do about it. */
+        readonly advice: string | undefined
         readonly nextAttemptAt: string
       }
     | undefined
@@ -49,19 +55,22 @@ export type ObservedToken = {
 
 export function tokenStatus(observed: ObservedToken, nowWallMs: number): TokenStatus {
   const { token, credential, source } = observed
-  const { usable, requesting, obtainedAtMs, expiresAtMs, failure } = source.state()
+  const { usable, requesting, waiting, obtainedAtMs, expiresAtMs, failure } = source.state()
   return {
     token,
     credential,
     usable,
     requesting,
+    waiting,
     obtainedAt: isoTime(obtainedAtMs),
+    ageSeconds: obtainedAtMs && Math.round((nowWallMs - obtainedAtMs) / 1000),
     expiresAt: isoTime(expiresAtMs),
     expiresInSeconds: expiresAtMs && Math.max(0, Math.round((expiresAtMs - nowWallMs) / 1000)),
     failure: failure && {
       code: failure.error.code,
       oauthError: failure.error.oauthError,
       reason: failure.error.message,
+      advice: oauthErrorAdvice(failure.error.oauthError),
       nextAttemptAt: new Date(failure.nextAttemptAtMs).toISOString(),
     },
   }

@@ -4,6 +4,7 @@ import type { Config } from '../config/schema.ts'
 import { SidecarError } from '../errors.ts'
 import { parseRequestTarget, type RequestTarget } from '../proxy/request-target.ts'
 import { createRouteTable, type RouteMatch, upstreamPath } from '../proxy/routes.ts'
+import { formatLines } from './describe-token.ts'
 import { EXIT, type Io } from './io.ts'
 import { readConfig, reportProblems } from './read-config.ts'
 
@@ -94,7 +95,7 @@ function describeRoute(
     if (resource.length > 0) lines.push(['resource', resource.join(' ')])
     lines.push(['header', `${header}: ${[prefix, '<token>'].filter(Boolean).join(' ')}`])
   }
-  return lines.map(([name, value]) => `  ${name.padEnd(10)}  ${value}\n`).join('')
+  return formatLines(lines)
 }
 
 /** The first thing about the request that a route does not accept. */

@@ -7,6 +7,7 @@ import { init } from './init.ts'
 import { EXIT, type Io } from './io.ts'
 import { run } from './run.ts'
 import { schema } from './schema.ts'
+import { token } from './token.ts'
 
 const DEFAULT_CONFIG = 'token-sidecar.yaml'
 
@@ -43,7 +44,20 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
     .command('check')
     .description('say everything that is wrong with the configuration')
     .option(...configOption)
-    .action(async ({ config }: { config: string }) => finish(await check(config, io)))
+    .option('--live', 'also fetch each token that a route needs, and show what it is good for')
+    .action(async ({ config, live = false }: { config: string; live?: boolean }) =>
+      finish(await check({ file: config, live }, io)),
+    )
+  program
+    .command('token')
+    .description('fetch a token now and show its claims')
+    .argument('<credential>', 'its name in the configuration')
+    .option(...configOption)
+    .option('--reveal', 'print the token itself, and nothing else')
+    .action(async (credential: string, given: { config: string; reveal?: boolean }) => {
+      const { config: file, reveal = false } = given
+      finish(await token({ credential, file, reveal }, io))
+    })
   program
     .command('explain')
     .description('show which route a request takes, where it goes, with which token, and why')
@@ -90,7 +104,8 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
 const HELP = `
 Examples:
   $ token-sidecar init --issuer https://login.example.com --upstream https://api.example.com
-  $ token-sidecar check -c token-sidecar.yaml
+  $ token-sidecar check --live -c token-sidecar.yaml
+  $ token-sidecar token corp -c token-sidecar.yaml
   $ token-sidecar explain GET /orders/7 -c token-sidecar.yaml
   $ token-sidecar -c token-sidecar.yaml
 
@@ -99,6 +114,6 @@ Environment:
 
 Exit codes:
   0  all is well
-  1  failed: could not start, no route matches, not healthy
+  1  failed: could not start, no route matches, no token, not healthy
   2  the command line is wrong
   3  the configuration is wrong`

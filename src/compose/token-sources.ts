@@ -4,7 +4,7 @@ import { createSecretReader, type SecretPlaces } from '../config/secret-ref.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../observe/logger.ts'
 import type { Metrics } from '../observe/metrics.ts'
-import { createDpopKey } from '../tokens/dpop.ts'
+import { createDpopKey, type DpopKey } from '../tokens/dpop.ts'
 import { createKeptToken } from '../tokens/kept-token.ts'
 import { createObservedRequest } from '../tokens/observed-request.ts'
 import type { TokenSource } from '../tokens/token-source.ts'
@@ -48,10 +48,7 @@ export async function composeTokenSources(options: TokenSourcesOptions): Promise
   const { routes, places } = options
   const servers = new Map<string, AuthorizationServer>()
   for (const [name, credential] of Object.entries(options.credentials)) {
-    const { dpop } = credential
-    const key =
-      dpop &&
-      (await createDpopKey(dpop.algorithm, dpop.key && createSecretReader(dpop.key, places)))
+    const key = await composeDpopKey(credential, places)
     servers.set(name, composeAuthorizationServer(credential, places, key))
   }
 
@@ -92,6 +89,16 @@ export async function composeTokenSources(options: TokenSourcesOptions): Promise
       for (const { source } of needed.values()) source.close()
     },
   }
+}
+
+/** The key that a credential's tokens are bound to, if they are. */
+export async function composeDpopKey(
+  { dpop }: CredentialConfig,
+  places: SecretPlaces,
+): Promise<DpopKey | undefined> {
+  return (
+    dpop && (await createDpopKey(dpop.algorithm, dpop.key && createSecretReader(dpop.key, places)))
+  )
 }
 
 type SourceParts = TokenSourcesOptions & {

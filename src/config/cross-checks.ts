@@ -22,13 +22,25 @@ export type Finding = {
 const optionalText = z.string().optional().catch(undefined)
 const optionalFlag = z.boolean().optional().catch(undefined)
 
+const present = z.unknown().optional()
+const secretOutline = z.object({ value: optionalText }).optional().catch(undefined)
+
 const credentialOutline = z.object({
+  provider: z.object({ name: optionalText }).optional().catch(undefined),
   issuer: optionalText,
   tokenEndpoint: optionalText,
+  clientId: present,
   allowPlaintext: optionalFlag,
+  audience: present,
   auth: z
-    .object({ clientSecret: z.object({ value: optionalText }).catch({ value: undefined }) })
-    .catch({ clientSecret: { value: undefined } }),
+    .object({ method: optionalText, clientSecret: secretOutline, key: secretOutline })
+    .optional()
+    .catch(undefined),
+  grant: z
+    .object({ type: optionalText, issuer: present, key: secretOutline })
+    .optional()
+    .catch(undefined),
+  tls: z.object({ client: present }).optional().catch(undefined),
 })
 
 const routeOutline = z.object({
@@ -38,9 +50,9 @@ const routeOutline = z.object({
     .catch({ host: undefined, path: undefined, methods: [] }),
   upstream: optionalText,
   credential: optionalText,
-  scopes: z.unknown().optional(),
-  audience: z.unknown().optional(),
-  resource: z.unknown().optional(),
+  scopes: present,
+  audience: present,
+  resource: present,
   allowPlaintext: optionalFlag,
   inject: z.object({ header: optionalText }).catch({ header: undefined }),
   headers: z
@@ -96,12 +108,22 @@ export function crossCheck(data: unknown): Finding[] {
 
 function checkCredential(name: string, credential: CredentialOutline): Finding[] {
   const at = ['credentials', name]
-  const { issuer, tokenEndpoint } = credential
+  return [
+    ...checkServer(at, credential),
+    ...checkIdentity(at, credential),
+    ...checkProvider(at, credential),
+    ...checkLiterals(at, credential),
+  ]
+}
+
+/** Where tokens come from, and that the way there is private. */
+function checkServer(at: KeyPath, credential: CredentialOutline): Finding[] {
+  const { provider, issuer, tokenEndpoint, allowPlaintext } = credential
   const findings: Finding[] = []
-  if (issuer === undefined && tokenEndpoint === undefined) {
+  if (issuer === undefined && tokenEndpoint === undefined && provider === undefined) {
     findings.push({
-      ...error(at, 'expected "issuer" or "tokenEndpoint", got neither'),
-      misses: ['issuer', 'tokenEndpoint'],
+      ...error(at, 'expected "issuer", "tokenEndpoint" or "provider", got none of them'),
+      misses: ['issuer', 'tokenEndpoint', 'provider'],
     })
   }
   if (issuer !== undefined && tokenEndpoint !== undefined) {
@@ -110,7 +132,7 @@ function checkCredential(name: string, credential: CredentialOutline): Finding[]
     )
   }
   for (const [key, url] of Object.entries({ issuer, tokenEndpoint })) {
-    if (url !== undefined && isRemotePlaintext(url) && credential.allowPlaintext !== true) {
+    if (url !== undefined && isRemotePlaintext(url) && allowPlaintext !== true) {
       findings.push(
         error(
           [...at, key],
@@ -119,20 +141,69 @@ function checkCredential(name: string, credential: CredentialOutline): Finding[]
       )
     }
   }
-  const server = URL.parse(issuer ?? tokenEndpoint ?? '')
-  if (
-    credential.auth.clientSecret.value !== undefined &&
-    server !== null &&
-    !isLoopbackHost(server.hostname)
-  ) {
+  return findings
+}
+
+/** Who the client is: there must be something that says so. */
+function checkIdentity(at: KeyPath, { auth, grant, clientId, tls }: CredentialOutline): Finding[] {
+  const findings: Finding[] = []
+  const method = auth?.method
+  const grantSaysIt = grant?.type === 'jwt_bearer' || grant?.type === 'token_exchange'
+  const methodSaysIt = method === 'none' || method === 'client_assertion_file'
+  if (auth !== undefined && clientId === undefined && !(grantSaysIt && methodSaysIt)) {
+    findings.push(error([...at, 'clientId'], 'expected the client identifier'))
+  }
+  if (grant?.type === 'jwt_bearer' && clientId === undefined && grant.issuer === undefined) {
     findings.push(
-      warning(
-        [...at, 'auth', 'clientSecret', 'value'],
-        'the secret stands in the configuration file; "file" or "env" keeps it out',
+      error(
+        [...at, 'grant', 'issuer'],
+        'expected the "iss" of the assertion, as there is no "clientId"',
       ),
     )
   }
+  const isByCertificate = method === 'tls_client_auth' || method === 'self_signed_tls_client_auth'
+  if (isByCertificate && tls?.client === undefined) {
+    findings.push(
+      error([...at, 'tls', 'client'], `expected the certificate that "${method}" is done with`),
+    )
+  }
   return findings
+}
+
+/** What a product can't do without. */
+function checkProvider(at: KeyPath, { provider, audience, grant }: CredentialOutline): Finding[] {
+  if (provider?.name === 'auth0' && audience === undefined) {
+    return [error([...at, 'audience'], 'expected the audience, which Auth0 wants to know')]
+  }
+  if (provider?.name === 'google' && grant?.type !== 'jwt_bearer') {
+    return [error([...at, 'grant', 'type'], 'expected "jwt_bearer", the grant of service accounts')]
+  }
+  return []
+}
+
+/** Secrets that stand in the file itself, for anything but a demonstration. */
+function checkLiterals(at: KeyPath, credential: CredentialOutline): Finding[] {
+  const { issuer, tokenEndpoint, auth, grant } = credential
+  const server = URL.parse(issuer ?? tokenEndpoint ?? '')
+  if (server !== null && isLoopbackHost(server.hostname)) return []
+  const places: readonly (readonly [
+    readonly string[],
+    { value?: string | undefined } | undefined,
+  ])[] = [
+    [['auth', 'clientSecret'], auth?.clientSecret],
+    [['auth', 'key'], auth?.key],
+    [['grant', 'key'], grant?.key],
+  ]
+  return places.flatMap(([path, secret]) =>
+    secret?.value === undefined
+      ? []
+      : [
+          warning(
+            [...at, ...path, 'value'],
+            'the secret stands in the configuration file; "file" or "env" keeps it out',
+          ),
+        ],
+  )
 }
 
 function checkRoute(

@@ -1,88 +1,121 @@
 import { X509Certificate } from 'node:crypto'
-import * as z from 'zod'
+import { belongTogether } from '../lib/tls-material.ts'
 import type { Finding } from './cross-checks.ts'
 import type { KeyPath } from './problem.ts'
 import { unreadableReason } from './read-file.ts'
-import { createSecretReader, type SecretPlaces } from './secret-ref.ts'
+import type { SecretPlaces } from './secret-ref.ts'
 
-// As in cross-checks.ts: only what is needed here, forgiving about all the rest.
-const text = z.string().optional().catch(undefined)
-const tls = z
-  .object({ ca: z.object({ file: z.string() }) })
-  .optional()
-  .catch(undefined)
-const none = z.undefined().optional()
-const secret = z.union([
-  z.object({ file: z.string(), env: none, value: none }),
-  z.object({ file: none, env: z.string(), value: none }),
-  z.object({ file: none, env: none, value: z.string() }),
-])
-const outline = z.object({
-  credentials: z
-    .record(
-      z.string(),
-      z.object({ auth: z.object({ clientSecret: secret }).optional().catch(undefined), tls }),
-    )
-    .catch({}),
-  routes: z.array(z.object({ name: text, tls })).catch([]),
-})
-
-type Look = { readonly path: KeyPath; readonly fault: () => Promise<string | undefined> }
-
-/** Looks at everything outside of the file that it refers to: secrets and certificates. */
+/** Looks at everything outside of the file that it refers to: secrets, keys and certificates. */
 export async function checkFiles(data: unknown, places: SecretPlaces): Promise<Finding[]> {
-  const parsed = outline.safeParse(data)
-  if (!parsed.success) return []
-  const { credentials, routes } = parsed.data
-
-  const secretLooks = Object.entries(credentials).flatMap(([name, { auth }]): Look[] => {
-    if (auth === undefined) return []
-    const ref = auth.clientSecret
-    const place = ref.file === undefined ? (ref.env === undefined ? 'value' : 'env') : 'file'
-    const read = createSecretReader(ref, places)
-    return [
-      {
-        path: ['credentials', name, 'auth', 'clientSecret', place],
-        fault: async () => secretFault((await read()).reveal(), place),
-      },
-    ]
-  })
-  const certificateLooks = [
-    ...Object.entries(credentials).map(([name, value]) => ({
-      path: ['credentials', name, 'tls', 'ca', 'file'],
-      file: value.tls?.ca.file,
-    })),
-    ...routes.map((route, index) => ({
-      path: ['routes', index, 'tls', 'ca', 'file'],
-      file: route.tls?.ca.file,
-    })),
-  ].flatMap(({ path, file }): Look[] =>
-    file === undefined ? [] : [{ path, fault: async () => pemFault(await places.readFile(file)) }],
-  )
-
-  const findings = await Promise.all(
-    [...secretLooks, ...certificateLooks].map(async ({ path, fault }): Promise<Finding[]> => {
-      const message = await faultOrUnreadable(fault)
-      return message === undefined ? [] : [{ path, message, severity: 'error' }]
-    }),
-  )
-  return findings.flat()
+  const looks = [...references(data, [])].map(async (reference) => await look(reference, places))
+  return (await Promise.all(looks)).flat()
 }
 
-async function faultOrUnreadable(fault: Look['fault']): Promise<string | undefined> {
+/** What a place in the file refers to, and what it is meant to hold. */
+type Reference =
+  | {
+      readonly kind: 'secret' | 'text' | 'certificate'
+      readonly path: KeyPath
+      readonly file: string
+    }
+  | {
+      readonly kind: 'variable'
+      readonly path: KeyPath
+      readonly name: string
+      readonly isSecret: boolean
+    }
+  | { readonly kind: 'literal'; readonly path: KeyPath; readonly value: string }
+  | {
+      readonly kind: 'pair'
+      readonly path: KeyPath
+      readonly certificate: string
+      readonly key: string
+    }
+
+/** Keys whose value is a secret that has to be plain text; keys of ours are PEM or JWK, tokens are JWTs. */
+const PLAIN_SECRETS: ReadonlySet<PropertyKey> = new Set(['clientSecret', 'passphrase'])
+const CERTIFICATES: ReadonlySet<PropertyKey> = new Set(['ca', 'certificate'])
+
+/** Every `{ file }` and `{ env }` in the file, however wrong the rest of it is. */
+function* references(data: unknown, path: KeyPath): Generator<Reference> {
+  if (Array.isArray(data)) {
+    for (const [index, item] of data.entries()) yield* references(item, [...path, index])
+  }
+  if (!isRecord(data)) return
+  const { file, env, value } = data
+  const owner = path.at(-1) ?? ''
+  const isSecret = PLAIN_SECRETS.has(owner)
+  if (typeof file === 'string') {
+    const kind = isSecret ? 'secret' : CERTIFICATES.has(owner) ? 'certificate' : 'text'
+    yield { kind, path: [...path, 'file'], file }
+  }
+  if (typeof env === 'string')
+    yield { kind: 'variable', path: [...path, 'env'], name: env, isSecret }
+  if (typeof value === 'string' && isSecret) {
+    yield { kind: 'literal', path: [...path, 'value'], value }
+  }
+  if (owner === 'client') yield* pairOf(data, path)
+  for (const [key, inner] of Object.entries(data)) yield* references(inner, [...path, key])
+}
+
+function* pairOf(
+  { certificate, key }: Readonly<Record<string, unknown>>,
+  path: KeyPath,
+): Generator<Reference> {
+  if (!isRecord(certificate) || !isRecord(key)) return
+  if (typeof certificate['file'] !== 'string' || typeof key['file'] !== 'string') return
+  yield { kind: 'pair', path, certificate: certificate['file'], key: key['file'] }
+}
+
+async function look(reference: Reference, places: SecretPlaces): Promise<Finding[]> {
+  const { path } = reference
   try {
-    return await fault()
+    const message = await faultOf(reference, places)
+    return message === undefined ? [] : [{ path, message, severity: 'error' }]
   } catch (cause) {
-    return `expected a file that can be read (${unreadableReason(cause)})`
+    // Of a pair, each file is looked at by itself as well.
+    if (reference.kind === 'pair') return []
+    const message = `expected a file that can be read (${unreadableReason(cause)})`
+    return [{ path, message, severity: 'error' }]
   }
 }
 
-function secretFault(value: string, place: string): string | undefined {
-  if (value === '') {
-    return place === 'env'
-      ? 'expected the name of an environment variable that is set and not empty'
-      : 'expected a secret, and it is empty'
+async function faultOf(
+  reference: Reference,
+  { env, readFile }: SecretPlaces,
+): Promise<string | undefined> {
+  switch (reference.kind) {
+    case 'variable': {
+      const value = env[reference.name] ?? ''
+      if (value === '')
+        return 'expected the name of an environment variable that is set and not empty'
+      return reference.isSecret ? secretFault(value) : undefined
+    }
+    case 'literal': {
+      return secretFault(reference.value)
+    }
+    case 'secret': {
+      return secretFault((await readFile(reference.file)).replace(/\r?\n$/, ''))
+    }
+    case 'text': {
+      return (await readFile(reference.file)).trim() === ''
+        ? 'expected a file with something in it, and it is empty'
+        : undefined
+    }
+    case 'certificate': {
+      return pemFault(await readFile(reference.file))
+    }
+    case 'pair': {
+      const certificate = await readFile(reference.certificate)
+      return belongTogether(certificate, await readFile(reference.key))
+        ? undefined
+        : 'expected a certificate and the private key that belongs to it'
+    }
   }
+}
+
+function secretFault(value: string): string | undefined {
+  if (value === '') return 'expected a secret, and it is empty'
   // RFC 6749 appendix A.2. Servers refuse anything else, whichever way it is sent.
   return /^[\x20-\x7e]+$/.test(value)
     ? undefined
@@ -96,4 +129,8 @@ function pemFault(pem: string): string | undefined {
   } catch {
     return 'expected a certificate in PEM form'
   }
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

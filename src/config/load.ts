@@ -144,12 +144,21 @@ function found(path: KeyPath, written: string | undefined, code: string | undefi
   if (written === undefined) return ', got nothing'
   const isCollection = written === 'a map' || written === 'a list'
   if (isCollection && code !== 'invalid_type') return ''
-  const isPrivate = path.some((key) => PRIVATE_KEYS.has(key)) && path.at(-1) !== 'method'
+  const isPrivate = path.some((key) => PRIVATE_KEYS.has(key)) && !PUBLIC_KEYS.has(path.at(-1) ?? '')
   if (isPrivate && !isCollection) return ''
   return `, got ${written.replace(/\/\/[^/@]*@/, '//…@')}`
 }
 
-const PRIVATE_KEYS: ReadonlySet<PropertyKey> = new Set(['auth', 'parameters', 'headers'])
+const PRIVATE_KEYS: ReadonlySet<PropertyKey> = new Set([
+  'auth',
+  'dpop',
+  'grant',
+  'headers',
+  'parameters',
+])
+
+/** What is never secret, wherever it stands. */
+const PUBLIC_KEYS: ReadonlySet<PropertyKey> = new Set(['algorithm', 'method', 'type'])
 
 /** Leaves out what only follows from another problem: a misspelt key, a variable that is not set. */
 function withoutEchoes(drafts: readonly Draft[], { faults }: YamlSource): Problem[] {

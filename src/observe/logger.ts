@@ -4,7 +4,7 @@ import pretty from 'pino-pretty'
 export type Logger = Pick<PinoLogger, 'debug' | 'info' | 'warn' | 'error' | 'child'>
 
 export type LogOptions = {
-  readonly level: 'debug' | 'info' | 'warn' | 'error'
+  readonly level: 'debug' | 'info' | 'warn' | 'error' | 'silent'
   readonly format: 'json' | 'pretty'
   /** A file descriptor that is open. */
   readonly destination: number

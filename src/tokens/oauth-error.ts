@@ -71,6 +71,7 @@ export function isPassingOAuthError(code: string): boolean {
   return ERRORS[code]?.passing === true
 }
 
-export function oauthErrorAdvice(code: string): string | undefined {
-  return ERRORS[code]?.advice
+/** What a person can do about it. */
+export function oauthErrorAdvice(code: string | undefined): string | undefined {
+  return code === undefined ? undefined : ERRORS[code]?.advice
 }

@@ -1,0 +1,51 @@
+import { composeAuthorizationServer, composeTokenRequest } from '../compose/token-request.ts'
+import { composeDpopKey } from '../compose/token-sources.ts'
+import { systemClock } from '../lib/clock.ts'
+import { closest } from '../lib/closest.ts'
+import { describeToken, describeTokenFailure, formatLines } from './describe-token.ts'
+import { EXIT, type Io } from './io.ts'
+import { readConfig, reportProblems } from './read-config.ts'
+
+export type TokenOptions = {
+  readonly credential: string
+  readonly file: string
+  /** Print the token itself, and nothing else. */
+  readonly reveal: boolean
+}
+
+/** `token`: fetches one now and shows what it is good for. */
+export async function token(
+  { credential: name, file, reveal }: TokenOptions,
+  io: Io,
+): Promise<number> {
+  const read = await readConfig(file, io)
+  if (read === undefined) return EXIT.configInvalid
+  const { result, places } = read
+  reportProblems(file, result, io)
+  if (!result.ok) return EXIT.configInvalid
+  const { credentials } = result.config
+  const credential = credentials[name]
+  if (credential === undefined) {
+    const meant = closest(name, Object.keys(credentials))
+    const hint = meant === undefined ? '' : `; did you mean "${meant}"?`
+    io.err(`Cannot get a token for "${name}": the configuration has no such credential${hint}\n`)
+    return EXIT.usage
+  }
+
+  const dpop = await composeDpopKey(credential, places)
+  const server = composeAuthorizationServer(credential, places, dpop)
+  const request = composeTokenRequest(credential, credential, server, {
+    places,
+    clock: systemClock,
+  })
+  try {
+    const obtained = await request()
+    io.out(
+      reveal ? `${obtained.value.reveal()}\n` : `${name}\n${formatLines(describeToken(obtained))}`,
+    )
+    return EXIT.ok
+  } catch (cause) {
+    io.err(`${name}\n${formatLines(describeTokenFailure(cause))}`)
+    return EXIT.failed
+  }
+}

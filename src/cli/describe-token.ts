@@ -24,7 +24,7 @@ export function describeToken(token: AccessToken): [string, string][] {
     ['type', token.dpop === undefined ? 'Bearer' : 'DPoP'],
     ['lifetime', `${Math.round(token.lifetimeMs / 1000)} s, until ${expiresAt.toISOString()}`],
   ]
-  if (token.scope !== undefined) lines.push(['granted', token.scope])
+  if (token.scope !== undefined) lines.push(['granted', withoutControls(token.scope)])
   const claims = claimsOf(token)
   if (claims === undefined) return [...lines, ['claims', 'none to show: the token is opaque']]
   for (const name of CLAIMS) {
@@ -62,8 +62,13 @@ function claimsOf(token: AccessToken): Readonly<Record<string, unknown>> | undef
 }
 
 function wordsOf(value: unknown): string {
-  if (typeof value === 'string') return value
+  if (typeof value === 'string') return withoutControls(value)
   return Array.isArray(value) && value.every((item) => typeof item === 'string')
-    ? value.join(' ')
+    ? withoutControls(value.join(' '))
     : JSON.stringify(value)
+}
+
+/** A server's words must not be able to move the cursor of the terminal that shows them. */
+function withoutControls(text: string): string {
+  return text.replaceAll(/\p{Cc}/gu, '?')
 }

@@ -3,7 +3,7 @@ import 'reflect-metadata'
 import { KeyObject, webcrypto } from 'node:crypto'
 import * as x509 from '@peculiar/x509'
 
-type Certificate = {
+export type Certificate = {
   /** Both in PEM form. */
   readonly certificate: string
   readonly key: string

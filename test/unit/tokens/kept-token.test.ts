@@ -223,3 +223,129 @@ test('a closed source renews nothing', async () => {
   await clock.advance(20 * MINUTE)
   expect(requests).toHaveLength(1)
 })
+
+test('a refused token is dropped, and one request serves all who were refused', async () => {
+  const { source, requests, issue, value } = scripted()
+  source.prepare()
+  await issue('one', 10 * MINUTE)
+  const refused = source.current()
+  if (refused === undefined) throw new Error('no token')
+  const first = source.replace(refused, never)
+  const second = source.replace(refused, never)
+  expect(value()).toBeUndefined()
+  expect(requests).toHaveLength(2)
+  await issue('two', 10 * MINUTE)
+  expect((await first)?.value.reveal()).toBe('two')
+  expect((await second)?.value.reveal()).toBe('two')
+  // Late news of the first token says nothing about the second.
+  expect((await source.replace(refused, never))?.value.reveal()).toBe('two')
+  expect(requests).toHaveLength(2)
+})
+
+test('a token is not replaced again within ten seconds, but after that', async () => {
+  const { source, clock, requests, issue } = scripted()
+  source.prepare()
+  await issue('one', 10 * MINUTE)
+  const one = source.current()
+  if (one === undefined) throw new Error('no token')
+  void source.replace(one, never)
+  await issue('two', 10 * MINUTE)
+  const two = source.current()
+  if (two === undefined) throw new Error('no token')
+  expect(source.replace(two, never)).toBeUndefined()
+  expect(source.current()).toBe(two)
+  await clock.advance(10_000)
+  expect(source.replace(two, never)).toBeDefined()
+  expect(requests).toHaveLength(3)
+})
+
+test('a token is not dropped while the server is being left alone', async () => {
+  const { source, clock, requests, issue, fail, value } = scripted()
+  source.prepare()
+  await issue('one', 10 * MINUTE)
+  const one = source.current()
+  if (one === undefined) throw new Error('no token')
+  await clock.advance(9 * MINUTE)
+  await fail(new SidecarError('token_unavailable', 'Cannot', { retryAfterMs: 30_000 }))
+  expect(source.replace(one, never)).toBeUndefined()
+  expect(value()).toBe('one')
+  expect(requests).toHaveLength(2)
+})
+
+test('so many may wait, and one more is told to come back', async () => {
+  const { source, issue } = scripted()
+  const waiting = Array.from({ length: 10_000 }, async () => await source.get(never))
+  expect(source.state().waiting).toBe(10_000)
+  await expect(source.get(never)).rejects.toMatchObject({
+    code: 'token_unavailable',
+    retryAfterMs: 1_000,
+  })
+  await issue('one', 10 * MINUTE)
+  await Promise.all(waiting)
+  expect(source.state().waiting).toBe(0)
+})
+
+test('a refusal is tried again as soon as the secret is another', async () => {
+  const { source, clock, secret, requests, issue, fail, value } = scripted()
+  source.prepare()
+  await fail(new SidecarError('token_rejected', 'Cannot', { oauthError: 'invalid_client' }))
+  await clock.advance(20_000)
+  expect(requests).toHaveLength(1)
+  secret.fingerprint = 'second'
+  await clock.advance(2_000)
+  expect(requests).toHaveLength(2)
+  await issue('one', 10 * MINUTE)
+  expect(value()).toBe('one')
+  secret.fingerprint = 'third'
+  await clock.advance(10_000)
+  expect(requests).toHaveLength(2)
+})
+
+test('renewal on request asks at once, whatever the last attempt said', async () => {
+  const { source, requests, issue, fail } = scripted()
+  source.prepare()
+  await fail(new SidecarError('token_rejected', 'Cannot'))
+  const renewed = source.renew()
+  expect(requests).toHaveLength(2)
+  await issue('one', 10 * MINUTE)
+  expect((await renewed).value.reveal()).toBe('one')
+})
+
+test('a token that waiters used is renewed like one that is in use', async () => {
+  const { source, clock, requests, issue } = scripted()
+  const first = source.get(never)
+  await issue('one', 10 * MINUTE)
+  await first
+  await clock.advance(9 * MINUTE)
+  expect(requests).toHaveLength(2)
+})
+
+test.for([1_000, 5_000, 30_000])(
+  'a life of %d ms is renewed in time, over and over',
+  async (lifetimeMs) => {
+    const { source, clock, requests, issue, value } = scripted()
+    source.prepare()
+    for (let round = 1; round <= 20; round += 1) {
+      await issue(`token-${round}`, lifetimeMs)
+      expect(value()).toBe(`token-${round}`)
+      while (requests.length === round) {
+        await clock.advance(lifetimeMs / 100)
+        expect(value()).toBe(`token-${round}`)
+      }
+    }
+    expect(clock.monotonicMs()).toBeGreaterThan(20 * lifetimeMs * 0.4)
+  },
+)
+
+test('a life of months outlasts the longest timer', async () => {
+  const { source, clock, requests, issue, value } = scripted()
+  const days = 24 * 60 * MINUTE
+  source.prepare()
+  await issue('one', 60 * days)
+  expect(value()).toBe('one')
+  await clock.advance(59 * days)
+  expect(value()).toBe('one')
+  expect(requests).toHaveLength(1)
+  await clock.advance(days - MINUTE)
+  expect(requests).toHaveLength(2)
+})

@@ -1,0 +1,383 @@
+import { writeFileSync } from 'node:fs'
+import { decodeProtectedHeader, jwtVerify, SignJWT } from 'jose'
+import { expect, test } from 'vitest'
+import { callWith, fileWith } from '../helpers/one-call.ts'
+import { machineClient, type RunningProvider, startProvider } from '../helpers/provider.ts'
+import {
+  type Algorithm,
+  createSigningKey,
+  KEY_ID,
+  type KeyForm,
+  PASSPHRASE,
+  type SigningKey,
+} from '../helpers/signing-keys.ts'
+import { sendToken, startTokenEndpoint, type TokenEndpoint } from '../helpers/token-endpoint.ts'
+import { until } from '../helpers/wait.ts'
+
+// Long enough for HS256 (RFC 7518 section 3.2), and nothing in it needs an encoding.
+const SECRET = 'a-secret-of-more-than-thirty-two-bytes'
+
+const REFUSED = { code: 'token_rejected', oauthError: 'invalid_client' }
+
+async function expectToken(issuer: RunningProvider, credential: string, env = {}): Promise<void> {
+  const { status, body } = await callWith(`issuer: ${issuer.issuer}\n${credential}`, env)
+  expect(status, body).toBe(200)
+  const [scheme, token = ''] = body.split(' ')
+  expect(scheme).toBe('Bearer')
+  expect(await issuer.verify(token)).toMatchObject({ client_id: 'app' })
+}
+
+async function expectRefusal(issuer: RunningProvider, credential: string, env = {}): Promise<void> {
+  const { status, body } = await callWith(`issuer: ${issuer.issuer}\n${credential}`, env)
+  expect(status).toBe(502)
+  expect(JSON.parse(body)).toMatchObject(REFUSED)
+}
+
+/** The requests to a token endpoint that fails once, by a sidecar that then tries again. */
+async function twoRequests(credential: string, env = {}): Promise<TokenEndpoint> {
+  const endpoint = await startTokenEndpoint((_request, res) => {
+    if (endpoint.requests.length === 1) res.writeHead(503).end()
+    else sendToken(res)
+  })
+  await callWith(`tokenEndpoint: ${endpoint.url}\n${credential}`, env)
+  await until(() => endpoint.requests.length === 2)
+  return endpoint
+}
+
+function formOf(endpoint: TokenEndpoint, index = 0): URLSearchParams {
+  return new URLSearchParams(endpoint.requests[index]?.body)
+}
+
+test.for([
+  { method: 'client_secret_basic', more: '' },
+  { method: 'client_secret_basic', more: ', encoding: raw' },
+  { method: 'client_secret_post', more: '' },
+  { method: 'client_secret_jwt', more: '' },
+] as const)(
+  'a certified server accepts the secret by $method$more, and refuses a wrong one',
+  async ({ method, more }) => {
+    const issuer = await startProvider({
+      clients: [
+        machineClient({
+          client_id: 'app',
+          client_secret: SECRET,
+          token_endpoint_auth_method: method,
+        }),
+      ],
+    })
+    const credential = `
+clientId: app
+auth: { method: ${method}, clientSecret: { env: SECRET }${more} }`
+    await expectToken(issuer, credential, { SECRET })
+    await expectRefusal(issuer, credential, { SECRET: `${SECRET}.` })
+  },
+)
+
+test('with the encoding "raw" the secret is sent as it is', async () => {
+  const endpoint = await startTokenEndpoint((_request, res) => sendToken(res))
+  const secret = 'p@ss w:rd+%&=~'
+  await callWith(
+    `
+tokenEndpoint: ${endpoint.url}
+clientId: a+b
+auth: { clientSecret: { env: SECRET }, encoding: raw }`,
+    { SECRET: secret },
+  )
+  const [scheme, encoded = ''] = endpoint.requests[0]?.headers.authorization?.split(' ') ?? []
+  expect(scheme).toBe('Basic')
+  expect(Buffer.from(encoded, 'base64').toString()).toBe(`a+b:${secret}`)
+  expect([...formOf(endpoint)]).toEqual([['grant_type', 'client_credentials']])
+})
+
+/** A certified server that knows a client by its public key. */
+async function startKeyIssuer({ publicJwk }: SigningKey): Promise<RunningProvider> {
+  return await startProvider({
+    clients: [
+      machineClient({
+        client_id: 'app',
+        token_endpoint_auth_method: 'private_key_jwt',
+        jwks: { keys: [publicJwk] },
+      }),
+    ],
+  })
+}
+
+const KEYS: readonly { algorithm: Algorithm; form: KeyForm }[] = [
+  { algorithm: 'RS256', form: 'PKCS#8' },
+  { algorithm: 'RS256', form: 'encrypted PKCS#8' },
+  { algorithm: 'RS256', form: 'PKCS#1' },
+  { algorithm: 'RS256', form: 'JWK' },
+  { algorithm: 'PS256', form: 'PKCS#8' },
+  { algorithm: 'PS256', form: 'JWK' },
+  { algorithm: 'ES256', form: 'PKCS#8' },
+  { algorithm: 'ES256', form: 'encrypted PKCS#8' },
+  { algorithm: 'ES256', form: 'SEC 1' },
+  { algorithm: 'ES256', form: 'JWK' },
+  { algorithm: 'EdDSA', form: 'PKCS#8' },
+  { algorithm: 'EdDSA', form: 'encrypted PKCS#8' },
+  { algorithm: 'EdDSA', form: 'JWK' },
+]
+
+test.for(KEYS)(
+  'a certified server accepts an assertion by a key for $algorithm in the form $form, and refuses a foreign key',
+  async ({ algorithm, form }) => {
+    const key = createSigningKey(algorithm)
+    const issuer = await startKeyIssuer(key)
+    const credential = `
+clientId: app
+auth:
+  method: private_key_jwt
+  key: { env: KEY }
+  algorithm: ${algorithm}
+  ${form === 'encrypted PKCS#8' ? 'passphrase: { env: PASSPHRASE }' : ''}`
+    await expectToken(issuer, credential, { KEY: key.text(form), PASSPHRASE })
+    expect(issuer.assertions).toMatchObject([
+      { header: { alg: algorithm, typ: 'client-authentication+jwt' } },
+    ])
+    const foreign = createSigningKey(algorithm)
+    await expectRefusal(issuer, credential, { KEY: foreign.text(form), PASSPHRASE })
+  },
+)
+
+test('a key can lie in a file', async () => {
+  const key = createSigningKey('ES256')
+  const issuer = await startKeyIssuer(key)
+  const file = await fileWith(key.text('PKCS#8'))
+  await expectToken(
+    issuer,
+    `
+clientId: app
+auth: { method: private_key_jwt, key: { file: '${file}' }, algorithm: ES256 }`,
+  )
+})
+
+/** The header of the assertion that these lines lead to, as a certified server received it. */
+async function assertionHeader(form: KeyForm, lines: string): Promise<object | undefined> {
+  const key = createSigningKey('ES256')
+  const issuer = await startKeyIssuer(key)
+  await expectToken(
+    issuer,
+    `
+clientId: app
+auth:
+  method: private_key_jwt
+  key: { env: KEY }
+  algorithm: ES256
+  ${lines}`,
+    { KEY: key.text(form) },
+  )
+  return issuer.assertions[0]?.header
+}
+
+const PLAIN_HEADER = { alg: 'ES256', typ: 'client-authentication+jwt' }
+
+test('an assertion names its key as the JWK does', async () => {
+  expect(await assertionHeader('JWK', '')).toEqual({ ...PLAIN_HEADER, kid: KEY_ID })
+})
+
+test('a PEM key has no name, until the configuration gives it one', async () => {
+  expect(await assertionHeader('PKCS#8', '')).toEqual(PLAIN_HEADER)
+  expect(await assertionHeader('PKCS#8', `keyId: ${KEY_ID}`)).toEqual({
+    ...PLAIN_HEADER,
+    kid: KEY_ID,
+  })
+})
+
+test('an assertion can name its certificate by its thumbprint', async () => {
+  expect(await assertionHeader('PKCS#8', 'header: { x5t#S256: thumb-print }')).toEqual({
+    ...PLAIN_HEADER,
+    'x5t#S256': 'thumb-print',
+  })
+})
+
+test.for([
+  { method: 'private_key_jwt', audience: '', expected: 'issuer' },
+  { method: 'private_key_jwt', audience: ', audience: issuer', expected: 'issuer' },
+  { method: 'private_key_jwt', audience: ', audience: tokenEndpoint', expected: 'tokenEndpoint' },
+  { method: 'client_secret_jwt', audience: '', expected: 'issuer' },
+  { method: 'client_secret_jwt', audience: ', audience: tokenEndpoint', expected: 'tokenEndpoint' },
+] as const)(
+  'the assertion of $method$audience is for the $expected',
+  async ({ method, audience, expected }) => {
+    const key = createSigningKey('RS256')
+    const issuer = await startProvider({
+      clients: [
+        machineClient({
+          client_id: 'app',
+          token_endpoint_auth_method: method,
+          ...(method === 'private_key_jwt'
+            ? { jwks: { keys: [key.publicJwk] } }
+            : { client_secret: SECRET }),
+        }),
+      ],
+    })
+    const proof = method === 'private_key_jwt' ? 'key: { env: KEY }' : 'clientSecret: { env: KEY }'
+    await expectToken(issuer, `clientId: app\nauth: { method: ${method}, ${proof}${audience} }`, {
+      KEY: method === 'private_key_jwt' ? key.text('PKCS#8') : SECRET,
+    })
+    expect(issuer.assertions).toMatchObject([{ claims: { aud: issuer[expected] } }])
+  },
+)
+
+test('an assertion for another audience is refused by a certified server', async () => {
+  const key = createSigningKey('ES256')
+  const issuer = await startKeyIssuer(key)
+  await expectRefusal(
+    issuer,
+    `
+clientId: app
+auth: { method: private_key_jwt, key: { env: KEY }, algorithm: ES256, audience: https://other.example/ }`,
+    { KEY: key.text('PKCS#8') },
+  )
+})
+
+test.for([
+  { what: 'private_key_jwt', lines: 'method: private_key_jwt, key: { env: KEY }' },
+  { what: 'client_secret_jwt', lines: 'method: client_secret_jwt, clientSecret: { env: SECRET }' },
+])('an assertion of $what says who, for whom and when, and never twice the same', async (given) => {
+  const key = createSigningKey('RS256')
+  const startedAtSeconds = Math.floor(Date.now() / 1000)
+  const endpoint = await twoRequests(
+    `clientId: app\nauth: { ${given.lines}, audience: https://login.example/ }`,
+    { KEY: key.text('PKCS#8'), SECRET },
+  )
+  const verifier = given.what === 'private_key_jwt' ? key.publicKey : Buffer.from(SECRET)
+  const ids = new Set<string | undefined>()
+  for (const index of [0, 1]) {
+    const form = formOf(endpoint, index)
+    const { client_assertion: assertion = '', ...others } = Object.fromEntries(form)
+    expect(others).toEqual({
+      grant_type: 'client_credentials',
+      client_id: 'app',
+      client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+    })
+    const { payload } = await jwtVerify(assertion, verifier, {
+      issuer: 'app',
+      subject: 'app',
+      audience: 'https://login.example/',
+      typ: 'client-authentication+jwt',
+    })
+    const { jti, iat = 0, exp = 0, ...claims } = payload
+    expect(claims).toEqual({ iss: 'app', sub: 'app', aud: 'https://login.example/' })
+    expect(exp - iat).toBeLessThanOrEqual(65)
+    expect(exp).toBeGreaterThan(startedAtSeconds + 30)
+    // A server whose clock is behind ours must not find it in the future.
+    expect(iat).toBeLessThanOrEqual(Math.floor(Date.now() / 1000) - 5)
+    expect(iat).toBeGreaterThan(startedAtSeconds - 30)
+    ids.add(jti)
+  }
+  expect(ids.size).toBe(2)
+  expect(ids).not.toContain(undefined)
+})
+
+/** An assertion that something else has made for the client "app". */
+async function foreignAssertion({ privateKey }: SigningKey, audience: string): Promise<string> {
+  return await new SignJWT({ jti: crypto.randomUUID() })
+    .setProtectedHeader({ alg: 'ES256' })
+    .setIssuer('app')
+    .setSubject('app')
+    .setAudience(audience)
+    .setIssuedAt()
+    .setExpirationTime('1m')
+    .sign(privateKey)
+}
+
+test('a certified server accepts an assertion from a file, and refuses one by a foreign key', async () => {
+  const key = createSigningKey('ES256')
+  const issuer = await startKeyIssuer(key)
+  const credential = (file: string): string => `
+clientId: app
+auth: { method: client_assertion_file, file: '${file}' }`
+  const good = await foreignAssertion(key, issuer.issuer)
+  await expectToken(issuer, credential(await fileWith(`${good}\n`)))
+  const bad = await foreignAssertion(createSigningKey('ES256'), issuer.issuer)
+  await expectRefusal(issuer, credential(await fileWith(bad)))
+})
+
+test('an assertion in a file that has been rotated is used at the next exchange', async () => {
+  const file = await fileWith('header.one.signature\n')
+  const endpoint = await startTokenEndpoint((_request, res) => {
+    if (endpoint.requests.length === 1) {
+      writeFileSync(file, 'header.two.signature\n')
+      res.writeHead(503).end()
+    } else sendToken(res)
+  })
+  await callWith(`
+tokenEndpoint: ${endpoint.url}
+clientId: app
+auth: { method: client_assertion_file, file: '${file}' }`)
+  await until(() => endpoint.requests.length === 2)
+  const assertionType = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
+  expect(Object.fromEntries(formOf(endpoint, 0))).toEqual({
+    grant_type: 'client_credentials',
+    client_id: 'app',
+    client_assertion_type: assertionType,
+    client_assertion: 'header.one.signature',
+  })
+  expect(formOf(endpoint, 1).get('client_assertion')).toBe('header.two.signature')
+})
+
+test('without a client identifier the assertion alone says who the client is', async () => {
+  const file = await fileWith('header.one.signature')
+  const endpoint = await startTokenEndpoint((_request, res) => sendToken(res))
+  await callWith(`
+tokenEndpoint: ${endpoint.url}
+auth: { method: client_assertion_file, file: '${file}' }`)
+  expect(formOf(endpoint).has('client_assertion')).toBe(true)
+  expect(formOf(endpoint).has('client_id')).toBe(false)
+})
+
+test('a public client only says its name, and one that nobody knows is refused', async () => {
+  const issuer = await startProvider({
+    clients: [machineClient({ client_id: 'app', token_endpoint_auth_method: 'none' })],
+  })
+  await expectToken(issuer, 'clientId: app\nauth: { method: none }')
+  await expectRefusal(issuer, 'clientId: nobody\nauth: { method: none }')
+})
+
+test('a public client sends nothing that could prove it', async () => {
+  const endpoint = await startTokenEndpoint((_request, res) => sendToken(res))
+  await callWith(`tokenEndpoint: ${endpoint.url}\nclientId: app\nauth: { method: none }`)
+  expect(endpoint.requests[0]?.headers.authorization).toBeUndefined()
+  expect(Object.fromEntries(formOf(endpoint))).toEqual({
+    grant_type: 'client_credentials',
+    client_id: 'app',
+  })
+})
+
+test.for([
+  { what: 'for another algorithm', algorithm: 'RS256', passphrase: PASSPHRASE },
+  { what: 'with a wrong passphrase', algorithm: 'ES256', passphrase: 'wrong' },
+])('a key $what is told before anything is sent', async ({ algorithm, passphrase }) => {
+  const key = createSigningKey('ES256')
+  const file = await fileWith(key.text('encrypted PKCS#8'))
+  const endpoint = await startTokenEndpoint((_request, res) => sendToken(res))
+  // Put there after the start, because the configuration would not be accepted with it.
+  const { status, body } = await callWith(
+    `
+tokenEndpoint: ${endpoint.url}
+clientId: app
+auth: { method: private_key_jwt, key: { file: '${file}' }, algorithm: ${algorithm}, passphrase: { env: WORD } }`,
+    { WORD: passphrase },
+  )
+  expect(status).toBe(503)
+  expect(JSON.parse(body)).toMatchObject({
+    code: 'token_unavailable',
+    detail: `Cannot use the private key: it is no PEM or JWK that fits ${algorithm}, or its passphrase is wrong`,
+  })
+  expect(endpoint.requests).toHaveLength(0)
+})
+
+test('the header of an assertion that is rendered is what the server reads', async () => {
+  const key = createSigningKey('EdDSA')
+  const endpoint = await startTokenEndpoint((_request, res) => sendToken(res))
+  await callWith(
+    `
+tokenEndpoint: ${endpoint.url}
+clientId: app
+auth: { method: private_key_jwt, key: { env: KEY }, algorithm: EdDSA, header: { typ: JWT } }`,
+    { KEY: key.text('PKCS#8') },
+  )
+  const assertion = formOf(endpoint).get('client_assertion') ?? ''
+  expect(decodeProtectedHeader(assertion)).toEqual({ alg: 'EdDSA', typ: 'JWT' })
+})

@@ -1,0 +1,120 @@
+import { createServer, type RequestListener } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
+import {
+  createLocalJWKSet,
+  exportJWK,
+  generateKeyPair,
+  type JWTPayload,
+  type JWTVerifyGetKey,
+  jwtVerify,
+} from 'jose'
+import { type ClientMetadata, type Configuration, Provider } from 'oidc-provider'
+import type { Certificate } from './certificates.ts'
+import { portOf, startListening } from './servers.ts'
+
+export const API = 'https://orders.example.com'
+
+export type ProviderOptions = {
+  readonly clients: readonly ClientMetadata[]
+  /** Serves https, and asks clients for their certificates; whom to trust it decides itself. */
+  readonly tls?: Certificate
+  readonly features?: Configuration['features']
+  readonly configuration?: Configuration
+}
+
+export type RunningProvider = {
+  readonly issuer: string
+  readonly tokenEndpoint: string
+  /** The status of every answer of the token endpoint. */
+  readonly answers: readonly number[]
+  /** Every client assertion whose signature it has found good. */
+  readonly assertions: readonly { header: object; claims: object }[]
+  /** The claims of an access token that it has issued for `API`; fails for any other. */
+  verify(token: string): Promise<JWTPayload>
+}
+
+/** A real authorization server (oidc-provider), set up as the test needs it. */
+export async function startProvider(options: ProviderOptions): Promise<RunningProvider> {
+  const { clients, tls, features, configuration } = options
+  const handler = Promise.withResolvers<RequestListener>()
+  const answers: number[] = []
+  const assertions: { header: object; claims: object }[] = []
+  const listener: RequestListener = (req, res) => {
+    if (req.url === '/token') res.once('finish', () => answers.push(res.statusCode))
+    void handler.promise.then((handle) => handle(req, res))
+  }
+  const server =
+    tls === undefined
+      ? createServer(listener)
+      : createTlsServer(
+          { cert: tls.certificate, key: tls.key, requestCert: true, rejectUnauthorized: false },
+          listener,
+        )
+  await startListening(server)
+  const issuer =
+    tls === undefined ? `http://127.0.0.1:${portOf(server)}` : `https://localhost:${portOf(server)}`
+  const { jwk, keys } = await createTokenKey()
+  const provider = new Provider(issuer, {
+    clients: [...clients],
+    scopes: ['orders.read'],
+    jwks: { keys: [jwk] },
+    cookies: { keys: ['unused: nobody logs in here'] },
+    assertJwtClientAuthClaimsAndHeader: (_ctx, claims, header) => {
+      assertions.push({ claims, header })
+    },
+    clientAuthMethods: [
+      'client_secret_basic',
+      'client_secret_post',
+      'client_secret_jwt',
+      'private_key_jwt',
+      'none',
+    ],
+    ...configuration,
+    features: {
+      devInteractions: { enabled: false },
+      clientCredentials: { enabled: true },
+      resourceIndicators: {
+        enabled: true,
+        defaultResource: () => API,
+        getResourceServerInfo: () => ({
+          audience: API,
+          scope: 'orders.read',
+          accessTokenTTL: 300,
+          accessTokenFormat: 'jwt',
+          jwt: { sign: { alg: 'RS256' } },
+        }),
+      },
+      ...features,
+    },
+  })
+  handler.resolve(provider.callback())
+  return {
+    issuer,
+    tokenEndpoint: `${issuer}/token`,
+    answers,
+    assertions,
+    async verify(token) {
+      const { payload } = await jwtVerify(token, keys, { issuer, audience: API, typ: 'at+jwt' })
+      return payload
+    },
+  }
+}
+
+async function createTokenKey(): Promise<{ jwk: object; keys: JWTVerifyGetKey }> {
+  const { privateKey, publicKey } = await generateKeyPair('RS256', { extractable: true })
+  const about = { alg: 'RS256', use: 'sig', kid: 'provider' }
+  return {
+    jwk: { ...(await exportJWK(privateKey)), ...about },
+    keys: createLocalJWKSet({ keys: [{ ...(await exportJWK(publicKey)), ...about }] }),
+  }
+}
+
+/** A client that is no user's: it may do nothing but ask for tokens of its own. */
+export function machineClient(metadata: ClientMetadata): ClientMetadata {
+  return {
+    grant_types: ['client_credentials'],
+    redirect_uris: [],
+    response_types: [],
+    ...metadata,
+  }
+}

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { SidecarError } from '../../../src/errors.ts'
+import { type FailureCode, SidecarError } from '../../../src/errors.ts'
 import { createLog } from '../../../src/observe/logger.ts'
 import { type AccessToken, type Moment, now } from '../../../src/tokens/access-token.ts'
 import { createKeptToken } from '../../../src/tokens/kept-token.ts'
@@ -8,9 +8,14 @@ import { createFakeClock } from '../../helpers/fake-clock.ts'
 import { issued } from '../../helpers/issued-token.ts'
 
 const { logger } = createLog({ level: 'error', format: 'json', destination: 2 })
+const never = new AbortController().signal
 
+const LIFETIMES = [1_000, 5_000, 30_000, 300_000, 3_600_000, 2 ** 32] as const
+const FAILURES = ['token_unavailable', 'token_rejected', 'token_invalid'] as const
+
+/** What may happen next: to the clocks, to the server, or to an application that asks. */
 const step = fc.oneof(
-  { weight: 6, arbitrary: fc.record({ do: fc.constant('ask' as const) }) },
+  { weight: 6, arbitrary: fc.constant({ do: 'ask' } as const) },
   {
     weight: 4,
     arbitrary: fc.record({
@@ -22,20 +27,14 @@ const step = fc.oneof(
     weight: 4,
     arbitrary: fc.record({
       do: fc.constant('issue' as const),
-      lifetimeMs: fc.constantFrom(1_000, 5_000, 30_000, 300_000, 3_600_000, 2 ** 32),
+      lifetimeMs: fc.constantFrom(...LIFETIMES),
     }),
   },
   {
     weight: 2,
-    arbitrary: fc.record({
-      do: fc.constant('fail' as const),
-      code: fc.constantFrom(
-        'token_unavailable' as const,
-        'token_rejected' as const,
-        'token_invalid' as const,
-      ),
-    }),
+    arbitrary: fc.record({ do: fc.constant('fail' as const), code: fc.constantFrom(...FAILURES) }),
   },
+  { weight: 1, arbitrary: fc.constant({ do: 'revoke' } as const) },
   {
     weight: 1,
     arbitrary: fc.record({
@@ -46,107 +45,165 @@ const step = fc.oneof(
   {
     weight: 1,
     arbitrary: fc.record({
-      do: fc.constant('step' as const),
+      do: fc.constant('set' as const),
       ms: fc.integer({ min: -4_000_000, max: 4_000_000 }),
     }),
   },
 )
+const random = fc.double({ min: 0, max: 1, noNaN: true, maxExcluded: true })
 
-test('whatever happens, no expired token is given out, one request runs at a time, and all who wait are answered', async () => {
+/** A source, the server behind it as a script plays it, and what must hold of them. */
+function simulation(randoms: Iterator<number>) {
+  const clock = createFakeClock()
+  const ends = new Map<string, Moment>()
+  let open: (PromiseWithResolvers<AccessToken> & { at: Moment }) | undefined
+  let running = 0
+  const violations: string[] = []
+  let asked = 0
+  let settled = 0
+  /** Before when nothing may be asked for, by what came of the last request. */
+  let notBeforeMs = -Infinity
+
+  const source = createKeptToken(
+    async () => {
+      running += 1
+      if (running > 1) violations.push('two requests at once')
+      if (clock.monotonicMs() < notBeforeMs) violations.push('a request too early')
+      open = { ...Promise.withResolvers<AccessToken>(), at: now(clock) }
+      try {
+        return await open.promise
+      } finally {
+        running -= 1
+      }
+    },
+    {
+      refresh: { leewayMs: 60_000, jitterMs: 10_000 },
+      clock,
+      random: () => randoms.next().value ?? 0,
+      log: logger,
+      readFingerprint: async () => await Promise.resolve('the same'),
+    },
+  )
+  const judge = (token: AccessToken): void => {
+    const end = ends.get(token.value.reveal())
+    const isOver =
+      end === undefined || clock.monotonicMs() >= end.monotonicMs || clock.wallMs() >= end.wallMs
+    if (isOver) violations.push('an expired token')
+  }
+  const follow = (answer: Promise<AccessToken>): void => {
+    asked += 1
+    void answer
+      .then(judge, (error: unknown) => {
+        if (!(error instanceof SidecarError)) violations.push('a failure without a reason')
+      })
+      .finally(() => {
+        settled += 1
+      })
+  }
+
+  return {
+    clock,
+    source,
+    ask() {
+      const token = source.current()
+      if (token === undefined) follow(source.get(never))
+      else judge(token)
+    },
+    revoke() {
+      const token = source.current()
+      // A refusal is a reason of its own, but no more often than this.
+      notBeforeMs = -Infinity
+      const better = token && source.replace(token, never)
+      if (better !== undefined) follow(better)
+    },
+    /** The clocks disagree from now on: what was good may not be any more. */
+    disturb: () => {
+      notBeforeMs = -Infinity
+    },
+    issue(lifetimeMs: number) {
+      if (open === undefined) return
+      const { at, resolve } = open
+      open = undefined
+      const name = `token-${ends.size}`
+      ends.set(name, { monotonicMs: at.monotonicMs + lifetimeMs, wallMs: at.wallMs + lifetimeMs })
+      const isBornOld =
+        clock.monotonicMs() >= at.monotonicMs + lifetimeMs * 0.4 ||
+        clock.wallMs() >= at.wallMs + lifetimeMs * 0.4
+      notBeforeMs = isBornOld ? -Infinity : at.monotonicMs + lifetimeMs * 0.39
+      resolve(issued(name, at, lifetimeMs))
+    },
+    fail(code: FailureCode) {
+      if (open === undefined) return
+      notBeforeMs = code === 'token_rejected' ? clock.monotonicMs() + 59_999 : -Infinity
+      open.reject(new SidecarError(code, 'Cannot'))
+      open = undefined
+    },
+    violations,
+    isAsking: () => open !== undefined,
+    unanswered: () => asked - settled,
+  }
+}
+
+test('whatever happens, no expired token is given out, one request runs at a time, none comes too early, and all are answered', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(step, { maxLength: 80 }),
-      fc.infiniteStream(fc.double({ min: 0, max: 1, noNaN: true })),
+      fc.infiniteStream(random),
       async (steps, randoms) => {
-        const clock = createFakeClock()
-        let running = 0
-        let mostRunning = 0
-        let open:
-          | { resolve: (token: AccessToken) => void; reject: (error: Error) => void; at: Moment }
-          | undefined
-        const source = createKeptToken(
-          async () => {
-            running += 1
-            mostRunning = Math.max(mostRunning, running)
-            const request = Promise.withResolvers<AccessToken>()
-            open = { ...request, at: now(clock) }
-            try {
-              return await request.promise
-            } finally {
-              running -= 1
-            }
-          },
-          {
-            refresh: { leewayMs: 60_000, jitterMs: 10_000 },
-            clock,
-            random: () => randoms.next().value ?? 0,
-            log: logger,
-            readFingerprint: async () => await Promise.resolve('same'),
-          },
-        )
-        const expiry = new Map<string, Moment>()
-        const expectGood = (token: AccessToken): void => {
-          const end = expiry.get(token.value.reveal())
-          expect(clock.monotonicMs()).toBeLessThan(end?.monotonicMs ?? 0)
-          expect(clock.wallMs()).toBeLessThan(end?.wallMs ?? 0)
-        }
-        let waiting = 0
-        const settled: unknown[] = []
+        const world = simulation(randoms)
         for (const action of steps) {
           switch (action.do) {
             case 'ask': {
-              const current = source.current()
-              if (current !== undefined) expectGood(current)
-              else {
-                waiting += 1
-                void source.get(new AbortController().signal).then(
-                  (token) => {
-                    expectGood(token)
-                    settled.push(token)
-                  },
-                  (error: unknown) => settled.push(error),
-                )
-              }
+              world.ask()
               break
             }
             case 'pass': {
-              await clock.advance(action.ms)
+              await world.clock.advance(action.ms)
               break
             }
             case 'issue': {
-              if (open === undefined) break
-              const name = `token-${expiry.size}`
-              expiry.set(name, {
-                monotonicMs: open.at.monotonicMs + action.lifetimeMs,
-                wallMs: open.at.wallMs + action.lifetimeMs,
-              })
-              open.resolve(issued(name, open.at, action.lifetimeMs))
-              open = undefined
+              world.issue(action.lifetimeMs)
               break
             }
             case 'fail': {
-              open?.reject(new SidecarError(action.code, 'Cannot'))
-              open = undefined
+              world.fail(action.code)
+              break
+            }
+            case 'revoke': {
+              world.revoke()
               break
             }
             case 'sleep': {
-              clock.suspend(action.ms)
+              world.disturb()
+              world.clock.suspend(action.ms)
               break
             }
-            case 'step': {
-              clock.stepWall(action.ms)
+            case 'set': {
+              world.disturb()
+              world.clock.stepWall(action.ms)
               break
             }
           }
-          await clock.advance(0)
-          expect(mostRunning).toBeLessThanOrEqual(1)
+          await world.clock.advance(0)
         }
-        open?.reject(new SidecarError('token_unavailable', 'Cannot'))
-        await clock.advance(0)
-        expect(settled).toHaveLength(waiting)
-        source.close()
+
+        // The server returns: whoever wants a token has one within the longest pause.
+        world.ask()
+        await world.clock.advance(0)
+        for (
+          let waitedMs = 0;
+          waitedMs <= 61_000 && world.source.current() === undefined;
+          waitedMs += 1_000
+        ) {
+          if (world.isAsking()) world.issue(3_600_000)
+          await world.clock.advance(1_000)
+        }
+        expect(world.source.current()).toBeDefined()
+        expect(world.unanswered()).toBe(0)
+        expect(world.violations).toEqual([])
+        world.source.close()
       },
     ),
-    { numRuns: 2_000 },
+    { numRuns: 3_000 },
   )
 })

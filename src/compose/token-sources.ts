@@ -111,15 +111,14 @@ type SourceParts = TokenSourcesOptions & {
 function createSource(token: string, credentialName: string, parts: SourceParts): TokenSource {
   const { credential, server, requested, clock, metrics, logger } = parts
   const direct = composeTokenRequest(credential, requested, server, parts)
-  const observed = createObservedRequest(direct, {
-    metrics: metrics.tokenRequests(credentialName),
-    clock,
-  })
+  const counts = metrics.tokenRequests(credentialName)
+  const observed = createObservedRequest(direct, { metrics: counts, clock })
   return createKeptToken(observed, {
     refresh: { leewayMs: credential.refresh.leeway, jitterMs: credential.refresh.jitter },
     clock,
     random: Math.random,
     log: logger.child({ credential: credentialName, tokenName: token }),
+    metrics: counts,
     readFingerprint: server.readFingerprint,
   })
 }

@@ -147,6 +147,30 @@ export function createMetrics(build: { version: string }): Metrics {
         ),
     },
     {
+      name: 'token_sidecar_tokens_obtained_total',
+      type: 'counter',
+      help: 'Tokens that came: issued where there was none, renewed in time, or replaced after a refusal',
+      labels: ['credential', 'reason'],
+      read: () =>
+        [...credentials].flatMap(([credential, metrics]) =>
+          [...metrics.read().reasons].map(([reason, value]) => ({
+            labels: { credential, reason },
+            value,
+          })),
+        ),
+    },
+    {
+      name: 'token_sidecar_tokens_refused_total',
+      type: 'counter',
+      help: 'Tokens that an API did not accept although they should have been good',
+      labels: ['credential'],
+      read: () =>
+        [...credentials].map(([credential, metrics]) => ({
+          labels: { credential },
+          value: metrics.read().refusals,
+        })),
+    },
+    {
       name: 'token_sidecar_token_request_duration_seconds',
       type: 'histogram',
       help: 'How long exchanges with the authorization server took',

@@ -3,26 +3,45 @@ import { createHistogram, type Histogram } from './histogram.ts'
 
 /** What one credential counts. */
 export type TokenRequestMetrics = {
-  finished(outcome: TokenRequestOutcome, durationMs: number): void
-  read(): {
-    readonly outcomes: ReadonlyMap<TokenRequestOutcome, number>
-    readonly duration: Histogram
-  }
+  readonly finished: (outcome: TokenRequestOutcome, durationMs: number) => void
+  readonly obtained: (reason: TokenReason) => void
+  /** An API did not accept the token. */
+  readonly refused: () => void
+  readonly read: () => TokenRequestReading
+}
+
+type TokenRequestReading = {
+  readonly outcomes: ReadonlyMap<TokenRequestOutcome, number>
+  readonly reasons: ReadonlyMap<TokenReason, number>
+  readonly refusals: number
+  readonly duration: Histogram
 }
 
 type TokenRequestOutcome = 'success' | FailureCode
 
+/** Why a token was asked for: there was none, it was due, or an API had refused it. */
+export type TokenReason = 'issued' | 'renewed' | 'replaced'
+
 /** Shown from the start, so that the first failure is already an increase. */
-const EXPECTED = ['success', 'token_unavailable', 'token_rejected', 'token_invalid'] as const
+const OUTCOMES = ['success', 'token_unavailable', 'token_rejected', 'token_invalid'] as const
+const REASONS = ['issued', 'renewed', 'replaced'] as const
 
 export function createTokenRequestMetrics(): TokenRequestMetrics {
-  const outcomes = new Map<TokenRequestOutcome, number>(EXPECTED.map((outcome) => [outcome, 0]))
+  const outcomes = new Map<TokenRequestOutcome, number>(OUTCOMES.map((outcome) => [outcome, 0]))
+  const reasons = new Map<TokenReason, number>(REASONS.map((reason) => [reason, 0]))
   const duration = createHistogram()
+  let refusals = 0
   return {
     finished(outcome, durationMs) {
       outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1)
       duration.observe(durationMs)
     },
-    read: () => ({ outcomes, duration }),
+    obtained(reason) {
+      reasons.set(reason, (reasons.get(reason) ?? 0) + 1)
+    },
+    refused() {
+      refusals += 1
+    },
+    read: () => ({ outcomes, reasons, refusals, duration }),
   }
 }

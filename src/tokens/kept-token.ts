@@ -2,6 +2,7 @@ import { SidecarError, toSidecarError } from '../errors.ts'
 import { abortable } from '../lib/abortable.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../observe/logger.ts'
+import type { TokenRequestMetrics } from '../observe/token-request-metrics.ts'
 import { type AccessToken, isUsable } from './access-token.ts'
 import { type RefreshPolicy, renewAfterMs, retryDelayMs } from './renewal.ts'
 import type { TokenRequest, TokenSource, TokenState } from './token-source.ts'
@@ -13,6 +14,7 @@ export type KeptTokenOptions = {
   readonly random: () => number
   /** Bound to the credential. */
   readonly log: Logger
+  readonly metrics: Pick<TokenRequestMetrics, 'obtained' | 'refused'>
   /** Changes when the client's secret, key or assertion does: then a refusal is worth another try. */
   readonly readFingerprint: () => Promise<string>
 }
@@ -36,7 +38,7 @@ const FINGERPRINT_INTERVAL_MS = 2_000
  * failure the server is left alone for a while, whoever asks.
  */
 export function createKeptToken(request: TokenRequest, options: KeptTokenOptions): TokenSource {
-  const { refresh, clock, random, log, readFingerprint } = options
+  const { refresh, clock, random, log, metrics, readFingerprint } = options
   let token: AccessToken | undefined
   let renewAtMs = 0
   let failure: Failure | undefined
@@ -45,6 +47,8 @@ export function createKeptToken(request: TokenRequest, options: KeptTokenOptions
   let replacedAtMs = -Infinity
   // Whether anybody asked since the last token came: an idle token is not renewed.
   let wanted = false
+  // Whether an API refused the last token, which is why there is none.
+  let isReplacing = false
   let closed = false
   let cancelTimer: (() => void) | undefined
   let cancelWatch: (() => void) | undefined
@@ -73,6 +77,8 @@ export function createKeptToken(request: TokenRequest, options: KeptTokenOptions
         return undefined
       }
       replacedAtMs = clock.monotonicMs()
+      isReplacing = true
+      metrics.refused()
       log.warn({ reason: 'an API refused the token' }, 'token dropped')
     }
     token = undefined
@@ -140,6 +146,10 @@ export function createKeptToken(request: TokenRequest, options: KeptTokenOptions
     if (!isUsable(obtained, clock)) {
       throw new SidecarError('token_invalid', 'Cannot use the token: it had expired when it came')
     }
+    const hadToken = token !== undefined && isUsable(token, clock)
+    const reason = isReplacing ? 'replaced' : hadToken ? 'renewed' : 'issued'
+    isReplacing = false
+    metrics.obtained(reason)
     const afterMs = renewAfterMs(obtained.lifetimeMs, refresh, random())
     token = obtained
     renewAtMs = obtained.obtainedAt.monotonicMs + afterMs
@@ -147,7 +157,7 @@ export function createKeptToken(request: TokenRequest, options: KeptTokenOptions
     cancelWatch?.()
     planAt(renewAtMs)
     log.info(
-      { lifetimeSeconds: seconds(obtained.lifetimeMs), renewInSeconds: seconds(afterMs) },
+      { reason, lifetimeSeconds: seconds(obtained.lifetimeMs), renewInSeconds: seconds(afterMs) },
       'token obtained',
     )
     // Those who wait for it are its first users.

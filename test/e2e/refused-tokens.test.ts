@@ -41,6 +41,10 @@ test('a revoked token is replaced and the request sent again, unseen by the appl
   expect(state.received.map(({ token }) => token)).toEqual(['token-1', 'token-2'])
   const metrics = await (await fetch(`${sidecar.adminUrl}/metrics`)).text()
   expect(metrics).toContain('token_sidecar_replays_total{route="orders"} 1')
+  expect(metrics).toContain('token_sidecar_tokens_refused_total{credential="corp"} 1')
+  expect(metrics).toContain(
+    'token_sidecar_tokens_obtained_total{credential="corp",reason="replaced"} 1',
+  )
 })
 
 test.for([

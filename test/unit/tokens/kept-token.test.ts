@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { SidecarError } from '../../../src/errors.ts'
 import { createLog } from '../../../src/observe/logger.ts'
+import { createTokenRequestMetrics } from '../../../src/observe/token-request-metrics.ts'
 import { type AccessToken, now } from '../../../src/tokens/access-token.ts'
 import { createKeptToken } from '../../../src/tokens/kept-token.ts'
 import { createFakeClock } from '../../helpers/fake-clock.ts'
@@ -26,6 +27,7 @@ function scripted({ leewayMs = MINUTE, jitterMs = 0 } = {}) {
       clock,
       random: () => 0.5,
       log: logger,
+      metrics: createTokenRequestMetrics(),
       readFingerprint: async () => await Promise.resolve(secret.fingerprint),
     },
   )

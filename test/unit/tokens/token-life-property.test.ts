@@ -2,6 +2,7 @@ import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { type FailureCode, SidecarError } from '../../../src/errors.ts'
 import { createLog } from '../../../src/observe/logger.ts'
+import { createTokenRequestMetrics } from '../../../src/observe/token-request-metrics.ts'
 import { type AccessToken, type Moment, now } from '../../../src/tokens/access-token.ts'
 import { createKeptToken } from '../../../src/tokens/kept-token.ts'
 import { createFakeClock } from '../../helpers/fake-clock.ts'
@@ -81,6 +82,7 @@ function simulation(randoms: Iterator<number>) {
       clock,
       random: () => randoms.next().value ?? 0,
       log: logger,
+      metrics: createTokenRequestMetrics(),
       readFingerprint: async () => await Promise.resolve('the same'),
     },
   )

@@ -4,7 +4,7 @@ import type { Dispatcher } from 'undici'
 import { clientClosed, SidecarError } from '../errors.ts'
 import type { Clock } from '../lib/clock.ts'
 import { networkFault, type NetworkFault } from '../lib/network-fault.ts'
-import { responseHeaders, responseTrailers } from './headers.ts'
+import { headerValues, responseHeaders, responseTrailers } from './headers.ts'
 import type { Upstream } from './upstream.ts'
 
 export type UpstreamRequest = {
@@ -36,6 +36,9 @@ export type HeldAnswer = {
   readonly discard: () => void
 }
 
+/** A whole body up to this size is written together with the head, as one string: one system call. */
+const SMALL_BYTES = 8 * 1024
+
 /** What is read of an answer that nobody wants, to keep its connection; more costs more than a new one. */
 const DISCARD_BYTES = 64 * 1024
 
@@ -58,6 +61,8 @@ export async function relay(
   let answer: UpstreamAnswer | undefined
   let failure: SidecarError | undefined
   let unwantedBytes: number | undefined
+  let length = Number.NaN
+  let small: Buffer | undefined
 
   const fail = (error: SidecarError): void => {
     failure = error
@@ -74,10 +79,10 @@ export async function relay(
   const begin = (status: number, reason: string, headers: readonly string[]): void => {
     // Nobody reads the rest of a request that was answered before its end.
     if (request.body !== null && !req.complete) res.shouldKeepAlive = false
-    // Whatever arrives in the same read leaves in the same write, and a head alone at once.
-    res.cork()
-    process.nextTick(flush, res)
     res.writeHead(status, reason, responseHeaders(headers, hiddenHeaders))
+    length = Number(headerValues(headers, 'content-length')[0])
+    // A body that came in the same read leaves in the same write; a head alone leaves at once.
+    process.nextTick(flushHead, res)
   }
 
   upstream.pool().dispatch(
@@ -133,6 +138,8 @@ export async function relay(
         if (unwantedBytes !== undefined) {
           unwantedBytes += chunk.length
           if (unwantedBytes > DISCARD_BYTES) started.abort(clientClosed())
+        } else if (chunk.length === length && length <= SMALL_BYTES) {
+          small = chunk
         } else if (!res.write(chunk)) {
           started.pause()
           res.once('drain', () => started.resume())
@@ -143,7 +150,8 @@ export async function relay(
         if (unwantedBytes !== undefined) return
         const trailers = responseTrailers(rawPairs(started.rawTrailers))
         if (trailers.length > 0) res.addTrailers(trailers)
-        res.end()
+        if (small === undefined) res.end()
+        else res.end(small.toString('latin1'), 'latin1')
         if (answer !== undefined) outcome.resolve(answer)
       },
 
@@ -157,9 +165,8 @@ export async function relay(
   return await outcome.promise
 }
 
-function flush(res: ServerResponse): void {
+function flushHead(res: ServerResponse): void {
   res.flushHeaders()
-  res.uncork()
 }
 
 const NOTHING: ReadonlySet<string> = new Set()

@@ -1,7 +1,8 @@
 import { writeFileSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
 import { decodeProtectedHeader, jwtVerify, SignJWT } from 'jose'
 import { expect, test } from 'vitest'
-import { callWith, fileWith } from '../helpers/one-call.ts'
+import { callWith, credentialConfig, fileWith } from '../helpers/one-call.ts'
 import { machineClient, type RunningProvider, startProvider } from '../helpers/provider.ts'
 import {
   type Algorithm,
@@ -11,26 +12,22 @@ import {
   PASSPHRASE,
   type SigningKey,
 } from '../helpers/signing-keys.ts'
+import { startSidecar } from '../helpers/sidecar.ts'
 import { sendToken, startTokenEndpoint, type TokenEndpoint } from '../helpers/token-endpoint.ts'
 import { until } from '../helpers/wait.ts'
 
 // Long enough for HS256 (RFC 7518 section 3.2), and nothing in it needs an encoding.
 const SECRET = 'a-secret-of-more-than-thirty-two-bytes'
 
-const REFUSED = { code: 'token_rejected', oauthError: 'invalid_client' }
+const ACCEPTED = { status: 200, scheme: 'Bearer', claims: { client_id: 'app' } }
+const REFUSED = { status: 502, code: 'token_rejected', oauthError: 'invalid_client' }
 
-async function expectToken(issuer: RunningProvider, credential: string, env = {}): Promise<void> {
+/** What comes of a call with a credential of these lines: the claims of its token, or the failure. */
+async function outcomeOf(issuer: RunningProvider, credential: string, env = {}): Promise<object> {
   const { status, body } = await callWith(`issuer: ${issuer.issuer}\n${credential}`, env)
-  expect(status, body).toBe(200)
+  if (status !== 200) return JSON.parse(body)
   const [scheme, token = ''] = body.split(' ')
-  expect(scheme).toBe('Bearer')
-  expect(await issuer.verify(token)).toMatchObject({ client_id: 'app' })
-}
-
-async function expectRefusal(issuer: RunningProvider, credential: string, env = {}): Promise<void> {
-  const { status, body } = await callWith(`issuer: ${issuer.issuer}\n${credential}`, env)
-  expect(status).toBe(502)
-  expect(JSON.parse(body)).toMatchObject(REFUSED)
+  return { status, scheme, claims: await issuer.verify(token) }
 }
 
 /** The requests to a token endpoint that fails once, by a sidecar that then tries again. */
@@ -49,12 +46,12 @@ function formOf(endpoint: TokenEndpoint, index = 0): URLSearchParams {
 }
 
 test.for([
-  { method: 'client_secret_basic', more: '' },
-  { method: 'client_secret_basic', more: ', encoding: raw' },
-  { method: 'client_secret_post', more: '' },
-  { method: 'client_secret_jwt', more: '' },
+  { how: 'client_secret_basic', method: 'client_secret_basic', more: '' },
+  { how: 'raw client_secret_basic', method: 'client_secret_basic', more: ', encoding: raw' },
+  { how: 'client_secret_post', method: 'client_secret_post', more: '' },
+  { how: 'client_secret_jwt', method: 'client_secret_jwt', more: '' },
 ] as const)(
-  'a certified server accepts the secret by $method$more, and refuses a wrong one',
+  'a certified server accepts the secret by $how, and refuses a wrong one',
   async ({ method, more }) => {
     const issuer = await startProvider({
       clients: [
@@ -68,8 +65,8 @@ test.for([
     const credential = `
 clientId: app
 auth: { method: ${method}, clientSecret: { env: SECRET }${more} }`
-    await expectToken(issuer, credential, { SECRET })
-    await expectRefusal(issuer, credential, { SECRET: `${SECRET}.` })
+    expect(await outcomeOf(issuer, credential, { SECRET })).toMatchObject(ACCEPTED)
+    expect(await outcomeOf(issuer, credential, { SECRET: `${SECRET}.` })).toMatchObject(REFUSED)
   },
 )
 
@@ -130,12 +127,16 @@ auth:
   key: { env: KEY }
   algorithm: ${algorithm}
   ${form === 'encrypted PKCS#8' ? 'passphrase: { env: PASSPHRASE }' : ''}`
-    await expectToken(issuer, credential, { KEY: key.text(form), PASSPHRASE })
+    expect(await outcomeOf(issuer, credential, { KEY: key.text(form), PASSPHRASE })).toMatchObject(
+      ACCEPTED,
+    )
     expect(issuer.assertions).toMatchObject([
       { header: { alg: algorithm, typ: 'client-authentication+jwt' } },
     ])
     const foreign = createSigningKey(algorithm)
-    await expectRefusal(issuer, credential, { KEY: foreign.text(form), PASSPHRASE })
+    expect(
+      await outcomeOf(issuer, credential, { KEY: foreign.text(form), PASSPHRASE }),
+    ).toMatchObject(REFUSED)
   },
 )
 
@@ -143,29 +144,33 @@ test('a key can lie in a file', async () => {
   const key = createSigningKey('ES256')
   const issuer = await startKeyIssuer(key)
   const file = await fileWith(key.text('PKCS#8'))
-  await expectToken(
-    issuer,
-    `
+  expect(
+    await outcomeOf(
+      issuer,
+      `
 clientId: app
 auth: { method: private_key_jwt, key: { file: '${file}' }, algorithm: ES256 }`,
-  )
+    ),
+  ).toMatchObject(ACCEPTED)
 })
 
 /** The header of the assertion that these lines lead to, as a certified server received it. */
 async function assertionHeader(form: KeyForm, lines: string): Promise<object | undefined> {
   const key = createSigningKey('ES256')
   const issuer = await startKeyIssuer(key)
-  await expectToken(
-    issuer,
-    `
+  expect(
+    await outcomeOf(
+      issuer,
+      `
 clientId: app
 auth:
   method: private_key_jwt
   key: { env: KEY }
   algorithm: ES256
   ${lines}`,
-    { KEY: key.text(form) },
-  )
+      { KEY: key.text(form) },
+    ),
+  ).toMatchObject(ACCEPTED)
   return issuer.assertions[0]?.header
 }
 
@@ -191,13 +196,13 @@ test('an assertion can name its certificate by its thumbprint', async () => {
 })
 
 test.for([
-  { method: 'private_key_jwt', audience: '', expected: 'issuer' },
-  { method: 'private_key_jwt', audience: ', audience: issuer', expected: 'issuer' },
-  { method: 'private_key_jwt', audience: ', audience: tokenEndpoint', expected: 'tokenEndpoint' },
-  { method: 'client_secret_jwt', audience: '', expected: 'issuer' },
-  { method: 'client_secret_jwt', audience: ', audience: tokenEndpoint', expected: 'tokenEndpoint' },
+  { method: 'private_key_jwt', audience: undefined, expected: 'issuer' },
+  { method: 'private_key_jwt', audience: 'issuer', expected: 'issuer' },
+  { method: 'private_key_jwt', audience: 'tokenEndpoint', expected: 'tokenEndpoint' },
+  { method: 'client_secret_jwt', audience: undefined, expected: 'issuer' },
+  { method: 'client_secret_jwt', audience: 'tokenEndpoint', expected: 'tokenEndpoint' },
 ] as const)(
-  'the assertion of $method$audience is for the $expected',
+  'with the audience $audience an assertion of $method is for the $expected',
   async ({ method, audience, expected }) => {
     const key = createSigningKey('RS256')
     const issuer = await startProvider({
@@ -212,9 +217,12 @@ test.for([
       ],
     })
     const proof = method === 'private_key_jwt' ? 'key: { env: KEY }' : 'clientSecret: { env: KEY }'
-    await expectToken(issuer, `clientId: app\nauth: { method: ${method}, ${proof}${audience} }`, {
-      KEY: method === 'private_key_jwt' ? key.text('PKCS#8') : SECRET,
-    })
+    const more = audience === undefined ? '' : `, audience: ${audience}`
+    expect(
+      await outcomeOf(issuer, `clientId: app\nauth: { method: ${method}, ${proof}${more} }`, {
+        KEY: method === 'private_key_jwt' ? key.text('PKCS#8') : SECRET,
+      }),
+    ).toMatchObject(ACCEPTED)
     expect(issuer.assertions).toMatchObject([{ claims: { aud: issuer[expected] } }])
   },
 )
@@ -222,13 +230,15 @@ test.for([
 test('an assertion for another audience is refused by a certified server', async () => {
   const key = createSigningKey('ES256')
   const issuer = await startKeyIssuer(key)
-  await expectRefusal(
-    issuer,
-    `
+  expect(
+    await outcomeOf(
+      issuer,
+      `
 clientId: app
 auth: { method: private_key_jwt, key: { env: KEY }, algorithm: ES256, audience: https://other.example/ }`,
-    { KEY: key.text('PKCS#8') },
-  )
+      { KEY: key.text('PKCS#8') },
+    ),
+  ).toMatchObject(REFUSED)
 })
 
 test.for([
@@ -270,6 +280,12 @@ test.for([
   expect(ids).not.toContain(undefined)
 })
 
+function assertionFromFile(file: string): string {
+  return `
+clientId: app
+auth: { method: client_assertion_file, file: '${file}' }`
+}
+
 /** An assertion that something else has made for the client "app". */
 async function foreignAssertion({ privateKey }: SigningKey, audience: string): Promise<string> {
   return await new SignJWT({ jti: crypto.randomUUID() })
@@ -285,13 +301,12 @@ async function foreignAssertion({ privateKey }: SigningKey, audience: string): P
 test('a certified server accepts an assertion from a file, and refuses one by a foreign key', async () => {
   const key = createSigningKey('ES256')
   const issuer = await startKeyIssuer(key)
-  const credential = (file: string): string => `
-clientId: app
-auth: { method: client_assertion_file, file: '${file}' }`
   const good = await foreignAssertion(key, issuer.issuer)
-  await expectToken(issuer, credential(await fileWith(`${good}\n`)))
+  expect(await outcomeOf(issuer, assertionFromFile(await fileWith(`${good}\n`)))).toMatchObject(
+    ACCEPTED,
+  )
   const bad = await foreignAssertion(createSigningKey('ES256'), issuer.issuer)
-  await expectRefusal(issuer, credential(await fileWith(bad)))
+  expect(await outcomeOf(issuer, assertionFromFile(await fileWith(bad)))).toMatchObject(REFUSED)
 })
 
 test('an assertion in a file that has been rotated is used at the next exchange', async () => {
@@ -322,7 +337,8 @@ test('without a client identifier the assertion alone says who the client is', a
   const endpoint = await startTokenEndpoint((_request, res) => sendToken(res))
   await callWith(`
 tokenEndpoint: ${endpoint.url}
-auth: { method: client_assertion_file, file: '${file}' }`)
+auth: { method: client_assertion_file, file: '${file}' }
+grant: { type: token_exchange, subjectToken: { file: '${file}' } }`)
   expect(formOf(endpoint).has('client_assertion')).toBe(true)
   expect(formOf(endpoint).has('client_id')).toBe(false)
 })
@@ -331,8 +347,8 @@ test('a public client only says its name, and one that nobody knows is refused',
   const issuer = await startProvider({
     clients: [machineClient({ client_id: 'app', token_endpoint_auth_method: 'none' })],
   })
-  await expectToken(issuer, 'clientId: app\nauth: { method: none }')
-  await expectRefusal(issuer, 'clientId: nobody\nauth: { method: none }')
+  expect(await outcomeOf(issuer, 'clientId: app\nauth: { method: none }')).toMatchObject(ACCEPTED)
+  expect(await outcomeOf(issuer, 'clientId: nobody\nauth: { method: none }')).toMatchObject(REFUSED)
 })
 
 test('a public client sends nothing that could prove it', async () => {
@@ -346,29 +362,49 @@ test('a public client sends nothing that could prove it', async () => {
 })
 
 test.for([
-  { what: 'for another algorithm', algorithm: 'RS256', passphrase: PASSPHRASE },
-  { what: 'with a wrong passphrase', algorithm: 'ES256', passphrase: 'wrong' },
-])('a key $what is told before anything is sent', async ({ algorithm, passphrase }) => {
-  const key = createSigningKey('ES256')
-  const file = await fileWith(key.text('encrypted PKCS#8'))
+  { what: 'for another algorithm', found: createSigningKey('RS256').text('encrypted PKCS#8') },
+  { what: 'that its passphrase does not open', found: lockedOtherwise() },
+  {
+    what: 'of which half is missing',
+    found: createSigningKey('ES256').text('PKCS#8').slice(0, 99),
+  },
+  { what: 'that is empty', found: '' },
+])('a key $what is told, and nothing is sent', async ({ found }) => {
+  const file = await fileWith(createSigningKey('ES256').text('encrypted PKCS#8'))
   const endpoint = await startTokenEndpoint((_request, res) => sendToken(res))
-  // Put there after the start, because the configuration would not be accepted with it.
-  const { status, body } = await callWith(
-    `
+  const sidecar = await startSidecar(
+    credentialConfig(
+      `
 tokenEndpoint: ${endpoint.url}
 clientId: app
-auth: { method: private_key_jwt, key: { file: '${file}' }, algorithm: ${algorithm}, passphrase: { env: WORD } }`,
-    { WORD: passphrase },
+auth: { method: private_key_jwt, key: { file: '${file}' }, passphrase: { env: WORD }, algorithm: ES256 }
+prefetch: false`,
+      'http://127.0.0.1:1',
+    ),
+    { WORD: PASSPHRASE },
   )
-  expect(status).toBe(503)
-  expect(JSON.parse(body)).toMatchObject({
+  // Not before: the sidecar would not start.
+  await writeFile(file, found)
+  const response = await fetch(sidecar.proxyUrl)
+  expect(response.status).toBe(503)
+  expect(await response.json()).toMatchObject({
     code: 'token_unavailable',
-    detail: `Cannot use the private key: it is no PEM or JWK that fits ${algorithm}, or its passphrase is wrong`,
+    detail:
+      'Cannot use the private key: it is no PEM or JWK that fits ES256, or its passphrase is wrong',
   })
   expect(endpoint.requests).toHaveLength(0)
 })
 
-test('the header of an assertion that is rendered is what the server reads', async () => {
+function lockedOtherwise(): string {
+  const encryption = { cipher: 'aes-256-cbc', passphrase: 'another' }
+  return createSigningKey('ES256').privateKey.export({
+    type: 'pkcs8',
+    format: 'pem',
+    ...encryption,
+  })
+}
+
+test('what the configuration says about the header goes first', async () => {
   const key = createSigningKey('EdDSA')
   const endpoint = await startTokenEndpoint((_request, res) => sendToken(res))
   await callWith(

@@ -1,5 +1,8 @@
+import type { X509Certificate } from 'node:crypto'
 import { createServer, type RequestListener } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
+import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 import {
   createLocalJWKSet,
   exportJWK,
@@ -16,8 +19,8 @@ export const API = 'https://orders.example.com'
 
 export type ProviderOptions = {
   readonly clients: readonly ClientMetadata[]
-  /** Serves https, and asks clients for their certificates; whom to trust it decides itself. */
-  readonly tls?: Certificate
+  /** Serves https, and asks clients for their certificates. */
+  readonly tls?: Certificate & { readonly clientAuthority: string }
   readonly features?: Configuration['features']
   readonly configuration?: Configuration
 }
@@ -47,7 +50,14 @@ export async function startProvider(options: ProviderOptions): Promise<RunningPr
     tls === undefined
       ? createServer(listener)
       : createTlsServer(
-          { cert: tls.certificate, key: tls.key, requestCert: true, rejectUnauthorized: false },
+          {
+            cert: tls.certificate,
+            key: tls.key,
+            ca: tls.clientAuthority,
+            requestCert: true,
+            // Whom to trust depends on the client's method.
+            rejectUnauthorized: false,
+          },
           listener,
         )
   await startListening(server)
@@ -68,6 +78,7 @@ export async function startProvider(options: ProviderOptions): Promise<RunningPr
       'client_secret_jwt',
       'private_key_jwt',
       'none',
+      ...(tls === undefined ? [] : (['tls_client_auth', 'self_signed_tls_client_auth'] as const)),
     ],
     ...configuration,
     features: {
@@ -84,10 +95,12 @@ export async function startProvider(options: ProviderOptions): Promise<RunningPr
           jwt: { sign: { alg: 'RS256' } },
         }),
       },
+      ...(tls !== undefined && { mTLS: MUTUAL_TLS }),
       ...features,
     },
   })
-  handler.resolve(provider.callback())
+  const handle = provider.callback()
+  handler.resolve((req, res) => void handle(req, res))
   return {
     issuer,
     tokenEndpoint: `${issuer}/token`,
@@ -98,6 +111,24 @@ export async function startProvider(options: ProviderOptions): Promise<RunningPr
       return payload
     },
   }
+}
+
+/** As RFC 8705 wants it, with the connection's own certificate. */
+const MUTUAL_TLS = {
+  enabled: true,
+  tlsClientAuth: true,
+  selfSignedTlsClientAuth: true,
+  certificateBoundAccessTokens: true,
+  getCertificate: ({ socket }: { socket: Socket }) => clientCertificate(socket),
+  certificateAuthorized: ({ socket }: { socket: Socket }) =>
+    socket instanceof TLSSocket && socket.authorized,
+  certificateSubjectMatches: ({ socket }: { socket: Socket }, property: string, expected: string) =>
+    property === 'tls_client_auth_subject_dn' && clientCertificate(socket)?.subject === expected,
+} as const
+
+/** What the other side of a connection has proved to be. */
+export function clientCertificate(socket: Socket): X509Certificate | undefined {
+  return socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined
 }
 
 async function createTokenKey(): Promise<{ jwk: object; keys: JWTVerifyGetKey }> {

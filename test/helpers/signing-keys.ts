@@ -33,7 +33,7 @@ export function createSigningKey(algorithm: Algorithm): SigningKey {
         }
         case 'encrypted PKCS#8': {
           const encryption = { cipher: 'aes-256-cbc', passphrase: PASSPHRASE }
-          return privateKey.export({ type: 'pkcs8', format: 'pem', ...encryption }).toString()
+          return privateKey.export({ type: 'pkcs8', format: 'pem', ...encryption })
         }
         case 'PKCS#1': {
           return privateKey.export({ type: 'pkcs1', format: 'pem' })

@@ -52,12 +52,16 @@ export async function explain({ method, url, file }: ExplainOptions, io: Io): Pr
 
 /** As the request would arrive: with this listener's host, unless the URL names another. */
 function targetOf(url: string, { listen }: Config): RequestTarget {
-  const own = listen.kind === 'tcp' ? `${listen.host}:${listen.port}` : 'localhost'
+  const own = listen.kind === 'tcp' ? authorityOf(listen) : 'localhost'
   if (url.startsWith('/')) return parseRequestTarget(url, [own], '1.1')
-  const [, authority = '', path = ''] = /^https?:\/\/([^/?#]*)([^]*)$/i.exec(url) ?? []
-  return authority === own
-    ? parseRequestTarget(path.startsWith('/') ? path : `/${path}`, [authority], '1.1')
-    : parseRequestTarget(url, authority === '' ? [] : [authority], '1.1')
+  const [, authority = own, path = ''] = /^https?:\/\/([^/?#]+)([^]*)$/i.exec(url) ?? []
+  return authority === own && path !== ''
+    ? parseRequestTarget(path.startsWith('/') ? path : `/${path}`, [own], '1.1')
+    : parseRequestTarget(url, [authority], '1.1')
+}
+
+function authorityOf({ host, port }: { readonly host: string; readonly port: number }): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }
 
 function describeRoute(

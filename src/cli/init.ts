@@ -55,7 +55,8 @@ routes:
 `
 }
 
-/** As YAML, whatever it contains: JSON strings are YAML strings. */
+/** As a YAML string, whatever it contains: JSON strings are YAML strings, and `$${` is a plain `${`. */
 function quote(text: string): string {
-  return /^[\w:/.-]+$/.test(text) ? text : JSON.stringify(text)
+  const isPlain = /^https?:\/\/[\w.:/-]*\w$/.test(text) || /^[A-Za-z]+(?:[-_]\w+)+$/.test(text)
+  return isPlain ? text : JSON.stringify(text.replaceAll('${', () => '$${'))
 }

@@ -1,4 +1,5 @@
 import { Command, CommanderError } from 'commander'
+import { closest } from '../lib/closest.ts'
 import { VERSION } from '../version.ts'
 import { check } from './check.ts'
 import { explain } from './explain.ts'
@@ -91,6 +92,11 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
     )
   for (const command of program.commands) command.helpOption('-h, --help', 'print this help')
 
+  const unknown = unknownCommand(args, program)
+  if (unknown !== undefined) {
+    io.err(unknown)
+    return EXIT.usage
+  }
   try {
     await program.parseAsync([...args], { from: 'user' })
     return exitCode
@@ -99,6 +105,15 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage
     throw error
   }
+}
+
+/** commander would take a command that it does not know for an argument of the default one. */
+function unknownCommand([first = '-']: readonly string[], program: Command): string | undefined {
+  const known = program.commands.map((command) => command.name())
+  if (first.startsWith('-') || known.includes(first)) return undefined
+  const meant = closest(first, known)
+  const hint = meant === undefined ? 'see "token-sidecar --help"' : `did you mean "${meant}"?`
+  return `error: unknown command "${first}"; ${hint}\n`
 }
 
 const HELP = `

@@ -73,8 +73,9 @@ async function firstSignal(onSecond: () => void): Promise<NodeJS.Signals> {
 /** What keeps a listener from opening, in words. */
 function startFault(cause: unknown): string {
   if (!(cause instanceof Error) || !('code' in cause)) return stackFrames(cause)
-  const address = 'address' in cause ? String(cause.address) : ''
-  const place = 'port' in cause ? `${address}:${String(cause.port)}` : address
+  const host = textOf(cause, 'address') ?? textOf(cause, 'hostname') ?? ''
+  const port = textOf(cause, 'port')
+  const place = port === undefined || port === '-1' ? host : `${host}:${port}`
   switch (cause.code) {
     case 'EADDRINUSE': {
       return `"${place}" is in use by another process; set "listen" or "admin" to another address`
@@ -85,8 +86,20 @@ function startFault(cause: unknown): string {
     case 'EADDRNOTAVAIL': {
       return `"${place}" is not an address of this machine`
     }
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN': {
+      return `the host name "${place}" of "listen" or "admin" is not known`
+    }
+    case 'ENOENT': {
+      return `the directory of "${place}" does not exist`
+    }
     default: {
       return `${String(cause.code)} ${place}`
     }
   }
+}
+
+function textOf(error: object, key: string): string | undefined {
+  const value: unknown = Object.entries(error).find(([name]) => name === key)?.[1]
+  return typeof value === 'string' || typeof value === 'number' ? String(value) : undefined
 }

@@ -75,7 +75,8 @@ function composeRoute(
 
 export function routeMatch({ host, path, methods }: RouteConfig['match']): RouteMatch {
   return {
-    host: host?.toLowerCase(),
+    // As in a request, where the port of http goes without saying.
+    host: host?.toLowerCase().replace(/:80$/, ''),
     prefix: path.replace(/\/$/, ''),
     methods: methods && new Set(methods),
   }

@@ -6,6 +6,7 @@ import {
   fieldName,
   fieldValue,
   httpUrl,
+  positiveDuration,
   resource,
   scopes,
   secretRef,
@@ -236,7 +237,7 @@ export const credential = z
       .describe(
         'An HTTP proxy through which the authorization server is reached; `NO_PROXY` is honoured.',
       ),
-    timeout: duration
+    timeout: positiveDuration
       .prefault('10s')
       .describe('How long one token request may take, discovery included.'),
     refresh: z
@@ -250,7 +251,7 @@ export const credential = z
       })
       .prefault({})
       .describe('When a token is renewed in the background.'),
-    defaultLifetime: duration
+    defaultLifetime: positiveDuration
       .prefault('5m')
       .describe(
         'The lifetime of a token whose server does not tell it (no `expires_in`, no `exp`).',

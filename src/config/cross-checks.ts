@@ -8,8 +8,8 @@ export type Finding = {
   readonly message: string
   /** What to do about it, where that is not in the message. */
   readonly hint?: string
-  /** The keys of which one would settle it. */
-  readonly misses?: readonly string[]
+  /** The places of which one, filled in, would settle it. */
+  readonly misses?: readonly KeyPath[]
   /** A warning is worth saying and does not stop the sidecar. */
   readonly severity: 'error' | 'warning'
 }
@@ -47,7 +47,8 @@ const routeOutline = z.object({
   name: optionalText,
   match: z
     .object({ host: optionalText, path: optionalText, methods: z.array(z.string()).catch([]) })
-    .catch({ host: undefined, path: undefined, methods: [] }),
+    .optional()
+    .catch(undefined),
   upstream: optionalText,
   credential: optionalText,
   scopes: present,
@@ -63,10 +64,12 @@ const routeOutline = z.object({
     .catch({ set: {}, remove: [] }),
 })
 
+const credentialsOutline = z.record(z.string(), credentialOutline.optional().catch(undefined))
+
 const outline = z.object({
-  listen: z.string().catch('127.0.0.1:8080'),
-  admin: z.string().catch('127.0.0.1:9090'),
-  credentials: z.record(z.string(), credentialOutline.optional().catch(undefined)).catch({}),
+  listen: optionalText,
+  admin: optionalText,
+  credentials: z.unknown().optional(),
   routes: z.array(routeOutline.optional().catch(undefined)).catch([]),
 })
 
@@ -77,12 +80,17 @@ type RouteOutline = z.output<typeof routeOutline>
 export function crossCheck(data: unknown): Finding[] {
   const parsed = outline.safeParse(data)
   if (!parsed.success) return []
-  const { listen, admin, routes } = parsed.data
-  const credentials = new Map(Object.entries(parsed.data.credentials))
+  const { listen = '127.0.0.1:8080', admin = '127.0.0.1:9090', routes } = parsed.data
+  // What is no map has no names that could be missed.
+  const named = credentialsOutline.safeParse(parsed.data.credentials ?? {}).data
+  const credentials = new Map(Object.entries(named ?? {}))
+  const names = named && [...credentials.keys(), 'none']
 
   const findings: Finding[] = []
   if (listen === admin && !listen.endsWith(':0')) {
-    findings.push(error(['admin'], 'expected another address than that of "listen"'))
+    const [given, other] =
+      parsed.data.admin === undefined ? ['listen', 'admin'] : ['admin', 'listen']
+    findings.push(error([given], `expected another address than that of "${other}"`))
   }
   for (const [name, credential] of credentials) {
     if (!/^[A-Za-z\d][\w.-]*$/.test(name) || name === 'none') {
@@ -101,7 +109,7 @@ export function crossCheck(data: unknown): Finding[] {
   for (const [index, route] of routes.entries()) {
     if (route === undefined) continue
     const earlier = routes.slice(0, index)
-    findings.push(...checkRoute(index, route, credentials), ...checkDistinct(index, route, earlier))
+    findings.push(...checkRoute(index, route, names), ...checkDistinct(index, route, earlier))
   }
   return findings
 }
@@ -123,7 +131,7 @@ function checkServer(at: KeyPath, credential: CredentialOutline): Finding[] {
   if (issuer === undefined && tokenEndpoint === undefined && provider === undefined) {
     findings.push({
       ...error(at, 'expected "issuer", "tokenEndpoint" or "provider", got none of them'),
-      misses: ['issuer', 'tokenEndpoint', 'provider'],
+      misses: ['issuer', 'tokenEndpoint', 'provider'].map((key) => [...at, key]),
     })
   }
   if (issuer !== undefined && tokenEndpoint !== undefined) {
@@ -209,24 +217,27 @@ function checkLiterals(at: KeyPath, credential: CredentialOutline): Finding[] {
 function checkRoute(
   index: number,
   route: RouteOutline,
-  credentials: ReadonlyMap<string, unknown>,
+  names: readonly string[] | undefined,
 ): Finding[] {
   const at = ['routes', index]
   const { credential, upstream, match } = route
   const findings: Finding[] = []
-  if (match.host === undefined && match.path === undefined) {
-    findings.push(
-      error([...at, 'match'], 'expected "host", "path" or both; "path: /" matches everything'),
-    )
+  if (match !== undefined && match.host === undefined && match.path === undefined) {
+    findings.push({
+      ...error([...at, 'match'], 'expected "host", "path" or both; "path: /" matches everything'),
+      misses: ['host', 'path'].map((key) => [...at, 'match', key]),
+    })
   }
-  if (credential !== undefined && credential !== 'none' && !credentials.has(credential)) {
-    const meant = closest(credential, [...credentials.keys(), 'none'])
+  if (credential !== undefined && names?.includes(credential) === false) {
+    const meant = closest(credential, names)
     findings.push({
       ...error([...at, 'credential'], 'expected the name of a credential, or "none"'),
+      misses: [['credentials']],
       ...(meant !== undefined && { hint: `did you mean "${meant}"?` }),
     })
   }
   if (
+    credential !== undefined &&
     credential !== 'none' &&
     upstream !== undefined &&
     isRemotePlaintext(upstream) &&
@@ -304,10 +315,9 @@ function checkDistinct(
   if (route.name !== undefined && earlier.some((other) => other?.name === route.name)) {
     findings.push(error(['routes', index, 'name'], 'expected a name that no other route has'))
   }
-  const twin = earlier.findIndex(
-    (other) => other !== undefined && matchKey(other) === matchKey(route),
-  )
-  if (twin !== -1 && (route.match.host !== undefined || route.match.path !== undefined)) {
+  const key = matchKey(route)
+  const twin = earlier.findIndex((other) => other !== undefined && matchKey(other) === key)
+  if (key !== undefined && twin !== -1) {
     findings.push(
       error(
         ['routes', index, 'match'],
@@ -318,7 +328,11 @@ function checkDistinct(
   return findings
 }
 
-function matchKey({ match: { host = '', path = '/', methods } }: RouteOutline): string {
+/** Equal for routes that claim the same requests; undefined for one whose claim can't be read. */
+function matchKey({ match }: RouteOutline): string | undefined {
+  if (match === undefined || (match.host === undefined && match.path === undefined))
+    return undefined
+  const { host = '', path = '/', methods } = match
   return JSON.stringify([host.toLowerCase(), path.replace(/\/$/, ''), methods.toSorted()])
 }
 

@@ -36,12 +36,16 @@ type Reference =
 const PLAIN_SECRETS: ReadonlySet<PropertyKey> = new Set(['clientSecret', 'passphrase'])
 const CERTIFICATES: ReadonlySet<PropertyKey> = new Set(['ca', 'certificate'])
 
+/** Deeper than anything that the file may say. */
+const DEEPEST = 12
+
 /** Every `{ file }` and `{ env }` in the file, however wrong the rest of it is. */
 function* references(data: unknown, path: KeyPath): Generator<Reference> {
   if (Array.isArray(data)) {
     for (const [index, item] of data.entries()) yield* references(item, [...path, index])
   }
-  if (!isRecord(data)) return
+  // An anchor may contain itself.
+  if (!isRecord(data) || path.length > DEEPEST) return
   const { file, env, value } = data
   const owner = path.at(-1) ?? ''
   const isSecret = PLAIN_SECRETS.has(owner)
@@ -86,7 +90,7 @@ async function faultOf(
 ): Promise<string | undefined> {
   switch (reference.kind) {
     case 'variable': {
-      const value = env[reference.name] ?? ''
+      const value = Object.hasOwn(env, reference.name) ? (env[reference.name] ?? '') : ''
       if (value === '')
         return 'expected the name of an environment variable that is set and not empty'
       return reference.isSecret ? secretFault(value) : undefined

@@ -1,23 +1,38 @@
-const VARIABLE = /\$(?:(?<escaped>\$)(?=\{)|\{(?<name>[A-Za-z_]\w*)(?::-(?<fallback>[^}]*))?\})/g
+const VARIABLE =
+  /(?<escaped>\$\$\{)|\$\{(?<name>[A-Za-z_]\w*)(?::-(?<fallback>[^{}]*))?\}|(?<malformed>\$\{)/g
+
+export type Interpolated = {
+  readonly text: string
+  /** The variables that are not set. */
+  readonly missing: readonly string[]
+  /** Whether there is a `${` that begins no variable, and would be sent as it is. */
+  readonly malformed: boolean
+}
 
 /**
  * Fills in `${NAME}` and `${NAME:-default}`, whose default stands in for a variable that is unset or
- * empty, as in a shell. `$${` is a literal `${`. Names the variables that are not set.
+ * empty, as in a shell. `$${` is a literal `${`.
  */
 export function interpolate(
   text: string,
   env: Readonly<Record<string, string | undefined>>,
-): { text: string; missing: readonly string[] } {
+): Interpolated {
   const missing: string[] = []
-  const filled = text.replace(VARIABLE, (_match, ...rest) => {
-    const { escaped, name = '', fallback } = groupsOf(rest)
-    if (escaped !== undefined) return '$'
-    const value = env[name]
+  let malformed = false
+  const filled = text.replace(VARIABLE, (match, ...rest) => {
+    const groups = groupsOf(rest)
+    if (groups['escaped'] !== undefined) return '${'
+    if (groups['malformed'] !== undefined) {
+      malformed = true
+      return match
+    }
+    const { name = '', fallback } = groups
+    const value = Object.hasOwn(env, name) ? env[name] : undefined
     if (fallback !== undefined) return value === undefined || value === '' ? fallback : value
     if (value === undefined) missing.push(name)
     return value ?? ''
   })
-  return { text: filled, missing }
+  return { text: filled, missing, malformed }
 }
 
 /** The named groups are the last argument of a replacer. */

@@ -3,7 +3,7 @@ import { closest } from '../lib/closest.ts'
 import { crossCheck, type Finding } from './cross-checks.ts'
 import { checkFiles } from './file-checks.ts'
 import { keysAt } from './json-schema.ts'
-import { formatKeyPath, type KeyPath, type Problem } from './problem.ts'
+import { formatKeyPath, isPlainKey, type KeyPath, type Problem } from './problem.ts'
 import { type Config, configSchema } from './schema.ts'
 import type { SecretPlaces } from './secret-ref.ts'
 import { readYaml, type YamlSource } from './yaml-source.ts'
@@ -36,7 +36,11 @@ export async function loadConfig(text: string, places: SecretPlaces): Promise<Lo
   ]
   if (!parsed.success || drafts.length > 0 || faults.length > 0) {
     const problems = inOrder([...faults, ...withoutEchoes(drafts, source)])
-    return { ok: false, problems, config: errors.length === 0 ? parsed.data : undefined }
+    return {
+      ok: false,
+      problems,
+      config: source.isSound && errors.length === 0 ? parsed.data : undefined,
+    }
   }
   const warnings = findings.map((finding) => ({
     ...source.locate(finding.path),
@@ -98,7 +102,10 @@ function draftsOf(issue: z.core.$ZodIssue, source: YamlSource): Draft[] {
     }
     case 'invalid_union': {
       // The branch that got past the value's type is the one that was meant.
-      const meant = issue.errors.find((branch) => branch.every((inner) => inner.path.length > 0))
+      const meant = issue.errors.find(
+        (branch) =>
+          !branch.some(({ path: at, code }) => at.length === 0 && code === 'invalid_type'),
+      )
       if (meant !== undefined) {
         return meant.flatMap((inner) =>
           draftsOf({ ...inner, path: [...path, ...inner.path] }, source),
@@ -112,17 +119,21 @@ function draftsOf(issue: z.core.$ZodIssue, source: YamlSource): Draft[] {
   }
 }
 
-type Complaint = Pick<Finding, 'path' | 'message' | 'hint' | 'misses'> & { readonly code?: string }
+type Complaint = Pick<Finding, 'path' | 'message' | 'hint' | 'misses'> & {
+  readonly code?: string
+  readonly expected?: unknown
+}
 
-function draftOf({ path, message, hint, misses, code }: Complaint, source: YamlSource): Draft {
+function draftOf(complaint: Complaint, source: YamlSource): Draft {
+  const { path, message, hint, misses } = complaint
   const written = source.describe(path)
+  // A slip in a secret can make a key of it, with nothing behind.
+  const isSlip = written === 'nothing' && FREE_KEYS.has(path.at(-2) ?? '')
   return {
     ...source.locate(path),
-    path: formatKeyPath(path),
-    message: [message + found(path, written, code), hint].filter(Boolean).join('; '),
-    misses:
-      misses?.map((key) => formatKeyPath([...path, key])) ??
-      (written === undefined ? [formatKeyPath(path)] : []),
+    path: formatKeyPath(isSlip ? path.slice(0, -1) : path),
+    message: [message + found(complaint, written), hint].filter(Boolean).join('; '),
+    misses: misses?.map(formatKeyPath) ?? (written === undefined ? [formatKeyPath(path)] : []),
   }
 }
 
@@ -131,34 +142,59 @@ function unknownKey(path: KeyPath, key: string, source: YamlSource): Draft {
   const meant = closest(key, known)
   const hint =
     meant === undefined ? `expected one of ${known.join(', ')}` : `did you mean "${meant}"?`
+  // A slip in a secret can make a key of it: only what looks like a key of ours is repeated.
+  const isShown = meant !== undefined || (isPlainKey(key) && !isPrivate(path))
   return {
     ...source.locateKey([...path, key]),
     path: formatKeyPath(path),
-    message: `unknown key "${key}"; ${hint}`,
+    message: `unknown key${isShown ? ` "${key}"` : ''}; ${hint}`,
     ...(meant !== undefined && { meant: formatKeyPath([...path, meant]) }),
   }
 }
 
 /** What the file has there, unless it would be no news or a secret might stand there. */
-function found(path: KeyPath, written: string | undefined, code: string | undefined): string {
+function found({ path, code, expected }: Complaint, written: string | undefined): string {
   if (written === undefined) return ', got nothing'
+  const isText = written.startsWith('"')
   const isCollection = written === 'a map' || written === 'a list'
-  if (isCollection && code !== 'invalid_type') return ''
-  const isPrivate = path.some((key) => PRIVATE_KEYS.has(key)) && !PUBLIC_KEYS.has(path.at(-1) ?? '')
-  if (isPrivate && !isCollection) return ''
-  return `, got ${written.replace(/\/\/[^/@]*@/, '//…@')}`
+  if (code === 'invalid_type' && isText && COLLECTIONS.has(expected)) return ', got a string'
+  if (isCollection) return code === 'invalid_type' ? `, got ${written}` : ''
+  if (isPrivate(path) || (isText && !HARMLESS.test(written))) return ''
+  return `, got ${written}`
 }
 
+const COLLECTIONS: ReadonlySet<unknown> = new Set(['array', 'object', 'record'])
+
+/** Short, and without what passwords, queries and keys are made of. */
+const HARMLESS = /^"[\w.:/*[\] ${}-]{0,60}"$/
+
+/** Below these, values may be secret; what their keys are is not. */
 const PRIVATE_KEYS: ReadonlySet<PropertyKey> = new Set([
   'auth',
   'dpop',
   'grant',
   'headers',
   'parameters',
+  'prefix',
 ])
-
+/** Maps whose keys are the user's to choose. */
+const FREE_KEYS: ReadonlySet<PropertyKey> = new Set([
+  'claims',
+  'header',
+  'headers',
+  'parameters',
+  'set',
+])
 /** What is never secret, wherever it stands. */
 const PUBLIC_KEYS: ReadonlySet<PropertyKey> = new Set(['algorithm', 'method', 'type'])
+
+function isPrivate(path: KeyPath): boolean {
+  return (
+    path[0] !== 'limits' &&
+    path.some((key) => PRIVATE_KEYS.has(key)) &&
+    !PUBLIC_KEYS.has(path.at(-1) ?? '')
+  )
+}
 
 /** Leaves out what only follows from another problem: a misspelt key, a variable that is not set. */
 function withoutEchoes(drafts: readonly Draft[], { faults }: YamlSource): Problem[] {

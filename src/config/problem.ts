@@ -11,9 +11,17 @@ export type KeyPath = readonly PropertyKey[]
 
 export function formatKeyPath(path: KeyPath): string {
   return path
-    .map((key) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`))
+    .map((key) => {
+      if (typeof key === 'number') return `[${key}]`
+      return isPlainKey(String(key)) ? `.${String(key)}` : '[…]'
+    })
     .join('')
     .replace(/^\./, '')
+}
+
+/** Whether a key is a name; another may be a slip, and then perhaps half a secret. */
+export function isPlainKey(key: string): boolean {
+  return /^[\w.-]{1,40}$/.test(key)
 }
 
 /** `sidecar.yaml:8:13 credentials.github.refresh: expected …`, a form that editors can jump to. */

@@ -6,6 +6,7 @@ import {
   fieldName,
   fieldValue,
   httpUrl,
+  positiveDuration,
   resource,
   scopes,
   size,
@@ -94,10 +95,10 @@ export const route = z
       .describe('Changes to the request headers.'),
     timeouts: z
       .strictObject({
-        token: duration
+        token: positiveDuration
           .prefault('10s')
           .describe('How long a request waits when no token is in hand.'),
-        connect: duration.prefault('5s').describe('Connection and TLS handshake.'),
+        connect: positiveDuration.prefault('5s').describe('Connection and TLS handshake.'),
         response: duration
           .prefault('60s')
           .describe('From the request to the response’s head; `0s` for no limit.'),

@@ -10,13 +10,12 @@ import { duration, size } from './value-schemas.ts'
  * than one key are in cross-checks.ts.
  */
 
-const listenAddress = z.string().transform((text, context) => {
-  const address = parseListenAddress(text)
+const ADDRESS = 'expected an address such as "127.0.0.1:8080", "[::1]:8080" or "unix:/run/app.sock"'
+
+const listenAddress = z.string({ error: ADDRESS }).transform((value, context) => {
+  const address = parseListenAddress(value)
   if (address !== undefined) return address
-  context.addIssue({
-    code: 'custom',
-    message: 'expected an address such as "127.0.0.1:8080", "[::1]:8080" or "unix:/run/app.sock"',
-  })
+  context.addIssue({ code: 'custom', message: ADDRESS })
   return z.NEVER
 })
 

@@ -6,15 +6,29 @@ import { DURATION_PATTERN, parseDurationMs, parseSizeBytes, SIZE_PATTERN } from 
  * starts with the key: "routes[0].upstream: expected …".
  */
 
+const DURATION = 'expected a duration such as "500ms", "30s" or "5m"'
+const SIZE = 'expected a size such as "512B", "16KiB" or "10MiB"'
+
+/** What a timer can hold: a longer one would be over at once. */
+const LONGEST_MS = 2 ** 31 - 1
+const LARGEST_BYTES = 2 ** 31 - 1
+
+/** Zero is no time at all, which some settings take for no limit. */
 export const duration = z
-  .string({ error: 'expected a duration such as "500ms", "30s" or "5m"' })
-  .regex(DURATION_PATTERN, { error: 'expected a duration such as "500ms", "30s" or "5m"' })
+  .string({ error: DURATION })
+  .regex(DURATION_PATTERN, { error: DURATION })
   .transform(parseDurationMs)
+  .refine((ms) => ms <= LONGEST_MS, { error: `${DURATION}, of at most 24 days` })
+
+export const positiveDuration = duration.refine((ms) => ms > 0, {
+  error: `${DURATION}, longer than none`,
+})
 
 export const size = z
-  .string({ error: 'expected a size such as "512B", "16KiB" or "10MiB"' })
-  .regex(SIZE_PATTERN, { error: 'expected a size such as "512B", "16KiB" or "10MiB"' })
+  .string({ error: SIZE })
+  .regex(SIZE_PATTERN, { error: SIZE })
   .transform(parseSizeBytes)
+  .refine((bytes) => bytes >= 1 && bytes <= LARGEST_BYTES, { error: `${SIZE}, of at most 2 GiB` })
 
 export const text = z.string().min(1, { error: 'expected some text' })
 
@@ -84,7 +98,7 @@ export const secretRef = z
   })
   .refine((secret) => Object.values(secret).filter((given) => given !== undefined).length === 1, {
     error: 'expected exactly one of "file", "env" and "value"',
-    when: ({ value }) => typeof value === 'object',
+    when: ({ value }) => typeof value === 'object' && value !== null,
   })
   .meta({ minProperties: 1, maxProperties: 1 })
 

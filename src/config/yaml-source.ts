@@ -1,4 +1,5 @@
 import {
+  type Document,
   isAlias,
   isMap,
   isNode,
@@ -7,11 +8,11 @@ import {
   LineCounter,
   type Node,
   parseDocument,
-  type Scalar,
   visit,
 } from 'yaml'
 import { interpolate } from './interpolate.ts'
 import type { KeyPath } from './problem.ts'
+import { yamlFault } from './yaml-words.ts'
 
 type Position = { readonly line: number; readonly column: number }
 
@@ -21,6 +22,8 @@ export type YamlSource = {
   readonly data: unknown
   /** What keeps the text from being YAML, and variables that are not set. */
   readonly faults: readonly (Position & { readonly message: string })[]
+  /** Whether the text is YAML that can be understood in one way only. */
+  readonly isSound: boolean
   /** Where a value stands; for one that is missing, where the thing stands that lacks it. */
   locate(path: KeyPath): Position
   /** Where a key stands. */
@@ -31,40 +34,39 @@ export type YamlSource = {
 
 type Environment = Readonly<Record<string, string | undefined>>
 type Place = { node: Node | null; keyOffset: number | undefined }
+type Fault = { readonly offset: number; readonly message: string }
 
-export function readYaml(text: string, env: Environment): YamlSource {
+export function readYaml(original: string, env: Environment): YamlSource {
+  const text = original.replace(/^\uFEFF/, '')
   const lines = new LineCounter()
-  // prettyErrors would quote the source, and with it perhaps a secret.
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false })
+  const document = parseDocument(text, {
+    lineCounter: lines,
+    prettyErrors: false,
+    stringKeys: true,
+    logLevel: 'error',
+  })
   const positionOf = (offset: number): Position => {
     const { line, col } = lines.linePos(offset)
     return { line: Math.max(1, line), column: Math.max(1, col) }
   }
 
-  const faults = document.errors.map((error) => ({
-    ...positionOf(error.pos[0]),
-    message: `expected valid YAML: ${error.message}`,
+  // Behind the first error the parser guesses, and what it says is no help.
+  const fatal = document.errors.find(({ code }) => code !== 'DUPLICATE_KEY')
+  const minor = [...document.errors, ...document.warnings]
+  const syntax = (fatal === undefined ? minor : [fatal]).map((error) => ({
+    offset: error.pos[0],
+    message: yamlFault(error, text),
   }))
-  visit(document, {
-    Scalar(key, node: Scalar) {
-      if (key === 'key' || typeof node.value !== 'string') return
-      const { text: value, missing } = interpolate(node.value, env)
-      node.value = value
-      for (const name of missing) {
-        faults.push({
-          ...positionOf(node.range?.[0] ?? 0),
-          message: `expected the environment variable ${name} to be set, or a default as in "\${${name}:-default}"`,
-        })
-      }
-    },
-  })
+  const faults: Fault[] =
+    fatal === undefined
+      ? [...syntax, ...aliasFaults(document), ...fillVariables(document, env)]
+      : syntax
+  const isReadable = fatal === undefined && aliasFaults(document).length === 0
 
   const step = ({ node }: Place, key: PropertyKey): Place | undefined => {
     const container = isAlias(node) ? node.resolve(document) : node
     if (isMap(container)) {
-      const pair = container.items.find(
-        (item) => (isScalar(item.key) ? item.key.value : item.key) === key,
-      )
+      const pair = container.items.find((item) => isScalar(item.key) && item.key.value === key)
       if (pair === undefined || !isScalar(pair.key)) return undefined
       return { node: isNode(pair.value) ? pair.value : null, keyOffset: pair.key.range?.[0] }
     }
@@ -83,9 +85,14 @@ export function readYaml(text: string, env: Environment): YamlSource {
     return { ...place, complete: true }
   }
 
+  const read = isReadable ? dataOf(document) : { data: undefined, faults: [] }
   return {
-    data: faultless(() => document.toJS()),
-    faults,
+    data: read.data,
+    faults: [...faults, ...read.faults].map(({ offset, message }) => ({
+      ...positionOf(offset),
+      message,
+    })),
+    isSound: isReadable && syntax.length === 0,
     locate(path) {
       const { node, keyOffset, complete } = walk(path)
       const valueOffset = node?.range?.[0]
@@ -100,23 +107,62 @@ export function readYaml(text: string, env: Environment): YamlSource {
       return complete ? describeNode(node) : undefined
     },
   }
+}
 
-  /** An alias to nothing and a bomb of aliases are only noticed here. */
-  function faultless(read: () => unknown): unknown {
-    try {
-      return read()
-    } catch (cause) {
-      const message = cause instanceof Error ? cause.message : 'unreadable'
-      faults.push({ line: 1, column: 1, message: `expected valid YAML: ${message}` })
-      return undefined
-    }
+/** Fills in the variables, and tells what can't be filled in. */
+function fillVariables(document: Document.Parsed, env: Environment): Fault[] {
+  const faults: Fault[] = []
+  visit(document, {
+    Scalar(key, node) {
+      if (key === 'key' || typeof node.value !== 'string') return
+      const offset = node.range?.[0] ?? 0
+      const { text, missing, malformed } = interpolate(node.value, env)
+      node.value = text
+      if (malformed) {
+        faults.push({
+          offset,
+          message:
+            'expected a variable such as "${NAME}" or "${NAME:-default}"; a literal "${" is written "$${"',
+        })
+      }
+      for (const name of missing) {
+        faults.push({
+          offset,
+          message: `expected the environment variable ${name} to be set, or a default as in "\${${name}:-default}"`,
+        })
+      }
+    },
+  })
+  return faults
+}
+
+function aliasFaults(document: Document.Parsed): Fault[] {
+  const faults: Fault[] = []
+  visit(document, {
+    Alias(_key, node) {
+      if (node.resolve(document) !== undefined) return
+      const message =
+        'expected the name of an anchor that stands above; a text that starts with "*" needs quotes'
+      faults.push({ offset: node.range?.[0] ?? 0, message })
+    },
+  })
+  return faults
+}
+
+/** A bomb of aliases is only noticed when it goes off. */
+function dataOf(document: Document.Parsed): { data: unknown; faults: Fault[] } {
+  try {
+    return { data: document.toJS(), faults: [] }
+  } catch {
+    const message = 'expected fewer aliases: this many would not fit into memory'
+    return { data: undefined, faults: [{ offset: 0, message }] }
   }
 }
 
 function describeNode(node: Node | null): string {
   if (isMap(node)) return 'a map'
   if (isSeq(node)) return 'a list'
-  if (isAlias(node)) return `the alias "*${node.source}"`
+  if (isAlias(node)) return 'an alias'
   if (!isScalar(node) || node.value === null) return 'nothing'
   const written = node.source ?? JSON.stringify(node.value)
   return typeof node.value === 'string'

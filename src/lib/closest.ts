@@ -4,6 +4,8 @@ export function closest(word: string, candidates: Iterable<string>): string | un
   let bestDistance = Math.max(2, Math.floor(word.length / 3)) + 1
   for (const candidate of candidates) {
     const distance = editDistance(word.toLowerCase(), candidate.toLowerCase())
+    // Of short words, everything can be made of anything.
+    if (distance >= Math.max(word.length, candidate.length)) continue
     if (distance < bestDistance) [best, bestDistance] = [candidate, distance]
   }
   return best

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { chmod, unlink } from 'node:fs/promises'
+import { chmod, lstat, unlink } from 'node:fs/promises'
 import type { Server } from 'node:http'
 import { connect } from 'node:net'
 import type { Clock } from './clock.ts'
@@ -54,6 +54,8 @@ function urlOf(server: Server, address: Address): string {
 
 /** A process that was killed leaves its socket file behind, and it would be in the way. */
 async function removeStaleSocket(path: string): Promise<void> {
+  const found = await lstat(path).catch(() => undefined)
+  if (found?.isSocket() !== true) return
   const probe = connect(path)
   try {
     await once(probe, 'connect')

@@ -52,9 +52,12 @@ const FAULTS: Readonly<Record<string, NetworkFault>> = {
   EPROTO: { kind: 'tls', reason: 'the TLS handshake failed' },
 }
 
+/** Errors wrap each other a few times, but one may be its own cause. */
+const DEEPEST_CAUSE = 5
+
 /** What a system, TLS or undici error means; undefined for an error that is none of these. */
-export function networkFault(error: unknown): NetworkFault | undefined {
-  if (!(error instanceof Error)) return undefined
+export function networkFault(error: unknown, depth = 0): NetworkFault | undefined {
+  if (!(error instanceof Error) || depth > DEEPEST_CAUSE) return undefined
   const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
   const known = FAULTS[code]
   if (known !== undefined) return known
@@ -66,5 +69,5 @@ export function networkFault(error: unknown): NetworkFault | undefined {
   }
   // A connection tried over several addresses, and what fetch wraps an error in.
   const inner: unknown = error instanceof AggregateError ? error.errors[0] : error.cause
-  return networkFault(inner)
+  return networkFault(inner, depth + 1)
 }

@@ -60,7 +60,10 @@ export function createMetrics(build: { version: string }): Metrics {
       return known === undefined ? [] : [{ labels: { credential, token }, value: known }]
     })
   const perUpstream = (value: (state: ReturnType<WatchedUpstream['read']>) => number) => () =>
-    upstreams.map(({ origin, read }) => ({ labels: { upstream: origin }, value: value(read()) }))
+    [...Map.groupBy(upstreams, ({ origin }) => origin)].map(([origin, pools]) => ({
+      labels: { upstream: origin },
+      value: pools.reduce((sum, { read }) => sum + value(read()), 0),
+    }))
 
   const registry = new Registry()
   const definitions: Definition[] = [

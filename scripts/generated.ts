@@ -1,0 +1,38 @@
+import { configJsonSchema } from '../src/config/json-schema.ts'
+import { settingsTables } from './settings-markdown.ts'
+
+export type GeneratedFile = {
+  /** From the top of the repository. */
+  readonly path: string
+  readonly text: string
+}
+
+/** The files that are made from the configuration's schema; a test compares them with those on disk. */
+export function renderGenerated(): GeneratedFile[] {
+  const schema = configJsonSchema()
+  return [
+    { path: 'config.schema.json', text: `${JSON.stringify(schema, undefined, 2)}\n` },
+    { path: 'docs/settings.md', text: `${PREAMBLE}\n${settingsTables(schema)}\n` },
+  ]
+}
+
+const PREAMBLE = `<!-- Made by "npm run generate" from src/config/schema.ts. Do not edit. -->
+
+# Settings
+
+Everything that the configuration file may say. It is one YAML file, \`token-sidecar.yaml\` unless
+\`-c FILE\` or the environment variable \`TOKEN_SIDECAR_CONFIG\` names another. [config.example.yaml](../config.example.yaml)
+is a commented one to start from.
+
+- **Unknown keys are errors**, and \`token-sidecar check\` reports every problem of the file at once, with
+  its line and column.
+- **Durations** are a number and \`ms\`, \`s\`, \`m\` or \`h\`: \`500ms\`, \`30s\`, \`1.5m\`, \`1h\`.
+- **Sizes** are a number and \`B\`, \`KiB\`, \`MiB\` or \`GiB\`: \`512B\`, \`16KiB\`.
+- **Environment variables** fill in any string: \`\${NAME}\` must be set, \`\${NAME:-default}\` need not be.
+  \`$\${\` is a literal \`\${\`. They are read once, at start-up.
+- **Paths of files** are relative to the directory of the configuration file.
+- **Editors** check and complete the file with [config.schema.json](../config.schema.json), which
+  \`token-sidecar schema\` prints, too. This line at the top of the file points the usual YAML plug-ins to it:
+  \`# yaml-language-server: $schema=./config.schema.json\`. The schema does not know \`\${NAME}\` where it
+  expects a duration, a size or a host, and marks it; the sidecar accepts it.
+`

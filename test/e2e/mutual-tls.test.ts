@@ -1,0 +1,410 @@
+import { createHash, X509Certificate } from 'node:crypto'
+import { writeFileSync } from 'node:fs'
+import { readFile, writeFile } from 'node:fs/promises'
+import type { IncomingMessage, RequestListener } from 'node:http'
+import { createServer } from 'node:https'
+import { join } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { JWK } from 'jose'
+import { expect, onTestFinished, test } from 'vitest'
+import { createTlsReader } from '../../src/lib/tls-material.ts'
+import { createUpstream } from '../../src/proxy/upstream.ts'
+import { type Authority, type Certificate, createAuthority } from '../helpers/certificates.ts'
+import { createFakeClock } from '../helpers/fake-clock.ts'
+import { credentialConfig } from '../helpers/one-call.ts'
+import { clientCertificate, machineClient, startProvider } from '../helpers/provider.ts'
+import { portOf, startListening, startServer } from '../helpers/servers.ts'
+import { startSidecar, temporaryDirectory } from '../helpers/sidecar.ts'
+import { sendToken } from '../helpers/token-endpoint.ts'
+import { until } from '../helpers/wait.ts'
+
+/** Two authorities, one for servers and one for clients, and the files of one client. */
+async function createWorld() {
+  const servers = await createAuthority('authority of servers')
+  const clients = await createAuthority('authority of clients')
+  const directory = await temporaryDirectory()
+  const files = {
+    ca: join(directory, 'ca.pem'),
+    certificate: join(directory, 'tls.crt'),
+    key: join(directory, 'tls.key'),
+  }
+  await writeFile(files.ca, servers.certificate)
+  const use = async ({ certificate, key }: Certificate): Promise<void> => {
+    await writeFile(files.certificate, certificate)
+    await writeFile(files.key, key)
+  }
+  await use(await client(clients, 'app'))
+  return { servers, clients, files, use, server: await servers.issue('server', ['localhost']) }
+}
+
+async function client(authority: Authority, name: string): Promise<Certificate> {
+  return await authority.issue(name, ['client.example'])
+}
+
+type Files = { readonly ca: string; readonly certificate: string; readonly key: string }
+
+/** The TLS settings of a client that proves itself. */
+function mutual({ ca, certificate, key }: Files): string {
+  return `{ ca: { file: '${ca}' }, client: { certificate: { file: '${certificate}' }, key: { file: '${key}' } } }`
+}
+
+function oneSided({ ca }: Files): string {
+  return `{ ca: { file: '${ca}' } }`
+}
+
+/** An https server that asks for a certificate, and insists on it unless told otherwise. */
+async function startTlsServer(
+  { server, clients }: { server: Certificate; clients: Authority },
+  listener: RequestListener,
+  rejectUnauthorized = true,
+): Promise<string> {
+  const running = createServer(
+    {
+      cert: server.certificate,
+      key: server.key,
+      ca: clients.certificate,
+      requestCert: true,
+      rejectUnauthorized,
+    },
+    listener,
+  )
+  await startListening(running)
+  return `https://localhost:${portOf(running)}`
+}
+
+function subjectOf({ socket }: IncomingMessage): string {
+  return clientCertificate(socket)?.subject ?? 'nobody'
+}
+
+function thumbprint(certificate: X509Certificate | undefined): string | undefined {
+  return certificate && createHash('sha256').update(certificate.raw).digest('base64url')
+}
+
+/** How a client is registered with a certificate of its own making (RFC 8705 section 2.2). */
+function registeredKey(pem: string): JWK {
+  const certificate = new X509Certificate(pem)
+  return {
+    ...certificate.publicKey.export({ format: 'jwk' }),
+    x5c: [certificate.raw.toString('base64')],
+    'x5t#S256': thumbprint(certificate) ?? '',
+  }
+}
+
+type World = Awaited<ReturnType<typeof createWorld>>
+
+async function startIssuer(world: World, selfSigned?: Certificate) {
+  return await startProvider({
+    tls: { ...world.server, clientAuthority: world.clients.certificate },
+    clients: [
+      machineClient({
+        client_id: 'app',
+        tls_client_certificate_bound_access_tokens: true,
+        ...(selfSigned === undefined
+          ? { token_endpoint_auth_method: 'tls_client_auth', tls_client_auth_subject_dn: 'CN=app' }
+          : {
+              token_endpoint_auth_method: 'self_signed_tls_client_auth',
+              jwks: { keys: [registeredKey(selfSigned.certificate)] },
+            }),
+      }),
+    ],
+  })
+}
+
+function credential(issuer: string, method: string, tls: string): string {
+  return `issuer: ${issuer}\nclientId: app\nauth: { method: ${method} }\ntls: ${tls}`
+}
+
+const REFUSED = { status: 502, code: 'token_rejected', oauthError: 'invalid_client' }
+
+test('a certified server knows a client by the subject of its certificate, and binds the token to it', async () => {
+  const world = await createWorld()
+  const issuer = await startIssuer(world)
+  const upstream = await startServer((req, res) => void res.end(req.headers.authorization))
+  const lines = credential(issuer.issuer, 'tls_client_auth', mutual(world.files))
+  const sidecar = await startSidecar(credentialConfig(lines, upstream))
+  const [scheme, token = ''] = (await (await fetch(sidecar.proxyUrl)).text()).split(' ')
+  expect(scheme).toBe('Bearer')
+  const own = new X509Certificate(await readFile(world.files.certificate))
+  expect(await issuer.verify(token)).toMatchObject({
+    client_id: 'app',
+    cnf: { 'x5t#S256': thumbprint(own) },
+  })
+})
+
+test.for([
+  { what: 'of another subject', name: 'other', isForeign: false },
+  { what: 'of a foreign authority', name: 'app', isForeign: true },
+])('and refuses a certificate $what', async ({ name, isForeign }) => {
+  const world = await createWorld()
+  const issuer = await startIssuer(world)
+  await world.use(await client(isForeign ? await createAuthority() : world.clients, name))
+  const lines = credential(issuer.issuer, 'tls_client_auth', mutual(world.files))
+  const sidecar = await startSidecar(credentialConfig(lines, 'http://127.0.0.1:1'))
+  expect(await (await fetch(sidecar.proxyUrl)).json()).toMatchObject(REFUSED)
+})
+
+test('a certified server knows a client by the very certificate that it registered, and no other', async () => {
+  const world = await createWorld()
+  // An authority's own certificate is signed by itself.
+  const own = await createAuthority('app')
+  const issuer = await startIssuer(world, own)
+  const upstream = await startServer((req, res) => void res.end(req.headers.authorization))
+  const lines = credential(issuer.issuer, 'self_signed_tls_client_auth', mutual(world.files))
+  await world.use(own)
+  const sidecar = await startSidecar(credentialConfig(lines, upstream))
+  const [, token = ''] = (await (await fetch(sidecar.proxyUrl)).text()).split(' ')
+  expect(await issuer.verify(token)).toMatchObject({
+    cnf: { 'x5t#S256': thumbprint(new X509Certificate(own.certificate)) },
+  })
+  await world.use(await createAuthority('app'))
+  const impostor = await startSidecar(credentialConfig(lines, upstream))
+  expect(await (await fetch(impostor.proxyUrl)).json()).toMatchObject(REFUSED)
+})
+
+/** An API that takes a token only over a connection with the certificate that the token is bound to. */
+async function startBoundApi(world: World) {
+  const issuer = await startIssuer(world)
+  const judge = async ({ headers, socket }: IncomingMessage): Promise<boolean> => {
+    const [, token = ''] = headers.authorization?.split(' ') ?? []
+    const { cnf } = await issuer.verify(token)
+    const bound = typeof cnf === 'object' && cnf !== null && 'x5t#S256' in cnf && cnf['x5t#S256']
+    return bound === thumbprint(clientCertificate(socket))
+  }
+  const origin = await startTlsServer(world, (req, res) => {
+    void judge(req).then((isBound) => res.writeHead(isBound ? 200 : 401).end())
+  })
+  return { origin, lines: credential(issuer.issuer, 'tls_client_auth', mutual(world.files)) }
+}
+
+test('a bound token is used over a connection with the certificate that it is bound to', async () => {
+  const world = await createWorld()
+  const { origin, lines } = await startBoundApi(world)
+  const config = credentialConfig(lines, origin, `tls: ${mutual(world.files)}`)
+  const sidecar = await startSidecar(config)
+  expect((await fetch(sidecar.proxyUrl)).status).toBe(200)
+})
+
+// A server made with Node ends the connection without an alert that would say why.
+const HUNG_UP = { code: 'upstream_reset' }
+
+test('an API that wants a certificate refuses a route without one', async () => {
+  const world = await createWorld()
+  const { origin, lines } = await startBoundApi(world)
+  const config = credentialConfig(lines, origin, `tls: ${oneSided(world.files)}`)
+  const sidecar = await startSidecar(config)
+  const response = await fetch(sidecar.proxyUrl)
+  expect(response.status).toBe(502)
+  expect(await response.json()).toMatchObject(HUNG_UP)
+})
+
+test('and one whose certificate comes from a foreign authority', async () => {
+  const world = await createWorld()
+  const { origin, lines } = await startBoundApi(world)
+  const directory = await temporaryDirectory()
+  const foreign = await client(await createAuthority(), 'app')
+  const files = {
+    ...world.files,
+    certificate: join(directory, 'tls.crt'),
+    key: join(directory, 'tls.key'),
+  }
+  await writeFile(files.certificate, foreign.certificate)
+  await writeFile(files.key, foreign.key)
+  const sidecar = await startSidecar(credentialConfig(lines, origin, `tls: ${mutual(files)}`))
+  const response = await fetch(sidecar.proxyUrl)
+  expect(response.status).toBe(502)
+  expect(await response.json()).toMatchObject(HUNG_UP)
+})
+
+/** A server with a token endpoint for everybody and another one for clients with a certificate. */
+async function startServerWithAliases(world: World) {
+  const asked: string[] = []
+  const respond =
+    (name: string): RequestListener =>
+    (req, res) => {
+      asked.push(`${name} by ${subjectOf(req)}`)
+      sendToken(res)
+    }
+  const mutualOrigin = await startTlsServer(world, respond('mutual'))
+  const origin: string = await startTlsServer(
+    world,
+    (req, res) => {
+      if (req.url === '/token') respond('plain')(req, res)
+      else res.end(JSON.stringify(metadata()))
+    },
+    false,
+  )
+  const metadata = () => ({
+    issuer: origin,
+    token_endpoint: `${origin}/token`,
+    mtls_endpoint_aliases: { token_endpoint: `${mutualOrigin}/mtls/token` },
+  })
+  return { origin, asked }
+}
+
+test('a client with a certificate uses the endpoint that the server has for such clients', async () => {
+  const world = await createWorld()
+  const { origin, asked } = await startServerWithAliases(world)
+  const upstream = await startServer((_req, res) => void res.end())
+  const lines = credential(origin, 'tls_client_auth', mutual(world.files))
+  const sidecar = await startSidecar(credentialConfig(lines, upstream))
+  expect((await fetch(sidecar.proxyUrl)).status).toBe(200)
+  expect(asked).toEqual(['mutual by CN=app'])
+})
+
+test('also when it proves itself otherwise, because its tokens are to be bound', async () => {
+  const world = await createWorld()
+  const { origin, asked } = await startServerWithAliases(world)
+  const upstream = await startServer((_req, res) => void res.end())
+  const lines = credential(origin, 'client_secret_basic, clientSecret: { env: SECRET }', '{}')
+  const tls = mutual(world.files)
+  const config = credentialConfig(lines.replace('tls: {}', `tls: ${tls}`), upstream)
+  const sidecar = await startSidecar(config, { SECRET: 's' })
+  expect((await fetch(sidecar.proxyUrl)).status).toBe(200)
+  expect(asked).toEqual(['mutual by CN=app'])
+})
+
+test('and a client without one the endpoint for everybody', async () => {
+  const world = await createWorld()
+  const { origin, asked } = await startServerWithAliases(world)
+  const upstream = await startServer((_req, res) => void res.end())
+  const method = 'client_secret_basic, clientSecret: { env: SECRET }'
+  const lines = credential(origin, method, oneSided(world.files))
+  const sidecar = await startSidecar(credentialConfig(lines, upstream), { SECRET: 's' })
+  expect((await fetch(sidecar.proxyUrl)).status).toBe(200)
+  expect(asked).toEqual(['plain by nobody'])
+})
+
+test('an endpoint for such clients that is reached in the open is not used', async () => {
+  const world = await createWorld()
+  const origin: string = await startTlsServer(world, (_req, res) => {
+    const alias = { token_endpoint: 'http://login.example/token' }
+    const own = { issuer: origin, token_endpoint: `${origin}/token` }
+    res.end(JSON.stringify({ ...own, mtls_endpoint_aliases: alias }))
+  })
+  const lines = credential(origin, 'tls_client_auth', mutual(world.files))
+  const sidecar = await startSidecar(credentialConfig(lines, 'http://127.0.0.1:1'))
+  const response = await fetch(sidecar.proxyUrl)
+  expect(response.status).toBe(502)
+  expect(await response.json()).toMatchObject({
+    code: 'token_invalid',
+    detail: expect.stringContaining('its token endpoint is not https'),
+  })
+})
+
+test('a new certificate is not used before its key is there, and then at the next exchange', async () => {
+  const world = await createWorld()
+  const next = await client(world.clients, 'next')
+  const asked: string[] = []
+  const origin = await startTlsServer(world, (req, res) => {
+    asked.push(subjectOf(req))
+    if (asked.length > 1) {
+      sendToken(res)
+      return
+    }
+    writeFileSync(world.files.certificate, next.certificate)
+    res.writeHead(503).end()
+  })
+  const upstream = await startServer((_req, res) => void res.end())
+  const sidecar = await startSidecar(
+    credentialConfig(
+      `
+tokenEndpoint: ${origin}/token
+clientId: app
+auth: { method: tls_client_auth }
+tls: ${mutual(world.files)}`,
+      upstream,
+    ),
+  )
+  await until(async () =>
+    (await (await fetch(sidecar.proxyUrl)).text()).includes('they do not belong together'),
+  )
+  expect(asked).toEqual(['CN=app'])
+  await writeFile(world.files.key, next.key)
+  await until(async () => (await fetch(sidecar.proxyUrl)).status === 200)
+  expect(asked).toEqual(['CN=app', 'CN=next'])
+})
+
+test('a certificate that was refused and is put right is tried within seconds', async () => {
+  const world = await createWorld()
+  const issuer = await startIssuer(world)
+  await world.use(await client(world.clients, 'other'))
+  const upstream = await startServer((_req, res) => void res.end())
+  const lines = credential(issuer.issuer, 'tls_client_auth', mutual(world.files))
+  const sidecar = await startSidecar(credentialConfig(lines, upstream))
+  expect(await (await fetch(sidecar.proxyUrl)).json()).toMatchObject(REFUSED)
+  const startedAtMs = performance.now()
+  await world.use(await client(world.clients, 'app'))
+  await until(async () => (await fetch(sidecar.proxyUrl)).status === 200)
+  expect(performance.now() - startedAtMs).toBeLessThan(10_000)
+})
+
+test('for an API, a new certificate is not used before its key is there', async () => {
+  const world = await createWorld()
+  const origin = await startTlsServer(world, (req, res) => void res.end(subjectOf(req)))
+  const { ca, certificate, key } = world.files
+  const read = createTlsReader(
+    { ca: { file: ca }, client: { certificate: { file: certificate }, key: { file: key } } },
+    async (path) => await readFile(path, 'utf8'),
+  )
+  let looks = 0
+  const clock = createFakeClock()
+  const upstream = await createUpstream({
+    origin,
+    readTls: async () => {
+      try {
+        return await read()
+      } finally {
+        looks += 1
+      }
+    },
+    connectTimeoutMs: 5_000,
+    maxHeaderBytes: 16_384,
+    clock,
+  })
+  onTestFinished(upstream.close)
+  const ask = async (): Promise<string> =>
+    await (await upstream.pool().request({ path: '/', method: 'GET' })).body.text()
+
+  expect(await ask()).toBe('CN=app')
+  const first = upstream.pool()
+  const next = await client(world.clients, 'next')
+  await writeFile(certificate, next.certificate)
+  for (const look of [2, 3]) {
+    await clock.advance(10_000)
+    await until(() => looks === look)
+    await nextTurn()
+  }
+  expect(upstream.pool()).toBe(first)
+  await writeFile(key, next.key)
+  await clock.advance(10_000)
+  await until(() => upstream.pool() !== first)
+  expect(await ask()).toBe('CN=next')
+})
+
+test('for an API, a new certificate is picked up, and no request fails meanwhile', async () => {
+  const world = await createWorld()
+  const gate = Promise.withResolvers<void>()
+  const origin = await startTlsServer(world, (req, res) => {
+    res.write(subjectOf(req))
+    if (req.url === '/slow') void gate.promise.then(() => res.end(' at last'))
+    else res.end()
+  })
+  const config = `
+routes:
+  - { name: all, match: { path: / }, upstream: '${origin}', credential: none, tls: ${mutual(world.files)} }`
+  const { proxyUrl } = await startSidecar(config)
+  const slow = await fetch(`${proxyUrl}/slow`)
+  await world.use(await client(world.clients, 'next'))
+
+  const seen: string[] = []
+  const ask = async (): Promise<void> => {
+    while (seen.at(-1) !== '200 CN=next') {
+      const response = await fetch(proxyUrl)
+      seen.push(`${response.status} ${await response.text()}`)
+    }
+  }
+  await Promise.all(Array.from({ length: 8 }, ask))
+  expect(new Set(seen)).toEqual(new Set(['200 CN=app', '200 CN=next']))
+  gate.resolve()
+  expect(await slow.text()).toBe('CN=app at last')
+})

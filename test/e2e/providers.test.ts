@@ -1,0 +1,279 @@
+import { decodeJwt, decodeProtectedHeader } from 'jose'
+import { expect, test } from 'vitest'
+import { presetOf } from '../../src/compose/provider-presets.ts'
+import type { CredentialConfig } from '../../src/config/credential-schema.ts'
+import { credentialConfig } from '../helpers/one-call.ts'
+import { startSidecar } from '../helpers/sidecar.ts'
+import { createSigningKey, KEY_ID } from '../helpers/signing-keys.ts'
+import { sendToken, startTokenEndpoint } from '../helpers/token-endpoint.ts'
+import { until } from '../helpers/wait.ts'
+
+type Place = {
+  readonly provider: NonNullable<CredentialConfig['provider']>
+  readonly issuer: string
+  readonly tokenEndpoint: string
+}
+
+const PLACES: readonly Place[] = [
+  {
+    provider: { name: 'entra', tenant: 'contoso.example' },
+    issuer: 'https://login.microsoftonline.com/contoso.example/v2.0',
+    tokenEndpoint: 'https://login.microsoftonline.com/contoso.example/oauth2/v2.0/token',
+  },
+  {
+    provider: { name: 'okta', domain: 'example.okta.com', authorizationServer: 'default' },
+    issuer: 'https://example.okta.com/oauth2/default',
+    tokenEndpoint: 'https://example.okta.com/oauth2/default/v1/token',
+  },
+  {
+    provider: { name: 'okta', domain: 'example.okta.com', authorizationServer: 'aus1' },
+    issuer: 'https://example.okta.com/oauth2/aus1',
+    tokenEndpoint: 'https://example.okta.com/oauth2/aus1/v1/token',
+  },
+  {
+    provider: { name: 'auth0', domain: 'example.eu.auth0.com' },
+    // With the slash: Auth0 compares it to the letter.
+    issuer: 'https://example.eu.auth0.com/',
+    tokenEndpoint: 'https://example.eu.auth0.com/oauth/token',
+  },
+  {
+    provider: { name: 'cognito', domain: 'example.auth.eu-central-1.amazoncognito.com' },
+    issuer: 'https://example.auth.eu-central-1.amazoncognito.com',
+    tokenEndpoint: 'https://example.auth.eu-central-1.amazoncognito.com/oauth2/token',
+  },
+  {
+    provider: { name: 'keycloak', url: 'https://keycloak.example', realm: 'corp' },
+    issuer: 'https://keycloak.example/realms/corp',
+    tokenEndpoint: 'https://keycloak.example/realms/corp/protocol/openid-connect/token',
+  },
+  {
+    provider: { name: 'keycloak', url: 'https://keycloak.example/auth/', realm: 'my corp' },
+    issuer: 'https://keycloak.example/auth/realms/my%20corp',
+    tokenEndpoint: 'https://keycloak.example/auth/realms/my%20corp/protocol/openid-connect/token',
+  },
+  {
+    provider: { name: 'ping', environment: 'e-1', region: 'com' },
+    issuer: 'https://auth.pingone.com/e-1/as',
+    tokenEndpoint: 'https://auth.pingone.com/e-1/as/token',
+  },
+  {
+    provider: { name: 'ping', environment: 'e-1', region: 'com.au' },
+    issuer: 'https://auth.pingone.com.au/e-1/as',
+    tokenEndpoint: 'https://auth.pingone.com.au/e-1/as/token',
+  },
+  {
+    provider: { name: 'google' },
+    issuer: 'https://accounts.google.com',
+    tokenEndpoint: 'https://oauth2.googleapis.com/token',
+  },
+]
+
+test.for(PLACES)('$provider.name is where its documentation says: $tokenEndpoint', (place) => {
+  const { provider, ...expected } = place
+  expect(presetOf({ provider })).toMatchObject(expected)
+})
+
+test('without a provider nothing is filled in', () => {
+  expect(presetOf({ provider: undefined })).toEqual({})
+})
+
+test.for([
+  { given: 'https://graph.microsoft.com', sent: 'https://graph.microsoft.com/.default' },
+  { given: 'https://graph.microsoft.com/', sent: 'https://graph.microsoft.com/.default' },
+  { given: 'https://graph.microsoft.com/.default', sent: 'https://graph.microsoft.com/.default' },
+  { given: 'api://orders', sent: 'api://orders/.default' },
+])('Entra gets the scope $given as $sent', ({ given, sent }) => {
+  expect(presetOf({ provider: { name: 'entra', tenant: 't' } }).scope?.(given)).toBe(sent)
+})
+
+const key = createSigningKey('RS256')
+const env = { SECRET: 's', KEY: key.text('JWK') }
+
+/** The one token request of a credential with these lines; the token endpoint is a local one. */
+async function tokenRequestOf(lines: string) {
+  const endpoint = await startTokenEndpoint((_request, res) => sendToken(res))
+  const credential = `tokenEndpoint: ${endpoint.url}\n${lines}`
+  await startSidecar(credentialConfig(credential, 'http://127.0.0.1:1'), env)
+  await until(() => endpoint.requests.length > 0)
+  const [request] = endpoint.requests
+  const fields = [...new URLSearchParams(request?.body)]
+  const assertion = fields.find(([name]) => name.endsWith('assertion'))?.[1]
+  return {
+    url: endpoint.url,
+    authorization: request?.headers.authorization,
+    contentType: request?.headers['content-type'],
+    fields: fields.map(([name, value]) => [name, value === assertion ? 'JWT' : value]),
+    header: assertion && decodeProtectedHeader(assertion),
+    claims: assertion && decodeJwt(assertion),
+  }
+}
+
+const BASIC = `Basic ${Buffer.from('app:s').toString('base64')}`
+const BY_SECRET = 'clientId: app\nauth: { clientSecret: { env: SECRET } }'
+const CLIENT_CREDENTIALS = ['grant_type', 'client_credentials']
+
+const BY_SECRET_CASES = [
+  {
+    what: 'Entra',
+    lines: 'provider: { name: entra, tenant: t }\nscopes: [api://orders]',
+    fields: [['scope', 'api://orders/.default'], CLIENT_CREDENTIALS],
+  },
+  {
+    what: 'Okta',
+    lines:
+      'provider: { name: okta, domain: example.okta.com }\nscopes: [orders.read, orders.write]',
+    fields: [['scope', 'orders.read orders.write'], CLIENT_CREDENTIALS],
+  },
+  {
+    what: 'Auth0',
+    lines:
+      'provider: { name: auth0, domain: example.auth0.com }\naudience: https://orders.example/',
+    fields: [['audience', 'https://orders.example/'], CLIENT_CREDENTIALS],
+  },
+  {
+    what: 'Cognito',
+    lines: 'provider: { name: cognito, domain: example.auth.example }\nscopes: [orders/read]',
+    fields: [['scope', 'orders/read'], CLIENT_CREDENTIALS],
+  },
+  {
+    what: 'Keycloak',
+    lines: `provider: { name: keycloak, url: 'https://keycloak.example', realm: corp }`,
+    fields: [CLIENT_CREDENTIALS],
+  },
+  {
+    what: 'PingOne',
+    lines: 'provider: { name: ping, environment: e-1 }\nscopes: [orders.read]',
+    fields: [['scope', 'orders.read'], CLIENT_CREDENTIALS],
+  },
+]
+
+test.for(BY_SECRET_CASES)('$what is asked with a secret like this', async ({ lines, fields }) => {
+  const request = await tokenRequestOf(`${lines}\n${BY_SECRET}`)
+  expect(request).toMatchObject({
+    authorization: BASIC,
+    contentType: 'application/x-www-form-urlencoded;charset=UTF-8',
+    claims: undefined,
+  })
+  expect(request.fields).toEqual(fields)
+})
+
+test('Cognito and Auth0 get a secret in the form, where the configuration says so', async () => {
+  for (const provider of [
+    'provider: { name: cognito, domain: example.auth.example }',
+    'provider: { name: auth0, domain: example.auth0.com }\naudience: https://orders.example/',
+  ]) {
+    const { authorization, fields } = await tokenRequestOf(
+      `${provider}
+clientId: app
+auth: { method: client_secret_post, clientSecret: { env: SECRET } }`,
+    )
+    expect(authorization).toBeUndefined()
+    expect(fields.filter(([name]) => name !== 'audience')).toEqual([
+      CLIENT_CREDENTIALS,
+      ['client_id', 'app'],
+      ['client_secret', 's'],
+    ])
+  }
+})
+
+const ASSERTION_FIELDS = [
+  CLIENT_CREDENTIALS,
+  ['client_id', 'app'],
+  ['client_assertion_type', 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'],
+  ['client_assertion', 'JWT'],
+]
+
+const BY_KEY_CASES = [
+  {
+    what: 'Entra',
+    lines: 'provider: { name: entra, tenant: t }\nscopes: [api://orders]',
+    more: [['scope', 'api://orders/.default']],
+    typ: 'JWT',
+    audience: undefined,
+  },
+  {
+    what: 'Okta',
+    lines: 'provider: { name: okta, domain: example.okta.com }\nscopes: [orders.read]',
+    more: [['scope', 'orders.read']],
+    typ: 'JWT',
+    audience: undefined,
+  },
+  {
+    what: 'Auth0',
+    lines:
+      'provider: { name: auth0, domain: example.auth0.com }\naudience: https://orders.example/',
+    more: [['audience', 'https://orders.example/']],
+    typ: 'JWT',
+    audience: 'https://example.auth0.com/',
+  },
+  {
+    what: 'Keycloak',
+    lines: `provider: { name: keycloak, url: 'https://keycloak.example', realm: corp }`,
+    more: [],
+    typ: 'JWT',
+    audience: 'https://keycloak.example/realms/corp',
+  },
+  {
+    what: 'PingOne',
+    lines: 'provider: { name: ping, environment: e-1 }',
+    more: [],
+    typ: 'JWT',
+    audience: 'https://auth.pingone.com/e-1/as',
+  },
+  {
+    what: 'a server without a preset',
+    lines: '',
+    more: [],
+    typ: 'client-authentication+jwt',
+    audience: undefined,
+  },
+]
+
+/** For `audience` undefined: the token endpoint. */
+test.for(BY_KEY_CASES)('$what is asked with a key like this', async (given) => {
+  const { lines, more, typ, audience } = given
+  const request = await tokenRequestOf(
+    `${lines}\nclientId: app\nauth: { method: private_key_jwt, key: { env: KEY } }`,
+  )
+  expect(request.authorization).toBeUndefined()
+  expect(request.fields).toEqual([...more, ...ASSERTION_FIELDS])
+  expect(request.header).toEqual({ alg: 'RS256', typ, kid: KEY_ID })
+  expect(request.claims).toMatchObject({
+    iss: 'app',
+    sub: 'app',
+    aud: audience ?? request.url,
+  })
+})
+
+test('the configuration goes before the preset', async () => {
+  const request = await tokenRequestOf(`
+provider: { name: entra, tenant: t }
+clientId: app
+auth:
+  method: private_key_jwt
+  key: { env: KEY }
+  audience: https://other.example/
+  header: { x5t#S256: thumb-print, typ: other }`)
+  expect(request.claims).toMatchObject({ aud: 'https://other.example/' })
+  expect(request.header).toMatchObject({ 'x5t#S256': 'thumb-print', typ: 'other' })
+})
+
+test('Google gets the scopes within the assertion, and nothing but the assertion', async () => {
+  const request = await tokenRequestOf(`
+provider: { name: google }
+auth: { method: none }
+grant: { type: jwt_bearer, key: { env: KEY }, issuer: robot@project.example }
+scopes: [https://www.googleapis.com/auth/cloud-platform, openid]`)
+  expect(request.authorization).toBeUndefined()
+  expect(request.fields).toEqual([
+    ['assertion', 'JWT'],
+    ['grant_type', 'urn:ietf:params:oauth:grant-type:jwt-bearer'],
+  ])
+  expect(request.header).toEqual({ alg: 'RS256', typ: 'JWT', kid: KEY_ID })
+  expect(request.claims).toMatchObject({
+    iss: 'robot@project.example',
+    sub: 'robot@project.example',
+    aud: request.url,
+    scope: 'https://www.googleapis.com/auth/cloud-platform openid',
+  })
+})

@@ -1,0 +1,22 @@
+import { accessSync, constants } from 'node:fs'
+import { delimiter, join } from 'node:path'
+
+/** Every program of that name on the PATH, in its order. */
+export function findPrograms(name: string): string[] {
+  return (process.env['PATH'] ?? '')
+    .split(delimiter)
+    .map((directory) => join(directory, name))
+    .filter(isExecutable)
+}
+
+/** Whether a test that needs a program may be left out where it is missing. */
+export const MAY_SKIP = process.env['REQUIRE_TOOLS'] !== '1'
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}

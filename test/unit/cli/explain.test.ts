@@ -1,0 +1,214 @@
+import { expect, test } from 'vitest'
+import { runCommand, writeConfig } from '../../helpers/cli.ts'
+
+const CONFIG = `listen: 127.0.0.1:8080
+credentials:
+  corp:
+    issuer: https://login.example.com/realms/corp
+    clientId: legacy-billing
+    auth: { clientSecret: { file: ./no/such/file } }
+    scopes: [orders.read]
+  partner:
+    tokenEndpoint: https://auth.partner.example/token
+    clientId: 7f1c
+    auth: { clientSecret: { env: NOT_SET } }
+    audience: https://api.partner.example
+    resource: [https://a.example, https://b.example]
+routes:
+  - name: orders
+    match: { path: /orders }
+    upstream: https://orders.example.com/v2
+    credential: corp
+  - name: orders-admin
+    match: { path: /orders/admin, methods: [GET, HEAD] }
+    upstream: https://admin.example.com
+    keepPath: true
+    credential: corp
+    scopes: [orders.admin, orders.read]
+    inject: { header: X-Token, prefix: '' }
+  - name: partner
+    match: { host: api.partner.example }
+    upstream: https://api.partner.example
+    credential: partner
+  - name: health
+    match: { path: /health }
+    upstream: http://10.0.0.7:8000
+    credential: none
+`
+
+async function explain(method: string, url: string, yaml = CONFIG) {
+  return await runCommand(['explain', method, url, '-c', await writeConfig(yaml)])
+}
+
+test('a request is told its route, its upstream and its token, though no secret is there', async () => {
+  expect(await explain('GET', '/orders/7?state=open')).toEqual({
+    code: 0,
+    err: '',
+    out: `GET /orders/7?state=open
+  route       orders (any host, path /orders, any method)
+  upstream    https://orders.example.com/v2/7?state=open
+  credential  corp, client "legacy-billing"
+  token from  https://login.example.com/realms/corp
+  scopes      orders.read
+  header      Authorization: Bearer <token>
+`,
+  })
+})
+
+test('what a route says itself goes before what its credential says', async () => {
+  expect(await explain('HEAD', '/orders/admin/x')).toMatchObject({
+    code: 0,
+    out: `HEAD /orders/admin/x
+  route       orders-admin (any host, path /orders/admin, method GET or HEAD)
+  upstream    https://admin.example.com/orders/admin/x
+  credential  corp, client "legacy-billing"
+  token from  https://login.example.com/realms/corp
+  scopes      orders.admin orders.read
+  header      X-Token: <token>
+`,
+  })
+})
+
+test('a method that a route does not take goes to the next', async () => {
+  const { out } = await explain('post', '/orders/admin')
+  expect(out).toContain('POST /orders/admin\n  route       orders (')
+  expect(out).toContain('https://orders.example.com/v2/admin\n')
+})
+
+test('audience and resource are told', async () => {
+  const { out } = await explain('GET', 'http://api.partner.example/ledger')
+  expect(out).toContain('route       partner (host api.partner.example, any path, any method)\n')
+  expect(out).toContain('upstream    https://api.partner.example/ledger\n')
+  expect(out).toContain('token from  https://auth.partner.example/token\n')
+  expect(out).toContain('audience    https://api.partner.example\n')
+  expect(out).toContain('resource    https://a.example https://b.example\n')
+  expect(out).not.toContain('scopes')
+})
+
+test('a route that only forwards says so', async () => {
+  expect(await explain('GET', '/health')).toMatchObject({
+    code: 0,
+    out: `GET /health
+  route       health (any host, path /health, any method)
+  upstream    http://10.0.0.7:8000/
+  credential  none: the request is only forwarded
+`,
+  })
+})
+
+test('a request that no route takes is told why, by each', async () => {
+  expect(await explain('GET', '/orders-old')).toEqual({
+    code: 1,
+    err: '',
+    out: `GET /orders-old
+  route_not_found: Cannot route the request: no route matches its host, path and method
+  route "orders": wants a path below /orders
+  route "orders-admin": wants a path below /orders/admin
+  route "partner": wants host api.partner.example, not 127.0.0.1:8080
+  route "health": wants a path below /health
+`,
+  })
+})
+
+test('a request with a method that no route takes is told so', async () => {
+  const yaml = CONFIG.replace('path: /health', 'path: /health, methods: [GET]')
+  const { code, out } = await explain('DELETE', '/health', yaml)
+  expect(code).toBe(1)
+  expect(out).toContain('route "health": wants method GET, not DELETE\n')
+})
+
+test('a request to another host, as through a forward proxy, is told why it is denied', async () => {
+  const { code, out } = await explain('GET', 'http://elsewhere.example/x')
+  expect(code).toBe(1)
+  expect(out).toContain('egress_denied: ')
+  expect(out).toContain('route "partner": wants host api.partner.example, not elsewhere.example\n')
+})
+
+test.for([
+  ['http://127.0.0.1:8080/orders/7'],
+  ['HTTP://127.0.0.1:8080/orders/7'],
+  ['https://127.0.0.1:8080/orders/7'],
+] as const)('the URL %s that the application calls is this listener’s', async ([url]) => {
+  const { code, out } = await explain('GET', url)
+  expect(code).toBe(0)
+  expect(out).toContain('upstream    https://orders.example.com/v2/7\n')
+})
+
+test('a URL without a path has the path "/"', async () => {
+  const { out } = await explain('GET', 'http://127.0.0.1:8080?a=b', CONFIG.replace('/health', '/'))
+  expect(out).toContain('upstream    http://10.0.0.7:8000/?a=b\n')
+})
+
+test.for(['"[::1]:8080"', 'localhost:8080', 'unix:/run/app.sock'])(
+  'a path is explained for a listener at %s',
+  async (listen) => {
+    const { code, out } = await explain(
+      'GET',
+      '/orders/7',
+      CONFIG.replace('127.0.0.1:8080', listen),
+    )
+    expect(out).toContain('route       orders (')
+    expect(code).toBe(0)
+  },
+)
+
+test('a URL of a listener on IPv6 is that listener’s', async () => {
+  const yaml = CONFIG.replace('127.0.0.1:8080', '"[::1]:8080"')
+  const { out } = await explain('GET', 'http://[::1]:8080/orders/7', yaml)
+  expect(out).toContain('upstream    https://orders.example.com/v2/7\n')
+})
+
+test.for(['api.example.com:80', 'API.example.com'])(
+  'a route for host %s takes a request to that host without a port',
+  async (host) => {
+    const yaml = CONFIG.replace('host: api.partner.example', `host: ${host}`)
+    const { code, out } = await explain('GET', 'http://api.example.com/x', yaml)
+    expect(out).toContain('route       partner (')
+    expect(code).toBe(0)
+  },
+)
+
+test('a path that two servers could read differently is refused', async () => {
+  expect(await explain('GET', '/orders%2Fadmin/x')).toMatchObject({
+    code: 1,
+    out: expect.stringContaining(
+      'request_invalid: Cannot route the request: its path has an escaped or repeated slash',
+    ),
+  })
+  expect(await explain('GET', '/orders/%2e%2e/health')).toMatchObject({
+    code: 1,
+    out: expect.stringContaining('request_invalid: Cannot route the request: its path has a "."'),
+  })
+})
+
+test('a path that all servers read alike is not', async () => {
+  const { code, out } = await explain('GET', '/orders/a%20b//c')
+  expect(out).toContain('upstream    https://orders.example.com/v2/a%20b//c\n')
+  expect(code).toBe(0)
+})
+
+test.for(['orders/7', 'localhost:8080/orders', '*', ''])(
+  '%j is no URL, and is said to be none',
+  async (url) => {
+    const { code, out } = await explain('GET', url)
+    expect(code).toBe(1)
+    expect(out).toContain('request_invalid: Cannot route the request: ')
+    expect(out).not.toContain('no Host header')
+  },
+)
+
+test('a configuration that is wrong is not explained', async () => {
+  const { code, out, err } = await explain(
+    'GET',
+    '/orders',
+    CONFIG.replace('credential: corp', 'credential: crop'),
+  )
+  expect({ code, out }).toEqual({ code: 3, out: '' })
+  expect(err).toContain('did you mean')
+})
+
+test('a configuration with a key twice is not explained: nobody knows which is meant', async () => {
+  const { code, out, err } = await explain('GET', '/orders', `${CONFIG}listen: 127.0.0.1:1\n`)
+  expect({ code, out }).toEqual({ code: 3, out: '' })
+  expect(err).toContain(`:${CONFIG.split('\n').length}:1 expected `)
+})

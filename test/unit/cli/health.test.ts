@@ -1,0 +1,89 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import { runCommand, writeConfig } from '../../helpers/cli.ts'
+import { endpointConfig, forwardConfig } from '../../helpers/config-text.ts'
+import { startServer } from '../../helpers/servers.ts'
+import { startSidecar, temporaryDirectory } from '../../helpers/sidecar.ts'
+
+/** A configuration for `health` with this address of the admin listener. */
+async function configFor(admin: string): Promise<string> {
+  return await writeConfig(`admin: "${admin}"\n${forwardConfig('https://a.example')}`)
+}
+
+test('a sidecar that runs is well, and is ready', async () => {
+  const { adminUrl } = await startSidecar(forwardConfig('https://a.example'))
+  const file = await configFor(new URL(adminUrl).host)
+  expect(await runCommand(['health', '-c', file])).toEqual({ code: 0, out: 'ok\n', err: '' })
+  const { code, out } = await runCommand(['health', '--ready', '-c', file])
+  expect(code).toBe(0)
+  expect(JSON.parse(out)).toEqual({ ready: true, reasons: [] })
+})
+
+test('a sidecar that has no token is well, but not ready, and says why', async () => {
+  const endpoint = await startServer((_req, res) => void res.writeHead(500).end())
+  const sidecar = await startSidecar(endpointConfig({ endpoint, upstream: 'https://a.example' }))
+  const file = await configFor(new URL(sidecar.adminUrl).host)
+  expect(await runCommand(['health', '-c', file])).toMatchObject({ code: 0 })
+  const { code, out } = await runCommand(['health', '--ready', '-c', file])
+  expect(code).toBe(1)
+  expect(JSON.parse(out)).toEqual({
+    ready: false,
+    reasons: [expect.stringContaining('token "corp"')],
+  })
+})
+
+test('a sidecar that listens everywhere is asked on this machine', async () => {
+  const { adminUrl } = await startSidecar(forwardConfig('https://a.example'))
+  const file = await configFor(`0.0.0.0:${new URL(adminUrl).port}`)
+  expect(await runCommand(['health', '-c', file])).toMatchObject({ code: 0, out: 'ok\n' })
+})
+
+test('a sidecar whose admin listener is a unix socket is asked there', async () => {
+  const path = join(await temporaryDirectory(), 'admin.sock')
+  const server = createServer((req, res) => void res.end(req.url))
+  server.listen(path)
+  await once(server, 'listening')
+  onTestFinished(() => void server.close())
+  const file = await configFor(`unix:${path}`)
+  expect(await runCommand(['health', '-c', file])).toEqual({ code: 0, out: '/livez', err: '' })
+})
+
+test('a sidecar that does not run is not well', async () => {
+  const { adminUrl, close } = await startSidecar(forwardConfig('https://a.example'))
+  const file = await configFor(new URL(adminUrl).host)
+  await close()
+  expect(await runCommand(['health', '-c', file])).toEqual({
+    code: 1,
+    out: '',
+    err: 'Cannot reach the admin listener: is the sidecar running with this configuration?\n',
+  })
+})
+
+test('something that cuts the connection is not well', async () => {
+  const origin = await startServer((req) => req.socket.destroy())
+  const file = await configFor(new URL(origin).host)
+  expect(await runCommand(['health', '-c', file])).toMatchObject({ code: 1, out: '' })
+})
+
+test('a secret that only the sidecar can read does not matter', async () => {
+  const { adminUrl } = await startSidecar(forwardConfig('https://a.example'))
+  const file = await writeConfig(
+    `admin: ${new URL(adminUrl).host}\n` +
+      endpointConfig({
+        endpoint: 'https://a.example/token',
+        upstream: 'https://a.example',
+      }).replace(/value: [^ }]+/, 'env: NOT_SET'),
+  )
+  expect(await runCommand(['health', '-c', file])).toMatchObject({ code: 0 })
+})
+
+test('with a configuration that is wrong nobody can be asked', async () => {
+  expect(await runCommand(['health', '-c', await writeConfig('admin: x')])).toMatchObject({
+    code: 3,
+    out: '',
+    err: expect.stringContaining(':1:8 admin: expected an address'),
+  })
+  expect(await runCommand(['health', '-c', '/no/such/file'])).toMatchObject({ code: 3 })
+})

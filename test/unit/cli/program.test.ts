@@ -1,0 +1,84 @@
+import { execFileSync } from 'node:child_process'
+import { copyFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { expect, test } from 'vitest'
+import { unsupportedNode } from '../../../src/node-version.ts'
+import { runProgram, writeConfig } from '../../helpers/cli.ts'
+import { forwardConfig } from '../../helpers/config-text.ts'
+import { findPrograms, MAY_SKIP } from '../../helpers/tools.ts'
+
+const VALID = forwardConfig('https://api.example.com')
+
+test('the bundled program checks a configuration: 0', async () => {
+  const file = await writeConfig(VALID)
+  expect(await runProgram(['check', '-c', file])).toEqual({
+    code: 0,
+    out: `${file} is valid: 1 route, 0 credentials\n`,
+    err: '',
+  })
+})
+
+test('a request that no route takes: 1', async () => {
+  const file = await writeConfig(VALID.replace('path: /', 'path: /a'))
+  expect(await runProgram(['explain', 'GET', '/b', '-c', file])).toMatchObject({ code: 1, err: '' })
+})
+
+test('a command line that is wrong: 2', async () => {
+  expect(await runProgram(['--bogus'])).toMatchObject({ code: 2, out: '' })
+})
+
+test.for([['check'], ['run'], []])('a configuration that is wrong, %j: 3', async (command) => {
+  const file = await writeConfig(VALID.replace('credential:', 'credental:'))
+  const { code, out, err } = await runProgram([...command, '-c', file])
+  expect({ code, out }).toEqual({ code: 3, out: '' })
+  expect(err).toMatch(/:6:5 routes\[0\]: unknown key "credental"; did you mean "credential"\?\n$/)
+})
+
+test('a configuration that is not there: 3', async () => {
+  const { code, out, err } = await runProgram(['-c', '/no/such/file'])
+  expect({ code, out }).toEqual({ code: 3, out: '' })
+  expect(err).toContain('Cannot read the configuration "/no/such/file": no such file\n')
+})
+
+test('without -c the file is token-sidecar.yaml where the program is started', async () => {
+  const file = await writeConfig(VALID)
+  expect(await runProgram(['check'], { cwd: dirname(file) })).toMatchObject({
+    code: 0,
+    out: 'token-sidecar.yaml is valid: 1 route, 0 credentials\n',
+  })
+})
+
+test('files that a configuration names are sought where the configuration is', async () => {
+  const file = await writeConfig(`credentials:
+  corp:
+    tokenEndpoint: https://login.example.com/token
+    clientId: a
+    auth: { clientSecret: { file: client-secret } }
+${VALID.replace('credential: none', 'credential: corp')}`)
+  await copyFile('package.json', `${dirname(file)}/other`)
+  expect(await runProgram(['check', '-c', file])).toMatchObject({ code: 3 })
+  await copyFile('.gitignore', `${dirname(file)}/client-secret`)
+  const { err } = await runProgram(['check', '-c', file])
+  expect(err).toContain('expected a secret of printable ASCII characters on one line')
+})
+
+/** A Node that the program must refuse, if this machine has one. */
+const OLD_NODE = [process.env['npm_node_execpath'] ?? '', ...findPrograms('node')]
+  .filter((path) => path !== '')
+  .find((path) => unsupportedNode(versionOf(path)) !== undefined)
+
+function versionOf(node: string): string {
+  return execFileSync(node, ['--version'], { encoding: 'utf8' }).trim().replace('v', '')
+}
+
+test.skipIf(OLD_NODE === undefined && MAY_SKIP)(
+  'an old Node is refused in one sentence (skipped where there is no old Node)',
+  async () => {
+    const node = OLD_NODE ?? 'an old node'
+    for (const args of [['check'], ['--version'], ['--bogus']]) {
+      const { code, out, err } = await runProgram(args, { node })
+      expect({ code, out }).toEqual({ code: 1, out: '' })
+      expect(err).toBe(`${unsupportedNode(versionOf(node))}\n`)
+    }
+  },
+)

@@ -1,0 +1,119 @@
+import { once } from 'node:events'
+import { lstat, readFile, writeFile } from 'node:fs/promises'
+import { get, type IncomingMessage } from 'node:http'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { expect, test } from 'vitest'
+import { runCommand, runProgram, startRun, writeConfig } from '../../helpers/cli.ts'
+import { forwardConfig } from '../../helpers/config-text.ts'
+import { startServer } from '../../helpers/servers.ts'
+import { temporaryDirectory } from '../../helpers/sidecar.ts'
+
+async function listeningAt(listen: string, admin = '127.0.0.1:0', upstream = 'https://a.example') {
+  return await writeConfig(`listen: "${listen}"\nadmin: "${admin}"\n${forwardConfig(upstream)}`)
+}
+
+async function askOver(socketPath: string, path: string): Promise<string> {
+  const [response]: IncomingMessage[] = await once(get({ socketPath, path }), 'response')
+  return response === undefined ? '' : await text(response)
+}
+
+test('a process that trusts every certificate is not run', async () => {
+  const env = { NODE_TLS_REJECT_UNAUTHORIZED: '0' }
+  const file = await listeningAt('127.0.0.1:0')
+  const { code, out, err } = await runCommand(['run', '-c', file], env)
+  expect({ code, out }).toEqual({ code: 1, out: '' })
+  expect(err).toMatch(/^Cannot run with NODE_TLS_REJECT_UNAUTHORIZED=0: .*"tls\.ca"/)
+  expect(await runProgram(['-c', file], { env })).toMatchObject({ code: 1, out: '' })
+})
+
+test.for(['listen', 'admin'] as const)(
+  'a port of "%s" that is taken ends the start in one clear sentence',
+  async (key) => {
+    const taken = new URL(await startServer(() => {})).host
+    const file = await (key === 'listen' ? listeningAt(taken) : listeningAt('127.0.0.1:0', taken))
+    expect(await runProgram(['run', '-c', file])).toEqual({
+      code: 1,
+      out: '',
+      err: `Cannot start: "${taken}" is in use by another process; set "listen" or "admin" to another address\n`,
+    })
+  },
+)
+
+test('an address of another machine ends the start in one clear sentence', async () => {
+  // TEST-NET-1 (RFC 5737): nobody has it.
+  expect(await runProgram(['run', '-c', await listeningAt('192.0.2.1:8080')])).toEqual({
+    code: 1,
+    out: '',
+    err: 'Cannot start: "192.0.2.1:8080" is not an address of this machine\n',
+  })
+})
+
+test('a host name that is not known is named', async () => {
+  const { code, err } = await runProgram(['run', '-c', await listeningAt('nobody.invalid:8080')])
+  expect(code).toBe(1)
+  expect(err).toMatch(/^Cannot start: .*"?nobody\.invalid/)
+})
+
+test('a directory of a socket that does not exist is named', async () => {
+  const path = join(await temporaryDirectory(), 'none', 'app.sock')
+  const { code, err } = await runProgram(['run', '-c', await listeningAt(`unix:${path}`)])
+  expect(code).toBe(1)
+  expect(err).toContain(`"${path}"`)
+  expect(err).not.toContain('-1')
+})
+
+test('requests are taken over a unix socket', async () => {
+  const upstream = await startServer((req, res) => void res.end(`hello ${req.url}`))
+  const path = join(await temporaryDirectory(), 'app.sock')
+  const { proxyUrl } = await startRun(await listeningAt(`unix:${path}`, '127.0.0.1:0', upstream))
+  expect(proxyUrl).toBe(`unix:${path}`)
+  expect(await askOver(path, '/orders')).toBe('hello /orders')
+})
+
+test('the socket that a killed process left behind is not in the way', async () => {
+  const upstream = await startServer((_req, res) => void res.end('hello'))
+  const path = join(await temporaryDirectory(), 'app.sock')
+  const file = await listeningAt(`unix:${path}`, '127.0.0.1:0', upstream)
+  const killed = await startRun(file)
+  killed.process.kill('SIGKILL')
+  await killed.exited
+  expect((await lstat(path)).isSocket()).toBe(true)
+  await startRun(file)
+  expect(await askOver(path, '/')).toBe('hello')
+})
+
+test('a socket that another process has is left to it', async () => {
+  const upstream = await startServer((_req, res) => void res.end('hello'))
+  const path = join(await temporaryDirectory(), 'app.sock')
+  const file = await listeningAt(`unix:${path}`, '127.0.0.1:0', upstream)
+  await startRun(file)
+  expect(await runProgram(['run', '-c', file])).toEqual({
+    code: 1,
+    out: '',
+    err: `Cannot start: "${path}" is in use by another process; set "listen" or "admin" to another address\n`,
+  })
+  expect(await askOver(path, '/')).toBe('hello')
+})
+
+test('a file that is no socket is neither replaced nor removed', async () => {
+  const path = join(await temporaryDirectory(), 'notes.txt')
+  await writeFile(path, 'precious')
+  const { code, err } = await runProgram(['run', '-c', await listeningAt(`unix:${path}`)])
+  expect(code).toBe(1)
+  expect(err).toContain(`Cannot start: "${path}"`)
+  expect(await readFile(path, 'utf8')).toBe('precious')
+})
+
+test('a warning about the configuration does not keep it from running', async () => {
+  const file = await writeConfig(`listen: 127.0.0.1:0
+admin: 127.0.0.1:0
+credentials:
+  spare:
+    tokenEndpoint: https://login.example.com/token
+    clientId: a
+    auth: { clientSecret: { value: s3cret } }
+${forwardConfig('https://a.example')}`)
+  const { proxyUrl } = await startRun(file)
+  expect(proxyUrl).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/)
+})

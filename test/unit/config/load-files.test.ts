@@ -1,0 +1,131 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { loadConfig } from '../../../src/config/load.ts'
+import { createFileReader } from '../../../src/config/read-file.ts'
+import { createAuthority } from '../../helpers/certificates.ts'
+import { configWith, faultsOf, type Given } from '../../helpers/problems.ts'
+import { temporaryDirectory } from '../../helpers/sidecar.ts'
+
+const AT = 'credentials.corp.auth.clientSecret'
+
+/** What is said about a secret file with this content; undefined for no file. */
+async function secretFileFaults(content: string | undefined): Promise<string[]> {
+  return await faultsOf(
+    { credential: { auth: { clientSecret: { file: 'secret' } } } },
+    { files: content === undefined ? {} : { secret: content } },
+  )
+}
+
+test.for(['s3cret', 's3cret\n', 's3cret\r\n', ' with spaces ', '~!"#%'])(
+  'the secret file %j is fine',
+  async (content) => {
+    expect(await secretFileFaults(content)).toEqual([])
+  },
+)
+
+test.for([
+  [undefined, 'expected a file that can be read (no such file)'],
+  ['', 'expected a secret, and it is empty'],
+  ['\n', 'expected a secret, and it is empty'],
+  ['a\nb', 'expected a secret of printable ASCII characters on one line, and it has others'],
+  ['a\n\n', 'expected a secret of printable ASCII characters on one line, and it has others'],
+  ['sécret', 'expected a secret of printable ASCII characters on one line, and it has others'],
+  [
+    '\uFEFFs3cret',
+    'expected a secret of printable ASCII characters on one line, and it has others',
+  ],
+] as const)('the secret file %j is refused: %s', async ([content, message]) => {
+  expect(await secretFileFaults(content)).toEqual([`${AT}.file: ${message}`])
+})
+
+test.for([{}, { OTHER: '' }])(
+  'a secret in a variable that is not set, or empty, is refused',
+  async (env) => {
+    expect(
+      await faultsOf({ credential: { auth: { clientSecret: { env: 'OTHER' } } } }, { env }),
+    ).toEqual([`${AT}.env: expected the name of an environment variable that is set and not empty`])
+  },
+)
+
+test('a secret in a variable that every object has is refused', async () => {
+  expect(
+    await faultsOf({ credential: { auth: { clientSecret: { env: 'constructor' } } } }),
+  ).toHaveLength(1)
+})
+
+test('a certificate is looked at, for a server and for an upstream', async () => {
+  const { certificate } = await createAuthority()
+  const tls = { ca: { file: 'ca.pem' } }
+  const given: Given = { credential: { tls }, route: { tls } }
+  expect(await faultsOf(given, { files: { 'ca.pem': certificate } })).toEqual([])
+  expect(
+    await faultsOf(given, { files: { 'ca.pem': `${certificate}\n${certificate}\n` } }),
+  ).toEqual([])
+  expect(await faultsOf(given, { files: { 'ca.pem': 'none' } })).toEqual([
+    'credentials.corp.tls.ca.file: expected a certificate in PEM form, got "ca.pem"',
+    'routes[0].tls.ca.file: expected a certificate in PEM form, got "ca.pem"',
+  ])
+  expect(await faultsOf(given)).toEqual([
+    'credentials.corp.tls.ca.file: expected a file that can be read (no such file), got "ca.pem"',
+    'routes[0].tls.ca.file: expected a file that can be read (no such file), got "ca.pem"',
+  ])
+})
+
+test('every file that is missing is reported, also where the file is wrong elsewhere', async () => {
+  const missing = { auth: { clientSecret: { file: 'missing' } }, tls: { ca: { file: 'missing' } } }
+  expect(
+    await faultsOf({
+      credential: missing,
+      top: { routes: [7, { tls: { ca: { file: 'missing' } } }] },
+    }),
+  ).toEqual(
+    expect.arrayContaining([
+      expect.stringMatching(/^credentials\.corp\.auth\.clientSecret\.file: expected a file/),
+      expect.stringMatching(/^credentials\.corp\.tls\.ca\.file: expected a file/),
+      expect.stringMatching(/^routes\[1\]\.tls\.ca\.file: expected a file/),
+    ]),
+  )
+  const credentials = { broken: null, corp: missing }
+  expect(await faultsOf({ top: { credentials } })).toEqual(
+    expect.arrayContaining([
+      expect.stringMatching(/^credentials\.corp\.auth\.clientSecret\.file: expected a file/),
+    ]),
+  )
+})
+
+test('files are found from where the configuration is, and unreadable ones are named so', async () => {
+  const directory = await temporaryDirectory()
+  await mkdir(join(directory, 'folder'))
+  await writeFile(join(directory, 'folder', 'secret'), 's3cret\n')
+  const places = { env: {}, readFile: createFileReader(directory) }
+  const loadWith = async (file: string) =>
+    await loadConfig(
+      JSON.stringify(configWith({ credential: { auth: { clientSecret: { file } } } })),
+      places,
+    )
+  expect(await loadWith('folder/secret')).toMatchObject({ ok: true })
+  expect(await loadWith(join(directory, 'folder/secret'))).toMatchObject({ ok: true })
+  expect(await loadWith('folder')).toMatchObject({
+    problems: [{ message: 'expected a file that can be read (it is a directory)' }],
+  })
+  expect(await loadWith('folder/none')).toMatchObject({
+    problems: [{ message: 'expected a file that can be read (no such file)' }],
+  })
+})
+
+test('a file that is only missing its secrets is still a configuration, one that is wrong is not', async () => {
+  const places = { env: {}, readFile: createFileReader(await temporaryDirectory()) }
+  const load = async (given: Given, more = '') =>
+    await loadConfig(JSON.stringify(configWith(given)) + more, places)
+  expect(await load({})).toMatchObject({ ok: false, config: { routes: [{ name: 'orders' }] } })
+  expect(await load({ route: { keepPath: 7 } })).toMatchObject({ ok: false, config: undefined })
+  expect(await load({ route: { credential: 'x' } })).toMatchObject({ ok: false, config: undefined })
+})
+
+test('a file with a key twice is no configuration: nobody knows which is meant', async () => {
+  const places = { env: {}, readFile: createFileReader(await temporaryDirectory()) }
+  const route = 'match: { path: / }, upstream: "https://a.example", credential: none'
+  const result = await loadConfig(`routes: [{ name: a, name: b, ${route} }]`, places)
+  expect(result).toMatchObject({ ok: false, config: undefined })
+})

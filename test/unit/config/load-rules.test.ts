@@ -1,0 +1,606 @@
+import { expect, test } from 'vitest'
+import { faultsOf, type Given, loadText, problemsOf, warningsOf } from '../../helpers/problems.ts'
+
+test('what a file leaves out has a default', async () => {
+  const text = `
+credentials:
+  corp:
+    issuer: https://login.example.com
+    clientId: legacy-billing
+    auth: { clientSecret: { env: CORP_SECRET } }
+routes:
+  - name: orders
+    match: { host: orders.example.com }
+    upstream: https://orders.example.com
+    credential: corp
+`
+  expect(await loadText(text, { env: { CORP_SECRET: 's' } })).toEqual({
+    ok: true,
+    warnings: [],
+    config: {
+      listen: { kind: 'tcp', host: '127.0.0.1', port: 8080 },
+      admin: { kind: 'tcp', host: '127.0.0.1', port: 9090 },
+      credentials: {
+        corp: {
+          issuer: 'https://login.example.com',
+          clientId: 'legacy-billing',
+          auth: { clientSecret: { env: 'CORP_SECRET' }, encoding: 'form' },
+          grant: { type: 'client_credentials' },
+          headers: {},
+          scopes: [],
+          audience: [],
+          resource: [],
+          parameters: {},
+          tls: {},
+          timeout: 10_000,
+          refresh: { leeway: 60_000, jitter: 10_000 },
+          defaultLifetime: 300_000,
+          prefetch: true,
+          allowPlaintext: false,
+        },
+      },
+      routes: [
+        {
+          name: 'orders',
+          match: { host: 'orders.example.com', path: '/' },
+          upstream: 'https://orders.example.com',
+          keepPath: false,
+          credential: 'corp',
+          inject: { header: 'Authorization', prefix: 'Bearer' },
+          existingAuthorization: 'replace',
+          headers: { set: {}, remove: [] },
+          replay: { enabled: true, maxBody: 65_536 },
+          readiness: true,
+          timeouts: { token: 10_000, connect: 5_000, response: 60_000, idle: 60_000 },
+          tls: {},
+          allowPlaintext: false,
+        },
+      ],
+      limits: { headers: 16_384 },
+      log: { level: 'info', access: 'on', format: 'auto' },
+      shutdown: { deadline: 25_000 },
+    },
+  })
+})
+
+const PLAINTEXT_SECRET =
+  'expected an https URL, because the client secret would travel readable; "allowPlaintext: true" permits it'
+const PLAINTEXT_TOKEN =
+  'expected an https URL, because the token would travel readable; "allowPlaintext: true" permits it'
+
+type Rule = Given & { readonly what: string; readonly faults: readonly string[] }
+
+/** What is wrong with a file that is right but for this. The start of each message will do. */
+const REFUSED: readonly Rule[] = [
+  {
+    what: 'a credential without a server',
+    credential: { tokenEndpoint: undefined },
+    faults: ['credentials.corp: expected "issuer", "tokenEndpoint" or "provider", got none'],
+  },
+  {
+    what: 'a credential with two servers',
+    credential: { issuer: 'https://login.example.com' },
+    faults: ['credentials.corp.tokenEndpoint: expected '],
+  },
+  {
+    what: 'a secret that is nowhere',
+    credential: { auth: { clientSecret: {} } },
+    faults: [
+      'credentials.corp.auth.clientSecret: expected exactly one of "file", "env" and "value"',
+    ],
+  },
+  {
+    what: 'a secret that is in two places',
+    credential: { auth: { clientSecret: { env: 'CORP_SECRET', value: 's' } } },
+    faults: [
+      'credentials.corp.auth.clientSecret: expected exactly one of "file", "env" and "value"',
+    ],
+  },
+  {
+    what: 'a secret that is left empty, as in "clientSecret:"',
+    credential: { auth: { clientSecret: null } },
+    faults: ['credentials.corp.auth.clientSecret: expected a map'],
+  },
+  {
+    what: 'a secret that is a list',
+    credential: { auth: { clientSecret: ['s'] } },
+    faults: ['credentials.corp.auth.clientSecret: expected a map'],
+  },
+  {
+    what: 'a credential without authentication',
+    credential: { auth: undefined },
+    faults: ['credentials.corp.auth: expected a map, got nothing'],
+  },
+  {
+    what: 'a client identifier with a line break',
+    credential: { clientId: 'a\nb' },
+    faults: ['credentials.corp.clientId: expected printable ASCII characters'],
+  },
+  {
+    what: 'a client identifier that is empty',
+    credential: { clientId: '' },
+    faults: ['credentials.corp.clientId: expected '],
+  },
+  {
+    what: 'two scopes in one',
+    credential: { scopes: ['orders.read orders.write'] },
+    faults: ['credentials.corp.scopes[0]: expected one scope: no spaces, quotes or backslashes'],
+  },
+  {
+    what: 'a resource with a fragment',
+    credential: { resource: ['https://api.example.com', 'https://api.example.com/#a'] },
+    faults: ['credentials.corp.resource[1]: expected an absolute URI without a fragment'],
+  },
+  {
+    what: 'a resource that is no URI',
+    credential: { resource: 'api' },
+    faults: ['credentials.corp.resource: expected an absolute URI without a fragment'],
+  },
+  {
+    what: 'a parameter that is a number',
+    credential: { parameters: { max_age: 60 } },
+    faults: ['credentials.corp.parameters.max_age: expected a string'],
+  },
+  {
+    what: 'a token endpoint with a query',
+    credential: { tokenEndpoint: 'https://login.example.com/token?a=b' },
+    faults: ['credentials.corp.tokenEndpoint: expected an http(s) URL without user, query'],
+  },
+  {
+    what: 'a token endpoint over another protocol',
+    credential: { tokenEndpoint: 'ftp://login.example.com/token' },
+    faults: ['credentials.corp.tokenEndpoint: expected an http(s) URL'],
+  },
+  {
+    what: 'a token endpoint over plain HTTP',
+    credential: { tokenEndpoint: 'http://login.example.com/token' },
+    faults: [`credentials.corp.tokenEndpoint: ${PLAINTEXT_SECRET}`],
+  },
+  {
+    what: 'an issuer over plain HTTP',
+    credential: { tokenEndpoint: undefined, issuer: 'http://login.example.com' },
+    faults: [`credentials.corp.issuer: ${PLAINTEXT_SECRET}`],
+  },
+  {
+    what: 'a token endpoint that only looks like this machine',
+    credential: { tokenEndpoint: 'http://localhost.evil.example/token' },
+    faults: [`credentials.corp.tokenEndpoint: ${PLAINTEXT_SECRET}`],
+  },
+  {
+    what: 'a token endpoint over plain HTTP that only a route permits',
+    credential: { tokenEndpoint: 'http://login.example.com/token' },
+    route: { allowPlaintext: true },
+    faults: [`credentials.corp.tokenEndpoint: ${PLAINTEXT_SECRET}`],
+  },
+  {
+    what: 'a token over plain HTTP',
+    route: { upstream: 'http://orders.example.com' },
+    faults: [`routes[0].upstream: ${PLAINTEXT_TOKEN}`],
+  },
+  {
+    what: 'a token over plain HTTP that only the credential permits',
+    credential: { allowPlaintext: true },
+    route: { upstream: 'http://10.0.0.7' },
+    faults: [`routes[0].upstream: ${PLAINTEXT_TOKEN}`],
+  },
+  {
+    what: 'a credential that is not there',
+    route: { credential: 'crop' },
+    faults: [
+      'routes[0].credential: expected the name of a credential, or "none", got "crop"; did you mean "corp"?',
+    ],
+  },
+  {
+    what: 'a credential that nothing resembles',
+    route: { credential: 'somebody' },
+    faults: ['routes[0].credential: expected the name of a credential, or "none", got "somebody"'],
+  },
+  {
+    what: 'a credential that every object has',
+    route: { credential: 'constructor' },
+    faults: [
+      'routes[0].credential: expected the name of a credential, or "none", got "constructor"',
+    ],
+  },
+  {
+    what: 'a route without a credential',
+    route: { credential: undefined },
+    faults: ['routes[0].credential: expected a string, got nothing'],
+  },
+  {
+    what: 'a route to plain HTTP without a credential',
+    route: { credential: undefined, upstream: 'http://orders.example.com' },
+    faults: ['routes[0].credential: expected a string, got nothing'],
+  },
+  {
+    what: 'a route that matches by its method alone',
+    route: { match: { methods: ['GET'] } },
+    faults: ['routes[0].match: expected "host", "path" or both'],
+  },
+  {
+    what: 'a route without a match',
+    route: { match: undefined },
+    faults: ['routes[0].match: expected a map, got nothing'],
+  },
+  { what: 'no routes', top: { routes: [] }, faults: ['routes: expected at least one route'] },
+  {
+    what: 'routes that are no list',
+    top: { routes: { orders: {} } },
+    faults: ['routes: expected a list, got a map'],
+  },
+  {
+    what: 'routes that are not there',
+    top: { routes: undefined },
+    faults: ['routes: expected a list, got nothing'],
+  },
+  {
+    what: 'credentials that are a list, however many routes refer to them',
+    top: { credentials: [{ name: 'corp' }] },
+    faults: ['credentials: expected a map, got a list'],
+  },
+  {
+    what: 'credentials under a misspelt key, however many routes refer to them',
+    top: { credentials: undefined, credentails: { corp: {} } },
+    faults: ['unknown key "credentails"; did you mean "credentials"?'],
+  },
+  {
+    what: 'both listeners at one address',
+    top: { listen: '127.0.0.1:7070', admin: '127.0.0.1:7070' },
+    faults: ['admin: expected another address than that of "listen", got "127.0.0.1:7070"'],
+  },
+  {
+    what: 'a listener where the admin listener is if nothing is said',
+    top: { listen: '127.0.0.1:9090' },
+    faults: ['listen: expected another address than that of "admin", got "127.0.0.1:9090"'],
+  },
+  {
+    what: 'a scope for a route that only forwards',
+    route: { credential: 'none', scopes: ['a'], audience: 'b', resource: ['https://c.example'] },
+    faults: [
+      'routes[0].scopes: expected a credential other than "none" beside it',
+      'routes[0].audience: expected a credential other than "none" beside it',
+      'routes[0].resource: expected a credential other than "none" beside it',
+    ],
+  },
+  {
+    what: 'a token in a header that HTTP needs itself',
+    route: { inject: { header: 'Transfer-Encoding' } },
+    faults: ['routes[0].inject.header: expected a header that can carry a token'],
+  },
+  {
+    what: 'a prefix of two words',
+    route: { inject: { prefix: 'Bearer ' } },
+    faults: ['routes[0].inject.prefix: expected a word such as "Bearer", or nothing'],
+  },
+  {
+    what: 'setting the header that carries the token',
+    route: { headers: { set: { authorization: 'Basic eA==' } } },
+    faults: ['routes[0].headers.set.authorization: expected another header than the one'],
+  },
+  {
+    what: 'setting the header that carries the token, by another name',
+    route: { inject: { header: 'X-Token' }, headers: { set: { 'x-token': 'a' } } },
+    faults: ['routes[0].headers.set.x-token: expected another header than the one'],
+  },
+  {
+    what: 'an unknown key, with a hint where it is near a known one',
+    route: { upstrem: 'x', timeouts: { read: '1s' } },
+    faults: [
+      'routes[0]: unknown key "upstrem"; did you mean "upstream"?',
+      'routes[0].timeouts: unknown key "read"; expected one of token, connect, response, idle',
+    ],
+  },
+]
+
+test.for(REFUSED)('$what is refused, in one sentence', async ({ faults, ...given }) => {
+  const starts = faults.map((fault) =>
+    expect.stringMatching(new RegExp(`^${RegExp.escape(fault)}`)),
+  )
+  expect(await faultsOf(given)).toEqual(starts)
+})
+
+test.for([
+  'connection',
+  'Content-Length',
+  'EXPECT',
+  'host',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+])('the header %s is not for a route to set or remove', async (name) => {
+  expect(await faultsOf({ route: { headers: { set: { [name]: 'x' } } } })).toEqual([
+    `routes[0].headers.set.${name}: expected a header that HTTP leaves to you`,
+  ])
+  expect(await faultsOf({ route: { headers: { remove: ['X-A', name] } } })).toEqual([
+    'routes[0].headers.remove[1]: expected a header that HTTP leaves to you',
+  ])
+})
+
+const PERMITTED: readonly (Given & { readonly what: string })[] = [
+  { what: 'nothing that is special' },
+  {
+    what: 'a token endpoint over plain HTTP, where that is allowed',
+    credential: { tokenEndpoint: 'http://login.example.com/token', allowPlaintext: true },
+  },
+  {
+    what: 'a token endpoint over plain HTTP on this machine',
+    credential: { tokenEndpoint: 'http://127.0.0.1:8089/token' },
+  },
+  {
+    what: 'an issuer over plain HTTP on this machine',
+    credential: { tokenEndpoint: undefined, issuer: 'http://[::1]:8089' },
+  },
+  {
+    what: 'an upstream over plain HTTP, where that is allowed',
+    route: { upstream: 'http://orders.example.com', allowPlaintext: true },
+  },
+  {
+    what: 'an upstream over plain HTTP on this machine',
+    route: { upstream: 'http://localhost:3000' },
+  },
+  {
+    what: 'an upstream over plain HTTP without a token',
+    route: { credential: 'none', upstream: 'http://orders.example.com' },
+  },
+  {
+    what: 'setting Authorization where no token goes',
+    route: { credential: 'none', headers: { set: { Authorization: 'Basic eA==' } } },
+  },
+  {
+    what: 'setting Authorization where the token goes elsewhere',
+    route: { inject: { header: 'X-Token', prefix: '' }, headers: { set: { Authorization: 'x' } } },
+  },
+  { what: 'one audience or several', credential: { audience: 'a', resource: ['b:c', 'd:e'] } },
+  {
+    what: 'listeners on ports of the system’s choice',
+    top: { listen: '[::1]:0', admin: '[::1]:0' },
+  },
+  { what: 'a credential with an odd but harmless name', route: {}, top: {} },
+]
+
+test.for(PERMITTED)('$what is permitted', async (given) => {
+  expect(await faultsOf(given)).toEqual([])
+})
+
+test.for(['corp', '7', 'a.b-c_d', 'Z9'])('%j is a name for a credential', async (name) => {
+  expect(await credentialNameFaults(name)).toEqual([])
+})
+
+test.for(['none', '', 'a b', 'a/b', '-a', '.a', '_a', 'ä', 'a\nb'])(
+  '%j is no name for a credential',
+  async (name) => {
+    expect(await credentialNameFaults(name)).toEqual([
+      expect.stringContaining('expected a name of letters, digits'),
+    ])
+  },
+)
+
+async function credentialNameFaults(name: string): Promise<string[]> {
+  const credential = {
+    issuer: 'https://login.example.com',
+    clientId: 'a',
+    auth: { clientSecret: { env: 'CORP_SECRET' } },
+  }
+  return await faultsOf({ top: { credentials: { corp: credential, [name]: credential } } })
+}
+
+test.for(['orders', '7', 'a.b-c_d'])('%j is a name for a route', async (name) => {
+  expect(await faultsOf({ route: { name } })).toEqual([])
+})
+
+test.for(['', '(none)', 'a b', '-a', 'a"b', 'a\nb', 'ä'])(
+  '%j is no name for a route',
+  async (name) => {
+    expect(await faultsOf({ route: { name } })).toEqual([
+      expect.stringMatching(/^routes\[0\]\.name: expected a name of letters, digits/),
+    ])
+  },
+)
+
+test.for([
+  'api.example.com',
+  'API.example.com:8443',
+  'localhost',
+  'my_service',
+  '10.0.0.7',
+  '[::1]',
+  '[::1]:8080',
+  '*.example.com',
+  '*.example.com:8443',
+])('%j is a host to match', async (host) => {
+  expect(await faultsOf({ route: { match: { host } } })).toEqual([])
+})
+
+test.for([
+  '',
+  '*',
+  '*.',
+  'api.*.com',
+  'a*.example.com',
+  'https://api.example.com',
+  'api.example.com/',
+  'api..example.com',
+  'api.example.com.',
+  'api example.com',
+  'api.example.com:http',
+  '::1',
+  'user@api.example.com',
+])('%j is no host to match', async (host) => {
+  expect(await faultsOf({ route: { match: { host } } })).toEqual([
+    expect.stringMatching(/^routes\[0\]\.match\.host: expected a host such as/),
+  ])
+})
+
+test.for([
+  '/',
+  '/orders',
+  '/orders/',
+  '/a/b.c/~d',
+  '/a;b=c',
+  '/...',
+  '/a..b',
+  '/.well-known',
+  '/@x',
+])('%j is a path to match', async (path) => {
+  expect(await faultsOf({ route: { match: { path } } })).toEqual([])
+})
+
+test.for([
+  '',
+  'orders',
+  '//',
+  '/a//b',
+  '/a?b',
+  '/a#b',
+  '/a%20b',
+  '/a b',
+  '/.',
+  '/..',
+  '/a/../b',
+  '/a/./b',
+  '/a\\b',
+  '/ä',
+  '/a\n',
+])('%j is no path to match', async (path) => {
+  expect(await faultsOf({ route: { match: { path } } })).toEqual([
+    expect.stringMatching(/^routes\[0\]\.match\.path: expected a path /),
+  ])
+})
+
+test.for(['GET', 'M-SEARCH', 'PROPFIND'])('%j is a method to match', async (method) => {
+  expect(await faultsOf({ route: { match: { path: '/', methods: [method] } } })).toEqual([])
+})
+
+test.for(['get', '', 'GET POST', '*', '-GET'])('%j is no method to match', async (method) => {
+  expect(await faultsOf({ route: { match: { path: '/', methods: [method] } } })).toEqual([
+    expect.stringMatching(/^routes\[0\]\.match\.methods\[0\]: expected a method such as "GET"/),
+  ])
+})
+
+test.for([
+  'https://orders.example.com',
+  'https://orders.example.com/',
+  'https://orders.example.com:8443/v2/',
+  'https://[2001:db8::1]/v2',
+  'HTTPS://orders.example.com',
+])('%j is an upstream', async (upstream) => {
+  expect(await faultsOf({ route: { upstream } })).toEqual([])
+})
+
+test.for([
+  '',
+  'orders.example.com',
+  '/v2',
+  'https://',
+  'ftp://orders.example.com',
+  'unix:/run/orders.sock',
+  'https://orders.example.com/v2?a=b',
+  'https://orders.example.com/v2?',
+  'https://orders.example.com/v2#a',
+  'https://orders.example.com/#',
+  'https://user@orders.example.com',
+  'https://orders.example.com/a b',
+  ' https://orders.example.com',
+  'https:\\\\orders.example.com',
+  'https://orders.example.com:99999',
+])('%j is no upstream', async (upstream) => {
+  expect(await faultsOf({ route: { upstream } })).toEqual([
+    expect.stringMatching(/^routes\[0\]\.upstream: expected an http\(s\) URL without user, query/),
+  ])
+})
+
+/** Two routes, and whether they would claim the same requests. */
+const PAIRS: readonly { first: object; second: object; same: boolean }[] = [
+  { first: { path: '/a' }, second: { path: '/a' }, same: true },
+  { first: { path: '/a' }, second: { path: '/a/' }, same: true },
+  { first: { host: 'a.example' }, second: { host: 'A.EXAMPLE' }, same: true },
+  { first: { host: 'a.example' }, second: { host: 'a.example', path: '/' }, same: true },
+  {
+    first: { path: '/a', methods: ['GET', 'PUT'] },
+    second: { path: '/a', methods: ['PUT', 'GET'] },
+    same: true,
+  },
+  { first: { path: '/a' }, second: { path: '/A' }, same: false },
+  { first: { path: '/a' }, second: { path: '/a/b' }, same: false },
+  { first: { path: '/a' }, second: { path: '/a', methods: ['GET'] }, same: false },
+  { first: { path: '/a' }, second: { path: '/a', host: 'a.example' }, same: false },
+  { first: { host: 'a.example' }, second: { host: '*.a.example' }, same: false },
+  { first: { host: 'a.example' }, second: { host: 'a.example:8443' }, same: false },
+]
+
+test.for(PAIRS)('a route with $second beside one with $first: same? $same', async (pair) => {
+  const routes = [pair.first, pair.second].map((match, index) => ({
+    name: `route-${index}`,
+    match,
+    upstream: 'https://api.example.com',
+    credential: 'none',
+  }))
+  expect(await faultsOf({ top: { routes } })).toEqual(
+    pair.same ? ['routes[1].match: expected a match that differs from that of routes[0]'] : [],
+  )
+})
+
+test('the third route of one name refers to the mistake, not to its neighbours', async () => {
+  const route = { match: { path: '/' }, upstream: 'https://api.example.com', credential: 'none' }
+  const routes = [
+    { ...route, name: 'a', match: { path: '/a' } },
+    { ...route, name: 'b', match: { path: '/b' } },
+    { ...route, name: 'a', match: { path: '/c' } },
+  ]
+  expect(await faultsOf({ top: { routes } })).toEqual([
+    'routes[2].name: expected a name that no other route has, got "a"',
+  ])
+})
+
+test('rules between keys speak even where the file is wrong elsewhere', async () => {
+  const route = { name: 'a', match: { path: '/' }, upstream: 'http://a.example', credential: 'b' }
+  expect(
+    await faultsOf({
+      top: { credentials: { b: 7 }, routes: [7, route, { ...route, keepPath: 7 }] },
+    }),
+  ).toEqual([
+    expect.stringMatching(/^credentials\.b: expected a map/),
+    expect.stringMatching(/^routes\[0\]: expected a map/),
+    expect.stringMatching(/^routes\[1\]\.upstream: expected an https URL/),
+    expect.stringMatching(/^routes\[2\]\.name: expected a name that no other route has/),
+    expect.stringMatching(
+      /^routes\[2\]\.match: expected a match that differs from that of routes\[1\]/,
+    ),
+    expect.stringMatching(/^routes\[2\]\.upstream: expected an https URL/),
+    expect.stringMatching(/^routes\[2\]\.keepPath: expected true or false/),
+  ])
+})
+
+const WARNED = `
+credentials:
+  corp:
+    tokenEndpoint: https://login.example.com/token
+    clientId: a
+    auth: { clientSecret: { value: s3cret } }
+  local:
+    tokenEndpoint: http://127.0.0.1:8089/token
+    clientId: a
+    auth: { clientSecret: { value: s3cret } }
+  spare:
+    issuer: https://login.example.com
+    clientId: a
+    auth: { clientSecret: { env: CORP_SECRET } }
+routes:
+  - { name: one, match: { path: /1 }, upstream: 'https://a.example', credential: corp }
+  - { name: two, match: { path: /2 }, upstream: 'https://a.example', credential: local }
+`
+
+test('a literal secret for another machine and an unused credential are warned about', async () => {
+  expect(await warningsOf(WARNED, { env: { CORP_SECRET: 's' } })).toEqual([
+    '6:36 credentials.corp.auth.clientSecret.value: the secret stands in the configuration file; "file" or "env" keeps it out',
+    '12:5 credentials.spare: no route uses this credential',
+  ])
+})
+
+test('warnings are not mixed with errors', async () => {
+  const problems = await problemsOf(`${WARNED}listen: home\n`, { env: { CORP_SECRET: 's' } })
+  expect(problems).toEqual([expect.stringMatching(/^18:9 listen: /)])
+})

@@ -1,0 +1,315 @@
+import { expect, test } from 'vitest'
+import { problemsOf, type Surroundings } from '../../helpers/problems.ts'
+
+const CANARY = 'hunter2canary'
+
+const ROUTES = `routes:
+  - name: orders
+    match: { path: /orders }
+    upstream: https://orders.example.com
+    credential: corp
+`
+
+/** A credential with `auth` and whatever else, and a route that uses it. */
+function withCredential(lines: string): string {
+  return `credentials:
+  corp:
+    issuer: https://login.example.com
+    clientId: legacy-billing
+${indent(lines, 4)}
+${ROUTES}`
+}
+
+function withRoute(lines: string): string {
+  return `credentials:
+  corp:
+    issuer: https://login.example.com
+    clientId: legacy-billing
+    auth: { clientSecret: { env: CORP_SECRET } }
+${ROUTES}${indent(lines, 4)}
+`
+}
+
+function indent(text: string, columns: number): string {
+  return text.replaceAll(/^(?=.)/gm, ' '.repeat(columns))
+}
+
+/** Files with a secret where none belongs, or where a slip makes it something else. */
+const FILES: readonly { what: string; text: string; around?: Surroundings }[] = [
+  { what: 'the secret instead of the file', text: CANARY },
+  { what: 'the secret instead of all credentials', text: `credentials: ${CANARY}\n${ROUTES}` },
+  {
+    what: 'the secret instead of a credential',
+    text: `credentials: { corp: ${CANARY} }\n${ROUTES}`,
+  },
+  { what: 'a secret at the top', text: `clientSecret: ${CANARY}\n${withRoute('')}` },
+  { what: 'a secret beside the client', text: withCredential(`clientSecret: ${CANARY}\nauth: {}`) },
+  { what: 'the secret instead of auth', text: withCredential(`auth: ${CANARY}`) },
+  { what: 'the secret as a string', text: withCredential(`auth: { clientSecret: ${CANARY} }`) },
+  { what: 'the secret as a list', text: withCredential(`auth: { clientSecret: [${CANARY}] }`) },
+  {
+    what: 'a misspelt clientSecret',
+    text: withCredential(`auth: { clientSecert: { value: ${CANARY} } }`),
+  },
+  {
+    what: 'a misspelt value',
+    text: withCredential(`auth: { clientSecret: { vlaue: ${CANARY} } }`),
+  },
+  {
+    what: 'an unknown place',
+    text: withCredential(`auth: { clientSecret: { password: ${CANARY} } }`),
+  },
+  {
+    what: 'a misspelt method',
+    text: withCredential(`auth: { method: basic, clientSecret: { value: ${CANARY} } }`),
+  },
+  {
+    what: 'a secret in place of the method',
+    text: withCredential(`auth: { clientSecret: { value: ${CANARY}, env: CORP_SECRET } }`),
+  },
+  {
+    what: 'no space behind the colon, within braces',
+    text: withCredential(`auth: { clientSecret: { value:${CANARY} } }`),
+  },
+  {
+    what: 'no space behind the colon, on a line of its own',
+    text: withCredential(`auth:\n  clientSecret:\n    value:${CANARY}`),
+  },
+  {
+    what: 'a comma in a secret without quotes, within braces',
+    text: withCredential(`auth: { clientSecret: { value: some,${CANARY} } }`),
+  },
+  {
+    what: 'a bracket in a secret without quotes',
+    text: withCredential(`auth: { clientSecret: { value: [${CANARY} } }`),
+  },
+  {
+    what: 'a secret that starts with an asterisk',
+    text: withCredential(`auth: { clientSecret: { value: *${CANARY} } }`),
+  },
+  {
+    what: 'a secret that starts with an ampersand',
+    text: withCredential(`auth: { clientSecret: { value: &${CANARY} } }`),
+  },
+  {
+    what: 'a secret that starts with an exclamation mark',
+    text: withCredential(`auth: { clientSecret: { value: !${CANARY} } }`),
+  },
+  {
+    what: 'a secret that starts with a pipe',
+    text: withCredential(`auth:\n  clientSecret:\n    value: |${CANARY}`),
+  },
+  {
+    what: 'a secret that starts with a percent sign',
+    text: withCredential(`auth: { clientSecret: { value: %${CANARY} } }`),
+  },
+  {
+    what: 'a secret that starts with "@"',
+    text: withCredential(`auth: { clientSecret: { value: @${CANARY} } }`),
+  },
+  {
+    what: 'a secret with a backslash in double quotes',
+    text: withCredential(`auth: { clientSecret: { value: "\\q${CANARY}" } }`),
+  },
+  {
+    what: 'a secret with a colon',
+    text: withCredential(`auth:\n  clientSecret:\n    value: some: ${CANARY}`),
+  },
+  {
+    what: 'a secret behind a text in quotes',
+    text: withCredential(`auth:\n  clientSecret:\n    value: "some" ${CANARY}`),
+  },
+  {
+    what: 'a secret with a "${"',
+    text: withCredential(`auth: { clientSecret: { value: '\${${CANARY}' } }`),
+  },
+  {
+    what: 'a secret with a line break',
+    text: withCredential(`auth: { clientSecret: { value: "${CANARY}\\n" } }`),
+  },
+  {
+    what: 'a secret in a file, with a line break',
+    text: withCredential('auth: { clientSecret: { file: secret } }'),
+    around: { files: { secret: `${CANARY}\n${CANARY}\n` } },
+  },
+  {
+    what: 'a secret in place of the name of its file',
+    text: withCredential(`auth: { clientSecret: { file: ${CANARY} } }`),
+  },
+  {
+    what: 'a secret in place of the name of its variable',
+    text: withCredential(`auth: { clientSecret: { env: ${CANARY} } }`),
+  },
+  {
+    what: 'a secret with umlauts in a variable',
+    text: withCredential('auth: { clientSecret: { env: CORP_SECRET } }'),
+    around: { env: { CORP_SECRET: `${CANARY}ä` } },
+  },
+  {
+    what: 'a password in the issuer',
+    text: withCredential(`issuer: https://me:${CANARY}@login.example.com`).replace(
+      '    issuer: https://login.example.com\n',
+      '',
+    ),
+  },
+  { what: 'a password in the upstream', text: upstream(`https://me:${CANARY}@api.example.com`) },
+  { what: 'a password with a slash', text: upstream(`https://me:a/${CANARY}@api.example.com`) },
+  { what: 'a password with an at sign', text: upstream(`https://me:a@${CANARY}@api.example.com`) },
+  {
+    what: 'a password with a question mark',
+    text: upstream(`https://me:${CANARY}?@api.example.com`),
+  },
+  { what: 'a password without a scheme', text: upstream(`me:${CANARY}@api.example.com`) },
+  { what: 'a password without slashes', text: upstream(`https:me:${CANARY}@api.example.com`) },
+  { what: 'a password over plain HTTP', text: upstream(`http://me:${CANARY}@api.example.com`) },
+  { what: 'a key in the query', text: upstream(`https://api.example.com/?key=${CANARY}`) },
+  { what: 'a key in the fragment', text: upstream(`"https://api.example.com/#${CANARY}"`) },
+  { what: 'a mail address in the query', text: upstream(`https://a.example/?a=b@c&key=${CANARY}`) },
+  {
+    what: 'a password in the address to listen on',
+    text: `listen: http://me:${CANARY}@localhost:8080\n${withRoute('')}`,
+  },
+  {
+    what: 'a header value with a line break',
+    text: withRoute(`headers: { set: { X-Api-Key: "${CANARY}\\n" } }`),
+  },
+  {
+    what: 'a header value that is a list',
+    text: withRoute(`headers: { set: { X-Api-Key: [${CANARY}] } }`),
+  },
+  {
+    what: 'a header value in place of the map of headers',
+    text: withRoute(`headers: { set: "X-Api-Key: ${CANARY}" }`),
+  },
+  {
+    what: 'a header without a space behind the colon',
+    text: withRoute(`headers: { set: { X-Api-Key:${CANARY} } }`),
+  },
+  {
+    what: 'a header value with a comma',
+    text: withRoute(`headers: { set: { X-Api-Key: some,${CANARY} } }`),
+  },
+  {
+    what: 'a header right under headers',
+    text: withRoute(`headers: { X-Api-Key: ${CANARY} }`),
+  },
+  {
+    what: 'a header that the token goes into',
+    text: withRoute(`headers: { set: { Authorization: Bearer ${CANARY} } }`),
+  },
+  {
+    what: 'a token in the prefix',
+    text: withRoute(`inject: { prefix: "Bearer ${CANARY}" }`),
+  },
+  {
+    what: 'a parameter that is a list',
+    text: withCredential(
+      `auth: { clientSecret: { env: CORP_SECRET } }\nparameters: { password: [${CANARY}] }`,
+    ),
+  },
+  {
+    what: 'a parameter without a space behind the colon',
+    text: withCredential(
+      `auth: { clientSecret: { env: CORP_SECRET } }\nparameters: { password:${CANARY} }`,
+    ),
+  },
+  {
+    what: 'parameters as a string',
+    text: withCredential(
+      `auth: { clientSecret: { env: CORP_SECRET } }\nparameters: password=${CANARY}`,
+    ),
+  },
+  {
+    what: 'a variable for the client identifier',
+    text: withCredential('auth: { clientSecret: { env: CORP_SECRET } }').replace(
+      'legacy-billing',
+      '${CORP_SECRET}',
+    ),
+    around: { env: { CORP_SECRET: `${CANARY}\n` } },
+  },
+  {
+    what: 'a variable for a duration',
+    text: withRoute('timeouts: { idle: "${CORP_SECRET}" }'),
+    around: { env: { CORP_SECRET: CANARY } },
+  },
+  {
+    what: 'a variable for a credential',
+    text: withRoute('').replace('credential: corp', 'credential: ${CORP_SECRET}'),
+    around: { env: { CORP_SECRET: CANARY } },
+  },
+  {
+    what: 'a variable for an upstream with a password',
+    text: upstream('${UPSTREAM}'),
+    around: { env: { UPSTREAM: `http://me:${CANARY}@api.example.com`, CORP_SECRET: 's' } },
+  },
+  {
+    what: 'a default for a variable',
+    text: upstream(`\${UPSTREAM:-http://me:${CANARY}@api.example.com}`),
+  },
+  {
+    what: 'a quote that is missing far above the secret',
+    text: withCredential(`auth: { clientSecret: { value: ${CANARY} } }\nscopes: ['a']`).replace(
+      'https://login',
+      "'https://login",
+    ),
+  },
+  {
+    what: 'a block of text instead of a map',
+    text: withCredential(`auth: |\n  clientSecret: { value: ${CANARY} }`),
+  },
+  {
+    what: 'a key in PEM form instead of the name of its file',
+    text: withRoute(`tls: { ca: { file: "-----BEGIN PRIVATE KEY-----\\n${CANARY}\\n-----END" } }`),
+  },
+  {
+    what: 'a map as a key',
+    text: withCredential(`? { clientSecret: { value: ${CANARY} } }\n: auth`),
+  },
+]
+
+function upstream(url: string): string {
+  return withRoute('').replace('https://orders.example.com', url)
+}
+
+test.for(FILES)('$what: the complaint does not repeat it', async ({ text, around }) => {
+  expect(JSON.stringify([text, around])).toContain(CANARY)
+  const problems = await problemsOf(text, { env: { CORP_SECRET: 's' }, ...around })
+  expect(problems).not.toEqual([])
+  expect(problems.join('\n')).not.toContain(CANARY)
+})
+
+test('no slip of one character makes a secret part of a complaint', async () => {
+  const text = `credentials:
+  corp:
+    issuer: https://a.example
+    clientId: a
+    auth: { clientSecret: { value: ${CANARY} } }
+    parameters:
+      password: ${CANARY}
+routes:
+  - name: a
+    match: { path: / }
+    upstream: https://b.example
+    credential: corp
+    headers: { set: { X-Key: "${CANARY}" } }
+`
+  const leaks = new Map<string, string>()
+  let wrong = 0
+  for (const slip of slipsIn(text)) {
+    const problems = await problemsOf(slip)
+    if (problems.length > 0) wrong += 1
+    const leak = problems.find((problem) => /hunter|canary/.test(problem))
+    if (leak !== undefined) leaks.set(leak, slip)
+  }
+  expect(wrong).toBeGreaterThan(1000)
+  expect([...leaks.keys()].slice(0, 5)).toEqual([])
+})
+
+/** The text with each character left out, and with one typed before each. */
+function* slipsIn(text: string): Generator<string> {
+  for (let at = 0; at <= text.length; at += 1) {
+    const before = text.slice(0, at)
+    yield before + text.slice(at + 1)
+    for (const typed of `'"{}[]:,|?-&*! \n`) yield before + typed + text.slice(at)
+  }
+}

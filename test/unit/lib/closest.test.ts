@@ -1,0 +1,55 @@
+import * as fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { closest } from '../../../src/lib/closest.ts'
+
+const KEYS = ['listen', 'admin', 'credentials', 'routes', 'limits', 'log', 'shutdown']
+
+test.for([
+  ['listen', 'listen'],
+  ['listn', 'listen'],
+  ['lsiten', 'listen'],
+  ['LISTEN', 'listen'],
+  ['credentails', 'credentials'],
+  ['credntals', 'credentials'],
+  ['route', 'routes'],
+  ['logs', 'log'],
+  ['limit', 'limits'],
+  ['clientSecert', undefined],
+  ['timeout', undefined],
+  ['', undefined],
+  ['x', undefined],
+  ['xy', undefined],
+] as const)('who writes %j among the keys of the file meant %j', ([word, meant]) => {
+  expect(closest(word, KEYS)).toBe(meant)
+})
+
+test('of two that are equally near the first is meant', () => {
+  expect(closest('cat', ['bat', 'rat'])).toBe('bat')
+  expect(closest('cat', ['bat', 'cart', 'cat'])).toBe('cat')
+})
+
+test('among no candidates nothing is meant', () => {
+  expect(closest('listen', [])).toBeUndefined()
+})
+
+test('a candidate that has not one letter of the word in it is never meant', () => {
+  const lower = fc.string({ unit: fc.constantFrom('a', 'b', 'c'), minLength: 1 })
+  const upper = fc.string({ unit: fc.constantFrom('x', 'y', 'z'), minLength: 1 })
+  fc.assert(
+    fc.property(lower, fc.array(upper), (word, candidates) => {
+      expect(closest(word, candidates)).toBeUndefined()
+    }),
+    { seed: 26 },
+  )
+})
+
+test('a candidate with one letter doubled, dropped or changed is meant', () => {
+  fc.assert(
+    fc.property(fc.constantFrom(...KEYS), fc.nat(), fc.constantFrom('', 'q'), (key, n, typed) => {
+      const at = n % key.length
+      const slip = key.slice(0, at) + typed + key.slice(at + 1)
+      expect(closest(slip, KEYS)).toBe(key)
+    }),
+    { seed: 26 },
+  )
+})

@@ -1,0 +1,93 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
+import { errors } from 'undici'
+import { expect, test } from 'vitest'
+import { networkFault } from '../../../src/lib/network-fault.ts'
+
+function withCode(code: string, message = 'a message of the system'): Error {
+  return Object.assign(new Error(message), { code })
+}
+
+test.for([
+  ['ECONNREFUSED', 'unreachable'],
+  ['ENOTFOUND', 'unreachable'],
+  ['EAI_AGAIN', 'unreachable'],
+  ['EHOSTUNREACH', 'unreachable'],
+  ['ENETUNREACH', 'unreachable'],
+  ['EADDRNOTAVAIL', 'unreachable'],
+  ['ETIMEDOUT', 'timeout'],
+  ['ECONNRESET', 'reset'],
+  ['EPIPE', 'reset'],
+  ['CERT_HAS_EXPIRED', 'tls'],
+  ['CERT_NOT_YET_VALID', 'tls'],
+  ['CERT_REVOKED', 'tls'],
+  ['DEPTH_ZERO_SELF_SIGNED_CERT', 'tls'],
+  ['SELF_SIGNED_CERT_IN_CHAIN', 'tls'],
+  ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'tls'],
+  ['UNABLE_TO_GET_ISSUER_CERT_LOCALLY', 'tls'],
+  ['ERR_TLS_CERT_ALTNAME_INVALID', 'tls'],
+  ['ERR_TLS_HANDSHAKE_TIMEOUT', 'tls'],
+  ['ERR_SSL_WRONG_VERSION_NUMBER', 'tls'],
+  ['EPROTO', 'tls'],
+] as const)('%s is %s', ([code, kind]) => {
+  expect(networkFault(withCode(code))?.kind).toBe(kind)
+})
+
+test.for([
+  [new errors.ConnectTimeoutError(), 'timeout'],
+  [new errors.HeadersTimeoutError(), 'timeout'],
+  [new errors.BodyTimeoutError(), 'timeout'],
+  [new errors.SocketError('other side closed'), 'reset'],
+  [new errors.HeadersOverflowError(), 'protocol'],
+  [new errors.ResponseExceededMaxSizeError(), 'protocol'],
+  [new errors.ResponseContentLengthMismatchError(), 'protocol'],
+  [new errors.HTTPParserError('Invalid header token'), 'protocol'],
+] as const)('undici’s %s is %s', ([error, kind]) => {
+  expect(networkFault(error)?.kind).toBe(kind)
+})
+
+test('a system’s own error is understood', async () => {
+  const socket = connect(1, '127.0.0.1')
+  const [error]: unknown[] = await once(socket, 'error').catch((cause: unknown) => [cause])
+  expect(networkFault(error)).toEqual({
+    kind: 'unreachable',
+    reason: 'the connection was refused',
+  })
+})
+
+test('an error is found in what it is wrapped in', () => {
+  const refused = withCode('ECONNREFUSED')
+  const fault = { kind: 'unreachable', reason: 'the connection was refused' }
+  expect(networkFault(new TypeError('fetch failed', { cause: refused }))).toEqual(fault)
+  expect(networkFault(new AggregateError([refused, withCode('ENETUNREACH')]))).toEqual(fault)
+  expect(
+    networkFault(
+      new Error('a', { cause: new AggregateError([new Error('b', { cause: refused })]) }),
+    ),
+  ).toEqual(fault)
+})
+
+test.for([
+  [undefined],
+  ['ECONNREFUSED'],
+  [{ code: 'ECONNREFUSED' }],
+  [new Error('something else')],
+  [withCode('ERR_INVALID_ARG_TYPE')],
+  [new AggregateError([])],
+  [Object.assign(new Error('a number'), { code: 7 })],
+] as const)('%o is no network fault', ([error]) => {
+  expect(networkFault(error)).toBeUndefined()
+})
+
+test('an error that is its own cause is no endless loop', () => {
+  const error = new Error('round')
+  error.cause = error
+  expect(networkFault(error)).toBeUndefined()
+})
+
+test('no reason repeats the error’s message, which may quote what was sent', () => {
+  const codes = ['ECONNREFUSED', 'ERR_SSL_SOMETHING', 'UND_ERR_SOCKET', 'CERT_HAS_EXPIRED']
+  for (const code of codes) {
+    expect(networkFault(withCode(code, 'canary'))?.reason).not.toContain('canary')
+  }
+})

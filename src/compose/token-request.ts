@@ -10,7 +10,7 @@ import { createTlsReader } from '../lib/tls-material.ts'
 import { type ClientAuthMethod, proveClient } from '../tokens/client-auth.ts'
 import type { DpopKey } from '../tokens/dpop.ts'
 import { createEndpointClient, type EndpointClient } from '../tokens/endpoint-client.ts'
-import type { Grant } from '../tokens/grant.ts'
+import { type Grant, grantFingerprint } from '../tokens/grant.ts'
 import {
   createDiscoveredMetadata,
   createFixedMetadata,
@@ -52,6 +52,7 @@ export function composeAuthorizationServer(
       ? createFixedMetadata(tokenEndpoint ?? '', preset.issuer)
       : createDiscoveredMetadata({ issuer, client, allowPlaintext })
   const auth = clientAuthMethod(credential, places)
+  const grant = grantOf(credential, [], places)
   return {
     client,
     metadata,
@@ -59,7 +60,8 @@ export function composeAuthorizationServer(
     dpop,
     async readFingerprint() {
       const { cert, key } = await readTls()
-      return fingerprint((await proveClient(auth)).fingerprint, cert, key)
+      const proof = await proveClient(auth)
+      return fingerprint(proof.fingerprint, cert, key, await grantFingerprint(grant))
     },
   }
 }

@@ -39,27 +39,46 @@ const CERTIFICATES: ReadonlySet<PropertyKey> = new Set(['ca', 'certificate'])
 /** Deeper than anything that the file may say. */
 const DEEPEST = 12
 
+/** The keys that refer to something outside; what else is called "file" or "env" is none of ours. */
+const REFERRING: ReadonlySet<PropertyKey> = new Set([
+  ...PLAIN_SECRETS,
+  ...CERTIFICATES,
+  'auth',
+  'key',
+  'subjectToken',
+])
+/** Maps whose keys are the user's to choose. */
+const FREE_MAPS: ReadonlySet<PropertyKey> = new Set(['claims', 'header', 'headers', 'parameters'])
+
 /** Every `{ file }` and `{ env }` in the file, however wrong the rest of it is. */
 function* references(data: unknown, path: KeyPath): Generator<Reference> {
   if (Array.isArray(data)) {
     for (const [index, item] of data.entries()) yield* references(item, [...path, index])
   }
-  // An anchor may contain itself.
-  if (!isRecord(data) || path.length > DEEPEST) return
-  const { file, env, value } = data
   const owner = path.at(-1) ?? ''
+  // An anchor may contain itself.
+  if (!isRecord(data) || path.length > DEEPEST || FREE_MAPS.has(owner)) return
+  if (REFERRING.has(owner)) yield* referencesOf(data, owner, path)
+  if (owner === 'client') yield* pairOf(data, path)
+  for (const [key, inner] of Object.entries(data)) yield* references(inner, [...path, key])
+}
+
+function* referencesOf(
+  { file, env, value }: Readonly<Record<string, unknown>>,
+  owner: PropertyKey,
+  path: KeyPath,
+): Generator<Reference> {
   const isSecret = PLAIN_SECRETS.has(owner)
   if (typeof file === 'string') {
     const kind = isSecret ? 'secret' : CERTIFICATES.has(owner) ? 'certificate' : 'text'
     yield { kind, path: [...path, 'file'], file }
   }
-  if (typeof env === 'string')
+  if (typeof env === 'string') {
     yield { kind: 'variable', path: [...path, 'env'], name: env, isSecret }
+  }
   if (typeof value === 'string' && isSecret) {
     yield { kind: 'literal', path: [...path, 'value'], value }
   }
-  if (owner === 'client') yield* pairOf(data, path)
-  for (const [key, inner] of Object.entries(data)) yield* references(inner, [...path, key])
 }
 
 function* pairOf(

@@ -103,7 +103,6 @@ export const secretRef = z
   .meta({ minProperties: 1, maxProperties: 1 })
 
 export type SecretRef = z.output<typeof secretRef>
-export type TlsConfig = z.output<typeof certificateAndKey>
 
 /** What a token is asked to be good for. */
 export const scopes = z.array(scope)

@@ -20,7 +20,7 @@ type TokenRequestReading = {
 type TokenRequestOutcome = 'success' | FailureCode
 
 /** Why a token was asked for: there was none, it was due, or an API had refused it. */
-export type TokenReason = 'issued' | 'renewed' | 'replaced'
+type TokenReason = 'issued' | 'renewed' | 'replaced'
 
 /** Shown from the start, so that the first failure is already an increase. */
 const OUTCOMES = ['success', 'token_unavailable', 'token_rejected', 'token_invalid'] as const

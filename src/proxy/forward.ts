@@ -43,7 +43,7 @@ export async function forward(exchange: Exchange): Promise<UpstreamAnswer> {
   if (token === undefined || verdict === 'accepted') return first
   if (first.held === undefined) {
     // Too large to be sent again; but the next request shall have a better token.
-    route.tokens?.replace(token, NEVER)?.catch(() => {})
+    if (verdict === 'refused') route.tokens?.replace(token, NEVER)?.catch(() => {})
     return first
   }
 
@@ -109,7 +109,7 @@ async function send(
 async function headersFor(exchange: Exchange, token: AccessToken | undefined): Promise<string[]> {
   const { req, route } = exchange
   const headers = requestHeaders(req.rawHeaders, route.headers, token && route.tokenValue(token))
-  if (token?.dpop !== undefined) {
+  if (token?.dpop !== undefined && injects(exchange)) {
     const proof = await token.dpop.prove({
       method: req.method ?? '',
       url: upstreamUrl(exchange),

@@ -30,7 +30,7 @@ export type UpstreamAnswer = {
   readonly held?: HeldAnswer
 }
 
-export type HeldAnswer = {
+type HeldAnswer = {
   /** Streams it to the client after all. */
   readonly pass: () => Promise<UpstreamAnswer>
   readonly discard: () => void

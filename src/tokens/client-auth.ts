@@ -145,8 +145,9 @@ export function audienceOf(audience: AssertionAudience, server: oauth.Authorizat
 }
 
 async function revealed(read: SecretReader): Promise<string> {
+  let text: string
   try {
-    return (await read()).reveal()
+    text = (await read()).reveal()
   } catch (cause) {
     throw new SidecarError(
       'token_unavailable',
@@ -154,4 +155,12 @@ async function revealed(read: SecretReader): Promise<string> {
       { cause },
     )
   }
+  // Caught in the middle of being written.
+  if (text.trim() === '') {
+    throw new SidecarError(
+      'token_unavailable',
+      'Cannot prove who the client is: its secret or assertion is empty',
+    )
+  }
+  return text
 }

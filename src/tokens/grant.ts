@@ -1,6 +1,7 @@
 import { SignJWT } from 'jose'
 import type * as oauth from 'oauth4webapi'
 import { SidecarError } from '../errors.ts'
+import { fingerprint } from '../lib/fingerprint.ts'
 import type { SecretReader } from '../lib/secret.ts'
 import { type AssertionAudience, audienceOf } from './client-auth.ts'
 import { readSigningKey, type SigningKeySource } from './signing-key.ts'
@@ -83,5 +84,20 @@ async function subjectToken(read: SecretReader): Promise<string> {
       'Cannot exchange the subject token: its file is not readable',
       { cause },
     )
+  }
+}
+
+/** Changes when the key or the token that the grant is made of does. */
+export async function grantFingerprint(grant: Grant): Promise<string> {
+  switch (grant.type) {
+    case 'client_credentials': {
+      return ''
+    }
+    case 'jwt_bearer': {
+      return fingerprint((await readSigningKey(grant.key)).text)
+    }
+    case 'token_exchange': {
+      return fingerprint(await subjectToken(grant.readSubjectToken))
+    }
   }
 }

@@ -92,13 +92,20 @@ export function createKeptToken(request: TokenRequest, options: KeptTokenOptions
   }
 
   async function renew(): Promise<AccessToken> {
-    pending ??= request()
-      .then(succeed)
-      .catch(fail)
-      .finally(() => {
-        pending = undefined
-      })
+    pending ??= attempt().finally(() => {
+      pending = undefined
+    })
     return await pending
+  }
+
+  async function attempt(): Promise<AccessToken> {
+    // A file that can't be read is no other secret; the request itself says what is wrong with it.
+    const used = readFingerprint().catch(() => '')
+    try {
+      return succeed(await request())
+    } catch (cause) {
+      throw fail(cause, used)
+    }
   }
 
   function state(): TokenState {
@@ -165,7 +172,8 @@ export function createKeptToken(request: TokenRequest, options: KeptTokenOptions
     return obtained
   }
 
-  function fail(cause: unknown): never {
+  /** Plans the next attempt; `used` tells the secret of this one. */
+  function fail(cause: unknown, used: Promise<string>): SidecarError {
     const error = toSidecarError(cause)
     const count = (failure?.count ?? 0) + 1
     const delayMs = retryDelayMs(error, count, random())
@@ -182,8 +190,8 @@ export function createKeptToken(request: TokenRequest, options: KeptTokenOptions
       },
       'token request failed',
     )
-    if (error.code === 'token_rejected') watchFingerprint(failure)
-    throw failFast(failure)
+    if (isAboutTheClient(error)) watchFingerprint(failure, used)
+    return failFast(failure)
   }
 
   function planAt(atMs: number): void {
@@ -196,15 +204,14 @@ export function createKeptToken(request: TokenRequest, options: KeptTokenOptions
   }
 
   /** Ends a long pause as soon as the secret that was refused is another. */
-  function watchFingerprint(during: Failure, refused?: string): void {
+  function watchFingerprint(during: Failure, used: Promise<string>): void {
     cancelWatch?.()
     if (closed) return
-    cancelWatch = clock.schedule(refused === undefined ? 0 : FINGERPRINT_INTERVAL_MS, () => {
-      // A file that can't be read now is looked at again like one that has not changed.
-      const look = readFingerprint().catch(() => refused ?? '')
-      void look.then((found) => {
+    cancelWatch = clock.schedule(FINGERPRINT_INTERVAL_MS, () => {
+      const look = Promise.all([used, readFingerprint().catch(async () => await used)])
+      void look.then(([refused, found]) => {
         if (failure !== during || closed) return
-        if (refused === undefined || found === refused) watchFingerprint(during, found)
+        if (found === refused) watchFingerprint(during, used)
         else renewInBackground()
       })
     })
@@ -223,6 +230,14 @@ export function createKeptToken(request: TokenRequest, options: KeptTokenOptions
       ...(oauthError !== undefined && { oauthError }),
     })
   }
+}
+
+/** Whether another secret, key or assertion might be accepted where this one was not. */
+function isAboutTheClient({ code, oauthError }: SidecarError): boolean {
+  return (
+    code === 'token_rejected' &&
+    (oauthError === undefined || oauthError === 'invalid_client' || oauthError === 'invalid_grant')
+  )
 }
 
 function seconds(ms: number): number {

@@ -93,14 +93,31 @@ async function readMetadata(
         : 'it names another issuer',
     )
   }
-  const endpoint = 'token_endpoint' in metadata ? metadata.token_endpoint : undefined
-  const url = typeof endpoint === 'string' ? URL.parse(endpoint) : null
-  if (typeof endpoint !== 'string' || url === null)
-    throw unusable(issuer, 'it has no token endpoint')
-  if (url.protocol !== 'https:' && !isLoopbackHost(url.hostname) && !allowPlaintext) {
-    throw unusable(issuer, 'its token endpoint is not https')
+  const endpoint = endpointOf(metadata)
+  if (endpoint === undefined) throw unusable(issuer, 'it has no token endpoint')
+  // RFC 8705 section 5: where clients with a certificate go instead.
+  const aliases = 'mtls_endpoint_aliases' in metadata ? metadata.mtls_endpoint_aliases : undefined
+  const alias = endpointOf(aliases)
+  for (const url of [endpoint, alias ?? endpoint]) {
+    if (!isPrivateWay(url) && !allowPlaintext)
+      throw unusable(issuer, 'its token endpoint is not https')
   }
-  return { ...metadata, issuer, token_endpoint: endpoint }
+  return {
+    issuer,
+    token_endpoint: endpoint,
+    ...(alias !== undefined && { mtls_endpoint_aliases: { token_endpoint: alias } }),
+  }
+}
+
+function endpointOf(metadata: unknown): string | undefined {
+  if (typeof metadata !== 'object' || metadata === null) return undefined
+  const endpoint = 'token_endpoint' in metadata ? metadata.token_endpoint : undefined
+  return typeof endpoint === 'string' && URL.canParse(endpoint) ? endpoint : undefined
+}
+
+function isPrivateWay(endpoint: string): boolean {
+  const { protocol, hostname } = new URL(endpoint)
+  return protocol === 'https:' || isLoopbackHost(hostname)
 }
 
 function unusable(issuer: string, why: string): SidecarError {

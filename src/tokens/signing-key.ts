@@ -2,7 +2,7 @@ import { createPrivateKey, type KeyObject, type webcrypto } from 'node:crypto'
 import { SidecarError } from '../errors.ts'
 import type { SecretReader } from '../lib/secret.ts'
 
-export type SignatureAlgorithm = 'RS256' | 'PS256' | 'ES256' | 'EdDSA'
+type SignatureAlgorithm = 'RS256' | 'PS256' | 'ES256' | 'EdDSA'
 
 export type SigningKeySource = {
   readonly readKey: SecretReader

@@ -189,7 +189,7 @@ async function readToken(
     answer = await oauth.processGenericTokenEndpointResponse(
       metadata,
       { client_id: clientId },
-      withoutEmptyLifetime(response, body),
+      withoutExtras(response, body),
     )
   } catch (cause) {
     throw unusable('it is no valid token response (RFC 6749 section 5.1)', cause)
@@ -214,11 +214,22 @@ async function readToken(
   })
 }
 
-/** `expires_in` that is null, empty or negative tells as little as one that is missing. */
-function withoutEmptyLifetime(response: Response, body: unknown): Response {
-  if (typeof body !== 'object' || body === null || !('expires_in' in body)) return response
-  const { expires_in: given, ...rest } = body
-  const isTold = given !== null && given !== '' && Number(given) > 0
-  if (isTold || Number.isNaN(Number(given))) return response
-  return new Response(JSON.stringify(rest), { status: response.status, headers: response.headers })
+/**
+ * The members that matter here. What else comes (an ID token, a refresh token) is nobody's business,
+ * and `expires_in` that is null, empty or not positive tells as little as one that is missing.
+ */
+function withoutExtras(response: Response, body: unknown): Response {
+  if (typeof body !== 'object' || body === null) return response
+  const { access_token, token_type, expires_in, scope }: Readonly<Record<string, unknown>> = {
+    ...body,
+  }
+  const isUntold = expires_in === null || expires_in === '' || Number(expires_in) <= 0
+  const answer = {
+    access_token,
+    token_type,
+    ...(!isUntold && { expires_in }),
+    ...(scope !== null && { scope }),
+  }
+  const { status, headers } = response
+  return new Response(JSON.stringify(answer), { status, headers })
 }

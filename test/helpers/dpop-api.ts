@@ -5,7 +5,7 @@ import { calculateJwkThumbprint, EmbeddedJWK, jwtVerify } from 'jose'
 import type { RunningProvider } from './provider.ts'
 import { startServer } from './servers.ts'
 
-export type DpopAttempt = {
+type DpopAttempt = {
   readonly status: number
   /** Why it was refused. */
   readonly reason: string | undefined

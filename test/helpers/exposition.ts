@@ -6,7 +6,7 @@ export type Family = {
   readonly samples: Sample[]
 }
 
-export type Sample = {
+type Sample = {
   /** With `_bucket`, `_sum` or `_count` behind it, for a histogram. */
   readonly name: string
   readonly labels: Readonly<Record<string, string>>

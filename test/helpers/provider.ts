@@ -15,7 +15,7 @@ import { type ClientMetadata, type Configuration, Provider } from 'oidc-provider
 import type { Certificate } from './certificates.ts'
 import { portOf, startListening } from './servers.ts'
 
-export const API = 'https://orders.example.com'
+const API = 'https://orders.example.com'
 
 export type ProviderOptions = {
   readonly clients: readonly ClientMetadata[]

@@ -162,6 +162,14 @@ const FILES: readonly { what: string; text: string; around?: Surroundings }[] = 
   { what: 'a password without a scheme', text: upstream(`me:${CANARY}@api.example.com`) },
   { what: 'a password without slashes', text: upstream(`https:me:${CANARY}@api.example.com`) },
   { what: 'a password over plain HTTP', text: upstream(`http://me:${CANARY}@api.example.com`) },
+  {
+    what: 'a token, which is long, in place of a URL',
+    text: upstream(`eyJhbGciOiJSUzI1NiJ9.${'e30'.repeat(30)}.${CANARY}`),
+  },
+  {
+    what: 'a secret and its key in each other’s place',
+    text: withCredential(`auth: { clientSecret: { ${CANARY}: value } }`),
+  },
   { what: 'a key in the query', text: upstream(`https://api.example.com/?key=${CANARY}`) },
   { what: 'a key in the fragment', text: upstream(`"https://api.example.com/#${CANARY}"`) },
   { what: 'a mail address in the query', text: upstream(`https://a.example/?a=b@c&key=${CANARY}`) },
@@ -276,6 +284,25 @@ test.for(FILES)('$what: the complaint does not repeat it', async ({ text, around
   const problems = await problemsOf(text, { env: { CORP_SECRET: 's' }, ...around })
   expect(problems).not.toEqual([])
   expect(problems.join('\n')).not.toContain(CANARY)
+})
+
+const PIN = '47110815'
+
+test.for([
+  { what: 'a secret', text: withCredential(`auth: { clientSecret: { value: ${PIN} } }`) },
+  { what: 'a secret as a string', text: withCredential(`auth: { clientSecret: ${PIN} }`) },
+  {
+    what: 'a parameter',
+    text: withCredential(
+      `auth: { clientSecret: { env: CORP_SECRET } }\nparameters: { pin: ${PIN} }`,
+    ),
+  },
+  { what: 'a header', text: withRoute(`headers: { set: { X-Pin: ${PIN} } }`) },
+  { what: 'a prefix', text: withRoute(`inject: { prefix: ${PIN} }`) },
+])('$what of digits, which YAML takes for a number, is not repeated', async ({ text }) => {
+  const problems = await problemsOf(text, { env: { CORP_SECRET: 's' } })
+  expect(problems).toEqual([expect.stringContaining(': expected a ')])
+  expect(problems.join('\n')).not.toContain(PIN)
 })
 
 test('no slip of one character makes a secret part of a complaint', async () => {

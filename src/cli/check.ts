@@ -7,7 +7,7 @@ import { createMetrics } from '../observe/metrics.ts'
 import { VERSION } from '../version.ts'
 import { describeToken, describeTokenFailure, formatLines } from './describe-token.ts'
 import { EXIT, type Io } from './io.ts'
-import { count, readConfig, reportProblems } from './read-config.ts'
+import { count, readRunnableConfig } from './read-config.ts'
 
 export type CheckOptions = {
   readonly file: string
@@ -17,16 +17,14 @@ export type CheckOptions = {
 
 /** `check`: everything that is wrong with a configuration, without running it. */
 export async function check({ file, live }: CheckOptions, io: Io): Promise<number> {
-  const read = await readConfig(file, io)
+  const read = await readRunnableConfig(file, io)
   if (read === undefined) return EXIT.configInvalid
-  const { result, places } = read
-  reportProblems(file, result, io)
-  if (!result.ok) return EXIT.configInvalid
-  const { routes, credentials } = result.config
+  const { config, places } = read
+  const { routes, credentials } = config
   io.out(
     `${file} is valid: ${count(routes.length, 'route')}, ${count(Object.keys(credentials).length, 'credential')}\n`,
   )
-  return live ? await checkLive(result.config, places, io) : EXIT.ok
+  return live ? await checkLive(config, places, io) : EXIT.ok
 }
 
 /** Fetches every token that a route needs, as the sidecar would. */

@@ -6,7 +6,7 @@ import { parseRequestTarget, type RequestTarget } from '../proxy/request-target.
 import { createRouteTable, type RouteMatch, upstreamPath } from '../proxy/routes.ts'
 import { formatLines } from './describe-token.ts'
 import { EXIT, type Io } from './io.ts'
-import { readConfig, reportProblems } from './read-config.ts'
+import { readReadableConfig } from './read-config.ts'
 
 export type ExplainOptions = {
   readonly method: string
@@ -16,13 +16,8 @@ export type ExplainOptions = {
 
 /** `explain`: which route a request takes, where it goes, which token it gets, and why. */
 export async function explain({ method, url, file }: ExplainOptions, io: Io): Promise<number> {
-  const read = await readConfig(file, io)
-  if (read === undefined) return EXIT.configInvalid
-  const { config } = read.result
-  if (config === undefined) {
-    reportProblems(file, read.result, io)
-    return EXIT.configInvalid
-  }
+  const config = await readReadableConfig(file, io)
+  if (config === undefined) return EXIT.configInvalid
 
   const candidates = config.routes.map((route) => ({
     config: route,

@@ -3,7 +3,7 @@ import { get, type IncomingMessage, type RequestOptions } from 'node:http'
 import { text } from 'node:stream/consumers'
 import type { ListenAddress } from '../config/listen-address.ts'
 import { EXIT, type Io } from './io.ts'
-import { readConfig, reportProblems } from './read-config.ts'
+import { readReadableConfig } from './read-config.ts'
 
 const TIMEOUT_MS = 3_000
 
@@ -12,13 +12,8 @@ export async function health(
   { file, page }: { readonly file: string; readonly page: string },
   io: Io,
 ): Promise<number> {
-  const read = await readConfig(file, io)
-  if (read === undefined) return EXIT.configInvalid
-  const { config } = read.result
-  if (config === undefined) {
-    reportProblems(file, read.result, io)
-    return EXIT.configInvalid
-  }
+  const config = await readReadableConfig(file, io)
+  if (config === undefined) return EXIT.configInvalid
   try {
     const request = get({
       ...target(config.admin),

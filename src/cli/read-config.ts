@@ -3,13 +3,33 @@ import { readFile } from 'node:fs/promises'
 import { loadConfig, type LoadResult } from '../config/load.ts'
 import { formatProblem } from '../config/problem.ts'
 import { createFileReader, unreadableReason } from '../config/read-file.ts'
+import type { Config } from '../config/schema.ts'
 import type { SecretPlaces } from '../config/secret-ref.ts'
 import type { Io } from './io.ts'
 
-export type ReadConfig = { readonly result: LoadResult; readonly places: SecretPlaces }
+type ReadConfig = { readonly result: LoadResult; readonly places: SecretPlaces }
 
-/** Reads the file; undefined, and said why, when there is nothing to read. */
-export async function readConfig(file: string, io: Io): Promise<ReadConfig | undefined> {
+/** A configuration that can be run; undefined, and everything that is wrong said, if it can't. */
+export async function readRunnableConfig(
+  file: string,
+  io: Io,
+): Promise<{ config: Config; places: SecretPlaces } | undefined> {
+  const read = await readConfig(file, io)
+  if (read === undefined) return undefined
+  const { result, places } = read
+  reportProblems(file, result, io)
+  return result.ok ? { config: result.config, places } : undefined
+}
+
+/** For what only has to understand the file: the secrets that it names may be elsewhere. */
+export async function readReadableConfig(file: string, io: Io): Promise<Config | undefined> {
+  const result = (await readConfig(file, io))?.result
+  if (result !== undefined && result.config === undefined) reportProblems(file, result, io)
+  return result?.config
+}
+
+/** Undefined, and said why, when there is nothing to read. */
+async function readConfig(file: string, io: Io): Promise<ReadConfig | undefined> {
   let text: string
   try {
     text = await readFile(file, 'utf8')
@@ -24,8 +44,8 @@ export async function readConfig(file: string, io: Io): Promise<ReadConfig | und
   return { result: await loadConfig(text, places), places }
 }
 
-/** Says what is wrong with a file, a line for each problem. */
-export function reportProblems(file: string, result: LoadResult, io: Io): void {
+/** A line for each problem. */
+function reportProblems(file: string, result: LoadResult, io: Io): void {
   if (result.ok) {
     for (const warning of result.warnings) io.err(`${formatProblem(file, warning)} (warning)\n`)
     return

@@ -3,7 +3,7 @@ import { stackFrames } from '../lib/stack-frames.ts'
 import { createLog } from '../observe/logger.ts'
 import { VERSION } from '../version.ts'
 import { EXIT, type Io } from './io.ts'
-import { readConfig, reportProblems } from './read-config.ts'
+import { readRunnableConfig } from './read-config.ts'
 
 /** `run`: until SIGTERM or SIGINT, which let running requests finish; a second one does not wait. */
 export async function run(file: string, io: Io): Promise<number> {
@@ -13,13 +13,10 @@ export async function run(file: string, io: Io): Promise<number> {
     )
     return EXIT.failed
   }
-  const read = await readConfig(file, io)
+  const read = await readRunnableConfig(file, io)
   if (read === undefined) return EXIT.configInvalid
-  const { result, places } = read
-  reportProblems(file, result, io)
-  if (!result.ok) return EXIT.configInvalid
+  const { config, places } = read
 
-  const { config } = result
   const isPretty = config.log.format === 'auto' ? io.isTerminal : config.log.format === 'pretty'
   const log = createLog({
     level: config.log.level,

@@ -4,7 +4,7 @@ import { systemClock } from '../lib/clock.ts'
 import { closest } from '../lib/closest.ts'
 import { describeToken, describeTokenFailure, formatLines } from './describe-token.ts'
 import { EXIT, type Io } from './io.ts'
-import { readConfig, reportProblems } from './read-config.ts'
+import { readRunnableConfig } from './read-config.ts'
 
 export type TokenOptions = {
   readonly credential: string
@@ -18,12 +18,10 @@ export async function token(
   { credential: name, file, reveal }: TokenOptions,
   io: Io,
 ): Promise<number> {
-  const read = await readConfig(file, io)
+  const read = await readRunnableConfig(file, io)
   if (read === undefined) return EXIT.configInvalid
-  const { result, places } = read
-  reportProblems(file, result, io)
-  if (!result.ok) return EXIT.configInvalid
-  const { credentials } = result.config
+  const { config, places } = read
+  const { credentials } = config
   const credential = credentials[name]
   if (credential === undefined) {
     const meant = closest(name, Object.keys(credentials))

@@ -16,8 +16,9 @@ import { startSidecar } from '../helpers/sidecar.ts'
 import { sendToken, startTokenEndpoint, type TokenEndpoint } from '../helpers/token-endpoint.ts'
 import { until } from '../helpers/wait.ts'
 
-// Long enough for HS256 (RFC 7518 section 3.2), and nothing in it needs an encoding.
-const SECRET = 'a-secret-of-more-than-thirty-two-bytes'
+// Long enough for HS256 (RFC 7518 section 3.2), and most of it needs an encoding.
+const SECRET = `aw+kw%rd & "sec:ret"/\\ 'x' ~, of thirty-two bytes`
+const PLAIN_SECRET = 'nothing-in-it-needs-an-encoding'
 
 const ACCEPTED = { status: 200, scheme: 'Bearer', claims: { client_id: 'app' } }
 const REFUSED = { status: 502, code: 'token_rejected', oauthError: 'invalid_client' }
@@ -46,18 +47,23 @@ function formOf(endpoint: TokenEndpoint, index = 0): URLSearchParams {
 }
 
 test.for([
-  { how: 'client_secret_basic', method: 'client_secret_basic', more: '' },
-  { how: 'raw client_secret_basic', method: 'client_secret_basic', more: ', encoding: raw' },
-  { how: 'client_secret_post', method: 'client_secret_post', more: '' },
-  { how: 'client_secret_jwt', method: 'client_secret_jwt', more: '' },
+  { how: 'client_secret_basic', method: 'client_secret_basic', more: '', secret: SECRET },
+  {
+    how: 'raw client_secret_basic',
+    method: 'client_secret_basic',
+    more: ', encoding: raw',
+    secret: PLAIN_SECRET,
+  },
+  { how: 'client_secret_post', method: 'client_secret_post', more: '', secret: SECRET },
+  { how: 'client_secret_jwt', method: 'client_secret_jwt', more: '', secret: SECRET },
 ] as const)(
   'a certified server accepts the secret by $how, and refuses a wrong one',
-  async ({ method, more }) => {
+  async ({ method, more, secret }) => {
     const issuer = await startProvider({
       clients: [
         machineClient({
           client_id: 'app',
-          client_secret: SECRET,
+          client_secret: secret,
           token_endpoint_auth_method: method,
         }),
       ],
@@ -65,8 +71,9 @@ test.for([
     const credential = `
 clientId: app
 auth: { method: ${method}, clientSecret: { env: SECRET }${more} }`
-    expect(await outcomeOf(issuer, credential, { SECRET })).toMatchObject(ACCEPTED)
-    expect(await outcomeOf(issuer, credential, { SECRET: `${SECRET}.` })).toMatchObject(REFUSED)
+    expect(await outcomeOf(issuer, credential, { SECRET: secret })).toMatchObject(ACCEPTED)
+    const wrong = await outcomeOf(issuer, credential, { SECRET: `${secret}.` })
+    expect(wrong).toMatchObject(REFUSED)
   },
 )
 

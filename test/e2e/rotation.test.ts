@@ -112,7 +112,7 @@ test('a refused secret that is put right is tried within seconds, not after the 
   const { path, secrets, ask } = await start({ accepted: (secret) => secret === 'right' })
   expect(JSON.parse(await ask())).toMatchObject({ oauthError: 'invalid_client' })
   const startedAtMs = performance.now()
-  await writeFile(path, 'right')
+  writeFileSync(path, 'right')
   await until(async () => (await ask()) === 'Bearer token-2')
   expect(performance.now() - startedAtMs).toBeLessThan(10_000)
   expect(secrets).toEqual(['one', 'right'])

@@ -1,0 +1,71 @@
+import { expect, test } from 'vitest'
+import { callWith } from '../helpers/one-call.ts'
+import { startSecondServer } from '../helpers/second-server.ts'
+import { type Algorithm, createSigningKey } from '../helpers/signing-keys.ts'
+
+const SECRET = `aw+kw%rd & "sec:ret"/\\ 'x' ~`
+const REFUSED = { status: 502, code: 'token_rejected', oauthError: 'invalid_client' }
+
+test.for(['client_secret_basic', 'client_secret_post'] as const)(
+  'another server accepts the secret by %s, and refuses a wrong one',
+  async (method) => {
+    const server = await startSecondServer({
+      clientId: 'app',
+      clientSecret: SECRET,
+      tokenEndpointAuthMethod: method,
+    })
+    const credential = `
+issuer: ${server.issuer}
+clientId: app
+auth: { method: ${method}, clientSecret: { env: SECRET } }
+scopes: [orders.read]`
+    const right = await callWith(credential, { SECRET })
+    expect(right.body).toMatch(/^Bearer \S+$/)
+    expect(server.answers).toEqual([200])
+    const wrong = await callWith(credential, { SECRET: `${SECRET}.` })
+    expect(JSON.parse(wrong.body)).toMatchObject(REFUSED)
+  },
+)
+
+test.for(['RS256', 'PS256', 'ES256', 'EdDSA'] satisfies Algorithm[])(
+  'another server accepts an assertion by a key for %s, and refuses a foreign key',
+  async (algorithm) => {
+    const key = createSigningKey(algorithm)
+    const server = await startSecondServer({
+      clientId: 'app',
+      tokenEndpointAuthMethod: 'private_key_jwt',
+      keys: [key.publicJwk],
+    })
+    const credential = `
+issuer: ${server.issuer}
+clientId: app
+auth: { method: private_key_jwt, key: { env: KEY }, algorithm: ${algorithm} }
+scopes: [orders.read]`
+    for (const audience of ['issuer', 'tokenEndpoint']) {
+      const lines = credential.replace('algorithm:', `audience: ${audience}, algorithm:`)
+      const right = await callWith(lines, { KEY: key.text('JWK') })
+      expect(right.body).toMatch(/^Bearer \S+$/)
+    }
+    expect(server.answers).toEqual([200, 200])
+    const wrong = await callWith(credential, { KEY: createSigningKey(algorithm).text('JWK') })
+    expect(JSON.parse(wrong.body)).toMatchObject(REFUSED)
+  },
+)
+
+test('another server binds its tokens to our key', async () => {
+  const server = await startSecondServer({
+    clientId: 'app',
+    clientSecret: SECRET,
+    tokenEndpointAuthMethod: 'client_secret_basic',
+    dpopBoundAccessTokens: true,
+  })
+  const credential = `
+issuer: ${server.issuer}
+clientId: app
+auth: { clientSecret: { env: SECRET } }
+scopes: [orders.read]`
+  const bound = await callWith(`${credential}\ndpop: {}`, { SECRET })
+  expect(bound.body).toMatch(/^DPoP \S+$/)
+  const unbound = await callWith(credential, { SECRET })
+  expect(unbound.status).toBe(502)
+})

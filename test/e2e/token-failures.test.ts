@@ -99,6 +99,16 @@ const FAILURES: readonly Failure[] = [
     code: 'token_unavailable',
   },
   {
+    what: 'an answer that drips',
+    respond(res) {
+      res.writeHead(200, { 'content-type': 'application/json' })
+      const drip = setInterval(() => res.write(' '), 50)
+      res.on('close', () => clearInterval(drip))
+    },
+    status: 503,
+    code: 'token_unavailable',
+  },
+  {
     what: '200 with an empty body',
     respond: (res) => void res.writeHead(200, { 'content-type': 'application/json' }).end(),
     status: 502,

@@ -41,6 +41,8 @@ type ProgramOptions = {
   readonly cwd?: string
   /** Another Node than this one. */
   readonly node?: string
+  /** After which it is killed. */
+  readonly timeoutMs?: number
 }
 
 /** The program as it ships, `dist/cli.js`, until it ends or the test does. */
@@ -80,12 +82,15 @@ export async function startRun(file: string): Promise<Running> {
   return { process: child, proxyUrl: listen, exited }
 }
 
-function spawnProgram(args: readonly string[], { env = {}, cwd, node }: ProgramOptions = {}) {
+function spawnProgram(args: readonly string[], options: ProgramOptions = {}) {
+  const { env = {}, cwd, node, timeoutMs } = options
   const bundle = join(import.meta.dirname, '../../dist/cli.js')
   const child = spawn(node ?? process.execPath, [bundle, ...args], {
     env: { PATH: process.env['PATH'], ...env },
     cwd,
     stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: timeoutMs,
+    killSignal: 'SIGKILL',
   })
   // Also one that was expected to end and does not.
   onTestFinished(() => void child.kill('SIGKILL'))

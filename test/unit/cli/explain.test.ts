@@ -85,6 +85,30 @@ test('audience and resource are told', async () => {
   expect(out).not.toContain('scopes')
 })
 
+test.for([
+  { provider: '{ name: entra, tenant: corp }', from: 'https://login.microsoftonline.com/corp/' },
+  { provider: '{ name: google }', from: 'https://oauth2.googleapis.com/token' },
+  {
+    provider: '{ name: keycloak, url: https://kc.example.com, realm: corp }',
+    from: 'https://kc.example.com/realms/corp',
+  },
+])('the token of a credential for $provider comes from $from', async ({ provider, from }) => {
+  const yaml = `credentials:
+  corp:
+    provider: ${provider}
+    auth: { method: none }
+    grant: { type: jwt_bearer, issuer: me, key: { env: NOT_SET } }
+routes:
+  - { name: all, match: { path: / }, upstream: 'https://api.example.com', credential: corp }
+`
+  const { code, out } = await explain('GET', '/', yaml)
+  expect(code).toBe(0)
+  expect(out).toContain(`token from  ${from}`)
+  // It has no client identifier.
+  expect(out).toContain('credential  corp')
+  expect(out).not.toContain('undefined')
+})
+
 test('a route that only forwards says so', async () => {
   expect(await explain('GET', '/health')).toMatchObject({
     code: 0,

@@ -62,6 +62,14 @@ ${VALID.replace('credential: none', 'credential: corp')}`)
   expect(err).toContain('expected a secret of printable ASCII characters on one line')
 })
 
+test.for([
+  ['maps', 'a: &a { b: *a, c: *a, d: *a, e: *a, f: *a, g: *a, h: *a, i: *a }\n'],
+  ['lists', 'a: &a [*a, *a, *a, *a, *a, *a, *a, *a]\n'],
+] as const)('%s that contain themselves many times are refused at once', async ([, yaml]) => {
+  const file = await writeConfig(yaml)
+  expect(await runProgram(['check', '-c', file], { timeoutMs: 10_000 })).toMatchObject({ code: 3 })
+})
+
 /** A Node that the program must refuse, if this machine has one. */
 const OLD_NODE = [process.env['npm_node_execpath'] ?? '', ...findPrograms('node')]
   .filter((path) => path !== '')

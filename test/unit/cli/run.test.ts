@@ -105,6 +105,26 @@ test('a file that is no socket is neither replaced nor removed', async () => {
   expect(await readFile(path, 'utf8')).toBe('precious')
 })
 
+test('a key that cannot be used is told in words, and nothing of it', async () => {
+  const key = join(await temporaryDirectory(), 'key.jwk')
+  await writeFile(key, '{"kty":"EC","d":hunter2canary}')
+  const file = await writeConfig(`listen: 127.0.0.1:0
+admin: 127.0.0.1:0
+credentials:
+  corp:
+    tokenEndpoint: https://login.example.com/token
+    clientId: a
+    auth: { method: none }
+    dpop: { key: { file: ${key} } }
+${forwardConfig('https://a.example').replace('credential: none', 'credential: corp')}`)
+  for (const command of [['run'], ['check'], ['check', '--live'], ['token', 'corp']]) {
+    const { code, out, err } = await runProgram([...command, '-c', file])
+    expect({ code, out }).toEqual({ code: 3, out: '' })
+    expect(err).toContain('credentials.corp.dpop.key.file: expected a ')
+    expect(err).not.toMatch(/hunter|canary| {4}at /)
+  }
+})
+
 test('a warning about the configuration does not keep it from running', async () => {
   const file = await writeConfig(`listen: 127.0.0.1:0
 admin: 127.0.0.1:0

@@ -6,6 +6,7 @@ import { createFileReader } from '../../../src/config/read-file.ts'
 import { createAuthority } from '../../helpers/certificates.ts'
 import { configWith, faultsOf, type Given } from '../../helpers/problems.ts'
 import { temporaryDirectory } from '../../helpers/sidecar.ts'
+import { createSigningKey, PASSPHRASE } from '../../helpers/signing-keys.ts'
 
 const AT = 'credentials.corp.auth.clientSecret'
 
@@ -70,6 +71,100 @@ test('a certificate is looked at, for a server and for an upstream', async () =>
     'credentials.corp.tls.ca.file: expected a file that can be read (no such file), got "ca.pem"',
     'routes[0].tls.ca.file: expected a file that can be read (no such file), got "ca.pem"',
   ])
+})
+
+const KEYS = {
+  'rsa.pem': createSigningKey('RS256').text('PKCS#8'),
+  'rsa1.pem': createSigningKey('RS256').text('PKCS#1'),
+  'ec.pem': createSigningKey('ES256').text('PKCS#8'),
+  'ec1.pem': createSigningKey('ES256').text('SEC 1'),
+  'ec.jwk': createSigningKey('ES256').text('JWK'),
+  'ed.pem': createSigningKey('EdDSA').text('PKCS#8'),
+  'locked.pem': createSigningKey('ES256').text('encrypted PKCS#8'),
+  'broken.pem': '-----BEGIN PRIVATE KEY-----\nnone\n-----END PRIVATE KEY-----\n',
+  'broken.jwk': '{"kty":"EC","d":',
+  'word.txt': 's3cret\n',
+  'empty.pem': '\n',
+}
+
+/** What is said about a private key that signs with an algorithm. */
+async function keyFaults(file: string, algorithm: string, passphrase?: string): Promise<string[]> {
+  const locked = passphrase === undefined ? {} : { passphrase: { env: 'PASSPHRASE' } }
+  const auth = { method: 'private_key_jwt', algorithm, key: { file }, ...locked }
+  return await faultsOf(
+    { credential: { auth } },
+    { files: KEYS, env: { PASSPHRASE: passphrase ?? '' } },
+  )
+}
+
+test.for([
+  { file: 'rsa.pem', algorithm: 'RS256' },
+  { file: 'rsa.pem', algorithm: 'PS256' },
+  { file: 'rsa1.pem', algorithm: 'RS256' },
+  { file: 'ec.pem', algorithm: 'ES256' },
+  { file: 'ec1.pem', algorithm: 'ES256' },
+  { file: 'ec.jwk', algorithm: 'ES256' },
+  { file: 'ed.pem', algorithm: 'EdDSA' },
+  { file: 'locked.pem', algorithm: 'ES256', passphrase: PASSPHRASE },
+])('the key $file is fine for $algorithm', async ({ file, algorithm, passphrase }) => {
+  expect(await keyFaults(file, algorithm, passphrase)).toEqual([])
+})
+
+test.for([
+  { file: 'none.pem', algorithm: 'ES256' },
+  { file: 'empty.pem', algorithm: 'ES256' },
+  { file: 'broken.pem', algorithm: 'ES256' },
+  { file: 'broken.jwk', algorithm: 'ES256' },
+  { file: 'word.txt', algorithm: 'ES256' },
+  { file: 'rsa.pem', algorithm: 'ES256' },
+  { file: 'ec.pem', algorithm: 'RS256' },
+  { file: 'ec.pem', algorithm: 'EdDSA' },
+  { file: 'locked.pem', algorithm: 'ES256' },
+  { file: 'locked.pem', algorithm: 'ES256', passphrase: 'another' },
+])('the key $file is refused for $algorithm, before any token is asked for', async (given) => {
+  expect(await keyFaults(given.file, given.algorithm, given.passphrase)).toEqual([
+    expect.stringMatching(/^credentials\.corp\.auth\.key\.file: expected a /),
+  ])
+})
+
+test('the keys of a grant and of DPoP are looked at, too', async () => {
+  const key = { file: 'word.txt' }
+  const auth = { method: 'none' }
+  expect(
+    await faultsOf(
+      { credential: { auth, grant: { type: 'jwt_bearer', key }, dpop: { key } } },
+      { files: KEYS },
+    ),
+  ).toEqual([
+    expect.stringMatching(/^credentials\.corp\.grant\.key\.file: expected a /),
+    expect.stringMatching(/^credentials\.corp\.dpop\.key\.file: expected a /),
+  ])
+})
+
+/** A route whose client certificate has this file for its key. */
+function pair(key: string): Given {
+  return {
+    route: { tls: { client: { certificate: { file: 'mine.pem' }, key: { file: key } } } },
+  }
+}
+
+test('a client certificate needs the key that belongs to it', async () => {
+  const authority = await createAuthority()
+  const mine = await authority.issue('me', ['me.example'])
+  const other = await authority.issue('other', ['other.example'])
+  const files = { 'mine.pem': mine.certificate, 'mine.key': mine.key, 'other.key': other.key }
+  expect(await faultsOf(pair('mine.key'), { files })).toEqual([])
+  expect(await faultsOf(pair('other.key'), { files })).toEqual([
+    'routes[0].tls.client: expected a certificate and the private key that belongs to it',
+  ])
+  expect(await faultsOf(pair('none.key'), { files })).toEqual([
+    'routes[0].tls.client.key.file: expected a file that can be read (no such file), got "none.key"',
+  ])
+})
+
+test('what is called "file" in a map of the user’s own is no file', async () => {
+  const parameters = { file: 'a', env: 'b', value: 'c' }
+  expect(await faultsOf({ credential: { parameters, headers: parameters } })).toEqual([])
 })
 
 test('every file that is missing is reported, also where the file is wrong elsewhere', async () => {

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { faultsOf, type Given, loadText, problemsOf, warningsOf } from '../../helpers/problems.ts'
+import { createSigningKey } from '../../helpers/signing-keys.ts'
 
 test('what a file leaves out has a default', async () => {
   const text = `
@@ -67,6 +68,8 @@ const PLAINTEXT_SECRET =
   'expected an https URL, because the client secret would travel readable; "allowPlaintext: true" permits it'
 const PLAINTEXT_TOKEN =
   'expected an https URL, because the token would travel readable; "allowPlaintext: true" permits it'
+
+const AROUND = { files: { 'ec.pem': createSigningKey('ES256').text('PKCS#8') } }
 
 type Rule = Given & { readonly what: string; readonly faults: readonly string[] }
 
@@ -171,6 +174,114 @@ const REFUSED: readonly Rule[] = [
     credential: { tokenEndpoint: 'http://login.example.com/token' },
     route: { allowPlaintext: true },
     faults: [`credentials.corp.tokenEndpoint: ${PLAINTEXT_SECRET}`],
+  },
+  {
+    what: 'a provider over plain HTTP',
+    credential: {
+      tokenEndpoint: undefined,
+      provider: { name: 'keycloak', url: 'http://keycloak.example.com', realm: 'corp' },
+    },
+    faults: [`credentials.corp.provider.url: ${PLAINTEXT_SECRET}`],
+  },
+  {
+    what: 'a provider by its name alone',
+    credential: { tokenEndpoint: undefined, provider: 'entra' },
+    faults: ['credentials.corp.provider: expected a map, got a string'],
+  },
+  {
+    what: 'a provider that is not known',
+    credential: { tokenEndpoint: undefined, provider: { name: 'entar', tenant: 'corp' } },
+    faults: ['credentials.corp.provider.name: expected "entra" or "okta"'],
+  },
+  {
+    what: 'Auth0 without an audience',
+    credential: {
+      tokenEndpoint: undefined,
+      provider: { name: 'auth0', domain: 'example.eu.auth0.com' },
+    },
+    faults: ['credentials.corp.audience: expected the audience, which Auth0 wants to know'],
+  },
+  {
+    what: 'Google without the grant of service accounts',
+    credential: { tokenEndpoint: undefined, provider: { name: 'google' } },
+    faults: ['credentials.corp.grant.type: expected "jwt_bearer"'],
+  },
+  {
+    what: 'a credential without a client identifier',
+    credential: { clientId: undefined },
+    faults: ['credentials.corp.clientId: expected the client identifier, got nothing'],
+  },
+  {
+    what: 'a misspelt client identifier',
+    credential: { clientId: undefined, clientID: 'legacy-billing' },
+    faults: ['credentials.corp: unknown key "clientID"; did you mean "clientId"?'],
+  },
+  {
+    what: 'an assertion as the grant that nobody issues',
+    credential: {
+      clientId: undefined,
+      auth: { method: 'none' },
+      grant: { type: 'jwt_bearer', key: { env: 'CORP_SECRET' } },
+    },
+    faults: ['credentials.corp.grant.issuer: expected the "iss" of the assertion'],
+  },
+  {
+    what: 'a client certificate that is not there',
+    credential: { auth: { method: 'tls_client_auth' } },
+    faults: [
+      'credentials.corp.tls.client: expected the certificate that "tls_client_auth" is done with',
+    ],
+  },
+  {
+    what: 'a signature without a key',
+    credential: { auth: { method: 'private_key_jwt' } },
+    faults: ['credentials.corp.auth.key: expected a map, got nothing'],
+  },
+  {
+    what: 'a secret in a misspelt place',
+    credential: { auth: { clientSecret: { vlaue: 's' } } },
+    faults: ['credentials.corp.auth.clientSecret: unknown key "vlaue"; did you mean "value"?'],
+  },
+  {
+    what: 'a secret in an unknown place',
+    credential: { auth: { clientSecret: { vault: 's' } } },
+    faults: ['credentials.corp.auth.clientSecret: unknown key'],
+  },
+  {
+    what: 'an audience for an assertion that is none',
+    credential: {
+      auth: { method: 'private_key_jwt', key: { file: 'ec.pem' }, algorithm: 'ES256', audience: 7 },
+    },
+    faults: [
+      'credentials.corp.auth.audience: expected "issuer", "tokenEndpoint" or an http(s) URL',
+    ],
+  },
+  {
+    what: 'a misspelt audience for an assertion',
+    credential: {
+      auth: {
+        method: 'private_key_jwt',
+        key: { file: 'ec.pem' },
+        algorithm: 'ES256',
+        audience: 'tokenendpoint',
+      },
+    },
+    faults: [
+      'credentials.corp.auth.audience: expected "issuer", "tokenEndpoint" or an http(s) URL',
+    ],
+  },
+  {
+    what: 'a claim that is a list',
+    credential: {
+      auth: { method: 'none' },
+      grant: {
+        type: 'jwt_bearer',
+        key: { file: 'ec.pem' },
+        algorithm: 'ES256',
+        claims: { groups: ['a'] },
+      },
+    },
+    faults: ['credentials.corp.grant.claims.groups: expected a string, a number, true or false'],
   },
   {
     what: 'a token over plain HTTP',
@@ -279,8 +390,8 @@ const REFUSED: readonly Rule[] = [
   },
   {
     what: 'setting the header that carries the token, by another name',
-    route: { inject: { header: 'X-Token' }, headers: { set: { 'x-token': 'a' } } },
-    faults: ['routes[0].headers.set.x-token: expected another header than the one'],
+    route: { inject: { header: 'X-Token' }, headers: { set: { 'X-TOKEN': 'a' } } },
+    faults: ['routes[0].headers.set.X-TOKEN: expected another header than the one'],
   },
   {
     what: 'an unknown key, with a hint where it is near a known one',
@@ -296,7 +407,7 @@ test.for(REFUSED)('$what is refused, in one sentence', async ({ faults, ...given
   const starts = faults.map((fault) =>
     expect.stringMatching(new RegExp(`^${RegExp.escape(fault)}`)),
   )
-  expect(await faultsOf(given)).toEqual(starts)
+  expect(await faultsOf(given, AROUND)).toEqual(starts)
 })
 
 test.for([
@@ -353,16 +464,44 @@ const PERMITTED: readonly (Given & { readonly what: string })[] = [
     what: 'setting Authorization where the token goes elsewhere',
     route: { inject: { header: 'X-Token', prefix: '' }, headers: { set: { Authorization: 'x' } } },
   },
+  {
+    what: 'a provider over plain HTTP, where that is allowed',
+    credential: {
+      tokenEndpoint: undefined,
+      provider: { name: 'keycloak', url: 'http://keycloak.example.com', realm: 'corp' },
+      allowPlaintext: true,
+    },
+  },
+  {
+    what: 'a provider over plain HTTP on this machine',
+    credential: {
+      tokenEndpoint: undefined,
+      provider: { name: 'keycloak', url: 'http://localhost:8080', realm: 'corp' },
+    },
+  },
+  {
+    what: 'an assertion as the grant, without a client',
+    credential: {
+      clientId: undefined,
+      auth: { method: 'none' },
+      grant: {
+        type: 'jwt_bearer',
+        issuer: 'me@project.example',
+        key: { file: 'ec.pem' },
+        algorithm: 'ES256',
+        claims: { a: 'b', c: 7, d: true },
+      },
+    },
+  },
   { what: 'one audience or several', credential: { audience: 'a', resource: ['b:c', 'd:e'] } },
   {
     what: 'listeners on ports of the system’s choice',
     top: { listen: '[::1]:0', admin: '[::1]:0' },
   },
-  { what: 'a credential with an odd but harmless name', route: {}, top: {} },
 ]
 
 test.for(PERMITTED)('$what is permitted', async (given) => {
-  expect(await faultsOf(given)).toEqual([])
+  expect(await faultsOf(given, AROUND)).toEqual([])
 })
 
 test.for(['corp', '7', 'a.b-c_d', 'Z9'])('%j is a name for a credential', async (name) => {
@@ -597,6 +736,39 @@ test('a literal secret for another machine and an unused credential are warned a
   expect(await warningsOf(WARNED, { env: { CORP_SECRET: 's' } })).toEqual([
     '6:36 credentials.corp.auth.clientSecret.value: the secret stands in the configuration file; "file" or "env" keeps it out',
     '12:5 credentials.spare: no route uses this credential',
+  ])
+})
+
+test.for([
+  {
+    place: 'auth.key',
+    lines: 'auth: { method: private_key_jwt, algorithm: ES256, key: { value: "LITERAL" } }',
+  },
+  {
+    place: 'auth.passphrase',
+    lines:
+      'auth: { method: private_key_jwt, algorithm: ES256, key: { file: ec.pem }, passphrase: { value: LITERAL } }',
+  },
+  {
+    place: 'grant.subjectToken',
+    lines:
+      'auth: { method: none }\n    grant: { type: token_exchange, subjectToken: { value: LITERAL } }',
+  },
+  {
+    place: 'dpop.key',
+    lines: 'auth: { clientSecret: { env: CORP_SECRET } }\n    dpop: { key: { value: "LITERAL" } }',
+  },
+])('a literal at $place is warned about, too', async ({ place, lines }) => {
+  const text = `credentials:
+  corp:
+    tokenEndpoint: https://login.example.com/token
+    clientId: a
+    ${lines.replace('"LITERAL"', JSON.stringify(AROUND.files['ec.pem']))}
+routes:
+  - { name: one, match: { path: / }, upstream: 'https://a.example', credential: corp }
+`
+  expect(await warningsOf(text, { ...AROUND, env: { CORP_SECRET: 's' } })).toEqual([
+    expect.stringMatching(`credentials.corp.${place}.value: the secret stands in the`),
   ])
 })
 

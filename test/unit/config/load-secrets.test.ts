@@ -270,6 +270,63 @@ const FILES: readonly { what: string; text: string; around?: Surroundings }[] = 
     text: withRoute(`tls: { ca: { file: "-----BEGIN PRIVATE KEY-----\\n${CANARY}\\n-----END" } }`),
   },
   {
+    what: 'a key without a space behind the colon, within braces',
+    text: withCredential(`auth: { method: private_key_jwt, key: { value:${CANARY} } }`),
+  },
+  {
+    what: 'a passphrase as a string',
+    text: withCredential(
+      `auth: { method: private_key_jwt, key: { env: CORP_SECRET }, passphrase: ${CANARY} }`,
+    ),
+  },
+  {
+    what: 'a private key that is none',
+    text: withCredential('auth: { method: private_key_jwt, key: { env: KEY } }'),
+    around: { env: { KEY: `-----BEGIN PRIVATE KEY-----\n${CANARY}\n-----END PRIVATE KEY-----` } },
+  },
+  {
+    what: 'a private key with a mistake in its JSON',
+    text: withCredential('auth: { method: private_key_jwt, key: { file: key.jwk } }'),
+    around: { files: { 'key.jwk': `{"kty":"EC","d":${CANARY}}` } },
+  },
+  {
+    what: 'a private key for proofs with a mistake in its JSON',
+    text: withCredential(
+      'auth: { clientSecret: { env: CORP_SECRET } }\ndpop: { key: { file: key.jwk } }',
+    ),
+    around: { env: { CORP_SECRET: 's' }, files: { 'key.jwk': `{"d":${CANARY}}` } },
+  },
+  {
+    what: 'a subject token as a string',
+    text: withCredential(
+      `auth: { method: none }\ngrant: { type: token_exchange, subjectToken: ${CANARY} }`,
+    ),
+  },
+  {
+    what: 'a claim that is a list',
+    text: withCredential(
+      `auth: { method: none }\ngrant: { type: jwt_bearer, key: { env: CORP_SECRET }, claims: { a: [${CANARY}] } }`,
+    ),
+  },
+  {
+    what: 'a header of the token request with a line break',
+    text: withCredential(
+      `auth: { clientSecret: { env: CORP_SECRET } }\nheaders: { X-Api-Key: "${CANARY}\\n" }`,
+    ),
+  },
+  {
+    what: 'a header of the token request without a space behind the colon',
+    text: withCredential(
+      `auth: { clientSecret: { env: CORP_SECRET } }\nheaders: { X-Api-Key:${CANARY} }`,
+    ),
+  },
+  {
+    what: 'a password in the proxy',
+    text: withCredential(
+      `auth: { clientSecret: { env: CORP_SECRET } }\nproxy: http://me:${CANARY}@proxy.example.com:3128`,
+    ),
+  },
+  {
     what: 'a map as a key',
     text: withCredential(`? { clientSecret: { value: ${CANARY} } }\n: auth`),
   },
@@ -284,6 +341,12 @@ test.for(FILES)('$what: the complaint does not repeat it', async ({ text, around
   const problems = await problemsOf(text, { env: { CORP_SECRET: 's' }, ...around })
   expect(problems).not.toEqual([])
   expect(problems.join('\n')).not.toContain(CANARY)
+})
+
+test('a short secret behind a key that is long is not repeated either', async () => {
+  const problems = await problemsOf(withCredential('auth: {clientSecret:abcd}'))
+  expect(problems).not.toEqual([])
+  expect(problems.join('\n')).not.toContain('abcd')
 })
 
 const PIN = '47110815'
@@ -305,8 +368,10 @@ test.for([
   expect(problems.join('\n')).not.toContain(PIN)
 })
 
-test('no slip of one character makes a secret part of a complaint', async () => {
-  const text = `credentials:
+const SLIPPERY = [
+  {
+    what: 'a client secret, a parameter and a header',
+    text: `credentials:
   corp:
     issuer: https://a.example
     clientId: a
@@ -319,18 +384,40 @@ routes:
     upstream: https://b.example
     credential: corp
     headers: { set: { X-Key: "${CANARY}" } }
-`
-  const leaks = new Map<string, string>()
-  let wrong = 0
-  for (const slip of slipsIn(text)) {
-    const problems = await problemsOf(slip)
-    if (problems.length > 0) wrong += 1
-    const leak = problems.find((problem) => /hunter|canary/.test(problem))
-    if (leak !== undefined) leaks.set(leak, slip)
-  }
-  expect(wrong).toBeGreaterThan(1000)
-  expect([...leaks.keys()].slice(0, 5)).toEqual([])
-})
+`,
+  },
+  {
+    what: 'a key, its passphrase, a token and a claim',
+    text: `credentials:
+  corp:
+    issuer: https://a.example
+    auth: { method: private_key_jwt, key: { value: ${CANARY} }, passphrase: { value: '${CANARY}' } }
+    grant:
+      type: token_exchange
+      subjectToken:
+        value: ${CANARY}
+    headers: { X-Key: ${CANARY} }
+    dpop: { key: { value: ${CANARY} } }
+routes: []
+`,
+  },
+]
+
+test.for(SLIPPERY)(
+  'no slip of one character in $what makes it part of a complaint',
+  async ({ text }) => {
+    const leaks = new Map<string, string>()
+    let wrong = 0
+    for (const slip of slipsIn(text)) {
+      const problems = await problemsOf(slip)
+      if (problems.length > 0) wrong += 1
+      const leak = problems.find((problem) => /hunter|canary/.test(problem))
+      if (leak !== undefined) leaks.set(leak, slip)
+    }
+    expect(wrong).toBeGreaterThan(1000)
+    expect([...leaks.keys()].slice(0, 5)).toEqual([])
+  },
+)
 
 /** The text with each character left out, and with one typed before each. */
 function* slipsIn(text: string): Generator<string> {

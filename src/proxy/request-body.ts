@@ -48,6 +48,8 @@ export function createRequestBody(req: IncomingMessage, keepBytes: number): Requ
       callback(error)
     },
   })
+  // Whoever sends it listens for themselves; until then, and after, an error is nobody's news.
+  stream.on('error', () => {})
   req.once('error', (error) => void stream.destroy(error))
   req.once('close', () => {
     if (!req.complete) stream.destroy(clientClosed())

@@ -1,10 +1,12 @@
 import { once } from 'node:events'
 import { readdir } from 'node:fs/promises'
 import { type ClientRequest, request } from 'node:http'
+import { connect, type Socket } from 'node:net'
 import { expect, test } from 'vitest'
-import { forwardConfig } from '../helpers/config-text.ts'
+import { endpointConfig, forwardConfig } from '../helpers/config-text.ts'
 import { startServer } from '../helpers/servers.ts'
 import { startProgram, startSidecar } from '../helpers/sidecar.ts'
+import { sendToken, startTokenEndpoint } from '../helpers/token-endpoint.ts'
 import { until } from '../helpers/wait.ts'
 
 async function openFiles(pid: number | undefined): Promise<number> {
@@ -97,3 +99,32 @@ test('an upstream that answers before the upload is over is heard, and the uploa
   upload.destroy()
   await closed
 })
+
+test('an application that leaves while its request is being signed does no harm', async () => {
+  const endpoint = await startTokenEndpoint((_request, res) =>
+    sendToken(res, { token_type: 'DPoP' }),
+  )
+  const upstream = await startServer((req, res) => void req.resume().on('end', () => res.end('ok')))
+  const program = await startProgram(
+    endpointConfig({ endpoint: endpoint.url, upstream, credential: 'dpop: { algorithm: RS256 }' }),
+  )
+  const url = `${program.proxyUrl}/orders`
+  expect((await fetch(url)).status).toBe(200)
+  for (let round = 0; round < 20; round += 1) {
+    const sockets = await Promise.all(Array.from({ length: 20 }, async () => await openSocket(url)))
+    for (const socket of sockets) {
+      socket.write('POST /orders HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab')
+      // As soon as the bytes are gone, and with them the connection.
+      socket.resetAndDestroy()
+    }
+  }
+  expect((await fetch(url, { method: 'POST', body: 'hello' })).status).toBe(200)
+})
+
+async function openSocket(url: string): Promise<Socket> {
+  const { hostname, port } = new URL(url)
+  const socket = connect(Number(port), hostname)
+  socket.on('error', () => {})
+  await once(socket, 'connect')
+  return socket
+}

@@ -1,0 +1,38 @@
+import { expect, test } from 'vitest'
+import { runCommand, writeConfig } from '../../helpers/cli.ts'
+import { endpointConfig } from '../../helpers/config-text.ts'
+import { startServer } from '../../helpers/servers.ts'
+
+const UPSTREAM = 'https://orders.example.com'
+
+test.for([
+  { name: 'crop', hint: '; did you mean "corp"?' },
+  { name: 'somebody', hint: '' },
+  { name: 'none', hint: '' },
+  { name: 'constructor', hint: '' },
+  { name: '__proto__', hint: '' },
+])('a credential $name that is not there is refused', async ({ name, hint }) => {
+  const endpoint = 'https://login.example.com/token'
+  const file = await writeConfig(endpointConfig({ endpoint, upstream: UPSTREAM }))
+  const { code, out, err } = await runCommand(['token', name, '-c', file])
+  expect({ code, out }).toEqual({ code: 2, out: '' })
+  expect(err.endsWith(`"${name}": the configuration has no such credential${hint}\n`)).toBe(true)
+})
+
+test('without a server, the token is said to be unavailable', async () => {
+  const gone = await startServer((req) => req.socket.destroy())
+  const file = await writeConfig(endpointConfig({ endpoint: gone, upstream: UPSTREAM }))
+  expect(await runCommand(['token', 'corp', '-c', file])).toMatchObject({
+    code: 1,
+    out: '',
+    err: expect.stringContaining('token_unavailable'),
+  })
+})
+
+test.for([{ command: ['token', 'corp'] }, { command: ['check', '--live'] }])(
+  'with a configuration that is wrong, $command asks for no token',
+  async ({ command }) => {
+    const file = await writeConfig('routes: []')
+    expect(await runCommand([...command, '-c', file])).toMatchObject({ code: 3, out: '' })
+  },
+)

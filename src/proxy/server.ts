@@ -100,6 +100,8 @@ function parserFailure({ code }: NodeJS.ErrnoException, maxHeaderBytes: number):
 
 /** Answers where there is no response object, and closes. */
 function refuse(socket: Duplex, failure: SidecarError): void {
+  // node:http has let go of the socket, and with it of its errors: here, that the client has left.
+  socket.on('error', () => {})
   if (!socket.writable) {
     socket.destroy()
     return

@@ -1,3 +1,4 @@
+import { presetOf } from '../compose/provider-presets.ts'
 import { routeMatch } from '../compose/routes.ts'
 import type { RouteConfig } from '../config/route-schema.ts'
 import type { Config } from '../config/schema.ts'
@@ -86,8 +87,16 @@ function describeRoute(
     const resource = route.resource ?? credential.resource
     const { header, prefix } = route.inject
     lines.push(
-      ['credential', `${route.credential}, client "${credential.clientId}"`],
-      ['token from', credential.issuer ?? credential.tokenEndpoint ?? ''],
+      [
+        'credential',
+        [route.credential, credential.clientId && `client "${credential.clientId}"`]
+          .filter(Boolean)
+          .join(', '),
+      ],
+      [
+        'token from',
+        credential.issuer ?? credential.tokenEndpoint ?? presetOf(credential).tokenEndpoint ?? '',
+      ],
     )
     if (scopes.length > 0) lines.push(['scopes', scopes.join(' ')])
     if (audience.length > 0) lines.push(['audience', audience.join(' ')])

@@ -22,7 +22,7 @@ export async function token(
   if (read === undefined) return EXIT.configInvalid
   const { config, places } = read
   const { credentials } = config
-  const credential = credentials[name]
+  const credential = Object.hasOwn(credentials, name) ? credentials[name] : undefined
   if (credential === undefined) {
     const meant = closest(name, Object.keys(credentials))
     const hint = meant === undefined ? '' : `; did you mean "${meant}"?`

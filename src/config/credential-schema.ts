@@ -6,6 +6,7 @@ import {
   fieldName,
   fieldValue,
   httpUrl,
+  isPlainHttpUrl,
   positiveDuration,
   resource,
   scopes,
@@ -28,8 +29,13 @@ const signingKey = {
   keyId: text.optional().describe('The `kid` of the assertion’s header.'),
 }
 
+const AUDIENCE = 'expected "issuer", "tokenEndpoint" or an http(s) URL'
+
 const assertionAudience = z
-  .union([z.enum(['issuer', 'tokenEndpoint']), httpUrl('https://login.example.com/')])
+  .string({ error: AUDIENCE })
+  .refine((value) => value === 'issuer' || value === 'tokenEndpoint' || isPlainHttpUrl(value), {
+    error: AUDIENCE,
+  })
   .optional()
   .describe(
     'The `aud` of the assertion: `issuer` (the default), `tokenEndpoint`, or a URL of your own.',
@@ -103,7 +109,12 @@ const clientAuth = z
   .describe('How the client proves to the authorization server who it is.')
 
 const jwtClaims = z
-  .record(text, z.union([z.string(), z.number(), z.boolean()]))
+  .record(
+    text,
+    z.union([z.string(), z.number(), z.boolean()], {
+      error: 'expected a string, a number, true or false',
+    }),
+  )
   .default({})
   .describe('Further claims of the assertion, such as `scope` for Google.')
 

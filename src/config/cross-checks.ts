@@ -26,22 +26,36 @@ const present = z.unknown().optional()
 const secretOutline = z.object({ value: optionalText }).optional().catch(undefined)
 
 const credentialOutline = z.object({
-  provider: z.object({ name: optionalText }).optional().catch(undefined),
-  issuer: optionalText,
-  tokenEndpoint: optionalText,
+  provider: present,
+  issuer: present,
+  tokenEndpoint: present,
   clientId: present,
   allowPlaintext: optionalFlag,
   audience: present,
   auth: z
-    .object({ method: optionalText, clientSecret: secretOutline, key: secretOutline })
+    .object({
+      method: optionalText,
+      clientSecret: secretOutline,
+      key: secretOutline,
+      passphrase: secretOutline,
+    })
     .optional()
     .catch(undefined),
   grant: z
-    .object({ type: optionalText, issuer: present, key: secretOutline })
+    .object({
+      type: optionalText,
+      issuer: present,
+      key: secretOutline,
+      passphrase: secretOutline,
+      subjectToken: secretOutline,
+    })
     .optional()
     .catch(undefined),
+  dpop: z.object({ key: secretOutline }).optional().catch(undefined),
   tls: z.object({ client: present }).optional().catch(undefined),
 })
+
+const providerOutline = z.object({ name: optionalText, url: optionalText })
 
 const routeOutline = z.object({
   name: optionalText,
@@ -139,11 +153,16 @@ function checkServer(at: KeyPath, credential: CredentialOutline): Finding[] {
       error([...at, 'tokenEndpoint'], 'expected either "issuer" or "tokenEndpoint", got both'),
     )
   }
-  for (const [key, url] of Object.entries({ issuer, tokenEndpoint })) {
-    if (url !== undefined && isRemotePlaintext(url) && allowPlaintext !== true) {
+  const places = [
+    { path: ['issuer'], url: issuer },
+    { path: ['tokenEndpoint'], url: tokenEndpoint },
+    { path: ['provider', 'url'], url: providerOutline.safeParse(provider).data?.url },
+  ]
+  for (const { path, url } of places) {
+    if (typeof url === 'string' && isRemotePlaintext(url) && allowPlaintext !== true) {
       findings.push(
         error(
-          [...at, key],
+          [...at, ...path],
           'expected an https URL, because the client secret would travel readable; "allowPlaintext: true" permits it',
         ),
       )
@@ -179,7 +198,9 @@ function checkIdentity(at: KeyPath, { auth, grant, clientId, tls }: CredentialOu
 }
 
 /** What a product can't do without. */
-function checkProvider(at: KeyPath, { provider, audience, grant }: CredentialOutline): Finding[] {
+function checkProvider(at: KeyPath, credential: CredentialOutline): Finding[] {
+  const { audience, grant } = credential
+  const provider = providerOutline.safeParse(credential.provider).data
   if (provider?.name === 'auth0' && audience === undefined) {
     return [error([...at, 'audience'], 'expected the audience, which Auth0 wants to know')]
   }
@@ -191,8 +212,9 @@ function checkProvider(at: KeyPath, { provider, audience, grant }: CredentialOut
 
 /** Secrets that stand in the file itself, for anything but a demonstration. */
 function checkLiterals(at: KeyPath, credential: CredentialOutline): Finding[] {
-  const { issuer, tokenEndpoint, auth, grant } = credential
-  const server = URL.parse(issuer ?? tokenEndpoint ?? '')
+  const { issuer, tokenEndpoint, auth, grant, dpop } = credential
+  const url = issuer ?? tokenEndpoint
+  const server = typeof url === 'string' ? URL.parse(url) : null
   if (server !== null && isLoopbackHost(server.hostname)) return []
   const places: readonly (readonly [
     readonly string[],
@@ -200,7 +222,11 @@ function checkLiterals(at: KeyPath, credential: CredentialOutline): Finding[] {
   ])[] = [
     [['auth', 'clientSecret'], auth?.clientSecret],
     [['auth', 'key'], auth?.key],
+    [['auth', 'passphrase'], auth?.passphrase],
     [['grant', 'key'], grant?.key],
+    [['grant', 'passphrase'], grant?.passphrase],
+    [['grant', 'subjectToken'], grant?.subjectToken],
+    [['dpop', 'key'], dpop?.key],
   ]
   return places.flatMap(([path, secret]) =>
     secret?.value === undefined

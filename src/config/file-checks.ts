@@ -1,9 +1,11 @@
 import { X509Certificate } from 'node:crypto'
+import { fitsAlgorithm, parsePrivateKey } from '../lib/private-key.ts'
 import { belongTogether } from '../lib/tls-material.ts'
 import type { Finding } from './cross-checks.ts'
 import type { KeyPath } from './problem.ts'
 import { unreadableReason } from './read-file.ts'
-import type { SecretPlaces } from './secret-ref.ts'
+import { createSecretReader, type SecretPlaces } from './secret-ref.ts'
+import { type SecretRef, secretRef } from './value-schemas.ts'
 
 /** Looks at everything outside of the file that it refers to: secrets, keys and certificates. */
 export async function checkFiles(data: unknown, places: SecretPlaces): Promise<Finding[]> {
@@ -25,6 +27,13 @@ type Reference =
       readonly isSecret: boolean
     }
   | { readonly kind: 'literal'; readonly path: KeyPath; readonly value: string }
+  | {
+      readonly kind: 'signing key'
+      readonly path: KeyPath
+      readonly ref: SecretRef
+      readonly passphrase: SecretRef | undefined
+      readonly algorithm: string
+    }
   | {
       readonly kind: 'pair'
       readonly path: KeyPath
@@ -60,6 +69,7 @@ function* references(data: unknown, path: KeyPath): Generator<Reference> {
   if (!isRecord(data) || path.length > DEEPEST || FREE_MAPS.has(owner)) return
   if (REFERRING.has(owner)) yield* referencesOf(data, owner, path)
   if (owner === 'client') yield* pairOf(data, path)
+  if (SIGNING.has(owner)) yield* signingKeyOf(data, owner, path)
   for (const [key, inner] of Object.entries(data)) yield* references(inner, [...path, key])
 }
 
@@ -81,6 +91,30 @@ function* referencesOf(
   }
 }
 
+/** What is signed with a key, and the algorithm where none is named. */
+const SIGNING: ReadonlyMap<PropertyKey, string> = new Map([
+  ['auth', 'RS256'],
+  ['grant', 'RS256'],
+  ['dpop', 'ES256'],
+])
+
+function* signingKeyOf(
+  { key, passphrase, algorithm }: Readonly<Record<string, unknown>>,
+  owner: PropertyKey,
+  path: KeyPath,
+): Generator<Reference> {
+  const ref = secretRef.safeParse(key).data
+  if (ref === undefined) return
+  const place = ref.file === undefined ? (ref.env === undefined ? 'value' : 'env') : 'file'
+  yield {
+    kind: 'signing key',
+    path: [...path, 'key', place],
+    ref,
+    passphrase: secretRef.safeParse(passphrase).data,
+    algorithm: typeof algorithm === 'string' ? algorithm : (SIGNING.get(owner) ?? ''),
+  }
+}
+
 function* pairOf(
   { certificate, key }: Readonly<Record<string, unknown>>,
   path: KeyPath,
@@ -96,17 +130,15 @@ async function look(reference: Reference, places: SecretPlaces): Promise<Finding
     const message = await faultOf(reference, places)
     return message === undefined ? [] : [{ path, message, severity: 'error' }]
   } catch (cause) {
-    // Of a pair, each file is looked at by itself as well.
-    if (reference.kind === 'pair') return []
+    // What these are made of is looked at by itself as well.
+    if (reference.kind === 'pair' || reference.kind === 'signing key') return []
     const message = `expected a file that can be read (${unreadableReason(cause)})`
     return [{ path, message, severity: 'error' }]
   }
 }
 
-async function faultOf(
-  reference: Reference,
-  { env, readFile }: SecretPlaces,
-): Promise<string | undefined> {
+async function faultOf(reference: Reference, places: SecretPlaces): Promise<string | undefined> {
+  const { env, readFile } = places
   switch (reference.kind) {
     case 'variable': {
       const value = Object.hasOwn(env, reference.name) ? (env[reference.name] ?? '') : ''
@@ -128,6 +160,12 @@ async function faultOf(
     case 'certificate': {
       return pemFault(await readFile(reference.file))
     }
+    case 'signing key': {
+      const { ref, passphrase, algorithm } = reference
+      const text = (await createSecretReader(ref, places)()).reveal()
+      const opener = passphrase && (await createSecretReader(passphrase, places)()).reveal()
+      return text === '' ? undefined : keyFault(text, opener, algorithm)
+    }
     case 'pair': {
       const certificate = await readFile(reference.certificate)
       return belongTogether(certificate, await readFile(reference.key))
@@ -143,6 +181,19 @@ function secretFault(value: string): string | undefined {
   return /^[\x20-\x7e]+$/.test(value)
     ? undefined
     : 'expected a secret of printable ASCII characters on one line, and it has others'
+}
+
+function keyFault(
+  text: string,
+  passphrase: string | undefined,
+  algorithm: string,
+): string | undefined {
+  try {
+    const { key } = parsePrivateKey(text, passphrase)
+    return fitsAlgorithm(key, algorithm) ? undefined : `expected a private key for ${algorithm}`
+  } catch {
+    return 'expected a private key, as PEM or JWK, and the passphrase that opens it'
+  }
 }
 
 function pemFault(pem: string): string | undefined {

@@ -69,13 +69,15 @@ function expectation(issue: z.core.$ZodRawIssue): string | undefined {
     }
     case 'invalid_union': {
       const { options } = issue
-      return Array.isArray(options) ? `expected ${oneOf(options)}` : 'expected a string or a list'
+      return Array.isArray(options) ? `expected ${oneOf(options)}` : STRING_OR_LIST
     }
     default: {
       return undefined
     }
   }
 }
+
+const STRING_OR_LIST = 'expected a string or a list'
 
 const TYPES: Readonly<Record<string, string>> = {
   array: 'a list',
@@ -101,6 +103,7 @@ function draftsOf(issue: z.core.$ZodIssue, source: YamlSource): Draft[] {
       return [{ ...source.locateKey(path), path: formatKeyPath(path), message }]
     }
     case 'invalid_union': {
+      if (issue.message !== STRING_OR_LIST) return [draftOf(issue, source)]
       // The branch that got past the value's type is the one that was meant.
       const meant = issue.errors.find(
         (branch) =>
@@ -143,7 +146,7 @@ function unknownKey(path: KeyPath, key: string, source: YamlSource): Draft {
   const hint =
     meant === undefined ? `expected one of ${known.join(', ')}` : `did you mean "${meant}"?`
   // A slip in a secret can make a key of it: only what looks like a key of ours is repeated.
-  const isShown = meant !== undefined || (isPlainKey(key) && !isPrivate(path))
+  const isShown = isPlainKey(key) && (meant !== undefined || !isPrivate(path))
   return {
     ...source.locateKey([...path, key]),
     path: formatKeyPath(path),

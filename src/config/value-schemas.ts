@@ -98,7 +98,11 @@ export const secretRef = z
   })
   .refine((secret) => Object.values(secret).filter((given) => given !== undefined).length === 1, {
     error: 'expected exactly one of "file", "env" and "value"',
-    when: ({ value }) => typeof value === 'object' && value !== null,
+    // What is no map, or has a key that is not known, is told of that already.
+    when: ({ value, issues }) =>
+      typeof value === 'object' &&
+      value !== null &&
+      !issues.some(({ code }) => code === 'unrecognized_keys'),
   })
   .meta({ minProperties: 1, maxProperties: 1 })
 
@@ -109,7 +113,7 @@ export const scopes = z.array(scope)
 export const audience = oneOrMore(text)
 export const resource = oneOrMore(resourceUri)
 
-function isPlainHttpUrl(value: string): boolean {
+export function isPlainHttpUrl(value: string): boolean {
   const url = URL.parse(value)
   return (
     url !== null &&

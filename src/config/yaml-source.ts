@@ -139,11 +139,16 @@ function fillVariables(document: Document.Parsed, env: Environment): Fault[] {
 function aliasFaults(document: Document.Parsed): Fault[] {
   const faults: Fault[] = []
   visit(document, {
-    Alias(_key, node) {
-      if (node.resolve(document) !== undefined) return
-      const message =
-        'expected the name of an anchor that stands above; a text that starts with "*" needs quotes'
-      faults.push({ offset: node.range?.[0] ?? 0, message })
+    Alias(_key, node, ancestors) {
+      const target = node.resolve(document)
+      const offset = node.range?.[0] ?? 0
+      if (target === undefined) {
+        const message =
+          'expected the name of an anchor that stands above; a text that starts with "*" needs quotes'
+        faults.push({ offset, message })
+      } else if (ancestors.includes(target)) {
+        faults.push({ offset, message: 'expected an alias of something that does not contain it' })
+      }
     },
   })
   return faults

@@ -1,8 +1,8 @@
 import { createPublicKey } from 'node:crypto'
 import { generateKeyPair, generateProof, type KeyPair } from 'dpop'
 import * as oauth from 'oauth4webapi'
+import { parsePrivateKey } from '../lib/private-key.ts'
 import type { SecretReader } from '../lib/secret.ts'
-import { parsePrivateKey } from './signing-key.ts'
 
 export type DpopAlgorithm = 'ES256' | 'Ed25519' | 'RS256' | 'PS256'
 

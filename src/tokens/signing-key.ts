@@ -1,5 +1,6 @@
-import { createPrivateKey, type KeyObject, type webcrypto } from 'node:crypto'
+import type { webcrypto } from 'node:crypto'
 import { SidecarError } from '../errors.ts'
+import { parsePrivateKey } from '../lib/private-key.ts'
 import type { SecretReader } from '../lib/secret.ts'
 
 type SignatureAlgorithm = 'RS256' | 'PS256' | 'ES256' | 'EdDSA'
@@ -56,24 +57,5 @@ async function revealed(read: SecretReader): Promise<string> {
       'Cannot read the private key: its file is not readable',
       { cause },
     )
-  }
-}
-
-/** Throws on anything that is no private key. */
-export function parsePrivateKey(
-  text: string,
-  passphrase: string | undefined,
-): { key: KeyObject; kid: string | undefined } {
-  if (!text.trimStart().startsWith('{')) {
-    return {
-      key: createPrivateKey({ key: text, ...(passphrase !== undefined && { passphrase }) }),
-      kid: undefined,
-    }
-  }
-  const jwk: Readonly<Record<string, unknown>> = JSON.parse(text)
-  const { kid } = jwk
-  return {
-    key: createPrivateKey({ key: jwk, format: 'jwk' }),
-    kid: typeof kid === 'string' ? kid : undefined,
   }
 }

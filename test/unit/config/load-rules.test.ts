@@ -81,6 +81,11 @@ const REFUSED: readonly Rule[] = [
     faults: ['credentials.corp: expected "issuer", "tokenEndpoint" or "provider", got none'],
   },
   {
+    what: 'an issuer that is a number',
+    credential: { tokenEndpoint: undefined, issuer: 7 },
+    faults: ['credentials.corp.issuer: expected an http(s) URL'],
+  },
+  {
     what: 'a credential with two servers',
     credential: { issuer: 'https://login.example.com' },
     faults: ['credentials.corp.tokenEndpoint: expected '],
@@ -221,7 +226,7 @@ const REFUSED: readonly Rule[] = [
     credential: {
       clientId: undefined,
       auth: { method: 'none' },
-      grant: { type: 'jwt_bearer', key: { env: 'CORP_SECRET' } },
+      grant: { type: 'jwt_bearer', key: { file: 'ec.pem' }, algorithm: 'ES256' },
     },
     faults: ['credentials.corp.grant.issuer: expected the "iss" of the assertion'],
   },

@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import { fitsAlgorithm, parsePrivateKey } from '../lib/private-key.ts'
 import { belongTogether } from '../lib/tls-material.ts'
-import type { Finding } from './cross-checks.ts'
+import type { Finding } from './finding.ts'
 import type { KeyPath } from './problem.ts'
 import { unreadableReason } from './read-file.ts'
 import { createSecretReader, type SecretPlaces } from './secret-ref.ts'

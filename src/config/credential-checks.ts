@@ -1,0 +1,161 @@
+import * as z from 'zod'
+import { isLoopbackHost } from '../lib/loopback.ts'
+import {
+  error,
+  type Finding,
+  isRemotePlaintext,
+  optionalFlag,
+  optionalText,
+  present,
+  warning,
+} from './finding.ts'
+import type { KeyPath } from './problem.ts'
+
+const secretOutline = z.object({ value: optionalText }).optional().catch(undefined)
+
+export const credentialOutline = z.object({
+  provider: present,
+  issuer: present,
+  tokenEndpoint: present,
+  clientId: present,
+  allowPlaintext: optionalFlag,
+  audience: present,
+  auth: z
+    .object({
+      method: optionalText,
+      clientSecret: secretOutline,
+      key: secretOutline,
+      passphrase: secretOutline,
+    })
+    .optional()
+    .catch(undefined),
+  grant: z
+    .object({
+      type: optionalText,
+      issuer: present,
+      key: secretOutline,
+      passphrase: secretOutline,
+      subjectToken: secretOutline,
+    })
+    .optional()
+    .catch(undefined),
+  dpop: z.object({ key: secretOutline }).optional().catch(undefined),
+  tls: z.object({ client: present }).optional().catch(undefined),
+})
+
+const providerOutline = z.object({ name: optionalText, url: optionalText })
+
+type CredentialOutline = z.output<typeof credentialOutline>
+
+/** What is wrong between the keys of a credential. */
+export function checkCredential(name: string, credential: CredentialOutline): Finding[] {
+  const at = ['credentials', name]
+  return [
+    ...checkServer(at, credential),
+    ...checkIdentity(at, credential),
+    ...checkProvider(at, credential),
+    ...checkLiterals(at, credential),
+  ]
+}
+
+/** Where tokens come from, and that the way there is private. */
+function checkServer(at: KeyPath, credential: CredentialOutline): Finding[] {
+  const { provider, issuer, tokenEndpoint, allowPlaintext } = credential
+  const findings: Finding[] = []
+  if (issuer === undefined && tokenEndpoint === undefined && provider === undefined) {
+    findings.push({
+      ...error(at, 'expected "issuer", "tokenEndpoint" or "provider", got none of them'),
+      misses: ['issuer', 'tokenEndpoint', 'provider'].map((key) => [...at, key]),
+    })
+  }
+  if (issuer !== undefined && tokenEndpoint !== undefined) {
+    findings.push(
+      error([...at, 'tokenEndpoint'], 'expected either "issuer" or "tokenEndpoint", got both'),
+    )
+  }
+  const places = [
+    { path: ['issuer'], url: issuer },
+    { path: ['tokenEndpoint'], url: tokenEndpoint },
+    { path: ['provider', 'url'], url: providerOutline.safeParse(provider).data?.url },
+  ]
+  for (const { path, url } of places) {
+    if (typeof url === 'string' && isRemotePlaintext(url) && allowPlaintext !== true) {
+      findings.push(
+        error(
+          [...at, ...path],
+          'expected an https URL, because the client secret would travel readable; "allowPlaintext: true" permits it',
+        ),
+      )
+    }
+  }
+  return findings
+}
+
+/** Who the client is: there must be something that says so. */
+function checkIdentity(at: KeyPath, { auth, grant, clientId, tls }: CredentialOutline): Finding[] {
+  const findings: Finding[] = []
+  const method = auth?.method
+  const grantSaysIt = grant?.type === 'jwt_bearer' || grant?.type === 'token_exchange'
+  const methodSaysIt = method === 'none' || method === 'client_assertion_file'
+  if (auth !== undefined && clientId === undefined && !(grantSaysIt && methodSaysIt)) {
+    findings.push(error([...at, 'clientId'], 'expected the client identifier'))
+  }
+  if (grant?.type === 'jwt_bearer' && clientId === undefined && grant.issuer === undefined) {
+    findings.push(
+      error(
+        [...at, 'grant', 'issuer'],
+        'expected the "iss" of the assertion, as there is no "clientId"',
+      ),
+    )
+  }
+  const isByCertificate = method === 'tls_client_auth' || method === 'self_signed_tls_client_auth'
+  if (isByCertificate && tls?.client === undefined) {
+    findings.push(
+      error([...at, 'tls', 'client'], `expected the certificate that "${method}" is done with`),
+    )
+  }
+  return findings
+}
+
+/** What a product can't do without. */
+function checkProvider(at: KeyPath, credential: CredentialOutline): Finding[] {
+  const { audience, grant } = credential
+  const provider = providerOutline.safeParse(credential.provider).data
+  if (provider?.name === 'auth0' && audience === undefined) {
+    return [error([...at, 'audience'], 'expected the audience, which Auth0 wants to know')]
+  }
+  if (provider?.name === 'google' && grant?.type !== 'jwt_bearer') {
+    return [error([...at, 'grant', 'type'], 'expected "jwt_bearer", the grant of service accounts')]
+  }
+  return []
+}
+
+/** Secrets that stand in the file itself, for anything but a demonstration. */
+function checkLiterals(at: KeyPath, credential: CredentialOutline): Finding[] {
+  const { issuer, tokenEndpoint, auth, grant, dpop } = credential
+  const url = issuer ?? tokenEndpoint
+  const server = typeof url === 'string' ? URL.parse(url) : null
+  if (server !== null && isLoopbackHost(server.hostname)) return []
+  const places: readonly (readonly [
+    readonly string[],
+    { value?: string | undefined } | undefined,
+  ])[] = [
+    [['auth', 'clientSecret'], auth?.clientSecret],
+    [['auth', 'key'], auth?.key],
+    [['auth', 'passphrase'], auth?.passphrase],
+    [['grant', 'key'], grant?.key],
+    [['grant', 'passphrase'], grant?.passphrase],
+    [['grant', 'subjectToken'], grant?.subjectToken],
+    [['dpop', 'key'], dpop?.key],
+  ]
+  return places.flatMap(([path, secret]) =>
+    secret?.value === undefined
+      ? []
+      : [
+          warning(
+            [...at, ...path, 'value'],
+            'the secret stands in the configuration file; "file" or "env" keeps it out',
+          ),
+        ],
+  )
+}

@@ -1,0 +1,38 @@
+import * as z from 'zod'
+import { isLoopbackHost } from '../lib/loopback.ts'
+import type { KeyPath } from './problem.ts'
+
+export type Finding = {
+  readonly path: KeyPath
+  readonly message: string
+  /** What to do about it, where that is not in the message. */
+  readonly hint?: string
+  /** The places of which one, filled in, would settle it. */
+  readonly misses?: readonly KeyPath[]
+  /** A warning is worth saying and does not stop the sidecar. */
+  readonly severity: 'error' | 'warning'
+}
+
+/** Whether what is sent there could be read on the way. */
+export function isRemotePlaintext(url: string): boolean {
+  const parsed = URL.parse(url)
+  return parsed?.protocol === 'http:' && !isLoopbackHost(parsed.hostname)
+}
+
+export function error(path: KeyPath, message: string): Finding {
+  return { path, message, severity: 'error' }
+}
+
+export function warning(path: KeyPath, message: string): Finding {
+  return { path, message, severity: 'warning' }
+}
+
+/*
+ * The rules between keys read an outline of the file that holds only what they need and forgives
+ * everything else, so that they speak even when the file is wrong elsewhere: zod runs a check over
+ * several keys only once the shape is right. These are the leaves of outlines.
+ */
+export const optionalText = z.string().optional().catch(undefined)
+export const optionalFlag = z.boolean().optional().catch(undefined)
+
+export const present = z.unknown().optional()

@@ -30,6 +30,11 @@ export async function run(file: string, io: Io): Promise<number> {
     io.exit(EXIT.failed)
   })
 
+  // From the start: as the first process of a container, nobody else would listen.
+  const signalled = firstSignal(() => {
+    log.flush()
+    io.exit(EXIT.failed)
+  })
   let app: App
   try {
     app = await startApp({ config, places, logger })
@@ -41,10 +46,7 @@ export async function run(file: string, io: Io): Promise<number> {
   const { proxyUrl, adminUrl } = app
   logger.info({ version: VERSION, listen: proxyUrl, admin: adminUrl, config: file }, 'listening')
 
-  const signal = await firstSignal(() => {
-    log.flush()
-    io.exit(EXIT.failed)
-  })
+  const signal = await signalled
   logger.info({ signal }, 'shutting down')
   await app.close()
   logger.info({}, 'stopped')

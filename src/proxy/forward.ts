@@ -2,7 +2,13 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
 import type { Clock } from '../lib/clock.ts'
 import type { AccessToken } from '../tokens/access-token.ts'
-import { announcesBody, expectsContinue, headerValues, requestHeaders } from './headers.ts'
+import {
+  announcesBody,
+  decidesByItself,
+  expectsContinue,
+  headerValues,
+  requestHeaders,
+} from './headers.ts'
 import { relay, type UpstreamAnswer } from './relay.ts'
 import { createRequestBody, type RequestBody } from './request-body.ts'
 import type { RequestTarget } from './request-target.ts'
@@ -27,7 +33,8 @@ export type Exchange = {
  */
 export async function forward(exchange: Exchange): Promise<UpstreamAnswer> {
   const { req, res, route, token } = exchange
-  const isReplayable = token !== undefined && route.replay.enabled && injects(exchange)
+  const isReplayable =
+    token !== undefined && route.replay.enabled && !decidesByItself(req.rawHeaders, route.headers)
   const body = announcesBody(req.rawHeaders)
     ? createRequestBody(req, isReplayable ? route.replay.maxBodyBytes : 0)
     : undefined
@@ -109,7 +116,7 @@ async function send(
 async function headersFor(exchange: Exchange, token: AccessToken | undefined): Promise<string[]> {
   const { req, route } = exchange
   const headers = requestHeaders(req.rawHeaders, route.headers, token && route.tokenValue(token))
-  if (token?.dpop !== undefined && injects(exchange)) {
+  if (token?.dpop !== undefined && !decidesByItself(req.rawHeaders, route.headers)) {
     const proof = await token.dpop.prove({
       method: req.method ?? '',
       url: upstreamUrl(exchange),
@@ -118,16 +125,6 @@ async function headersFor(exchange: Exchange, token: AccessToken | undefined): P
     headers.push('DPoP', proof)
   }
   return headers
-}
-
-/** Whether the token goes out, and not one that the application brought. */
-function injects({ req, route: { headers } }: Exchange): boolean {
-  const { existing, injected } = headers
-  return (
-    existing !== 'keep' ||
-    injected === undefined ||
-    headerValues(req.rawHeaders, injected).length === 0
-  )
 }
 
 /** RFC 9449 section 8.2: a nonce may come with any response. */

@@ -5,7 +5,7 @@ import type { Clock } from '../lib/clock.ts'
 import type { AccessLog } from '../observe/access-log.ts'
 import type { RouteMetrics } from '../observe/route-metrics.ts'
 import { forward } from './forward.ts'
-import { headerValues } from './headers.ts'
+import { decidesByItself, headerValues } from './headers.ts'
 import { parseRequestTarget } from './request-target.ts'
 import { respondWithFailure } from './respond.ts'
 import type { Route } from './route.ts'
@@ -45,7 +45,11 @@ export function createProxyHandler(options: ProxyHandlerOptions): ProxyHandler {
 
       const { tokens, timeouts } = route
       let token = tokens?.current()
-      if (tokens !== undefined && token === undefined) {
+      if (
+        tokens !== undefined &&
+        token === undefined &&
+        !decidesByItself(req.rawHeaders, route.headers)
+      ) {
         token = await whileClientWaits(res, timeouts.tokenMs, tokens.get) // 503, 502
         tokenWaitMs = clock.monotonicMs() - startedAtMs
         metrics.tokenWaited(tokenWaitMs)

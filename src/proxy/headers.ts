@@ -77,6 +77,14 @@ export function requestHeaders(
   return headers
 }
 
+/** Whether the application brings a header of its own that the route keeps or rejects: no token is needed then. */
+export function decidesByItself(
+  raw: readonly string[],
+  { existing, injected }: RequestHeaderPolicy,
+): boolean {
+  return existing !== 'replace' && injected !== undefined && headerValues(raw, injected).length > 0
+}
+
 /** The headers for the application, less those in `hidden`. `raw` alternates names and values. */
 export function responseHeaders(raw: readonly string[], hidden: ReadonlySet<string>): string[] {
   const listed = connectionOptions(raw)

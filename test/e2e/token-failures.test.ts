@@ -262,3 +262,25 @@ test('a client that leaves while it waits does not cancel the token for the othe
   expect((await stayed).status).toBe(200)
   expect(endpoint.requests.length).toBe(1)
 })
+
+test.for([
+  { existing: 'keep', status: 200 },
+  { existing: 'reject', status: 400 },
+])(
+  'a request with its own Authorization waits for no token on a route that says $existing',
+  async ({ existing, status }) => {
+    const endpoint = await startTokenEndpoint(() => {})
+    const upstream = await startServer((req, res) => void res.end(req.headers.authorization))
+    const sidecar = await startSidecar(
+      endpointConfig({
+        endpoint: endpoint.url,
+        upstream,
+        route: `existingAuthorization: ${existing}`,
+      }),
+    )
+    const response = await fetch(`${sidecar.proxyUrl}/orders`, {
+      headers: { authorization: 'own' },
+    })
+    expect(response.status).toBe(status)
+  },
+)

@@ -8,7 +8,7 @@ const lines = (...parts: readonly string[]): string => parts.join('\r\n')
 /** What the application gets when the upstream answers these bytes and closes; dates and keep-alive left out. */
 async function answered(
   response: string,
-  request = 'GET /x HTTP/1.1\r\nHost: a\r\n',
+  request = 'GET /x HTTP/1.1\r\nHost: localhost\r\n',
 ): Promise<string> {
   const upstream = await startRawUpstream((received, socket) => {
     if (isWholeRequest(received)) socket.end(response, 'latin1')
@@ -42,6 +42,7 @@ test('status, reason and headers pass as they came', async () => {
       'Set-Cookie: b=2',
       'X-Latin: caf\xe9',
       'Content-Length: 2',
+      'Via: 1.1 token-sidecar',
       '',
       'hi',
     ),
@@ -93,15 +94,15 @@ test('a response that ends by close arrives whole', async () => {
 
 test.for(['204 No Content', '304 Not Modified'])('%s has no body', async (status) => {
   const answer = await answered(`HTTP/1.1 ${status}\r\nETag: "1"\r\n\r\n`)
-  expect(answer).toBe(`HTTP/1.1 ${status}\r\nETag: "1"\r\n\r\n`)
+  expect(answer).toBe(`HTTP/1.1 ${status}\r\nETag: "1"\r\nVia: 1.1 token-sidecar\r\n\r\n`)
 })
 
 test('the answer to HEAD keeps the length of what GET would get', async () => {
   const answer = await answered(
     'HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n',
-    'HEAD /x HTTP/1.1\r\nHost: a\r\n',
+    'HEAD /x HTTP/1.1\r\nHost: localhost\r\n',
   )
-  expect(answer).toBe('HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n')
+  expect(answer).toBe('HTTP/1.1 200 OK\r\nContent-Length: 500\r\nVia: 1.1 token-sidecar\r\n\r\n')
 })
 
 test('early hints are passed on before the answer', async () => {

@@ -35,6 +35,12 @@ export async function explain({ method, url, file }: ExplainOptions, io: Io): Pr
     return EXIT.ok
   } catch (error) {
     if (!(error instanceof SidecarError)) throw error
+    if (error.code === 'egress_denied' && config.forward === 'pass') {
+      io.out(
+        `${method.toUpperCase()} ${url}\n  no route names it: "forward: pass" sends it on, without a token\n`,
+      )
+      return EXIT.ok
+    }
     io.out(`${method.toUpperCase()} ${url}\n  ${error.code}: ${error.message}\n`)
     const { code } = error
     if (target !== undefined && (code === 'route_not_found' || code === 'egress_denied')) {
@@ -108,9 +114,12 @@ function describeRoute(
 
 /** The first thing about the request that a route does not accept. */
 function whyNot(match: RouteMatch, target: RequestTarget, method: string): string {
+  if (target.absolute && match.host === undefined) {
+    return 'names no host, so it is not for requests to a forward proxy'
+  }
   const accepts = (part: RouteMatch): boolean => {
     try {
-      createRouteTable([{ match: part }]).match(target, method)
+      createRouteTable([{ match: part }]).match({ ...target, absolute: false }, method)
       return true
     } catch {
       return false

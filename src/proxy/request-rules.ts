@@ -17,6 +17,10 @@ export function refuseUnsupported(
       'Cannot forward the request: TRACE would show the token to whoever asks',
     )
   }
+  // RFC 9112 section 3.2.4: this is "OPTIONS *" for the server behind us, which undici cannot send.
+  if (head.method === 'OPTIONS' && /^https?:\/\/[^/?#]*$/i.test(head.target)) {
+    throw invalid('OPTIONS for a whole server is not supported')
+  }
   if (head.expectation === 'unknown') {
     throw new SidecarError(
       'expectation_failed',

@@ -1,11 +1,15 @@
 import { writeFile } from 'node:fs/promises'
 import { createServer } from 'node:https'
 import { join } from 'node:path'
+import { type TlsOptions, TLSSocket } from 'node:tls'
 import { expect, test } from 'vitest'
+import * as z from 'zod'
 import { createAuthority } from '../helpers/certificates.ts'
+import { forwardConfig } from '../helpers/config-text.ts'
 import { portOf, startListening } from '../helpers/servers.ts'
-import { startSidecar, temporaryDirectory } from '../helpers/sidecar.ts'
+import { startProgram, startSidecar, temporaryDirectory } from '../helpers/sidecar.ts'
 import { sendToken } from '../helpers/token-endpoint.ts'
+import { until } from '../helpers/wait.ts'
 
 /** One TLS server for `host` that is both the token endpoint and the upstream. */
 async function startTlsServer(host: string) {
@@ -86,4 +90,89 @@ test('a certificate for another host is refused', async () => {
     code: 'upstream_tls',
     detail: expect.stringContaining('its certificate is for another host name'),
   })
+})
+
+/** An upstream whose certificate is for localhost; tells what the connection is like. */
+async function startCuriousServer(options: TlsOptions = {}) {
+  const authority = await createAuthority()
+  const { certificate, key } = await authority.issue('localhost', ['localhost'])
+  const server = createServer({ cert: certificate, key, ...options }, (req, res) => {
+    const { socket } = req
+    if (!(socket instanceof TLSSocket)) throw new TypeError('expected TLS')
+    res.setHeader('connection', 'close')
+    res.end(
+      JSON.stringify({
+        version: socket.getProtocol(),
+        resumed: socket.isSessionReused(),
+        name: socket.servername,
+        host: req.headers.host,
+      }),
+    )
+  })
+  await startListening(server)
+  const ca = join(await temporaryDirectory(), 'ca.pem')
+  await writeFile(ca, authority.certificate)
+  return { origin: `https://localhost:${portOf(server)}`, ca }
+}
+
+test('TLS 1.2 is the oldest that is spoken, whatever the environment allows', async () => {
+  const oldServer = {
+    minVersion: 'TLSv1',
+    maxVersion: 'TLSv1.1',
+    ciphers: 'DEFAULT@SECLEVEL=0',
+  } as const
+  const { origin, ca } = await startCuriousServer(oldServer)
+  const program = await startProgram(forwardConfig(origin, `tls: ${tls(ca)}`), {
+    NODE_OPTIONS: '--tls-min-v1.0 --tls-cipher-list=DEFAULT@SECLEVEL=0',
+  })
+  const response = await fetch(program.proxyUrl)
+  expect(response.status).toBe(502)
+  expect(await response.json()).toMatchObject({ code: 'upstream_tls' })
+})
+
+test('a route can insist on TLS 1.3', async () => {
+  const { origin, ca } = await startCuriousServer({ maxVersion: 'TLSv1.2' })
+  const insisting = await startSidecar(
+    forwardConfig(origin, `tls: { ca: { file: ${ca} }, minVersion: TLSv1.3 }`),
+  )
+  expect((await fetch(insisting.proxyUrl)).status).toBe(502)
+  const easy = await startSidecar(forwardConfig(origin, `tls: ${tls(ca)}`))
+  expect(await (await fetch(easy.proxyUrl)).json()).toMatchObject({ version: 'TLSv1.2' })
+})
+
+test('a session is resumed by the next connection', async () => {
+  const { origin, ca } = await startCuriousServer()
+  const sidecar = await startSidecar(forwardConfig(origin, `tls: ${tls(ca)}`))
+  expect(await (await fetch(sidecar.proxyUrl)).json()).toMatchObject({ resumed: false })
+  // The ticket comes behind the first answer.
+  await until(async () => {
+    const { resumed } = z
+      .object({ resumed: z.boolean() })
+      .parse(await (await fetch(sidecar.proxyUrl)).json())
+    return resumed
+  })
+})
+
+test('the name to verify is that of the upstream, even where the Host of the request is kept', async () => {
+  const { origin, ca } = await startCuriousServer()
+  const sidecar = await startSidecar(forwardConfig(origin, `tls: ${tls(ca)}\nkeepHost: true`))
+  const { host } = new URL(sidecar.proxyUrl)
+  expect(await (await fetch(sidecar.proxyUrl)).json()).toMatchObject({ name: 'localhost', host })
+})
+
+test('an address has no server name, whatever the Host of the request is', async () => {
+  const authority = await createAuthority()
+  const { certificate, key } = await authority.issue('address', ['127.0.0.1'])
+  const server = createServer(
+    { cert: certificate, key },
+    (req, res) => void res.end(req.headers.host),
+  )
+  await startListening(server)
+  const ca = join(await temporaryDirectory(), 'ca.pem')
+  await writeFile(ca, authority.certificate)
+  const sidecar = await startSidecar(
+    forwardConfig(`https://127.0.0.1:${portOf(server)}`, `tls: ${tls(ca)}\nkeepHost: true`),
+  )
+  const { port } = new URL(sidecar.proxyUrl)
+  expect(await (await fetch(`http://localhost:${port}`)).text()).toBe(`localhost:${port}`)
 })

@@ -236,3 +236,21 @@ test('a configuration with a key twice is not explained: nobody knows which is m
   expect({ code, out }).toEqual({ code: 3, out: '' })
   expect(err).toContain(`:${CONFIG.split('\n').length}:1 expected `)
 })
+
+test('a route without a host is not for requests to a forward proxy', async () => {
+  const { code, out } = await explain('GET', 'http://elsewhere.example/orders/7')
+  expect(code).toBe(1)
+  expect(out).toContain(
+    'route "orders": names no host, so it is not for requests to a forward proxy\n',
+  )
+})
+
+test('what no route names is sent on without a token, where the configuration says so', async () => {
+  expect(await explain('get', 'http://elsewhere.example/x', `forward: pass\n${CONFIG}`)).toEqual({
+    code: 0,
+    err: '',
+    out: `GET http://elsewhere.example/x
+  no route names it: "forward: pass" sends it on, without a token
+`,
+  })
+})

@@ -96,6 +96,63 @@ type Rule = Given & { readonly what: string; readonly faults: readonly string[] 
 /** What is wrong with a file that is right but for this. The start of each message will do. */
 const REFUSED: readonly Rule[] = [
   {
+    what: 'a socket mode that YAML takes for a decimal number',
+    top: { listen: { unix: '/run/app.sock', mode: 660 } },
+    faults: ['listen.mode: expected a file mode as quoted octal digits'],
+  },
+  {
+    what: 'a socket mode with a digit that is not octal',
+    top: { listen: { unix: '/run/app.sock', mode: '0680' } },
+    faults: ['listen.mode: expected a file mode as quoted octal digits'],
+  },
+  {
+    what: 'one socket for both listeners, written in two ways',
+    top: { listen: { unix: '/run/app.sock' }, admin: 'unix:/run/app.sock' },
+    faults: ['admin: expected another address than that of "listen"'],
+  },
+  {
+    what: 'a route to the listener itself',
+    top: { listen: '127.0.0.1:8081' },
+    route: { upstream: 'http://localhost:8081/orders' },
+    faults: [
+      'routes[0].upstream: expected another address than that of "listen", because requests would go in a circle',
+    ],
+  },
+  {
+    what: 'a policy for forward-proxy requests that is none',
+    top: { forward: 'allow' },
+    faults: ['forward: expected "deny" or "pass"'],
+  },
+  {
+    what: 'a further host with a port',
+    top: { access: { hosts: ['billing.internal:8080'] } },
+    faults: ['access.hosts[0]: expected a host without a port'],
+  },
+  {
+    what: 'an origin with a path',
+    top: { access: { origins: ['http://localhost:3000/'] } },
+    faults: ['access.origins[0]: expected an origin such as'],
+  },
+  {
+    what: 'a name in Via with a space',
+    top: { via: 'token sidecar' },
+    faults: ['via: expected a word such as "token-sidecar", or "off"'],
+  },
+  {
+    what: 'no connections at all',
+    top: { limits: { connections: 0 } },
+    route: { connections: 1.5 },
+    faults: [
+      'routes[0].connections: expected a number of connections',
+      'limits.connections: expected at least one connection',
+    ],
+  },
+  {
+    what: 'a version of TLS that is too old',
+    route: { tls: { minVersion: 'TLSv1.1' } },
+    faults: ['routes[0].tls.minVersion: expected "TLSv1.2" or "TLSv1.3"'],
+  },
+  {
     what: 'a credential without a server',
     credential: { tokenEndpoint: undefined },
     faults: ['credentials.corp: expected "issuer", "tokenEndpoint" or "provider", got none'],
@@ -456,6 +513,17 @@ test.for([
 })
 
 const PERMITTED: readonly (Given & { readonly what: string })[] = [
+  { what: 'a unix socket with a mode', top: { listen: { unix: '/run/app.sock', mode: '0600' } } },
+  { what: 'a mode of three digits', top: { admin: { unix: '/run/admin.sock', mode: '666' } } },
+  {
+    what: 'a socket beside an address that is the default of the other',
+    top: { listen: { unix: '/run/app.sock' }, admin: '127.0.0.1:8080' },
+  },
+  {
+    what: 'a route to another port of this machine',
+    top: { listen: '127.0.0.1:8081' },
+    route: { upstream: 'http://localhost:8082' },
+  },
   { what: 'nothing that is special' },
   {
     what: 'a token endpoint over plain HTTP, where that is allowed',

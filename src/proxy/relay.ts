@@ -92,6 +92,7 @@ export async function relay(
   let failure: SidecarError | undefined
   let isInterimSent = false
   let wasUsedBefore = false
+  let isHeld = false
   let unwantedBytes: number | undefined
   let length = Number.NaN
   let small: Buffer | undefined
@@ -113,6 +114,7 @@ export async function relay(
     if (!res.writableFinished) abort(clientClosed())
   }
   const lookForStall = (): void => {
+    if (isHeld) return
     const now = clock.monotonicMs()
     const isUploading = answer === undefined && isStream(body) && !req.complete
     if (isUploading && requestBytes !== req.socket.bytesRead) {
@@ -151,14 +153,18 @@ export async function relay(
     res.off('close', onClose)
   }
 
+  /** RFC 9112 section 7.1.2: trailers go behind chunks, and nowhere else. */
+  const mayHaveTrailers = (status: number): boolean =>
+    Number.isNaN(length) &&
+    request.method !== 'HEAD' &&
+    status !== 204 &&
+    status !== 304 &&
+    req.httpVersionMinor > 0
   const begin = (status: number, reason: string, headers: readonly string[]): void => {
     if (body !== null && !req.complete) endEarly(req, res)
-    res.writeHead(
-      status,
-      reason,
-      responseHeaders(headers, request.answerHeaders, request.ownOrigin),
-    )
     length = announcedLength(headers)
+    const context = { ownOrigin: request.ownOrigin, mayHaveTrailers: mayHaveTrailers(status) }
+    res.writeHead(status, reason, responseHeaders(headers, request.answerHeaders, context))
     // A body that came in the same read leaves in the same write; a head alone leaves at once.
     process.nextTick(flushHead, res)
   }
@@ -211,6 +217,7 @@ export async function relay(
         begin(status, reason, headers)
         return
       }
+      isHeld = true
       started.pause()
       outcome.resolve({
         ...answer,
@@ -218,6 +225,8 @@ export async function relay(
           async pass() {
             if (failure !== undefined) throw failure
             outcome = Promise.withResolvers()
+            isHeld = false
+            movedAtMs = clock.monotonicMs()
             begin(status, reason, headers)
             started.resume()
             return answered(await outcome.promise)

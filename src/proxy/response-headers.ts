@@ -15,14 +15,18 @@ export type ResponseHeaderPolicy = {
   readonly cookies: CookiePolicy | undefined
 }
 
-/**
- * The headers for the application. `raw` alternates names and values; `ownOrigin` is how the
- * application addressed us.
- */
+export type ResponseContext = {
+  /** How the application addressed us. */
+  readonly ownOrigin: string
+  /** Whether trailers can be passed on, and so what announces them (RFC 9110 section 6.6.2). */
+  readonly mayHaveTrailers: boolean
+}
+
+/** The headers for the application. `raw` alternates names and values. */
 export function responseHeaders(
   raw: readonly string[],
   policy: ResponseHeaderPolicy,
-  ownOrigin: string,
+  { ownOrigin, mayHaveTrailers }: ResponseContext,
 ): string[] {
   const { hidden, via, references, cookies } = policy
   const listed = connectionOptions(raw)
@@ -31,6 +35,10 @@ export function responseHeaders(
     const name = raw[i] ?? ''
     const value = raw[i + 1] ?? ''
     const key = name.toLowerCase()
+    if (key === 'trailer' && mayHaveTrailers) {
+      headers.push(name, value)
+      continue
+    }
     if (HOP_BY_HOP.has(key) || hidden.has(key) || listed?.has(key) === true) continue
     if (references !== undefined && (key === 'location' || key === 'content-location')) {
       headers.push(name, references(value, ownOrigin))
@@ -49,8 +57,11 @@ export function responseHeaders(
 
 /** Those of an interim response (RFC 9110 section 15.2), which is relayed as it is. */
 export function interimHeaders(raw: readonly string[]): string[] {
-  return responseHeaders(raw, UNTOUCHED, '')
+  return responseHeaders(raw, UNTOUCHED, NO_CONTEXT)
 }
+
+/** For what is no whole answer. */
+export const NO_CONTEXT: ResponseContext = { ownOrigin: '', mayHaveTrailers: false }
 
 const UNTOUCHED: ResponseHeaderPolicy = {
   hidden: new Set(),

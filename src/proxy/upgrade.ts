@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Clock } from '../lib/clock.ts'
 import { fieldValues } from './field-lines.ts'
-import { responseHeaders } from './response-headers.ts'
+import { NO_CONTEXT, responseHeaders } from './response-headers.ts'
 import type { Route } from './route.ts'
 import { joinTunnel, type TunnelReport } from './tunnel.ts'
 
@@ -41,7 +41,7 @@ export async function switchProtocols(
   const { res, route, clock } = exchange
   const lines = ['HTTP/1.1 101 Switching Protocols', 'Connection: Upgrade']
   const kept = ['Upgrade', fieldValues(headers, 'upgrade').join(', ')].concat(
-    responseHeaders(headers, route.answerHeaders, ''),
+    responseHeaders(headers, route.answerHeaders, NO_CONTEXT),
   )
   for (let i = 0; i < kept.length; i += 2) lines.push(`${kept[i]}: ${kept[i + 1]}`)
   if (!client.destroyed) res.detachSocket(client)

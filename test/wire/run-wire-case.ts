@@ -129,14 +129,11 @@ function wholeAnswerFaults({ whole, rest }: ReadAll): string[] {
     : []
 }
 
-async function refusalFaults(
-  seen: Seen,
-  { refused, connection = 'closes' }: Refusal,
-): Promise<string[]> {
+async function refusalFaults(seen: Seen, { refused, connection }: Refusal): Promise<string[]> {
   const { client, upstream } = seen
   await client.waitUntil(() => finals(seen).length > 0)
   const answers = seen.answers()
-  const faults = await afterFaults(seen, connection)
+  const faults = await afterFaults(seen, connection ?? 'closes')
   const statuses = answers.whole.map(statusOf)
   if (statuses.length !== 1 || !refused.includes(statuses[0] ?? 0)) {
     faults.push(`expected one answer of ${refused.join(' or ')}, got [${statuses.join(', ')}]`)
@@ -145,17 +142,25 @@ async function refusalFaults(
   return [...faults, ...anyByteFaults(upstream)]
 }
 
-async function doubtFaults(seen: Seen, { atMost }: Doubt): Promise<string[]> {
+async function doubtFaults(seen: Seen, { atMost, about = 'the end' }: Doubt): Promise<string[]> {
   const { client, upstream, proxy } = seen
   await client.waitUntil(() => finals(seen).length > 0)
   const [answer] = finals(seen)
   const isRefused = answer === undefined ? client.isClosed() : statusOf(answer) >= 400
-  const faults = await afterFaults(seen, isRefused ? 'closes' : undefined)
+  const mustClose = isRefused && about !== 'the meaning'
+  const faults = await afterFaults(seen, mustClose ? 'closes' : undefined)
   const { whole, rest } = seen.answers()
-  if (whole.filter(isFinal).length > 1) faults.push('more than one answer came back')
   if (rest !== 'nothing') faults.push('something is left behind the answer')
-  if (isRefused) return [...faults, ...anyByteFaults(upstream)]
+  if (isRefused) {
+    if (about === 'the body') return [...faults, ...arrivalFaults(upstream)]
+    if (answer === undefined) faults.push('it was refused without a word')
+    return [...faults, ...anyByteFaults(upstream)]
+  }
   if (atMost === undefined) return [...faults, 'it was not refused', ...arrivalFaults(upstream)]
+  // What is behind the request may still be refused.
+  if (whole.filter((message) => isFinal(message) && statusOf(message) < 400).length > 1) {
+    faults.push('more than one answer came back')
+  }
   const rules: Rules = { free: freeInRequests(proxy), proxyName: proxy.name }
   return [
     ...faults,

@@ -49,6 +49,11 @@ export type Refusal = {
  */
 export type Doubt = {
   readonly atMost: Message | undefined
+  /**
+   * A fault in the body is found when the head may be under way: then no whole request may arrive.
+   * Where only the meaning is in doubt, but not where the request ends, its connection may stay.
+   */
+  readonly about?: 'the end' | 'the body' | 'the meaning'
 }
 
 export type Message = {

@@ -1,20 +1,15 @@
 import { describe, expect, test } from 'vitest'
-import { forwardConfig } from '../helpers/config-text.ts'
-import { startSidecar } from '../helpers/sidecar.ts'
 import { CONNECTIONS } from './cases/connections.ts'
 import { INTERIM_RESPONSES } from './cases/interim-responses.ts'
 import { REQUEST_FRAMING } from './cases/request-framing.ts'
 import { REQUEST_HEADERS } from './cases/request-headers.ts'
 import { RESPONSE_FRAMING } from './cases/response-framing.ts'
 import { RESPONSE_HEADERS } from './cases/response-headers.ts'
+import { SMUGGLING } from './cases/smuggling.ts'
 import { TARGETS } from './cases/targets.ts'
 import { TRUNCATION } from './cases/truncation.ts'
-import { faultsOf, type StartWireProxy } from './run-wire-case.ts'
-
-const forwarding: StartWireProxy = async (upstreamOrigin) => {
-  const sidecar = await startSidecar(forwardConfig(upstreamOrigin))
-  return { url: sidecar.proxyUrl, name: 'token-sidecar' }
-}
+import { startForwarding, startWithToken, UPSTREAM_PORT } from './proxy-under-test.ts'
+import { faultsOf } from './run-wire-case.ts'
 
 describe.for([
   { theme: 'targets', cases: TARGETS },
@@ -28,7 +23,15 @@ describe.for([
 ])('$theme', ({ cases }) => {
   for (const wireCase of cases) {
     test(`${wireCase.name} (RFC ${wireCase.rfc})`, async () => {
-      expect(await faultsOf(wireCase, forwarding)).toEqual([])
+      expect(await faultsOf(wireCase, startForwarding, UPSTREAM_PORT)).toEqual([])
+    })
+  }
+})
+
+describe.for(SMUGGLING)('smuggling: $family', ({ cases }) => {
+  for (const wireCase of cases) {
+    test(`${wireCase.name} (RFC ${wireCase.rfc})`, async () => {
+      expect(await faultsOf(wireCase, startWithToken, UPSTREAM_PORT)).toEqual([])
     })
   }
 })

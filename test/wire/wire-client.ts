@@ -18,6 +18,8 @@ export type WireClient = {
 /** Nothing of what is waited for takes a tenth of this. */
 const PATIENCE_MS = 4_000
 
+const nothing = (): void => {}
+
 /** A connection to the proxy that says what it is told to say and remembers what it hears. */
 export async function connectWireClient(proxyUrl: string): Promise<WireClient> {
   const { hostname, port } = new URL(proxyUrl)
@@ -25,7 +27,7 @@ export async function connectWireClient(proxyUrl: string): Promise<WireClient> {
   onTestFinished(() => void socket.destroy())
   let received = ''
   let isClosed = false
-  let look = (): void => {}
+  let look = nothing
   const end = (): void => {
     isClosed = true
     look()
@@ -64,7 +66,7 @@ export async function connectWireClient(proxyUrl: string): Promise<WireClient> {
         return await promise
       } finally {
         clearTimeout(patience)
-        look = () => {}
+        look = nothing
       }
     },
     pause: () => void socket.pause(),

@@ -1,69 +1,71 @@
 import { head, lines, OK, type WireCase } from '../wire-case.ts'
 
+const HOST = 'Host: localhost'
+
 export const TARGETS: readonly WireCase[] = [
   ...verbatim(),
   ...refusedTargets(),
   {
     name: 'A target in absolute form is the same as path and Host',
     rfc: '9112 3.2.2',
-    sends: head('GET http://localhost/x?y=1 HTTP/1.1', 'Host: localhost'),
+    sends: head('GET http://localhost/x?y=1 HTTP/1.1', HOST),
     arrives: [{ line: 'GET /x?y=1 HTTP/1.1' }],
   },
   {
     name: 'The scheme and the host of an absolute target may be in any case',
     rfc: '9110 4.2.3',
-    sends: head('GET HTTP://LocalHost/x HTTP/1.1', 'Host: localhost'),
+    sends: head('GET HTTP://LocalHost/x HTTP/1.1', HOST),
     arrives: [{ line: 'GET /x HTTP/1.1' }],
   },
   {
     name: 'An absolute target without a path asks for the root',
     rfc: '9112 3.2.1',
-    sends: head('GET http://localhost HTTP/1.1', 'Host: localhost'),
+    sends: head('GET http://localhost HTTP/1.1', HOST),
     arrives: [{ line: 'GET / HTTP/1.1' }],
   },
   {
     name: 'An absolute target with a query but without a path asks for the root',
     rfc: '9112 3.2.1',
-    sends: head('GET http://localhost?a=1 HTTP/1.1', 'Host: localhost'),
+    sends: head('GET http://localhost?a=1 HTTP/1.1', HOST),
     arrives: [{ line: 'GET /?a=1 HTTP/1.1' }],
   },
   {
     name: 'OPTIONS * is refused, because the request that it is about has no path to route by (known gap)',
     rfc: '9112 3.2.4',
-    sends: head('OPTIONS * HTTP/1.1', 'Host: localhost'),
+    sends: head('OPTIONS * HTTP/1.1', HOST),
     refused: [400, 404, 405, 501],
     connection: 'stays',
   },
   {
     name: 'OPTIONS of a host without a path means *, and is refused like it (known gap)',
     rfc: '9112 3.2.4',
-    sends: head('OPTIONS http://localhost HTTP/1.1', 'Host: localhost'),
+    sends: head('OPTIONS http://localhost HTTP/1.1', HOST),
     refused: [400, 404, 405, 501],
     connection: 'stays',
   },
   {
     name: 'OPTIONS of a path is forwarded',
     rfc: '9110 9.3.7',
-    sends: head('OPTIONS /x HTTP/1.1', 'Host: localhost'),
+    sends: head('OPTIONS /x HTTP/1.1', HOST),
     arrives: [{ line: 'OPTIONS /x HTTP/1.1' }],
   },
   {
     name: 'OPTIONS with Max-Forwards: 0 is answered by the proxy',
     rfc: '9110 7.6.2',
-    sends: head('OPTIONS /x HTTP/1.1', 'Host: localhost', 'Max-Forwards: 0'),
+    sends: head('OPTIONS /x HTTP/1.1', HOST, 'Max-Forwards: 0'),
     refused: [200, 204],
     connection: 'stays',
   },
   {
     name: 'OPTIONS with Max-Forwards: 5 is forwarded with one less',
     rfc: '9110 7.6.2',
-    sends: head('OPTIONS /x HTTP/1.1', 'Host: localhost', 'Max-Forwards: 5'),
+    sends: head('OPTIONS /x HTTP/1.1', HOST, 'Max-Forwards: 5'),
     arrives: [{ line: 'OPTIONS /x HTTP/1.1', fields: ['Max-Forwards: 4'] }],
   },
   {
     name: 'Max-Forwards says nothing about other methods',
     rfc: '9110 7.6.2',
-    sends: head('GET /x HTTP/1.1', 'Host: localhost', 'Max-Forwards: 0'),
+    sends: head('GET /x HTTP/1.1', HOST, 'Max-Forwards: 0'),
     arrives: [{ line: 'GET /x HTTP/1.1', fields: ['Max-Forwards: 0'] }],
   },
   ...methods(),
@@ -103,20 +105,22 @@ function verbatim(): WireCase[] {
   ].map((target) => ({
     name: `A target arrives as it was sent: ${target.slice(0, 60)}`,
     rfc: '9112 3.2.1',
-    sends: head(`GET ${target} HTTP/1.1`, 'Host: localhost'),
+    sends: head(`GET ${target} HTTP/1.1`, HOST),
     arrives: [{ line: `GET ${target} HTTP/1.1` }],
   }))
 }
 
-function refusedTargets(): WireCase[] {
-  const refused = (name: string, rfc: string, ...bytes: readonly string[]): WireCase => ({
+function refused(name: string, rfc: string, ...bytes: readonly string[]): WireCase {
+  return {
     name: `${name} is refused`,
     rfc,
     sends: head(...bytes),
     refused: [400, 403, 421],
     connection: 'stays',
-  })
-  const HOST = 'Host: localhost'
+  }
+}
+
+function refusedTargets(): WireCase[] {
   return [
     refused('No Host', '9112 3.2', 'GET /x HTTP/1.1'),
     refused('An empty Host', '9110 7.2', 'GET /x HTTP/1.1', 'Host:'),
@@ -176,7 +180,7 @@ function methods(): WireCase[] {
       (method): WireCase => ({
         name: `${method} is forwarded`,
         rfc: '9110 9.1',
-        sends: `${head(`${method} /x HTTP/1.1`, 'Host: localhost', 'Content-Length: 2')}{}`,
+        sends: `${head(`${method} /x HTTP/1.1`, HOST, 'Content-Length: 2')}{}`,
         arrives: [{ line: `${method} /x HTTP/1.1`, body: '{}' }],
         connection: 'stays',
       }),
@@ -184,7 +188,7 @@ function methods(): WireCase[] {
     {
       name: 'TRACE is refused, because its answer would show the token',
       rfc: '9110 9.3.8',
-      sends: head('TRACE /x HTTP/1.1', 'Host: localhost'),
+      sends: head('TRACE /x HTTP/1.1', HOST),
       refused: [501],
       connection: 'stays',
     },
@@ -197,7 +201,7 @@ function methods(): WireCase[] {
     ...['FOO', 'get', 'G(T', 'GETGET'].map((method): WireCase => ({
       name: `A method that the proxy does not know is refused as such: ${method}`,
       rfc: '9110 9.1',
-      sends: head(`${method} /x HTTP/1.1`, 'Host: localhost'),
+      sends: head(`${method} /x HTTP/1.1`, HOST),
       refused: method === 'FOO' ? [501] : [400, 501],
     })),
   ]
@@ -219,13 +223,13 @@ function versions(): WireCase[] {
     ].map((version): WireCase => ({
       name: `What says it is ${version} is refused`,
       rfc: '9110 2.5',
-      sends: head(`GET /x ${version}`, 'Host: localhost'),
+      sends: head(`GET /x ${version}`, HOST),
       refused: [400, 505],
     })),
     {
       name: 'A request line without a version is refused',
       rfc: '9112 3',
-      sends: head('GET /x', 'Host: localhost'),
+      sends: head('GET /x', HOST),
       refused: [400, 505],
     },
     {
@@ -243,7 +247,7 @@ function versions(): WireCase[] {
     {
       name: 'An empty line before a request is overlooked',
       rfc: '9112 2.2',
-      sends: lines('', head('GET /x HTTP/1.1', 'Host: localhost')),
+      sends: lines('', head('GET /x HTTP/1.1', HOST)),
       arrives: [{ line: 'GET /x HTTP/1.1' }],
       comesBack: [OK],
     },

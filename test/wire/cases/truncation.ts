@@ -59,15 +59,18 @@ export const TRUNCATION: readonly WireCase[] = [
   ...cutRequests(),
 ]
 
-function brokenAnswers(): WireCase[] {
-  const broken = (name: string, rfc: string, answers: string): WireCase => ({
+function broken(name: string, rfc: string, answers: string): WireCase {
+  return {
     name: `${name}: never passed as whole`,
     rfc,
     sends: GET,
     arrives: ARRIVES,
     upstream: { answers, closes: true },
     comesBack: 'failure',
-  })
+  }
+}
+
+function brokenAnswers(): WireCase[] {
   return [
     broken('No HTTP', '9112 4', 'SSH-2.0-OpenSSH\r\n\r\n'),
     broken('Nothing', '9112 8', ''),

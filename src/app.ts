@@ -1,7 +1,8 @@
 import { createAdminServer } from './admin/handler.ts'
 import { readinessOf } from './admin/readiness.ts'
 import { tokenStatus } from './admin/status.ts'
-import { composeRoutes } from './compose/routes.ts'
+import { composeCallers } from './compose/callers.ts'
+import { composeRoutes, composeTunnels, viaName } from './compose/routes.ts'
 import { composeTokenSources } from './compose/token-sources.ts'
 import type { Config } from './config/schema.ts'
 import type { SecretPlaces } from './config/secret-ref.ts'
@@ -10,9 +11,11 @@ import { listen } from './lib/listen.ts'
 import { createAccessLog } from './observe/access-log.ts'
 import type { Logger } from './observe/logger.ts'
 import { createMetrics, UNMATCHED } from './observe/metrics.ts'
+import { createConnectHandler } from './proxy/connect.ts'
+import { createRecorder } from './proxy/exchange-record.ts'
 import { createProxyHandler } from './proxy/handler.ts'
-import { createRouteTable } from './proxy/routes.ts'
 import { createProxyServer } from './proxy/server.ts'
+import { createStallWatch } from './proxy/stall-watch.ts'
 import { VERSION } from './version.ts'
 
 export type AppOptions = {
@@ -41,18 +44,18 @@ export async function startApp({ config, places, logger }: AppOptions): Promise<
 
   const tokens = await composeTokenSources({ ...config, places, clock, metrics, logger })
   cleanup.defer(() => tokens.close())
-  const { routes, upstreams } = await composeRoutes({
+  const routes = await composeRoutes({
     config,
     tokens,
     readFile: places.readFile,
     clock,
     metrics,
   })
-  for (const { close } of upstreams) cleanup.defer(close)
+  cleanup.defer(routes.close)
   for (const token of tokens.needed) {
     metrics.watchToken({ ...token, read: token.source.state })
   }
-  for (const { origin, pool } of upstreams) {
+  for (const { origin, pool } of routes.upstreams) {
     metrics.watchUpstream({ origin, read: () => pool().stats })
   }
 
@@ -89,20 +92,40 @@ export async function startApp({ config, places, logger }: AppOptions): Promise<
       tokens: tokens.needed.map((token) => tokenStatus(token, clock.wallMs())),
     }),
   })
-  const handler = createProxyHandler({
-    routes: createRouteTable(routes),
+  const recorder = createRecorder({
     unmatched: metrics.route(UNMATCHED),
     accessLog: createAccessLog(logger, config.log.access),
     clock,
   })
-  const proxy = createProxyServer(handler, { maxHeaderBytes: config.limits.headers })
+  const { headers, headersTimeout, keepAlive, connections } = config.limits
+  const proxy = createProxyServer({
+    recorder,
+    maxHeaderBytes: headers,
+    headersMs: headersTimeout,
+    keepAliveMs: keepAlive,
+    maxConnections: connections,
+    handle: createProxyHandler({
+      routes: routes.table,
+      callers: composeCallers(config),
+      via: viaName(config),
+      recorder,
+      clock,
+      stalls: createStallWatch(clock),
+    }),
+    connect: createConnectHandler({
+      namesHost: routes.table.namesHost,
+      tunnels: composeTunnels(config, metrics),
+      recorder,
+      clock,
+    }),
+  })
 
   for (const { prefetch, source } of tokens.needed) {
     if (prefetch) source.prepare()
   }
   const adminListener = await listen(admin, config.admin, clock)
   cleanup.defer(async () => await adminListener.close(0))
-  const proxyListener = await listen(proxy.server, config.listen, clock)
+  const proxyListener = await listen(proxy.server, config.listen, clock, proxy.destroyConnections)
   cleanup.defer(async () => {
     draining = true
     proxy.endConnections()

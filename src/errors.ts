@@ -11,13 +11,33 @@ export const FAILURES = {
   },
   request_timeout: {
     status: 408,
-    title: 'The request did not arrive in time',
+    title: 'The client took too long',
     proxyError: 'http_request_error',
   },
   headers_too_large: {
     status: 431,
     title: 'The request header section is too large',
     proxyError: 'http_request_error',
+  },
+  method_not_supported: {
+    status: 501,
+    title: 'The method is not supported',
+    proxyError: 'http_request_error',
+  },
+  expectation_failed: {
+    status: 417,
+    title: 'The request expects what cannot be met',
+    proxyError: 'http_request_error',
+  },
+  request_loop: {
+    status: 502,
+    title: 'The request goes in a circle',
+    proxyError: 'proxy_loop_detected',
+  },
+  too_many_connections: {
+    status: 503,
+    title: 'Too many connections at once',
+    proxyError: 'http_request_denied',
   },
   route_not_found: {
     status: 404,

@@ -1,23 +1,38 @@
 import type { ReadFile } from '../config/read-file.ts'
-import type { RouteConfig } from '../config/route-schema.ts'
+import { type RouteConfig, routeSchema } from '../config/route-schema.ts'
 import type { Config } from '../config/schema.ts'
 import type { Clock } from '../lib/clock.ts'
 import { createTlsReader } from '../lib/tls-material.ts'
-import type { Metrics } from '../observe/metrics.ts'
-import type { RequestHeaderPolicy } from '../proxy/headers.ts'
+import { type Metrics, PASSED } from '../observe/metrics.ts'
+import type { TunnelPolicy } from '../proxy/connect.ts'
+import { createPassage, type Passage } from '../proxy/passage.ts'
+import { createReferenceMap } from '../proxy/reference-map.ts'
+import type { RequestHeaderPolicy } from '../proxy/request-headers.ts'
+import type { ResponseHeaderPolicy } from '../proxy/response-headers.ts'
 import type { Route } from '../proxy/route.ts'
-import type { RouteMatch } from '../proxy/routes.ts'
-import { createUpstream, type Upstream } from '../proxy/upstream.ts'
+import {
+  createRouteTable,
+  type RouteDestination,
+  type RouteMatch,
+  type RouteTable,
+} from '../proxy/routes.ts'
+import {
+  createUpstream,
+  openUpstream,
+  type Upstream,
+  type UpstreamOptions,
+} from '../proxy/upstream.ts'
 import type { AccessToken } from '../tokens/access-token.ts'
 import type { TokenSources } from './token-sources.ts'
 
 export type ComposedRoutes = {
-  readonly routes: readonly Route[]
+  readonly table: RouteTable<Route>
   readonly upstreams: readonly Upstream[]
+  readonly close: () => Promise<void>
 }
 
 export type ComposeRoutesOptions = {
-  readonly config: Pick<Config, 'credentials' | 'routes' | 'limits'>
+  readonly config: Pick<Config, 'credentials' | 'routes' | 'limits' | 'via' | 'forward'>
   readonly tokens: TokenSources
   readonly readFile: ReadFile
   readonly clock: Clock
@@ -31,45 +46,133 @@ export async function composeRoutes(options: ComposeRoutesOptions): Promise<Comp
   const routes: Route[] = []
   for (const route of config.routes) {
     const { origin } = new URL(route.upstream)
-    const key = JSON.stringify([origin, route.tls, route.timeouts.connect])
+    const key = JSON.stringify([origin, route.tls, route.timeouts.connect, route.connections])
     const upstream =
       upstreams.get(key) ??
-      (await createUpstream({
-        origin,
-        readTls: createTlsReader(route.tls, readFile),
-        connectTimeoutMs: route.timeouts.connect,
-        maxHeaderBytes: config.limits.headers,
+      (await createUpstream(
+        upstreamOptions(route, options),
+        createTlsReader(route.tls, readFile),
         clock,
-      }))
+      ))
     upstreams.set(key, upstream)
     routes.push(composeRoute(route, upstream, options))
   }
-  return { routes, upstreams: [...upstreams.values()] }
+  const passage = config.forward === 'pass' ? composePassage(options) : undefined
+  return {
+    table: createRouteTable(routes, passage?.routeTo),
+    upstreams: [...upstreams.values()],
+    async close() {
+      passage?.close()
+      for (const { close } of upstreams.values()) await close()
+    },
+  }
+}
+
+/** Ways to wherever the application wants to go; nothing is added to what it sends. */
+function composePassage(options: ComposeRoutesOptions): Passage {
+  const config = { ...defaultRoute(), name: PASSED }
+  return createPassage(
+    (origin) => openUpstream({ ...upstreamOptions(config, options), origin }, {}),
+    (upstream) => composeRoute(config, upstream, options),
+  )
+}
+
+/** Tunnels to where no route leads; undefined where they are not allowed. */
+export function composeTunnels(
+  { forward }: Pick<Config, 'forward'>,
+  metrics: Metrics,
+): TunnelPolicy | undefined {
+  const { connect, upgraded } = defaultRoute().timeouts
+  return forward === 'deny'
+    ? undefined
+    : { name: PASSED, metrics: metrics.route(PASSED), connectMs: connect, idleMs: upgraded }
+}
+
+/** What a route is that says nothing but where to. */
+function defaultRoute(): RouteConfig {
+  return routeSchema.parse({
+    name: 'default',
+    match: {},
+    upstream: 'http://localhost',
+    credential: 'none',
+  })
+}
+
+function upstreamOptions(
+  { upstream, timeouts, connections }: RouteConfig,
+  { config }: ComposeRoutesOptions,
+): UpstreamOptions {
+  return {
+    origin: new URL(upstream).origin,
+    connectTimeoutMs: timeouts.connect,
+    maxConnections: connections,
+    maxHeaderBytes: config.limits.headers,
+  }
 }
 
 function composeRoute(
   route: RouteConfig,
   upstream: Upstream,
-  { config, tokens, metrics }: ComposeRoutesOptions,
+  options: ComposeRoutesOptions,
 ): Route {
+  const { config, tokens, metrics } = options
   const source = tokens.of(route)
   const isDpop = config.credentials[route.credential]?.dpop !== undefined
-  const { token, response, idle } = route.timeouts
+  const { token, response, idle, upgraded } = route.timeouts
   const { enabled, maxBody } = route.replay
+  const via = viaName(config)
   return {
     name: route.name,
-    match: routeMatch(route.match),
+    ...destinationOf(route),
     upstream,
-    basePath: new URL(route.upstream).pathname.replace(/\/$/, ''),
-    keepPath: route.keepPath,
-    headers: headerPolicy(route, upstream, isDpop),
-    // A nonce for our proofs (RFC 9449 section 8.2) would only puzzle the application.
-    hiddenHeaders: new Set(isDpop ? ['dpop-nonce'] : []),
+    headers: { ...headerPolicy(route, upstream, isDpop), via },
+    answerHeaders: { ...answerPolicy(route, isDpop, config.routes), via },
     tokens: source,
     tokenValue: createTokenValue(route.inject.prefix),
+    retry: route.retry,
     replay: { enabled, maxBodyBytes: maxBody },
-    timeouts: { tokenMs: token, responseMs: response, idleMs: idle },
+    timeouts: { tokenMs: token, responseMs: response, idleMs: idle, upgradedMs: upgraded },
     metrics: metrics.route(route.name),
+  }
+}
+
+/** Our name in `Via`; undefined for none. */
+export function viaName({ via }: Pick<Config, 'via'>): string | undefined {
+  return via === 'off' ? undefined : via
+}
+
+function destinationOf(route: RouteConfig): RouteDestination {
+  return {
+    match: routeMatch(route.match),
+    basePath: new URL(route.upstream).pathname.replace(/\/$/, ''),
+    keepPath: route.keepPath,
+  }
+}
+
+function answerPolicy(
+  route: RouteConfig,
+  isDpop: boolean,
+  all: readonly RouteConfig[],
+): Omit<ResponseHeaderPolicy, 'via'> {
+  const mapped = (other: RouteConfig) => ({
+    ...destinationOf(other),
+    origin: new URL(other.upstream).origin,
+  })
+  const { domain, path, secure } = route.cookies
+  return {
+    // A nonce for our proofs (RFC 9449 section 8.2) would only puzzle the application.
+    hidden: new Set(isDpop ? ['dpop-nonce'] : []),
+    references: route.rewriteLocation
+      ? createReferenceMap(mapped(route), all.filter((other) => other !== route).map(mapped))
+      : undefined,
+    cookies:
+      domain === 'drop' || path === 'map' || secure === 'drop'
+        ? {
+            dropDomain: domain === 'drop',
+            dropSecure: secure === 'drop',
+            pathsOf: path === 'map' ? destinationOf(route) : undefined,
+          }
+        : undefined,
   }
 }
 
@@ -86,12 +189,12 @@ function headerPolicy(
   route: RouteConfig,
   upstream: Upstream,
   isDpop: boolean,
-): RequestHeaderPolicy {
-  const { inject, headers, existingAuthorization } = route
+): Omit<RequestHeaderPolicy, 'via'> {
+  const { inject, headers, existingAuthorization, forwarded } = route
   const set = Object.entries(headers.set)
   const proof = isDpop ? ['DPoP'] : []
   return {
-    host: upstream.host,
+    host: route.keepHost ? undefined : upstream.host,
     injected: route.credential === 'none' ? undefined : inject.header.toLowerCase(),
     injectedName: inject.header,
     existing: existingAuthorization,
@@ -99,6 +202,7 @@ function headerPolicy(
       [...headers.remove, ...proof, ...set.map(([name]) => name)].map((name) => name.toLowerCase()),
     ),
     added: set.flat(),
+    forwarded,
   }
 }
 

@@ -1,13 +1,21 @@
 import * as z from 'zod'
+import { isLoopbackHost } from '../lib/loopback.ts'
 import { checkCredential, credentialOutline } from './credential-checks.ts'
-import { error, type Finding, optionalText, warning } from './finding.ts'
+import { error, type Finding, warning } from './finding.ts'
+import { parseListenAddress } from './listen-address.ts'
 import { checkDistinct, checkRoute, routeOutline } from './route-checks.ts'
 
 const credentialsOutline = z.record(z.string(), credentialOutline.optional().catch(undefined))
 
+/** As it would be written in one string; something that no address is, for what can't be read. */
+const addressOutline = z
+  .union([z.string(), z.object({ unix: z.string() }).transform(({ unix }) => `unix:${unix}`)])
+  .optional()
+  .catch('')
+
 const outline = z.object({
-  listen: optionalText,
-  admin: optionalText,
+  listen: addressOutline,
+  admin: addressOutline,
   credentials: z.unknown().optional(),
   routes: z.array(routeOutline.optional().catch(undefined)).catch([]),
 })
@@ -23,7 +31,7 @@ export function crossCheck(data: unknown): Finding[] {
   const names = named && [...credentials.keys(), 'none']
 
   const findings: Finding[] = []
-  if (listen === admin && !listen.endsWith(':0')) {
+  if (listen === admin && listen !== '' && !listen.endsWith(':0')) {
     const [given, other] =
       parsed.data.admin === undefined ? ['listen', 'admin'] : ['admin', 'listen']
     findings.push(error([given], `expected another address than that of "${other}"`))
@@ -46,6 +54,28 @@ export function crossCheck(data: unknown): Finding[] {
     if (route === undefined) continue
     const earlier = routes.slice(0, index)
     findings.push(...checkRoute(index, route, names), ...checkDistinct(index, route, earlier))
+    if (route.upstream !== undefined && isAt(route.upstream, listen)) {
+      findings.push(
+        error(
+          ['routes', index, 'upstream'],
+          'expected another address than that of "listen", because requests would go in a circle',
+        ),
+      )
+    }
   }
   return findings
+}
+
+/** Whether a request to this URL would come in at the listener. */
+function isAt(url: string, listen: string): boolean {
+  const address = parseListenAddress(listen)
+  const { hostname, port, protocol } = URL.parse(url) ?? {}
+  return (
+    address?.kind === 'tcp' &&
+    address.port !== 0 &&
+    protocol === 'http:' &&
+    Number(port === '' ? 80 : port) === address.port &&
+    hostname !== undefined &&
+    (isLoopbackHost(hostname) || hostname === address.host)
+  )
 }

@@ -1,7 +1,10 @@
 /** Where a listener binds. */
 export type ListenAddress =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
-  | { readonly kind: 'unix'; readonly path: string }
+  | { readonly kind: 'unix'; readonly path: string; readonly mode: number }
+
+/** Read and write for the owner and the group: whoever can open the socket gets the tokens. */
+export const DEFAULT_SOCKET_MODE = 0o660
 
 const TCP = /^(?:\[(?<ipv6>[\da-fA-F:.]+)\]|(?<host>[^\s:[\]/]+)):(?<port>\d{1,5})$/
 
@@ -9,7 +12,7 @@ const TCP = /^(?:\[(?<ipv6>[\da-fA-F:.]+)\]|(?<host>[^\s:[\]/]+)):(?<port>\d{1,5
 export function parseListenAddress(text: string): ListenAddress | undefined {
   if (text.startsWith('unix:')) {
     const path = text.slice('unix:'.length)
-    return path === '' ? undefined : { kind: 'unix', path }
+    return path === '' ? undefined : { kind: 'unix', path, mode: DEFAULT_SOCKET_MODE }
   }
   const { ipv6, host = ipv6, port } = TCP.exec(text)?.groups ?? {}
   if (host === undefined || Number(port) > 65_535) return undefined

@@ -104,7 +104,6 @@ function draftsOf(issue: z.core.$ZodIssue, source: YamlSource): Draft[] {
       return [{ ...source.locateKey(path), path: formatKeyPath(path), message }]
     }
     case 'invalid_union': {
-      if (issue.message !== STRING_OR_LIST) return [draftOf(issue, source)]
       // The branch that got past the value's type is the one that was meant.
       const meant = issue.errors.find(
         (branch) =>

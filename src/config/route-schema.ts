@@ -42,7 +42,7 @@ const match = z
   })
   .describe('Which requests take this route. A host beats no host, then the longest path wins.')
 
-export const route = z
+export const routeSchema = z
   .strictObject({
     name: z
       .string()
@@ -58,6 +58,10 @@ export const route = z
       .boolean()
       .default(false)
       .describe('Keep the matched path, behind the path of `upstream`.'),
+    keepHost: z
+      .boolean()
+      .default(false)
+      .describe('Keep the request’s `Host` instead of that of `upstream`.'),
     credential: text.describe('The credential whose token is injected, or `none` to only forward.'),
     scopes: scopes.optional().describe('This route’s own scopes instead of the credential’s.'),
     audience: audience
@@ -93,6 +97,43 @@ export const route = z
       })
       .prefault({})
       .describe('Changes to the request headers.'),
+    forwarded: z
+      .enum(['off', 'forwarded', 'x-forwarded', 'both'])
+      .default('off')
+      .describe(
+        'Whether to tell the upstream who asked: `Forwarded` (RFC 7239), `X-Forwarded-For`, `-Host` and `-Proto`, or both.',
+      ),
+    rewriteLocation: z
+      .boolean()
+      .default(true)
+      .describe(
+        'Map `Location`, `Content-Location` and `Refresh` that point at the upstream back to the sidecar.',
+      ),
+    cookies: z
+      .strictObject({
+        domain: z
+          .enum(['keep', 'drop'])
+          .default('keep')
+          .describe('`drop` leaves out `Domain`, so that cookies come back to the sidecar.'),
+        path: z
+          .enum(['keep', 'map'])
+          .default('keep')
+          .describe('`map` turns `Path` from the upstream’s into the route’s.'),
+        secure: z
+          .enum(['keep', 'drop'])
+          .default('keep')
+          .describe(
+            '`drop` leaves out `Secure`, for clients that mind that the sidecar is `http:`.',
+          ),
+      })
+      .prefault({})
+      .describe('Changes to the cookies that the upstream sets.'),
+    connections: z
+      .int({ error: 'expected a number of connections' })
+      .min(1, { error: 'expected at least one connection' })
+      .max(65_535, { error: 'expected at most 65535 connections' })
+      .default(1024)
+      .describe('How many connections to the upstream may be open; more requests wait their turn.'),
     timeouts: z
       .strictObject({
         token: positiveDuration
@@ -101,14 +142,25 @@ export const route = z
         connect: positiveDuration.prefault('5s').describe('Connection and TLS handshake.'),
         response: duration
           .prefault('60s')
-          .describe('From the request to the response’s head; `0s` for no limit.'),
+          .describe('From the end of the request to the response’s head; `0s` for no limit.'),
         idle: duration
           .prefault('60s')
-          .describe('Silence within the response body; `0s` for no limit.'),
+          .describe('Silence within the request or the response body; `0s` for no limit.'),
+        upgraded: duration
+          .prefault('1h')
+          .describe(
+            'Silence in both directions of a WebSocket or another upgraded connection; `0s` for no limit.',
+          ),
       })
       .prefault({})
       .describe('How long each part may take.'),
     tls: certificateAndKey.prefault({}).describe('TLS to the upstream.'),
+    retry: z
+      .boolean()
+      .default(true)
+      .describe(
+        'Repeat a request that was lost because the upstream closed an idle connection, once and on a new one; only GET, HEAD, OPTIONS, PUT and DELETE.',
+      ),
     replay: z
       .strictObject({
         enabled: z.boolean().default(true).describe('Whether it is done at all.'),
@@ -131,4 +183,4 @@ export const route = z
   })
   .describe('One kind of request: how it is recognised, where it goes, which token it gets.')
 
-export type RouteConfig = z.output<typeof route>
+export type RouteConfig = z.output<typeof routeSchema>

@@ -1,8 +1,8 @@
 import * as z from 'zod'
 import { credential } from './credential-schema.ts'
-import { parseListenAddress } from './listen-address.ts'
-import { route } from './route-schema.ts'
-import { duration, size } from './value-schemas.ts'
+import { DEFAULT_SOCKET_MODE, parseListenAddress } from './listen-address.ts'
+import { routeSchema } from './route-schema.ts'
+import { duration, positiveDuration, size, text } from './value-schemas.ts'
 
 /*
  * The file's shape, every default and the sentence that documents each key, once. From here come
@@ -12,37 +12,109 @@ import { duration, size } from './value-schemas.ts'
 
 const ADDRESS = 'expected an address such as "127.0.0.1:8080", "[::1]:8080" or "unix:/run/app.sock"'
 
-const listenAddress = z.string({ error: ADDRESS }).transform((value, context) => {
+const addressText = z.string({ error: ADDRESS }).transform((value, context) => {
   const address = parseListenAddress(value)
   if (address !== undefined) return address
   context.addIssue({ code: 'custom', message: ADDRESS })
   return z.NEVER
 })
 
+const MODE = 'expected a file mode as quoted octal digits, such as "0600" or "0660"'
+
+const unixSocket = z
+  .strictObject({
+    unix: text.describe('The path of the socket.'),
+    mode: z
+      .string({ error: MODE })
+      .regex(/^0?[0-7]{3}$/, { error: MODE })
+      .transform((digits) => Number.parseInt(digits, 8))
+      .default(DEFAULT_SOCKET_MODE)
+      .describe('Who may connect: the mode of the socket file, in quotes.'),
+  })
+  .transform(({ unix, mode }) => ({ kind: 'unix' as const, path: unix, mode }))
+
+const listenAddress = z.union([addressText, unixSocket], { error: ADDRESS })
+
 export const configSchema = z
   .strictObject({
     listen: listenAddress
       .prefault('127.0.0.1:8080')
-      .describe('Where the application sends its requests: `host:port` or `unix:/path`.'),
+      .describe(
+        'Where the application sends its requests: `host:port`, `unix:/path`, or a map of `unix` and `mode`.',
+      ),
     admin: listenAddress
       .prefault('127.0.0.1:9090')
-      .describe('Metrics, health and status: `host:port` or `unix:/path`.'),
+      .describe('Metrics, health and status; written like `listen`.'),
     credentials: z
       .record(z.string(), credential)
       .default({})
       .describe('Clients, by a name of your choice.'),
     routes: z
-      .array(route)
+      .array(routeSchema)
       .min(1, { error: 'expected at least one route' })
       .describe('Where requests go, and with which token.'),
+    forward: z
+      .enum(['deny', 'pass'])
+      .default('deny')
+      .describe(
+        'What happens to a forward-proxy request (`HTTP_PROXY`) that no route names: `deny`, or `pass` without a token; also for tunnels (`CONNECT`).',
+      ),
+    access: z
+      .strictObject({
+        hosts: z
+          .array(
+            z.string().regex(/^(?:[\w-]+(?:\.[\w-]+)*|\[[\da-fA-F:.]+\])$/, {
+              error: 'expected a host without a port, such as "billing.internal"',
+            }),
+          )
+          .default([])
+          .describe(
+            'Names by which the application calls a listener on the loopback address, besides `localhost` and its like and the hosts of routes.',
+          ),
+        origins: z
+          .array(
+            z.string().regex(/^https?:\/\/[^/?#\s]+$/, {
+              error: 'expected an origin such as "http://localhost:3000"',
+            }),
+          )
+          .default([])
+          .describe('Web pages that may send requests here, by their origin.'),
+      })
+      .prefault({})
+      .describe(
+        'Who is served. Web pages in a browser are not, nor names that only an attacker would use.',
+      ),
+    via: z
+      .string()
+      .regex(/^[\w!#$%&'*+\-.^`|~]+$/, {
+        error: 'expected a word such as "token-sidecar", or "off"',
+      })
+      .default('token-sidecar')
+      .describe(
+        'The name in the header `Via`, which proxies have to send (RFC 9110 section 7.6.3); `off` for none.',
+      ),
     limits: z
       .strictObject({
         headers: size
           .prefault('16KiB')
           .describe('The largest header section of a request or a response.'),
+        headersTimeout: positiveDuration
+          .prefault('60s')
+          .describe('How long the head of a request may take to arrive.'),
+        keepAlive: positiveDuration
+          .prefault('75s')
+          .describe(
+            'How long an idle connection of the application is kept; longer than the application keeps it.',
+          ),
+        connections: z
+          .int({ error: 'expected a number of connections' })
+          .min(1, { error: 'expected at least one connection' })
+          .max(1_000_000, { error: 'expected at most a million connections' })
+          .default(10_000)
+          .describe('How many connections of the application may be open; more get 503.'),
       })
       .prefault({})
-      .describe('Sizes beyond which a message is refused.'),
+      .describe('What is more, or takes longer, is refused.'),
     log: z
       .strictObject({
         level: z

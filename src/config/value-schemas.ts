@@ -85,6 +85,10 @@ export const certificateAndKey = z.strictObject({
     .regex(/^[\w-]+(?:\.[\w-]+)*$/, { error: 'expected a host name such as "api.example.com"' })
     .optional()
     .describe('The name to ask for and to verify, where it is not the host of the URL.'),
+  minVersion: z
+    .enum(['TLSv1.2', 'TLSv1.3'])
+    .default('TLSv1.2')
+    .describe('The oldest version of TLS to accept.'),
 })
 
 /** Where something secret is kept, so that it is never a literal by accident. */

@@ -6,7 +6,7 @@ import type { Clock } from './clock.ts'
 
 export type Address =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
-  | { readonly kind: 'unix'; readonly path: string }
+  | { readonly kind: 'unix'; readonly path: string; readonly mode: number }
 
 export type Listener = {
   /** Where it can be reached: `http://127.0.0.1:8080`, or `unix:/run/app.sock`. */
@@ -15,28 +15,41 @@ export type Listener = {
   close(deadlineMs: number): Promise<void>
 }
 
-/** Read and write for the owner and the group: whoever can open the socket gets the tokens. */
-const SOCKET_MODE = 0o660
-
-/** Binds `server`. Fails with a system error such as `EADDRINUSE`. */
-export async function listen(server: Server, address: Address, clock: Clock): Promise<Listener> {
+/**
+ * Binds `server`. `cutOff` ends the connections that are left at the deadline. Fails with a system
+ * error such as `EADDRINUSE`.
+ */
+export async function listen(
+  server: Server,
+  address: Address,
+  clock: Clock,
+  cutOff = () => server.closeAllConnections(),
+): Promise<Listener> {
   if (address.kind === 'unix') {
     await removeStaleSocket(address.path)
+    // The file is made within the call, and must not be open to more people for any moment.
+    const umask = process.umask(0o777 & ~address.mode)
     server.listen(address.path)
+    process.umask(umask)
     await once(server, 'listening')
-    await chmod(address.path, SOCKET_MODE)
+    await chmod(address.path, address.mode)
   } else {
     server.listen(address.port, address.host)
     await once(server, 'listening')
   }
   return {
     url: urlOf(server, address),
-    close: async (deadlineMs) => await drain(server, deadlineMs, clock),
+    close: async (deadlineMs) => await drain(server, deadlineMs, clock, cutOff),
   }
 }
 
-async function drain(server: Server, deadlineMs: number, clock: Clock): Promise<void> {
-  const cancel = clock.schedule(deadlineMs, () => server.closeAllConnections())
+async function drain(
+  server: Server,
+  deadlineMs: number,
+  clock: Clock,
+  cutOff: () => void,
+): Promise<void> {
+  const cancel = clock.schedule(deadlineMs, cutOff)
   const closed = once(server, 'close')
   server.close()
   server.closeIdleConnections()

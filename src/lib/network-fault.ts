@@ -59,6 +59,13 @@ const DEEPEST_CAUSE = 5
 export function networkFault(error: unknown, depth = 0): NetworkFault | undefined {
   if (!(error instanceof Error) || depth > DEEPEST_CAUSE) return undefined
   const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
+  // RFC 9110 section 15.2: a client that did not ask for it must be able to take a 100; undici is not.
+  if (code === 'UND_ERR_SOCKET' && error.message === 'bad response') {
+    return { kind: 'protocol', reason: 'it sent an interim response 100 that nobody asked for' }
+  }
+  if (code === 'UND_ERR_SOCKET' && error.message === 'bad upgrade') {
+    return { kind: 'protocol', reason: 'it switched to a protocol that nobody asked for' }
+  }
   const known = FAULTS[code]
   if (known !== undefined) return known
   if (error.name === 'HTTPParserError') {

@@ -6,7 +6,10 @@ export type TlsMaterial = {
   readonly cert?: string
   readonly key?: string
   readonly servername?: string
+  readonly minVersion?: MinVersion
 }
+
+export type MinVersion = 'TLSv1.2' | 'TLSv1.3'
 
 /** Reads it anew, because certificates are rotated. */
 export type TlsReader = () => Promise<TlsMaterial>
@@ -17,6 +20,7 @@ export type TlsFiles = {
     | { readonly certificate: { readonly file: string }; readonly key: { readonly file: string } }
     | undefined
   readonly serverName?: string | undefined
+  readonly minVersion: MinVersion
 }
 
 type ReadFile = (path: string) => Promise<string>
@@ -26,11 +30,13 @@ const TRIES = 3
 
 /** Fails when a file can't be read, or when certificate and key do not belong together. */
 export function createTlsReader(files: TlsFiles, readFile: ReadFile): TlsReader {
-  const { ca, client, serverName } = files
+  const { ca, client, serverName, minVersion } = files
   return async () => ({
     ...(ca !== undefined && { ca: await readFile(ca.file) }),
     ...(client !== undefined && (await readPair(client, readFile))),
     ...(serverName !== undefined && { servername: serverName }),
+    // Said each time, because the environment may lower Node's own.
+    minVersion,
   })
 }
 

@@ -15,7 +15,15 @@ type FinishedRequest = {
   /** From sending the request to the head of the response; undefined when none came. */
   readonly upstreamMs: number | undefined
   readonly requestId: string | undefined
+  /** What went through an upgraded connection or a tunnel. */
+  readonly tunnel: FinishedTunnel | undefined
   readonly failure: SidecarError | undefined
+}
+
+type FinishedTunnel = {
+  readonly bytesToUpstream: number
+  readonly bytesToClient: number
+  readonly end: string
 }
 
 export type AccessLog = (request: FinishedRequest) => void
@@ -34,6 +42,7 @@ export function createAccessLog(log: Logger, mode: 'on' | 'off'): AccessLog {
       upstreamMs: round(request.upstreamMs),
       tokenWaitMs: round(request.tokenWaitMs),
       requestId: request.requestId,
+      ...request.tunnel,
     }
     if (failure === undefined) log.info(fields, 'request')
     else if (failure.code === 'client_closed')

@@ -4,8 +4,9 @@ import type { Histogram } from './histogram.ts'
 import { createRouteMetrics, type RouteMetrics } from './route-metrics.ts'
 import { createTokenRequestMetrics, type TokenRequestMetrics } from './token-request-metrics.ts'
 
-/** The label of requests that no route claims; no route can be called so. */
+/** The labels of requests that no route claims, and of those passed on without; no route can be called so. */
 export const UNMATCHED = '(none)'
+export const PASSED = '(pass)'
 
 /** Everything that `/metrics` shows. Numbers are counted where things happen and read at the scrape. */
 export type Metrics = {
@@ -135,6 +136,37 @@ export function createMetrics(build: { version: string }): Metrics {
       help: 'Requests that were sent once more because the upstream did not accept the token',
       labels: ['route'],
       read: perRoute(({ replays }, route) => [{ labels: { route }, value: replays }]),
+    },
+    {
+      name: 'token_sidecar_retries_total',
+      type: 'counter',
+      help: 'Requests that were sent once more because the upstream had closed an idle connection',
+      labels: ['route'],
+      read: perRoute(({ retries }, route) => [{ labels: { route }, value: retries }]),
+    },
+    {
+      name: 'token_sidecar_tunnels_open',
+      type: 'gauge',
+      help: 'WebSockets and other upgraded connections, and tunnels of CONNECT, that are open now',
+      labels: ['route'],
+      read: perRoute(({ tunnels }, route) => [{ labels: { route }, value: tunnels.open }]),
+    },
+    {
+      name: 'token_sidecar_tunnels_opened_total',
+      type: 'counter',
+      help: 'WebSockets and other upgraded connections, and tunnels of CONNECT, that were opened',
+      labels: ['route'],
+      read: perRoute(({ tunnels }, route) => [{ labels: { route }, value: tunnels.opened }]),
+    },
+    {
+      name: 'token_sidecar_tunnel_bytes_total',
+      type: 'counter',
+      help: 'Bytes that went through upgraded connections and tunnels that are closed',
+      labels: ['route', 'direction'],
+      read: perRoute(({ tunnels }, route) => [
+        { labels: { route, direction: 'to_upstream' }, value: tunnels.bytesToUpstream },
+        { labels: { route, direction: 'to_client' }, value: tunnels.bytesToClient },
+      ]),
     },
     {
       name: 'token_sidecar_token_requests_total',

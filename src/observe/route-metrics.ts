@@ -9,6 +9,11 @@ export type RouteMetrics = {
   tokenWaited(durationMs: number): void
   /** A request was sent once more, with another token. */
   replayed(): void
+  /** A request was sent once more, because its connection was lost. */
+  retried(): void
+  /** A connection was upgraded, or a tunnel opened; its request is over. */
+  tunnelOpened(): void
+  tunnelClosed(bytesToUpstream: number, bytesToClient: number): void
   /** From the dispatch to the head of the response. */
   upstreamAnswered(status: number, durationMs: number): void
   read(): RouteReading
@@ -20,6 +25,13 @@ type RouteReading = {
   readonly failures: readonly { code: FailureCode; count: number }[]
   readonly unauthorized: number
   readonly replays: number
+  readonly retries: number
+  readonly tunnels: {
+    readonly open: number
+    readonly opened: number
+    readonly bytesToUpstream: number
+    readonly bytesToClient: number
+  }
   readonly duration: Histogram
   readonly tokenWait: Histogram
   readonly upstream: Histogram
@@ -42,6 +54,8 @@ export function createRouteMetrics(): RouteMetrics {
   let inFlight = 0
   let unauthorized = 0
   let replays = 0
+  let retries = 0
+  const tunnels = { open: 0, opened: 0, bytesToUpstream: 0, bytesToClient: 0 }
   return {
     started() {
       inFlight += 1
@@ -61,6 +75,18 @@ export function createRouteMetrics(): RouteMetrics {
     replayed() {
       replays += 1
     },
+    retried() {
+      retries += 1
+    },
+    tunnelOpened() {
+      tunnels.open += 1
+      tunnels.opened += 1
+    },
+    tunnelClosed(bytesToUpstream, bytesToClient) {
+      tunnels.open -= 1
+      tunnels.bytesToUpstream += bytesToUpstream
+      tunnels.bytesToClient += bytesToClient
+    },
     upstreamAnswered(status, durationMs) {
       if (status === 401) unauthorized += 1
       upstream.observe(durationMs)
@@ -69,6 +95,8 @@ export function createRouteMetrics(): RouteMetrics {
       inFlight,
       unauthorized,
       replays,
+      retries,
+      tunnels: { ...tunnels },
       duration,
       tokenWait,
       upstream,

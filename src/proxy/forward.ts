@@ -1,29 +1,29 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
-import type { Clock } from '../lib/clock.ts'
 import type { AccessToken } from '../tokens/access-token.ts'
+import { fieldValues } from './field-lines.ts'
 import {
-  announcesBody,
-  decidesByItself,
-  expectsContinue,
-  headerValues,
-  requestHeaders,
-} from './headers.ts'
-import { relay, type UpstreamAnswer } from './relay.ts'
+  answered,
+  type LostConnection,
+  relay,
+  type RelayContext,
+  type UpstreamAnswer,
+} from './relay.ts'
 import { createRequestBody, type RequestBody } from './request-body.ts'
+import type { RequestHead } from './request-head.ts'
+import { decidesByItself, requestHeaders } from './request-headers.ts'
 import type { RequestTarget } from './request-target.ts'
 import type { Route } from './route.ts'
 import { upstreamPath } from './routes.ts'
 import { type TokenVerdict, tokenVerdict } from './token-verdict.ts'
 import { whileClientWaits } from './wait-for-token.ts'
 
-export type Exchange = {
-  readonly req: IncomingMessage
-  readonly res: ServerResponse
+export type Exchange = RelayContext & {
+  readonly head: RequestHead
   readonly route: Route
   readonly target: RequestTarget
   readonly token: AccessToken | undefined
-  readonly clock: Clock
+  /** Whether the request asks to switch protocols, and its connection can be had for that. */
+  readonly mayUpgrade: boolean
 }
 
 /**
@@ -32,10 +32,10 @@ export type Exchange = {
  * body allows it; the application gets whatever comes of that. Fails as `relay` does.
  */
 export async function forward(exchange: Exchange): Promise<UpstreamAnswer> {
-  const { req, res, route, token } = exchange
+  const { req, res, head, route, token } = exchange
   const isReplayable =
-    token !== undefined && route.replay.enabled && !decidesByItself(req.rawHeaders, route.headers)
-  const body = announcesBody(req.rawHeaders)
+    token !== undefined && route.replay.enabled && !decidesByItself(head, route.headers)
+  const body = head.hasBody
     ? createRequestBody(req, isReplayable ? route.replay.maxBodyBytes : 0)
     : undefined
   let verdict: TokenVerdict = 'accepted'
@@ -45,8 +45,8 @@ export async function forward(exchange: Exchange): Promise<UpstreamAnswer> {
     return verdict !== 'accepted' && (body === undefined || body.isKept())
   }
 
-  if (expectsContinue(req)) res.writeContinue()
-  const first = await send(exchange, token, body?.stream ?? null, judge)
+  if (head.expectation === 'continue') res.writeContinue()
+  const first = await send(exchange, token, body, judge)
   if (token === undefined || verdict === 'accepted') return first
   if (first.held === undefined) {
     // Too large to be sent again; but the next request shall have a better token.
@@ -58,10 +58,11 @@ export async function forward(exchange: Exchange): Promise<UpstreamAnswer> {
   if (again === undefined) return await first.held.pass()
   first.held.discard()
   route.metrics.replayed()
-  return await send(exchange, again.token, again.body, (_status, headers) => {
+  const second = await sendOnce(exchange, again.token, again.body, (_status, headers) => {
     rememberNonce(exchange, headers)
     return false
   })
+  return answered(second)
 }
 
 const NEVER = new AbortController().signal
@@ -88,37 +89,68 @@ async function secondAttempt(
   }
 }
 
+type Judge = (status: number, headers: readonly string[]) => boolean
+
+/** RFC 9110 section 9.2.2: what may be done twice, when nobody knows whether it was done once. */
+const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
+
+/**
+ * A server may close an idle connection at the moment that a request sets out on it. A request that
+ * does no harm twice is then sent once more, on a connection of its own (RFC 9112 section 9.3.1).
+ */
 async function send(
   exchange: Exchange,
   token: AccessToken | undefined,
-  body: Readable | Buffer | null,
-  judge: (status: number, headers: readonly string[]) => boolean,
+  body: RequestBody | undefined,
+  judge: Judge,
 ): Promise<UpstreamAnswer> {
-  const { req, res, route, target, clock } = exchange
+  const { head, route, req } = exchange
+  const first = await sendOnce(exchange, token, body?.stream ?? null, judge)
+  if (!('lost' in first)) return first
+  const mayRepeat = route.retry && IDEMPOTENT.has(head.method)
+  if (!mayRepeat || (body !== undefined && !(body.isKept() && req.complete))) throw first.lost
+  const whole = body === undefined ? null : await body.whole()
+  if (whole === undefined) throw first.lost
+  route.metrics.retried()
+  return answered(await sendOnce(exchange, token, whole, judge, true))
+}
+
+async function sendOnce(
+  exchange: Exchange,
+  token: AccessToken | undefined,
+  body: Readable | Buffer | null,
+  judge: Judge,
+  onNewConnection = false,
+): Promise<UpstreamAnswer | LostConnection> {
+  const { head, route, target } = exchange
   return await relay(
     {
       upstream: route.upstream,
-      method: req.method ?? '',
+      method: head.method,
       path: upstreamPath(route, target.path) + target.query,
       headers: await headersFor(exchange, token),
       body,
+      upgrade: exchange.mayUpgrade ? head.upgrade : undefined,
+      onNewConnection,
       judge,
-      hiddenHeaders: route.hiddenHeaders,
-      responseTimeoutMs: route.timeouts.responseMs,
-      idleTimeoutMs: route.timeouts.idleMs,
+      answerHeaders: route.answerHeaders,
+      ownOrigin: target.host === '' ? '' : `${target.scheme}://${target.host}`,
+      responseMs: route.timeouts.responseMs,
+      idleMs: route.timeouts.idleMs,
     },
-    req,
-    res,
-    clock,
+    exchange,
   )
 }
 
 async function headersFor(exchange: Exchange, token: AccessToken | undefined): Promise<string[]> {
-  const { req, route } = exchange
-  const headers = requestHeaders(req.rawHeaders, route.headers, token && route.tokenValue(token))
-  if (token?.dpop !== undefined && !decidesByItself(req.rawHeaders, route.headers)) {
+  const { req, head, route, target } = exchange
+  const headers = requestHeaders(head, route.headers, token && route.tokenValue(token), {
+    socket: req.socket,
+    host: target.host,
+  })
+  if (token?.dpop !== undefined && !decidesByItself(head, route.headers)) {
     const proof = await token.dpop.prove({
-      method: req.method ?? '',
+      method: head.method,
       url: upstreamUrl(exchange),
       accessToken: token.value.reveal(),
     })
@@ -131,7 +163,7 @@ async function headersFor(exchange: Exchange, token: AccessToken | undefined): P
 function rememberNonce(exchange: Exchange, headers: readonly string[]): void {
   const { token } = exchange
   if (token?.dpop === undefined) return
-  const [nonce] = headerValues(headers, 'dpop-nonce')
+  const [nonce] = fieldValues(headers, 'dpop-nonce')
   if (nonce !== undefined) token.dpop.rememberNonce(upstreamUrl(exchange), nonce)
 }
 

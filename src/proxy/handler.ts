@@ -1,91 +1,78 @@
-import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { type SidecarError, toSidecarError } from '../errors.ts'
 import type { Clock } from '../lib/clock.ts'
-import type { AccessLog } from '../observe/access-log.ts'
-import type { RouteMetrics } from '../observe/route-metrics.ts'
+import { type CallerPolicy, isOwnAddress, refuseWebPages } from './caller.ts'
+import type { Recorder } from './exchange-record.ts'
 import { forward } from './forward.ts'
-import { decidesByItself, headerValues } from './headers.ts'
+import { readRequestHead } from './request-head.ts'
+import { decidesByItself } from './request-headers.ts'
+import { isLastHop, refuseUnsupported } from './request-rules.ts'
 import { parseRequestTarget } from './request-target.ts'
-import { respondWithFailure } from './respond.ts'
+import { respondToOptions, respondWithFailure } from './respond.ts'
 import type { Route } from './route.ts'
 import type { RouteTable } from './routes.ts'
+import type { StallWatch } from './stall-watch.ts'
+import { switchProtocols, type UpgradableConnection } from './upgrade.ts'
 import { whileClientWaits } from './wait-for-token.ts'
 
 export type ProxyHandlerOptions = {
   readonly routes: RouteTable<Route>
-  /** Counts what no route claims. */
-  readonly unmatched: RouteMetrics
-  readonly accessLog: AccessLog
+  readonly callers: CallerPolicy
+  /** Our name in `Via`; undefined for none. */
+  readonly via: string | undefined
+  readonly recorder: Recorder
   readonly clock: Clock
+  readonly stalls: StallWatch
 }
 
-export type ProxyHandler = (req: IncomingMessage, res: ServerResponse) => Promise<void>
+export type ProxyHandler = (
+  req: IncomingMessage,
+  res: ServerResponse,
+  upgradable?: UpgradableConnection,
+) => Promise<void>
 
 /** The straight line that each request takes. */
 export function createProxyHandler(options: ProxyHandlerOptions): ProxyHandler {
-  const { routes, unmatched, accessLog, clock } = options
-  return async (req, res) => {
-    const startedAtMs = clock.monotonicMs()
-    const method = req.method ?? ''
-    let path = ''
-    let route: Route | undefined
-    let metrics = unmatched
-    let tokenWaitMs: number | undefined
-    let upstreamMs: number | undefined
-    let failure: SidecarError | undefined
-    let requestId = givenRequestId(req)
+  const { routes, callers, via, recorder, clock, stalls } = options
+  return async (req, res, upgradable) => {
+    const head = readRequestHead(req)
+    const record = recorder.begin(head.method, head.requestId)
+    let status: number
     try {
-      const hosts = headerValues(req.rawHeaders, 'host')
-      const target = parseRequestTarget(req.url ?? '', hosts, req.httpVersion) // 400
-      path = target.path
-      route = routes.match(target, method) // 404, 403
-      metrics = route.metrics
-      metrics.started()
+      refuseUnsupported(head, req.httpVersionMajor, via) // 400, 417, 501, 502
+      const asked = parseRequestTarget(head.target, head.hosts, req.httpVersion) // 400
+      const isForUs = asked.absolute && isOwnAddress(asked, callers, req.socket.localPort)
+      const target = isForUs ? { ...asked, absolute: false } : asked
+      record.path = target.path
+      refuseWebPages(head, target, callers, routes.namesHost) // 403
+      const route = routes.match(target, head.method) // 404, 403
+      recorder.claim(record, route)
 
-      const { tokens, timeouts } = route
-      let token = tokens?.current()
-      if (
-        tokens !== undefined &&
-        token === undefined &&
-        !decidesByItself(req.rawHeaders, route.headers)
-      ) {
-        token = await whileClientWaits(res, timeouts.tokenMs, tokens.get) // 503, 502
-        tokenWaitMs = clock.monotonicMs() - startedAtMs
-        metrics.tokenWaited(tokenWaitMs)
+      if (isLastHop(head)) {
+        respondToOptions(res)
+      } else {
+        const { tokens, timeouts } = route
+        let token = tokens?.current()
+        if (tokens !== undefined && token === undefined && !decidesByItself(head, route.headers)) {
+          token = await whileClientWaits(res, timeouts.tokenMs, tokens.get) // 503, 502
+          record.tokenWaitMs = clock.monotonicMs() - record.startedAtMs
+          route.metrics.tokenWaited(record.tokenWaitMs)
+        }
+        const mayUpgrade = upgradable !== undefined
+        const exchange = { req, res, head, route, target, token, mayUpgrade, clock, stalls }
+        const answer = await forward(exchange) // 400, 408, 502, 504
+        record.upstreamMs = answer.waitedMs
+        route.metrics.upstreamAnswered(answer.status, answer.waitedMs)
+        if (answer.switched !== undefined && upgradable !== undefined) {
+          recorder.tunnelled(record, answer.status)
+          record.tunnel = await switchProtocols(answer.switched, upgradable, exchange)
+        }
       }
-      const answer = await forward({ req, res, route, target, token, clock }) // 400, 502, 504
-      upstreamMs = answer.waitedMs
-      metrics.upstreamAnswered(answer.status, answer.waitedMs)
+      status = record.tunnel === undefined ? res.statusCode : 101
     } catch (thrown) {
-      failure = toSidecarError(thrown)
-      requestId ??= randomUUID()
-      if (metrics === unmatched) metrics.started()
-      metrics.failed(failure.code)
-      respondWithFailure(res, failure, { route: route?.name, requestId })
+      const failure = recorder.fail(record, thrown)
+      respondWithFailure(req, res, failure, record)
+      status = failure.status
     }
-    const durationMs = clock.monotonicMs() - startedAtMs
-    const status = failure?.status ?? res.statusCode
-    metrics.finished(method, status, durationMs)
-    accessLog({
-      method,
-      path,
-      route: route?.name,
-      status,
-      durationMs,
-      tokenWaitMs,
-      upstreamMs,
-      requestId,
-      failure,
-    })
+    recorder.end(record, status)
   }
-}
-
-/** What ties this request to others: the application's own id, or the trace it belongs to. */
-function givenRequestId(req: IncomingMessage): string | undefined {
-  const [id = ''] = headerValues(req.rawHeaders, 'x-request-id')
-  if (/^[\w\-.:+/=@]{1,128}$/.test(id)) return id
-  // W3C Trace Context section 3.2: version, trace id, parent id, flags.
-  const [traceparent = ''] = headerValues(req.rawHeaders, 'traceparent')
-  return /^[\da-f]{2}-([\da-f]{32})-/.exec(traceparent)?.[1]
 }

@@ -1,10 +1,18 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Readable } from 'node:stream'
+import type { Duplex, Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
 import { clientClosed, SidecarError } from '../errors.ts'
 import type { Clock } from '../lib/clock.ts'
 import { networkFault, type NetworkFault } from '../lib/network-fault.ts'
-import { headerValues, responseHeaders, responseTrailers } from './headers.ts'
+import { endEarly } from './linger.ts'
+import {
+  announcedLength,
+  interimHeaders,
+  type ResponseHeaderPolicy,
+  responseHeaders,
+  responseTrailers,
+} from './response-headers.ts'
+import type { StallWatch } from './stall-watch.ts'
 import type { Upstream } from './upstream.ts'
 
 export type UpstreamRequest = {
@@ -14,12 +22,27 @@ export type UpstreamRequest = {
   /** Names and values, alternating. */
   readonly headers: string[]
   readonly body: Readable | Buffer | null
+  /** The protocols to switch to (RFC 9110 section 7.8). */
+  readonly upgrade: string | undefined
+  /** Whether to open a connection for this request alone. */
+  readonly onNewConnection: boolean
   /** Looks at the head of the answer and says whether to hold it back. */
   readonly judge: (status: number, headers: readonly string[]) => boolean
-  /** Names, in lower case, that are left out of the answer. */
-  readonly hiddenHeaders: ReadonlySet<string>
-  readonly responseTimeoutMs: number
-  readonly idleTimeoutMs: number
+  readonly answerHeaders: ResponseHeaderPolicy
+  /** How the application addressed us. */
+  readonly ownOrigin: string
+  /** From the end of the request to the head of the response; 0 for no limit. */
+  readonly responseMs: number
+  /** Silence within either body; 0 for no limit. */
+  readonly idleMs: number
+}
+
+/** The application's side of an exchange, and what time it is. */
+export type RelayContext = {
+  readonly req: IncomingMessage
+  readonly res: ServerResponse
+  readonly clock: Clock
+  readonly stalls: StallWatch
 }
 
 export type UpstreamAnswer = {
@@ -28,7 +51,12 @@ export type UpstreamAnswer = {
   readonly waitedMs: number
   /** The answer itself, where it was held back. */
   readonly held?: HeldAnswer
+  /** After a 101: the connection, which is the caller's from now on, and the head that came. */
+  readonly switched?: { readonly socket: Duplex; readonly headers: readonly string[] }
 }
+
+/** A connection that had been used before was closed under the request, and nothing came back. */
+export type LostConnection = { readonly lost: SidecarError }
 
 type HeldAnswer = {
   /** Streams it to the client after all. */
@@ -44,137 +72,222 @@ const DISCARD_BYTES = 64 * 1024
 
 /**
  * Sends one request and streams the answer into `res`, unless `judge` holds it back. The one place
- * that knows undici's callbacks. Settles when the exchange is over or its answer is held. Fails with
- * `upstream_*` or `client_closed`; when that happens after the head of the response was passed on,
- * the connection to the client has been cut, because a truncated response must not look whole.
+ * that knows undici's callbacks. Settles when the exchange is over, or its answer is held, or the
+ * connection has become a tunnel. Fails with `upstream_*`, `request_timeout` or `client_closed`; when
+ * that happens after the head of the response was passed on, the connection to the client has been
+ * cut, because a truncated response must not look whole.
  */
 export async function relay(
   request: UpstreamRequest,
-  req: IncomingMessage,
-  res: ServerResponse,
-  clock: Clock,
-): Promise<UpstreamAnswer> {
-  const { upstream, judge, hiddenHeaders } = request
+  { req, res, clock, stalls }: RelayContext,
+): Promise<UpstreamAnswer | LostConnection> {
+  const { upstream, body, judge, responseMs, idleMs } = request
   const dispatchedAtMs = clock.monotonicMs()
-  let outcome = Promise.withResolvers<UpstreamAnswer>()
+  /** When something last went from one side to the other. */
+  let movedAtMs = dispatchedAtMs
+  let requestBytes = 0
+  let outcome = Promise.withResolvers<UpstreamAnswer | LostConnection>()
   let controller: Dispatcher.DispatchController | undefined
   let answer: UpstreamAnswer | undefined
   let failure: SidecarError | undefined
+  let isInterimSent = false
+  let wasUsedBefore = false
   let unwantedBytes: number | undefined
   let length = Number.NaN
   let small: Buffer | undefined
+  let isEnded = false
 
   const fail = (error: SidecarError): void => {
+    if (failure !== undefined) return
     failure = error
+    letGo()
+    if (res.headersSent) res.destroy()
     outcome.reject(error)
   }
-  const onClose = (): void => {
-    if (res.writableFinished) return
-    const gone = clientClosed()
-    controller?.abort(gone)
-    fail(gone)
+  const abort = (error: SidecarError): void => {
+    fail(error)
+    // Without a controller it still waits for a connection, and ends when it gets one.
+    controller?.abort(error)
   }
+  const onClose = (): void => {
+    if (!res.writableFinished) abort(clientClosed())
+  }
+  const lookForStall = (): void => {
+    const now = clock.monotonicMs()
+    const isUploading = answer === undefined && isStream(body) && !req.complete
+    if (isUploading && requestBytes !== req.socket.bytesRead) {
+      requestBytes = req.socket.bytesRead
+      movedAtMs = now
+    }
+    const limitMs = isUploading || answer !== undefined ? idleMs : responseMs
+    if (limitMs > 0 && now - movedAtMs >= limitMs) abort(stallFailure())
+  }
+  const stallFailure = (): SidecarError => {
+    if (isEnded || (answer !== undefined && controller?.paused === true)) {
+      return clientStalled('it does not read the response')
+    }
+    if (answer !== undefined) return upstreamTimeout('the response body stalled')
+    if (controller === undefined) return upstreamTimeout('no connection became free in time')
+    if (!isStream(body) || req.complete) return upstreamTimeout('no response came in time')
+    return req.isPaused()
+      ? upstreamTimeout('it does not read the request body')
+      : clientStalled('the rest of the request body does not come')
+  }
+  const upstreamTimeout = (reason: string): SidecarError =>
+    new SidecarError(
+      'upstream_timeout',
+      `Cannot get an answer from "${upstream.origin}": ${reason}`,
+    )
+
   res.once('close', onClose)
+  const endWatch = stalls.watch(lookForStall)
+  const end = (): void => {
+    letGo()
+    if (answer !== undefined) outcome.resolve(answer)
+  }
+  /** From here on the exchange is none of ours. */
+  const letGo = (): void => {
+    endWatch()
+    res.off('close', onClose)
+  }
 
   const begin = (status: number, reason: string, headers: readonly string[]): void => {
-    // Nobody reads the rest of a request that was answered before its end.
-    if (request.body !== null && !req.complete) res.shouldKeepAlive = false
-    res.writeHead(status, reason, responseHeaders(headers, hiddenHeaders))
-    length = Number(headerValues(headers, 'content-length')[0])
+    if (body !== null && !req.complete) endEarly(req, res)
+    res.writeHead(
+      status,
+      reason,
+      responseHeaders(headers, request.answerHeaders, request.ownOrigin),
+    )
+    length = announcedLength(headers)
     // A body that came in the same read leaves in the same write; a head alone leaves at once.
     process.nextTick(flushHead, res)
   }
 
-  upstream.pool().dispatch(
-    {
-      method: request.method,
-      path: request.path,
-      headers: request.headers,
-      body: request.body,
-      headersTimeout: request.responseTimeoutMs,
-      bodyTimeout: request.idleTimeoutMs,
-      // Without this a HEAD request costs its connection.
-      reset: false,
+  const dispatcher = request.onNewConnection ? upstream.newConnection() : upstream.pool()
+  const options = {
+    method: request.method,
+    path: request.path,
+    headers: request.headers,
+    body,
+    upgrade: request.upgrade ?? null,
+    // Not in undici's types: else it would go by the Host header, which may be the application's.
+    servername: upstream.servername,
+    // Without this a HEAD request costs its connection; with it an upgrade would be refused.
+    ...(request.upgrade === undefined && { reset: false }),
+  }
+  dispatcher.dispatch(options, {
+    onRequestStart(started) {
+      controller = started
+      wasUsedBefore = !upstream.isConnecting()
+      movedAtMs = clock.monotonicMs()
+      // It may have failed, or the client left, while it waited for a connection.
+      if (failure !== undefined) started.abort(failure)
     },
-    {
-      onRequestStart(started) {
-        controller = started
-        // The client may leave while the request waits for a connection.
-        if (res.destroyed) started.abort(clientClosed())
-      },
 
-      onResponseStart(started, status, _headers, reason = '') {
-        const headers = rawPairs(started.rawHeaders)
-        if (status < 200) {
-          relayInformation(res, status, headers)
-          return
+    onRequestUpgrade(started, status, _headers, socket) {
+      letGo()
+      // Nobody listens yet, and an error without a listener would end the process.
+      socket.on('error', () => {})
+      outcome.resolve({
+        status,
+        waitedMs: clock.monotonicMs() - dispatchedAtMs,
+        switched: { socket, headers: rawPairs(started.rawHeaders) },
+      })
+    },
+
+    onResponseStart(started, status, _headers, reason = '') {
+      movedAtMs = clock.monotonicMs()
+      const headers = rawPairs(started.rawHeaders)
+      if (status < 200) {
+        // RFC 9110 section 15.2: not to a client that does not know of them.
+        if (req.httpVersionMinor > 0 && !res.headersSent) {
+          isInterimSent = true
+          res.writeInformation(status, interimHeaders(headers))
         }
-        answer = { status, waitedMs: clock.monotonicMs() - dispatchedAtMs }
-        if (!judge(status, headers)) {
-          begin(status, reason, headers)
-          return
-        }
-        started.pause()
-        outcome.resolve({
-          ...answer,
-          held: {
-            async pass() {
-              if (failure !== undefined) throw failure
-              outcome = Promise.withResolvers()
-              begin(status, reason, headers)
-              started.resume()
-              return await outcome.promise
-            },
-            discard() {
-              unwantedBytes = 0
-              res.off('close', onClose)
-              started.resume()
-            },
+        return
+      }
+      answer = { status, waitedMs: movedAtMs - dispatchedAtMs }
+      if (!judge(status, headers)) {
+        begin(status, reason, headers)
+        return
+      }
+      started.pause()
+      outcome.resolve({
+        ...answer,
+        held: {
+          async pass() {
+            if (failure !== undefined) throw failure
+            outcome = Promise.withResolvers()
+            begin(status, reason, headers)
+            started.resume()
+            return answered(await outcome.promise)
           },
-        })
-      },
-
-      onResponseData(started, chunk) {
-        if (unwantedBytes !== undefined) {
-          unwantedBytes += chunk.length
-          if (unwantedBytes > DISCARD_BYTES) started.abort(clientClosed())
-        } else if (chunk.length === length && length <= SMALL_BYTES) {
-          small = chunk
-        } else if (!res.write(chunk)) {
-          started.pause()
-          res.once('drain', () => started.resume())
-        }
-      },
-
-      onResponseEnd(started) {
-        if (unwantedBytes !== undefined) return
-        const trailers = responseTrailers(rawPairs(started.rawTrailers))
-        if (trailers.length > 0) res.addTrailers(trailers)
-        if (small === undefined) res.end()
-        else res.end(small.toString('latin1'), 'latin1')
-        if (answer !== undefined) outcome.resolve(answer)
-      },
-
-      onResponseError(_controller, error) {
-        if (unwantedBytes !== undefined) return
-        if (res.headersSent) res.destroy()
-        fail(toFailure(error, upstream.origin))
-      },
+          discard() {
+            unwantedBytes = 0
+            letGo()
+            started.resume()
+          },
+        },
+      })
     },
-  )
+
+    onResponseData(started, chunk) {
+      movedAtMs = clock.monotonicMs()
+      if (unwantedBytes !== undefined) {
+        unwantedBytes += chunk.length
+        if (unwantedBytes > DISCARD_BYTES) started.abort(clientClosed())
+      } else if (chunk.length === length && length <= SMALL_BYTES) {
+        small = chunk
+      } else if (!res.write(chunk)) {
+        started.pause()
+        res.once('drain', () => {
+          movedAtMs = clock.monotonicMs()
+          started.resume()
+        })
+      }
+    },
+
+    onResponseEnd(started) {
+      if (unwantedBytes !== undefined) return
+      const trailers = responseTrailers(rawPairs(started.rawTrailers))
+      if (trailers.length > 0) res.addTrailers(trailers)
+      if (small === undefined) res.end()
+      else res.end(small.toString('latin1'), 'latin1')
+      isEnded = true
+      // Most answers are in the system's hands by now; others wait for the client to read them.
+      if (res.writableLength === 0) end()
+      else res.once('finish', end)
+    },
+
+    onResponseError(_controller, error) {
+      if (unwantedBytes !== undefined) return
+      const reason = toFailure(error, upstream.origin)
+      const isLost = reason.code === 'upstream_reset' && answer === undefined && !isInterimSent
+      if (failure === undefined && isLost && wasUsedBefore) {
+        letGo()
+        outcome.resolve({ lost: reason })
+      } else fail(reason)
+    },
+  })
   return await outcome.promise
+}
+
+/** The answer; fails if there is none. */
+export function answered(outcome: UpstreamAnswer | LostConnection): UpstreamAnswer {
+  if ('lost' in outcome) throw outcome.lost
+  return outcome
+}
+
+function isStream(body: UpstreamRequest['body']): body is Readable {
+  return body !== null && !Buffer.isBuffer(body)
+}
+
+function clientStalled(reason: string): SidecarError {
+  return new SidecarError('request_timeout', `Cannot wait any longer for the client: ${reason}`)
 }
 
 function flushHead(res: ServerResponse): void {
   res.flushHeaders()
-}
-
-const NOTHING: ReadonlySet<string> = new Set()
-
-/** Interim responses (RFC 9110 section 15.2); 100 is ours to send, and 101 never gets here. */
-function relayInformation(res: ServerResponse, status: number, raw: readonly string[]): void {
-  if (status === 100 || res.headersSent) return
-  res.writeInformation(status, responseHeaders(raw, NOTHING))
 }
 
 /** undici gives header bytes as they came; they are latin1, whatever they mean. */

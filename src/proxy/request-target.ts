@@ -15,6 +15,7 @@ export type RequestTarget = {
   readonly readings: readonly [string, ...string[]]
   /** Whether it came in absolute form, as for a forward proxy (RFC 9112 section 3.2.2). */
   readonly absolute: boolean
+  readonly scheme: 'http' | 'https'
 }
 
 /**
@@ -29,31 +30,38 @@ export function parseRequestTarget(
   const [hostField] = hosts
   if (hosts.length > 1) throw invalid(`expected one Host header, got ${hosts.length}`)
   if (hosts.length === 0 && httpVersion !== '1.0') throw invalid('it has no Host header')
-  const host = hostField === undefined ? '' : parseAuthority(hostField)
-  if (target.startsWith('/')) return { host, absolute: false, ...parsePath(target) }
+  if (target.startsWith('/')) {
+    const host = hostField === undefined ? '' : parseAuthority(hostField, 'http')
+    return { host, absolute: false, scheme: 'http', ...parsePath(target) }
+  }
   if (target === '*') throw invalid('"*" is not supported as a target')
 
-  const absolute = /^http:\/\/([^/?#]+)([^]*)$/i.exec(target)
-  if (absolute === null) throw invalid('expected a path or an http URL as its target')
-  const [, authority = '', rest = ''] = absolute
+  const absolute = /^(https?):\/\/([^/?#]+)([^]*)$/i.exec(target)
+  if (absolute === null) throw invalid('expected a path or an http(s) URL as its target')
+  const [, given = '', authority = '', rest = ''] = absolute
+  const scheme = given.toLowerCase() === 'https' ? 'https' : 'http'
+  const host = parseAuthority(authority, scheme)
   // RFC 9112 section 3.2.2 lets the target win; a client that contradicts itself is not to be trusted.
-  const targetHost = parseAuthority(authority)
-  if (host !== '' && host !== targetHost) throw invalid('its target and its Host header differ')
+  if (hostField !== undefined && parseAuthority(hostField, scheme) !== host) {
+    throw invalid('its target and its Host header differ')
+  }
   return {
-    host: targetHost,
+    host,
     absolute: true,
+    scheme,
     ...parsePath(rest.startsWith('/') ? rest : `/${rest}`),
   }
 }
 
 const AUTHORITY = /^(?:\[[\da-f:.]+\]|[\w\-.~!$&'()*+,;=%]+)(?::\d{1,5})?$/i
 
-function parseAuthority(authority: string): string {
+/** In lower case, without a dot at the end, and without the port that goes without saying. */
+function parseAuthority(authority: string, scheme: RequestTarget['scheme']): string {
   if (!AUTHORITY.test(authority)) throw invalid('its host is not a host')
   return authority
     .toLowerCase()
     .replace(/\.(?=:|$)/, '')
-    .replace(/:80$/, '')
+    .replace(scheme === 'http' ? /:80$/ : /:443$/, '')
 }
 
 // Whatever is not in here means the same to everybody: no escape, no empty or dotted segment.

@@ -1,5 +1,6 @@
-import type { ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { FAILURES, type SidecarError } from '../errors.ts'
+import { endEarly } from './linger.ts'
 
 export type FailureContext = {
   readonly route: string | undefined
@@ -11,6 +12,7 @@ export type FailureContext = {
  * `Proxy-Status` (RFC 9209). Where a response has begun already, it is cut off.
  */
 export function respondWithFailure(
+  req: IncomingMessage,
   res: ServerResponse,
   error: SidecarError,
   context: FailureContext,
@@ -19,6 +21,7 @@ export function respondWithFailure(
     res.destroy()
     return
   }
+  if (!req.complete) endEarly(req, res)
   const { status, proxyError } = FAILURES[error.code]
   const body = problemDocument(error, context)
   res.writeHead(status, [
@@ -35,6 +38,12 @@ export function respondWithFailure(
       : ['Retry-After', String(Math.max(1, Math.ceil(error.retryAfterMs / 1000)))]),
   ])
   res.end(body)
+}
+
+/** The answer to `OPTIONS` from the last of the hops that `Max-Forwards` grants. */
+export function respondToOptions(res: ServerResponse): void {
+  res.writeHead(204, ['Allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'])
+  res.end()
 }
 
 export function problemDocument(error: SidecarError, context: FailureContext): string {

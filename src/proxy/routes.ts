@@ -11,17 +11,25 @@ export type RouteMatch = {
 }
 
 export type RouteTable<R> = {
-  /** Fails with `route_not_found`, `egress_denied` or `request_invalid`. */
+  /**
+   * What is addressed to a forward proxy takes routes that name its host only: elsewhere, a path is
+   * no sign that this route is meant. Fails with `route_not_found`, `egress_denied` or
+   * `request_invalid`.
+   */
   match(target: RequestTarget, method: string): R
+  /** Whether some route is for this host, whatever the path. */
+  readonly namesHost: (host: string) => boolean
 }
 
 /**
  * Compiled once, so that a match costs the same for two routes and for two thousand: a look-up of
  * the host and one for each segment of the path. An exact host beats `*.suffix` (the longest first),
- * which beats no host; then the longest path wins, then a route that names the method.
+ * which beats no host; then the longest path wins, then a route that names the method. `passOn` makes
+ * routes for forward-proxy requests that nothing else claims; without it they are denied.
  */
 export function createRouteTable<R extends { readonly match: RouteMatch }>(
   routes: readonly R[],
+  passOn?: (target: RequestTarget) => R,
 ): RouteTable<R> {
   const exact = new Map<string, PathTable<R>>()
   const suffixes = new Map<string, PathTable<R>>()
@@ -34,14 +42,15 @@ export function createRouteTable<R extends { readonly match: RouteMatch }>(
   }
   const hasHosts = exact.size > 0 || suffixes.size > 0
 
-  const find = (host: string, path: string, method: string): R | undefined => {
+  const find = (target: RequestTarget, path: string, method: string): R | undefined => {
+    const { host, absolute } = target
     if (hasHosts) {
       for (const table of tablesOf(host)) {
         const route = longestMatch(table, path, method)
         if (route !== undefined) return route
       }
     }
-    return longestMatch(anyHost, path, method)
+    return absolute ? undefined : longestMatch(anyHost, path, method)
   }
 
   /** The tables whose hosts cover `host`, the most specific first. */
@@ -61,20 +70,22 @@ export function createRouteTable<R extends { readonly match: RouteMatch }>(
   }
 
   return {
-    match({ host, readings, absolute }, method) {
-      const [literal, ...others] = readings
-      const route = find(host, literal, method)
-      if (others.some((reading) => find(host, reading, method) !== route)) {
+    namesHost: (host) => hasHosts && tablesOf(host).next().done !== true,
+    match(target, method) {
+      const [literal, ...others] = target.readings
+      const route = find(target, literal, method)
+      if (others.some((reading) => find(target, reading, method) !== route)) {
         throw new SidecarError(
           'request_invalid',
           'Cannot route the request: its path has an escaped or repeated slash, and another route would match without',
         )
       }
       if (route !== undefined) return route
-      if (absolute) {
+      if (target.absolute) {
+        if (passOn !== undefined) return passOn(target)
         throw new SidecarError(
           'egress_denied',
-          `Cannot forward the request: no route is for host "${host}" and this path`,
+          `Cannot forward the request: no route is for host "${target.host}" and this path`,
         )
       }
       throw new SidecarError(

@@ -1,68 +1,137 @@
-import {
-  createServer,
-  type IncomingMessage,
-  type Server,
-  type ServerResponse,
-  STATUS_CODES,
-} from 'node:http'
+import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { FAILURES, SidecarError } from '../errors.ts'
-import { problemDocument } from './respond.ts'
+import { SidecarError } from '../errors.ts'
+import type { ConnectHandler } from './connect.ts'
+import type { Recorder } from './exchange-record.ts'
 import type { ProxyHandler } from './handler.ts'
+import { closeGently, isLingering } from './linger.ts'
+import { refuse } from './refuse.ts'
+import { respondWithFailure } from './respond.ts'
+import { mayUpgrade } from './upgrade.ts'
 
 export type ProxyServer = {
   readonly server: Server
   /** From now on every answer is the last on its connection. */
   endConnections(): void
+  /** Cuts off whatever is still running. */
+  readonly destroyConnections: () => void
 }
 
+export type ProxyServerOptions = {
+  readonly handle: ProxyHandler
+  readonly connect: ConnectHandler
+  readonly recorder: Recorder
+  readonly maxHeaderBytes: number
+  /** From a connection, or the last answer on it, to the end of the next head. */
+  readonly headersMs: number
+  readonly keepAliveMs: number
+  readonly maxConnections: number
+}
+
+/** Slow clients are looked for this often. */
+const CHECK_MS = 1_000
+
 /** The HTTP/1.1 server that the application talks to. */
-export function createProxyServer(
-  handle: ProxyHandler,
-  { maxHeaderBytes }: { readonly maxHeaderBytes: number },
-): ProxyServer {
+export function createProxyServer(options: ProxyServerOptions): ProxyServer {
+  const { handle, connect, recorder, maxHeaderBytes, maxConnections } = options
   const server = createServer({
     maxHeaderSize: maxHeaderBytes,
-    // Longer than clients keep idle connections, so that none is closed under a request.
-    keepAliveTimeout: 75_000,
-    headersTimeout: 60_000,
+    keepAliveTimeout: options.keepAliveMs,
+    headersTimeout: options.headersMs,
+    connectionsCheckingInterval: CHECK_MS,
     // An upload may take as long as it makes progress.
     requestTimeout: 0,
     insecureHTTPParser: false,
     // Refused in parseRequestTarget, with an explanation.
     requireHostHeader: false,
+    shouldUpgradeCallback: mayUpgrade,
   })
+  // Beyond the limit there is an answer that says so; beyond twice the limit there is none.
+  server.maxConnections = maxConnections * 2
+  const connections = new Set<Socket>()
+  const surplus = new WeakSet<Duplex>()
   /** The exchange that each connection is busy with; of several in a row, the last. */
   const running = new Map<Duplex, ServerResponse>()
   let isEnding = false
+
+  server.on('connection', (socket) => {
+    connections.add(socket)
+    if (connections.size > maxConnections) surplus.add(socket)
+    socket.once('close', () => connections.delete(socket))
+  })
+
   const onRequest = (req: IncomingMessage, res: ServerResponse): void => {
-    running.set(req.socket, res)
+    const { socket } = req
+    if (isLingering(socket)) return
+    running.set(socket, res)
     if (isEnding) res.shouldKeepAlive = false
+    if (surplus.has(socket)) {
+      refuseSurplus(req, res)
+      return
+    }
     void handle(req, res).finally(() => {
-      if (running.get(req.socket) === res) running.delete(req.socket)
+      if (running.get(socket) === res) running.delete(socket)
     })
+  }
+  const refuseSurplus = (req: IncomingMessage, res: ServerResponse): void => {
+    const failure = new SidecarError(
+      'too_many_connections',
+      `Cannot serve the request: more than ${maxConnections} connections are open`,
+      { retryAfterMs: 1_000 },
+    )
+    const record = recorder.begin(req.method ?? '')
+    recorder.fail(record, failure)
+    res.shouldKeepAlive = false
+    respondWithFailure(req, res, failure, record)
+    recorder.end(record, failure.status)
   }
   server.on('request', onRequest)
   // The answer to `Expect: 100-continue` is the handler's: it is due when the token is there.
   server.on('checkContinue', onRequest)
-  server.on('connect', (_req, socket) => {
-    refuse(
-      socket,
-      new SidecarError(
-        'egress_denied',
-        'Cannot open a tunnel: CONNECT is not supported, because a token can’t be added inside of it',
-      ),
-    )
-  })
-  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
-    const failure = parserFailure(error, maxHeaderBytes)
+  // And what else is expected is refused there.
+  server.on('checkExpectation', onRequest)
+
+  /** Answers go out in the order of the requests. */
+  const afterRunning = (socket: Duplex, act: () => void): void => {
     const exchange = running.get(socket)
-    if (exchange === undefined) refuse(socket, failure)
-    // Answers go out in the order of the requests.
-    else if (exchange.req.complete) exchange.once('close', () => refuse(socket, failure))
-    else if (exchange.headersSent) socket.destroy()
-    else refuse(socket, failure)
+    if (exchange === undefined) act()
+    else exchange.once('close', act)
+  }
+  server.on('upgrade', (req, socket, early) => {
+    // node:http has let go of the socket, and with it of its errors.
+    socket.on('error', () => {})
+    afterRunning(socket, () => {
+      const res = new ServerResponse(req)
+      res.shouldKeepAlive = false
+      res.once('finish', () => {
+        res.detachSocket(req.socket)
+        closeGently(req.socket)
+      })
+      res.assignSocket(req.socket)
+      void handle(req, res, { socket: req.socket, early })
+    })
   })
+  server.on('connect', (req, socket, early) => {
+    afterRunning(socket, () => void connect(req, socket, early))
+  })
+
+  server.on('clientError', (error: ParserError, socket) => {
+    if (isLingering(socket)) return
+    const refuseIt = (): void => {
+      const failure = parserFailure(error, maxHeaderBytes)
+      const record = recorder.begin('')
+      // A client that leaves in the middle of a head has asked for nothing.
+      if (error.code !== 'ECONNRESET') recorder.end(record, recorder.fail(record, failure).status)
+      refuse(socket, failure, record)
+    }
+    const exchange = running.get(socket)
+    if (exchange === undefined) refuseIt()
+    else if (exchange.req.complete) exchange.once('close', refuseIt)
+    else if (exchange.headersSent) socket.destroy()
+    else refuseIt()
+  })
+
   return {
     server,
     endConnections() {
@@ -72,11 +141,19 @@ export function createProxyServer(
       server.keepAliveTimeout = 1
       server.keepAliveTimeoutBuffer = 0
     },
+    destroyConnections() {
+      for (const socket of connections) socket.destroy()
+    },
   }
 }
 
-function parserFailure({ code }: NodeJS.ErrnoException, maxHeaderBytes: number): SidecarError {
-  switch (code) {
+type ParserError = NodeJS.ErrnoException & {
+  readonly rawPacket?: Buffer
+  readonly bytesParsed?: number
+}
+
+function parserFailure(error: ParserError, maxHeaderBytes: number): SidecarError {
+  switch (error.code) {
     case 'HPE_HEADER_OVERFLOW': {
       return new SidecarError(
         'headers_too_large',
@@ -89,34 +166,22 @@ function parserFailure({ code }: NodeJS.ErrnoException, maxHeaderBytes: number):
         'Cannot read the request: its headers did not arrive in time',
       )
     }
-    default: {
+    case 'HPE_INVALID_METHOD': {
+      if (!startsLikeRequest(error)) break
       return new SidecarError(
-        'request_invalid',
-        'Cannot read the request: it is not valid HTTP/1.1',
+        'method_not_supported',
+        'Cannot read the request: its method is not known here',
       )
     }
+    default:
+    // Whatever else it is, it is said below.
   }
+  return new SidecarError('request_invalid', 'Cannot read the request: it is not valid HTTP/1.1')
 }
 
-/** Answers where there is no response object, and closes. */
-function refuse(socket: Duplex, failure: SidecarError): void {
-  // node:http has let go of the socket, and with it of its errors: here, that the client has left.
-  socket.on('error', () => {})
-  if (!socket.writable) {
-    socket.destroy()
-    return
-  }
-  const { status, proxyError } = FAILURES[failure.code]
-  const body = problemDocument(failure, { route: undefined, requestId: undefined })
-  socket.end(
-    [
-      `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
-      'Content-Type: application/problem+json',
-      `Content-Length: ${Buffer.byteLength(body)}`,
-      `Proxy-Status: token-sidecar; error=${proxyError}; details="${failure.code}"`,
-      'Connection: close',
-      '',
-      body,
-    ].join('\r\n'),
-  )
+/** Whether what the parser stumbled over looks like a method (RFC 9110 section 9.1), and not like TLS. */
+function startsLikeRequest({ rawPacket, bytesParsed = 0 }: ParserError): boolean {
+  const text = rawPacket?.toString('latin1') ?? ''
+  const line = text.slice(text.lastIndexOf('\n', bytesParsed - 1) + 1)
+  return /^[!#$%&'*+\-.^_`|~\dA-Za-z]+ /.test(line)
 }

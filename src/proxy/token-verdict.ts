@@ -1,4 +1,4 @@
-import { headerValues } from './headers.ts'
+import { fieldValues } from './field-lines.ts'
 
 /** What a response says about the token that it was asked with. */
 export type TokenVerdict = 'accepted' | 'refused' | 'nonce wanted'
@@ -10,7 +10,7 @@ export type TokenVerdict = 'accepted' | 'refused' | 'nonce wanted'
  */
 export function tokenVerdict(status: number, headers: readonly string[]): TokenVerdict {
   if (status !== 401) return 'accepted'
-  const challenges = headerValues(headers, 'www-authenticate').join(', ')
+  const challenges = fieldValues(headers, 'www-authenticate').join(', ')
   if (hasError(challenges, 'insufficient_scope')) return 'accepted'
   if (hasError(challenges, 'use_dpop_nonce')) return 'nonce wanted'
   return 'refused'

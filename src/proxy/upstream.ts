@@ -1,4 +1,5 @@
-import { Pool } from 'undici'
+import { isIP } from 'node:net'
+import { buildConnector, Client, Pool } from 'undici'
 import type { Clock } from '../lib/clock.ts'
 import { fingerprint } from '../lib/fingerprint.ts'
 import type { TlsMaterial, TlsReader } from '../lib/tls-material.ts'
@@ -8,41 +9,48 @@ export type Upstream = {
   readonly origin: string
   /** The value of `Host`. */
   readonly host: string
+  /** The name to ask for and to verify in TLS, whatever `Host` says; undefined without TLS. */
+  readonly servername: string | undefined
   /** For the next request; another one after certificates were rotated. */
   readonly pool: () => Pool
+  /** A connection that nobody has used yet, for one request; it closes by itself when idle. */
+  readonly newConnection: () => Client
+  /** Whether a connection is being handed over at this moment: a request that starts now is its first. */
+  readonly isConnecting: () => boolean
   readonly close: () => Promise<void>
 }
 
 export type UpstreamOptions = {
   readonly origin: string
-  readonly readTls: TlsReader
   readonly connectTimeoutMs: number
+  /** More at once wait their turn: an upstream in trouble must not take all our sockets. */
+  readonly maxConnections: number
   readonly maxHeaderBytes: number
-  readonly clock: Clock
+  /** How long a connection may live: the name is looked up again for new ones only. */
+  readonly connectionLifetimeMs?: number
 }
 
-/** More at once wait their turn: an upstream in trouble must not take all our sockets. */
-const MAX_CONNECTIONS = 1024
+const CONNECTION_LIFETIME_MS = 300_000
 /** How often certificates are looked at, where the upstream has any of its own. */
 const TLS_INTERVAL_MS = 10_000
 
-/** Fails when its certificates can't be read. */
-export async function createUpstream(options: UpstreamOptions): Promise<Upstream> {
-  const { origin, readTls, clock } = options
+/** Connections with certificates that are read from files, and anew when they change. Fails when they can't be read. */
+export async function createUpstream(
+  options: UpstreamOptions,
+  readTls: TlsReader,
+  clock: Clock,
+): Promise<Upstream> {
   let tls = await readTls()
-  let pool = createPool(options, tls)
+  const connections = openUpstream(options, tls)
   let cancelWatch = watch()
   return {
-    origin,
-    host: new URL(origin).host,
-    pool: () => pool,
+    ...connections,
     async close() {
       cancelWatch()
-      await pool.destroy()
+      await connections.close()
     },
   }
 
-  /** Rotation is a new pool; the old one finishes what it has begun. */
   function watch(): () => void {
     if (tls.ca === undefined && tls.cert === undefined) return () => {}
     return clock.schedule(TLS_INTERVAL_MS, () => {
@@ -50,10 +58,8 @@ export async function createUpstream(options: UpstreamOptions): Promise<Upstream
       const look = readTls().catch(() => tls)
       void look.then((found) => {
         if (fingerprintOf(found) !== fingerprintOf(tls)) {
-          const old = pool
           tls = found
-          pool = createPool(options, tls)
-          void old.close()
+          connections.renew(found)
         }
         cancelWatch = watch()
       })
@@ -61,26 +67,84 @@ export async function createUpstream(options: UpstreamOptions): Promise<Upstream
   }
 }
 
-function fingerprintOf({ ca, cert, key }: TlsMaterial): string {
-  return fingerprint(ca, cert, key)
+type Connections = Upstream & {
+  /** From now on with this; what has begun is finished with what was there before. */
+  readonly renew: (tls: TlsMaterial) => void
 }
 
 /** Every option that matters is set, because defaults change between versions. */
-function createPool(options: UpstreamOptions, tls: TlsMaterial): Pool {
-  const { origin, connectTimeoutMs, maxHeaderBytes } = options
-  return new Pool(origin, {
-    connections: MAX_CONNECTIONS,
+export function openUpstream(options: UpstreamOptions, firstTls: TlsMaterial): Connections {
+  const { origin, connectTimeoutMs, maxConnections, maxHeaderBytes } = options
+  const url = new URL(origin)
+  const shared = {
     pipelining: 1,
     allowH2: false,
-    autoSelectFamily: true,
     // Shorter than most servers keep an idle connection, so that it is we who close it.
     keepAliveTimeout: 4_000,
     keepAliveMaxTimeout: 60_000,
     keepAliveTimeoutThreshold: 1_000,
+    // Silence is noticed in relay.ts, where it can be told whose it is.
+    headersTimeout: 0,
+    bodyTimeout: 0,
     maxHeaderSize: maxHeaderBytes,
     strictContentLength: true,
-    // The name is looked up again for new connections, so none may live for ever.
-    clientTtl: 300_000,
-    connect: { timeout: connectTimeoutMs, ...tls },
-  })
+  }
+  let connecting = 0
+
+  const connectorFor = (tls: TlsMaterial): buildConnector.connector => {
+    const connect = buildConnector({
+      allowH2: false,
+      timeout: connectTimeoutMs,
+      autoSelectFamily: true,
+      // A tunnel goes on in the other direction when one side has ended.
+      allowHalfOpen: true,
+      ...tls,
+    })
+    const servername = serverName(url, tls)
+    return (target, callback) => {
+      // undici would take the name from the Host header, which may be the application's.
+      connect({ ...target, servername: servername ?? '' }, (...result) => {
+        connecting += 1
+        callback(...result)
+        connecting -= 1
+      })
+    }
+  }
+  const poolFor = (connect: buildConnector.connector): Pool =>
+    new Pool(origin, {
+      ...shared,
+      connect,
+      connections: maxConnections,
+      clientTtl: options.connectionLifetimeMs ?? CONNECTION_LIFETIME_MS,
+    })
+
+  let connect = connectorFor(firstTls)
+  let pool = poolFor(connect)
+  return {
+    origin,
+    host: url.host,
+    servername: serverName(url, firstTls),
+    pool: () => pool,
+    newConnection: () => new Client(origin, { ...shared, connect }),
+    isConnecting: () => connecting > 0,
+    renew(tls) {
+      const old = pool
+      connect = connectorFor(tls)
+      pool = poolFor(connect)
+      void old.close()
+    },
+    close: async () => await pool.destroy(),
+  }
+}
+
+/** RFC 6066 section 3: an address is no server name, and the certificate is verified for the host then. */
+function serverName(url: URL, tls: TlsMaterial): string | undefined {
+  if (url.protocol !== 'https:') return undefined
+  return (
+    tls.servername ?? (isIP(url.hostname.replace(/^\[|\]$/g, '')) === 0 ? url.hostname : undefined)
+  )
+}
+
+function fingerprintOf({ ca, cert, key }: TlsMaterial): string {
+  return fingerprint(ca, cert, key)
 }

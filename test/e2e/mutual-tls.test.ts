@@ -343,24 +343,26 @@ test('for an API, a new certificate is not used before its key is there', async 
   const origin = await startTlsServer(world, (req, res) => void res.end(subjectOf(req)))
   const { ca, certificate, key } = world.files
   const read = createTlsReader(
-    { ca: { file: ca }, client: { certificate: { file: certificate }, key: { file: key } } },
+    {
+      ca: { file: ca },
+      client: { certificate: { file: certificate }, key: { file: key } },
+      minVersion: 'TLSv1.2',
+    },
     async (path) => await readFile(path, 'utf8'),
   )
   let looks = 0
   const clock = createFakeClock()
-  const upstream = await createUpstream({
-    origin,
-    readTls: async () => {
+  const upstream = await createUpstream(
+    { origin, connectTimeoutMs: 5_000, maxConnections: 8, maxHeaderBytes: 16_384 },
+    async () => {
       try {
         return await read()
       } finally {
         looks += 1
       }
     },
-    connectTimeoutMs: 5_000,
-    maxHeaderBytes: 16_384,
     clock,
-  })
+  )
   onTestFinished(upstream.close)
   const ask = async (): Promise<string> =>
     await (await upstream.pool().request({ path: '/', method: 'GET' })).body.text()

@@ -121,11 +121,11 @@ log: { level: debug }
   seen.push(
     await exchangeRaw(
       program.proxyUrl,
-      `GET / HTTP/1.1\r\nHost: a\r\nAuthorization: ${CANARY}\r\nbad header: ${CANARY}\r\n\r\n`,
+      `GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: ${CANARY}\r\nbad header: ${CANARY}\r\n\r\n`,
     ),
     await exchangeRaw(
       program.proxyUrl,
-      `POST /good HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz${CANARY}\r\n`,
+      `POST /good HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz${CANARY}\r\n`,
     ),
   )
   for (const page of ['/metrics', '/status', '/readyz', '/livez', `/none?${CANARY}`]) {

@@ -9,14 +9,14 @@ import { sendToken, startTokenEndpoint } from '../helpers/token-endpoint.ts'
 import { until } from '../helpers/wait.ts'
 
 const REQUESTS = [
-  'GET /orders/a HTTP/1.1\r\nHost: a\r\n\r\n',
-  'POST /orders/cut HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello',
-  'POST /orders/401 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX: 1\r\n\r\n',
-  'PUT /orders/early HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\nabc',
-  'HEAD /orders/reset HTTP/1.1\r\nHost: a\r\nConnection: close, x\r\nX: 1\r\n\r\n',
-  'GET http://a/orders/garbage HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n',
+  'GET /orders/a HTTP/1.1\r\nHost: localhost\r\n\r\n',
+  'POST /orders/cut HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello',
+  'POST /orders/401 HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX: 1\r\n\r\n',
+  'PUT /orders/early HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\nabc',
+  'HEAD /orders/reset HTTP/1.1\r\nHost: localhost\r\nConnection: close, x\r\nX: 1\r\n\r\n',
+  'GET http://a/orders/garbage HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n',
   'CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n',
-  'OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n',
+  'OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n',
   'GET /orders HTTP/1.0\r\n\r\n',
 ] as const
 

@@ -69,6 +69,7 @@ test('the request arrives as it was sent, with the token behind it', async () =>
       'Cookie: b=2',
       'X-Empty: ',
       'X-Latin: caf\xe9',
+      'Via: 1.1 token-sidecar',
       'Authorization: Bearer TOKEN',
       '',
       '',

@@ -7,9 +7,9 @@ test.for([
   ['localhost:0', { kind: 'tcp', host: 'localhost', port: 0 }],
   ['[::1]:8080', { kind: 'tcp', host: '::1', port: 8080 }],
   ['[::ffff:127.0.0.1]:65535', { kind: 'tcp', host: '::ffff:127.0.0.1', port: 65_535 }],
-  ['unix:/run/app.sock', { kind: 'unix', path: '/run/app.sock' }],
-  ['unix:app.sock', { kind: 'unix', path: 'app.sock' }],
-  ['unix:/run/a b:8080', { kind: 'unix', path: '/run/a b:8080' }],
+  ['unix:/run/app.sock', { kind: 'unix', path: '/run/app.sock', mode: 0o660 }],
+  ['unix:app.sock', { kind: 'unix', path: 'app.sock', mode: 0o660 }],
+  ['unix:/run/a b:8080', { kind: 'unix', path: '/run/a b:8080', mode: 0o660 }],
 ] as const)('%s is an address', ([text, address]) => {
   expect(parseListenAddress(text)).toEqual(address)
 })

@@ -47,9 +47,9 @@ test('a port that is taken is refused', async () => {
   })
 })
 
-test('a unix socket is for the owner and the group', async () => {
+test('a unix socket has the mode that is asked for', async () => {
   const path = join(await temporaryDirectory(), 'app.sock')
-  const { url } = await listenAt({ kind: 'unix', path })
+  const { url } = await listenAt({ kind: 'unix', path, mode: 0o660 })
   expect(url).toBe(`unix:${path}`)
   expect((await stat(path)).mode & 0o777).toBe(0o660)
   expect(await bodyOf(get({ socketPath: path }))).toBe('hello')
@@ -57,8 +57,10 @@ test('a unix socket is for the owner and the group', async () => {
 
 test('a unix socket that is in use is refused, and goes on', async () => {
   const path = join(await temporaryDirectory(), 'app.sock')
-  await listenAt({ kind: 'unix', path })
-  await expect(listenAt({ kind: 'unix', path })).rejects.toMatchObject({ code: 'EADDRINUSE' })
+  await listenAt({ kind: 'unix', path, mode: 0o660 })
+  await expect(listenAt({ kind: 'unix', path, mode: 0o660 })).rejects.toMatchObject({
+    code: 'EADDRINUSE',
+  })
   expect(await bodyOf(get({ socketPath: path }))).toBe('hello')
 })
 
@@ -68,26 +70,32 @@ test('a unix socket of somebody who does not speak HTTP is in use, too', async (
   other.listen(path)
   await once(other, 'listening')
   onTestFinished(() => void other.close())
-  await expect(listenAt({ kind: 'unix', path })).rejects.toMatchObject({ code: 'EADDRINUSE' })
+  await expect(listenAt({ kind: 'unix', path, mode: 0o660 })).rejects.toMatchObject({
+    code: 'EADDRINUSE',
+  })
 })
 
 test('a file that is no socket is not removed', async () => {
   const path = join(await temporaryDirectory(), 'notes.txt')
   await writeFile(path, 'precious')
-  await expect(listenAt({ kind: 'unix', path })).rejects.toMatchObject({ code: 'EADDRINUSE' })
+  await expect(listenAt({ kind: 'unix', path, mode: 0o660 })).rejects.toMatchObject({
+    code: 'EADDRINUSE',
+  })
   expect(await readFile(path, 'utf8')).toBe('precious')
 })
 
 test('a directory is not removed', async () => {
   const path = join(await temporaryDirectory(), 'folder')
   await mkdir(path)
-  await expect(listenAt({ kind: 'unix', path })).rejects.toMatchObject({ code: 'EADDRINUSE' })
+  await expect(listenAt({ kind: 'unix', path, mode: 0o660 })).rejects.toMatchObject({
+    code: 'EADDRINUSE',
+  })
   expect((await stat(path)).isDirectory()).toBe(true)
 })
 
 test('a directory that does not exist is refused', async () => {
   const path = join(await temporaryDirectory(), 'none', 'app.sock')
-  await expect(listenAt({ kind: 'unix', path })).rejects.toThrow(/EACCES|ENOENT/)
+  await expect(listenAt({ kind: 'unix', path, mode: 0o660 })).rejects.toThrow(/EACCES|ENOENT/)
 })
 
 test('closing waits for a running request, and takes no more', async () => {

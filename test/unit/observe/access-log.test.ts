@@ -19,6 +19,7 @@ const REQUEST: FinishedRequest = {
   tokenWaitMs: undefined,
   upstreamMs: 9.999,
   requestId: 'abc-1',
+  tunnel: undefined,
   failure: undefined,
 }
 

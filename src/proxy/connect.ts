@@ -1,0 +1,115 @@
+import type { IncomingMessage } from 'node:http'
+import { connect, isIP, type Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { SidecarError } from '../errors.ts'
+import type { Clock } from '../lib/clock.ts'
+import { networkFault } from '../lib/network-fault.ts'
+import type { RouteMetrics } from '../observe/route-metrics.ts'
+import type { Recorder } from './exchange-record.ts'
+import { refuse } from './refuse.ts'
+import { readRequestHead } from './request-head.ts'
+import { joinTunnel } from './tunnel.ts'
+
+/** How tunnels to hosts that no route names are made. */
+export type TunnelPolicy = {
+  readonly name: string
+  readonly metrics: RouteMetrics
+  readonly connectMs: number
+  /** Silence in both directions; 0 for no limit. */
+  readonly idleMs: number
+}
+
+export type ConnectHandlerOptions = {
+  readonly namesHost: (host: string) => boolean
+  /** Undefined where they are not allowed. */
+  readonly tunnels: TunnelPolicy | undefined
+  readonly recorder: Recorder
+  readonly clock: Clock
+}
+
+export type ConnectHandler = (req: IncomingMessage, socket: Duplex, early: Buffer) => Promise<void>
+
+/** `CONNECT` (RFC 9110 section 9.3.6): a tunnel to where no token is needed, where that is allowed. */
+export function createConnectHandler(options: ConnectHandlerOptions): ConnectHandler {
+  const { namesHost, tunnels, recorder, clock } = options
+  return async (req, client, early) => {
+    const head = readRequestHead(req)
+    const record = recorder.begin('CONNECT', head.requestId)
+    // A client may leave at any time; whoever needs to know looks at the socket.
+    client.on('error', () => {})
+    let status = 200
+    try {
+      const destination = parseDestination(head.target)
+      record.path = head.target
+      if (namesHost(head.target.toLowerCase())) {
+        throw denied(
+          'a route adds a token for this host, which is impossible inside of TLS: call it by an http URL',
+        )
+      }
+      if (tunnels === undefined) throw denied('no route is for it; "forward: pass" allows it')
+      recorder.claim(record, tunnels)
+      const upstream = await open(destination, tunnels.connectMs)
+      client.write('HTTP/1.1 200 Connection Established\r\n\r\n')
+      recorder.tunnelled(record, status)
+      record.tunnel = await joinTunnel({ client, upstream, early }, tunnels.idleMs, clock)
+    } catch (thrown) {
+      const failure = recorder.fail(record, thrown)
+      refuse(client, failure, record)
+      status = failure.status
+    }
+    recorder.end(record, status)
+  }
+}
+
+type Destination = { readonly host: string; readonly port: number }
+
+/** RFC 9112 section 3.2.3: host and port, nothing else. */
+function parseDestination(target: string): Destination {
+  const {
+    ipv6,
+    name = ipv6,
+    digits,
+  } = /^(?:\[(?<ipv6>[\da-f:.]+)\]|(?<name>[\w\-.]+)):(?<digits>\d{1,5})$/i.exec(target)?.groups ??
+  {}
+  const port = Number(digits)
+  if (name === undefined || (ipv6 !== undefined && isIP(ipv6) !== 6) || port < 1 || port > 65_535) {
+    throw new SidecarError(
+      'request_invalid',
+      'Cannot open a tunnel: expected a host and a port as the target of CONNECT',
+    )
+  }
+  // RFC 9110 section 9.3.6: mail and its like must not be reached through an HTTP proxy.
+  if (port < 1024 && port !== 443 && port !== 80) {
+    throw denied('of the well-known ports only 443 and 80 can be reached')
+  }
+  return { host: name, port }
+}
+
+async function open({ host, port }: Destination, timeoutMs: number): Promise<Socket> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  const socket = connect({ host, port, autoSelectFamily: true, allowHalfOpen: true, noDelay: true })
+  const timer = setTimeout(
+    () =>
+      socket.destroy(Object.assign(new Error('connecting took too long'), { code: 'ETIMEDOUT' })),
+    timeoutMs,
+  )
+  socket.once('connect', resolve)
+  socket.on('error', reject)
+  try {
+    await promise
+    return socket
+  } catch (cause) {
+    const fault = networkFault(cause)
+    throw new SidecarError(
+      fault?.kind === 'timeout' ? 'upstream_timeout' : 'upstream_unreachable',
+      `Cannot open a tunnel: ${fault?.reason ?? 'the connection failed'}`,
+      { cause },
+    )
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+function denied(why: string): SidecarError {
+  return new SidecarError('egress_denied', `Cannot open a tunnel: ${why}`)
+}

@@ -1,0 +1,95 @@
+import { randomUUID } from 'node:crypto'
+import { type SidecarError, toSidecarError } from '../errors.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { AccessLog } from '../observe/access-log.ts'
+import type { RouteMetrics } from '../observe/route-metrics.ts'
+import type { TunnelReport } from './tunnel.ts'
+
+/** What becomes known of one exchange while it runs. */
+export type ExchangeRecord = {
+  readonly method: string
+  readonly startedAtMs: number
+  path: string
+  route: string | undefined
+  metrics: RouteMetrics
+  requestId: string | undefined
+  tokenWaitMs: number | undefined
+  upstreamMs: number | undefined
+  tunnel: TunnelReport | undefined
+  failure: SidecarError | undefined
+  /** What the application got, and after how long. */
+  status: number
+  durationMs: number
+}
+
+/** Counts and logs exchanges, whichever way they take. */
+export type Recorder = {
+  begin(method: string, requestId?: string): ExchangeRecord
+  /** From now on it counts as the route's. */
+  claim(
+    record: ExchangeRecord,
+    route: { readonly name: string; readonly metrics: RouteMetrics },
+  ): void
+  /** Notes why it failed. Returns the failure, with which `requestId` is known, too. */
+  fail(record: ExchangeRecord, thrown: unknown): SidecarError
+  /** The request is over, and its connection has become a tunnel. */
+  tunnelled(record: ExchangeRecord, status: number): void
+  /** `status` is what the application got. */
+  end(record: ExchangeRecord, status: number): void
+}
+
+export type RecorderOptions = {
+  /** Counts what no route claims. */
+  readonly unmatched: RouteMetrics
+  readonly accessLog: AccessLog
+  readonly clock: Clock
+}
+
+export function createRecorder({ unmatched, accessLog, clock }: RecorderOptions): Recorder {
+  const elapsedMs = ({ startedAtMs }: ExchangeRecord): number => clock.monotonicMs() - startedAtMs
+  return {
+    begin: (method, requestId) => ({
+      method,
+      startedAtMs: clock.monotonicMs(),
+      path: '',
+      route: undefined,
+      metrics: unmatched,
+      requestId,
+      tokenWaitMs: undefined,
+      upstreamMs: undefined,
+      tunnel: undefined,
+      failure: undefined,
+      status: 0,
+      durationMs: 0,
+    }),
+
+    claim(record, { name, metrics }) {
+      record.route = name
+      record.metrics = metrics
+      metrics.started()
+    },
+
+    fail(record, thrown) {
+      const failure = toSidecarError(thrown)
+      record.failure = failure
+      record.requestId ??= randomUUID()
+      if (record.metrics === unmatched) unmatched.started()
+      record.metrics.failed(failure.code)
+      return failure
+    },
+
+    tunnelled(record, status) {
+      record.metrics.finished(record.method, status, elapsedMs(record))
+      record.metrics.tunnelOpened()
+    },
+
+    end(record, status) {
+      const { method, metrics, tunnel } = record
+      record.status = status
+      record.durationMs = elapsedMs(record)
+      if (tunnel === undefined) metrics.finished(method, status, record.durationMs)
+      else metrics.tunnelClosed(tunnel.bytesToUpstream, tunnel.bytesToClient)
+      accessLog(record)
+    },
+  }
+}

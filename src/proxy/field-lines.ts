@@ -1,0 +1,60 @@
+/*
+ * Header sections as they travel: an array of names and values, alternating, in their own order, case
+ * and number. Objects would merge, drop and rename.
+ */
+
+/** Whether `name` is the field `wanted`, which is in lower case. */
+export function isField(name: string, wanted: string): boolean {
+  return name.length === wanted.length && name.toLowerCase() === wanted
+}
+
+/** All values of one field; `wanted` in lower case. */
+export function fieldValues(raw: readonly string[], wanted: string): string[] {
+  const values: string[] = []
+  for (let i = 0; i < raw.length; i += 2) {
+    if (isField(raw[i] ?? '', wanted)) values.push(raw[i + 1] ?? '')
+  }
+  return values
+}
+
+/**
+ * What is about one connection alone, and ends here (RFC 9110 section 7.6.1). `Proxy-Authorization`
+ * is for us (section 11.7.1), and undici writes the framing itself.
+ */
+export const HOP_BY_HOP: ReadonlySet<string> = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+])
+
+/** Fields that naming them in `Connection` must not remove: they say what the message is. */
+const NOT_FOR_CONNECTION = new Set(['content-length', 'content-type', 'host'])
+
+/** Adds the fields that one value of `Connection` names, beyond the two words that are no fields. */
+export function addConnectionOptions(
+  listed: Set<string> | undefined,
+  value: string,
+): Set<string> | undefined {
+  let options = listed
+  for (const option of value.toLowerCase().split(',')) {
+    const name = option.trim()
+    if (name === '' || name === 'keep-alive' || name === 'close' || NOT_FOR_CONNECTION.has(name))
+      continue
+    options ??= new Set()
+    options.add(name)
+  }
+  return options
+}
+
+/** The fields that `Connection` names. */
+export function connectionOptions(raw: readonly string[]): Set<string> | undefined {
+  let listed: Set<string> | undefined
+  for (const value of fieldValues(raw, 'connection')) listed = addConnectionOptions(listed, value)
+  return listed
+}

@@ -1,0 +1,60 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
+
+/** How long the other side may take to stop sending, or to send the rest of what it announced. */
+const LINGER_MS = 2_000
+
+/** The rest of a request of this size is read to keep the connection; more costs more than a new one. */
+const WORTH_READING_BYTES = 64 * 1024
+
+const lingering = new WeakSet<Duplex>()
+
+/** Whether nothing that still comes on this connection is of any interest. */
+export function isLingering(socket: Duplex): boolean {
+  return lingering.has(socket)
+}
+
+/**
+ * Ends our side, with `last` as the last that is said, and goes on reading for a while: a connection
+ * that is closed while data is on its way is reset, and the reset may overtake the answer that
+ * explains it (RFC 9112 section 9.6).
+ */
+export function closeGently(socket: Duplex, last?: string): void {
+  lingering.add(socket)
+  // Here: that the client has left.
+  socket.on('error', () => {})
+  if (!socket.writable) {
+    socket.destroy()
+    return
+  }
+  socket.end(last)
+  socket.resume()
+  const timer = setTimeout(() => socket.destroy(), LINGER_MS)
+  timer.unref()
+  socket.once('close', () => clearTimeout(timer))
+}
+
+/**
+ * To be called before the head of an answer is written to a request whose body has not all come.
+ * If what is missing is little, the connection is kept, else it ends gently after the answer.
+ */
+export function endEarly(req: IncomingMessage, res: ServerResponse): void {
+  const { socket, headers } = req
+  // A client that waits for a 100 may send its body after another answer, or may not.
+  const isShort =
+    Number(headers['content-length']) <= WORTH_READING_BYTES && headers.expect === undefined
+  if (!isShort) {
+    res.shouldKeepAlive = false
+    // What node:http calls behind its last answer; the original closes at once.
+    socket.destroySoon = () => closeGently(socket)
+    return
+  }
+  res.once('finish', () => {
+    if (req.complete) return
+    const timer = setTimeout(() => socket.destroy(), LINGER_MS)
+    timer.unref()
+    const stop = (): void => clearTimeout(timer)
+    req.once('end', stop)
+    socket.once('close', stop)
+  })
+}

@@ -1,0 +1,38 @@
+import type { RequestTarget } from './request-target.ts'
+import type { Route } from './route.ts'
+import type { Upstream } from './upstream.ts'
+
+/** Ways to hosts that no route names, made as they are asked for. */
+export type Passage = {
+  readonly routeTo: (target: RequestTarget) => Route
+  readonly close: () => void
+}
+
+/** Those used longest ago make room: an application may ask for any number of hosts. */
+const MOST_ORIGINS = 64
+
+export function createPassage(
+  open: (origin: string) => Upstream,
+  routeThrough: (upstream: Upstream) => Route,
+): Passage {
+  const routes = new Map<string, Route>()
+  return {
+    routeTo({ scheme, host }) {
+      const origin = `${scheme}://${host}`
+      const route = routes.get(origin) ?? routeThrough(open(origin))
+      // The order of a Map is that of insertion.
+      routes.delete(origin)
+      routes.set(origin, route)
+      const [oldest] = routes
+      if (routes.size > MOST_ORIGINS && oldest !== undefined) {
+        routes.delete(oldest[0])
+        // What runs on it is finished first.
+        void oldest[1].upstream.pool().close()
+      }
+      return route
+    },
+    close() {
+      for (const { upstream } of routes.values()) void upstream.close()
+    },
+  }
+}

@@ -1,0 +1,77 @@
+import type { RouteDestination } from './routes.ts'
+
+/**
+ * Turns a reference to the upstream into one to the sidecar, so that the application stays on it:
+ * what it fetched from the upstream itself would lack the token. `ownOrigin` is how the application
+ * addressed the sidecar, or empty when it did not say. References to elsewhere come back as they are.
+ */
+export type ReferenceMap = (reference: string, ownOrigin: string) => string
+
+/** A route as seen from the upstream's side of it. */
+export type MappedRoute = RouteDestination & { readonly origin: string }
+
+/**
+ * The map of a route. Where the reference lies outside of what the route itself reaches, one of
+ * `others` may reach it: those that the application addresses by the same host.
+ */
+export function createReferenceMap(
+  own: MappedRoute,
+  others: readonly MappedRoute[] = [],
+): ReferenceMap {
+  const candidates = [
+    own,
+    ...others.filter(({ origin, match }) => origin === own.origin && match.host === own.match.host),
+  ]
+  const host = hostOf(own.origin)
+  return (reference, ownOrigin) => {
+    const [, scheme, authority, rest = ''] =
+      /^(?:(?:(https?):)?\/\/([^/?#]*))?(\/[^]*|[?#][^]*|)$/i.exec(reference) ?? []
+    if (authority !== undefined && hostOf(`${scheme ?? 'http'}://${authority}`) !== host) {
+      return reference
+    }
+    // Without an authority only a path from the root is another one from here; "7" and "?x" are not.
+    if (authority === undefined && !rest.startsWith('/')) return reference
+    const [, path = '', suffix = ''] = /^([^?#]*)([^]*)$/.exec(rest) ?? []
+    for (const candidate of candidates) {
+      const mapped = pathBefore(path === '' ? '/' : path, candidate)
+      if (mapped !== undefined) {
+        return (authority === undefined ? '' : ownOrigin) + mapped + suffix
+      }
+    }
+    return reference
+  }
+}
+
+/** RFC-less, but every browser knows it: `5; url=https://…`, with or without quotes. */
+export function mapRefresh(value: string, map: ReferenceMap, ownOrigin: string): string {
+  const [, before = '', reference, after = ''] =
+    /^(\s*[\d.]+\s*[;,]\s*(?:url\s*=\s*)?["']?)([^"']+?)(["']?\s*)$/i.exec(value) ?? []
+  return reference === undefined ? value : before + map(reference, ownOrigin) + after
+}
+
+/** The path for which the sidecar would ask the upstream for `path`; undefined if there is none. */
+export function pathBefore(path: string, route: RouteDestination): string | undefined {
+  const { match, basePath, keepPath } = route
+  const rest = pathBelow(path, basePath)
+  if (rest === undefined) return undefined
+  if (!keepPath) return `${match.prefix}${rest}` || '/'
+  return pathBelow(rest === '' ? '/' : rest, match.prefix) === undefined ? undefined : rest || '/'
+}
+
+/** How the path goes on behind `base`, which has no slash at its end; undefined if it does not lie in it. */
+function pathBelow(path: string, base: string): string | undefined {
+  if (!path.startsWith(base)) return undefined
+  const rest = path.slice(base.length)
+  return rest === '' || rest.startsWith('/') ? rest : undefined
+}
+
+/**
+ * Host and port, if the latter is unusual. The scheme is left out: behind something that ends TLS,
+ * an upstream often believes that it is called by http.
+ */
+function hostOf(origin: string): string | undefined {
+  const url = URL.parse(origin)
+  return url === null || url.username !== '' || url.password !== ''
+    ? undefined
+    : url.host.replace(/:(?:80|443)$/, '')
+}

@@ -1,0 +1,89 @@
+import { connectionOptions, HOP_BY_HOP, isField } from './field-lines.ts'
+import { mapRefresh, type ReferenceMap } from './reference-map.ts'
+import { type CookiePolicy, mapCookie } from './set-cookie.ts'
+import { viaLine } from './via.ts'
+
+/** What a route does to response headers, made ready once. */
+export type ResponseHeaderPolicy = {
+  /** Names, in lower case, that are nobody's business but ours. */
+  readonly hidden: ReadonlySet<string>
+  /** The name to put into `Via`; undefined for none. */
+  readonly via: string | undefined
+  /** How references to the upstream read from here; undefined to leave them. */
+  readonly references: ReferenceMap | undefined
+  /** Undefined to leave cookies as they are. */
+  readonly cookies: CookiePolicy | undefined
+}
+
+/**
+ * The headers for the application. `raw` alternates names and values; `ownOrigin` is how the
+ * application addressed us.
+ */
+export function responseHeaders(
+  raw: readonly string[],
+  policy: ResponseHeaderPolicy,
+  ownOrigin: string,
+): string[] {
+  const { hidden, via, references, cookies } = policy
+  const listed = connectionOptions(raw)
+  const headers: string[] = []
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = raw[i] ?? ''
+    const value = raw[i + 1] ?? ''
+    const key = name.toLowerCase()
+    if (HOP_BY_HOP.has(key) || hidden.has(key) || listed?.has(key) === true) continue
+    if (references !== undefined && (key === 'location' || key === 'content-location')) {
+      headers.push(name, references(value, ownOrigin))
+    } else if (references !== undefined && key === 'refresh') {
+      headers.push(name, mapRefresh(value, references, ownOrigin))
+    } else if (cookies !== undefined && key === 'set-cookie') {
+      headers.push(name, mapCookie(value, cookies))
+    } else {
+      headers.push(name, value)
+    }
+  }
+  // undici does not tell which minor version the upstream speaks; that of its parser is 1.1.
+  if (via !== undefined) headers.push('Via', viaLine(1, via))
+  return headers
+}
+
+/** Those of an interim response (RFC 9110 section 15.2), which is relayed as it is. */
+export function interimHeaders(raw: readonly string[]): string[] {
+  return responseHeaders(raw, UNTOUCHED, '')
+}
+
+const UNTOUCHED: ResponseHeaderPolicy = {
+  hidden: new Set(),
+  via: undefined,
+  references: undefined,
+  cookies: undefined,
+}
+
+// RFC 9110 section 6.5.1: fields that decide how a message is read have no business behind it.
+const NO_TRAILERS = new Set([
+  ...HOP_BY_HOP,
+  'authorization',
+  'content-encoding',
+  'content-length',
+  'content-range',
+  'content-type',
+  'host',
+  'set-cookie',
+])
+
+export function responseTrailers(raw: readonly string[]): [string, string][] {
+  const trailers: [string, string][] = []
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = raw[i] ?? ''
+    if (!NO_TRAILERS.has(name.toLowerCase())) trailers.push([name, raw[i + 1] ?? ''])
+  }
+  return trailers
+}
+
+/** The length that a response announces; NaN where it announces none. */
+export function announcedLength(raw: readonly string[]): number {
+  for (let i = 0; i < raw.length; i += 2) {
+    if (isField(raw[i] ?? '', 'content-length')) return Number(raw[i + 1])
+  }
+  return Number.NaN
+}

@@ -15,7 +15,7 @@ import { connectWireClient, type WireClient } from './wire-client.ts'
 import { PROBE_BODY, PROBE_TARGET, startWireUpstream, type WireUpstream } from './wire-upstream.ts'
 
 /** A proxy that forwards everything to the upstream that it was started for. */
-export type WireProxy = {
+type WireProxy = {
   readonly url: string
   /** What it calls itself in `Via`; any name will do unless it is known. */
   readonly name?: string
@@ -66,10 +66,14 @@ function allBytes({ sends }: WireCase): string {
   return sends.filter((step) => typeof step === 'string').join('')
 }
 
-async function send({ client, upstream }: Seen, sends: string | readonly Step[]): Promise<void> {
+async function send(
+  { client, upstream, proxy }: Seen,
+  sends: string | readonly Step[],
+): Promise<void> {
   for (const step of typeof sends === 'string' ? [sends] : sends) {
-    if (typeof step === 'string') await client.write(step)
-    else {
+    if (typeof step === 'string') {
+      await client.write(step.replaceAll('AUTHORITY', new URL(proxy.url).host))
+    } else {
       const { until } = step
       if (until === 'answered, unread') {
         client.pause()
@@ -175,7 +179,10 @@ async function doubtFaults(seen: Seen, { atMost, about = 'the end' }: Doubt): Pr
  * answer to a probe comes when all that it had begun to send before has arrived as well; and if a
  * part of one request was taken for another, then the probe is what gets the wrong answer.
  */
-async function afterFaults(seen: Seen, connection: Exchange['connection']): Promise<string[]> {
+async function afterFaults(
+  seen: Seen,
+  connection: Exchange['connection'] | Refusal['connection'],
+): Promise<string[]> {
   const { client, proxy } = seen
   const faults: string[] = []
   if (connection === 'closes' && !(await client.waitUntil(client.isClosed))) {

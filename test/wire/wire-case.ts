@@ -12,7 +12,7 @@ export type WireCase = {
   readonly name: string
   /** The RFC and the section that say so, such as `9110 7.6.1`. */
   readonly rfc: string
-  /** What the client sends, at once or in steps. */
+  /** What the client sends, at once or in steps. `AUTHORITY` stands for host and port of the proxy. */
   readonly sends: string | readonly Step[]
   /** What the upstream does with what arrives; it says `OK` unless told otherwise. */
   readonly upstream?: UpstreamScript
@@ -38,8 +38,8 @@ export type Exchange = {
 export type Refusal = {
   /** The statuses that will do. */
   readonly refused: readonly number[]
-  /** It closes, unless the case says that it stays. */
-  readonly connection?: 'stays'
+  /** It closes, unless the case says that it stays, or that either is as good. */
+  readonly connection?: 'stays' | 'either'
 }
 
 /**

@@ -78,6 +78,10 @@ async function send(
       if (until === 'answered, unread') {
         client.pause()
         await upstream.answered
+      } else if (until === 'another is served') {
+        const other = await connectWireClient(proxy.url)
+        await isServed(other, 0)
+        other.leave()
       } else await client.waitUntil(() => until.test(client.received()))
     }
   }
@@ -112,6 +116,7 @@ async function exchangeFaults(seen: Seen, expected: Exchange): Promise<string[]>
     )
   }
   faults.push(...authorizationFaults(seen))
+  if (upstream.isOvertaken()) faults.push('a request arrived before the one before it was answered')
 
   const responseRules: Rules = { free: FREE_IN_RESPONSES, proxyName: proxy.name }
   if (comesBack === 'failure') faults.push(...wholeAnswerFaults(answers))

@@ -80,14 +80,19 @@ export type Framing = 'chunked' | 'length' | 'none' | 'close'
 
 export type Step =
   | string
-  /** Wait until this has come back; or, without reading, until the upstream has answered. */
-  | { readonly until: RegExp | 'answered, unread' }
+  /**
+   * Wait until this has come back; or, without reading, until the upstream has answered; or until
+   * another client has been served.
+   */
+  | { readonly until: RegExp | 'answered, unread' | 'another is served' }
 
 export type UpstreamScript = {
   /** What it answers, or what it answers to requests for each of these targets. */
   readonly answers?: string | Readonly<Record<string, string>>
   /** Whether it closes after that. */
   readonly closes?: boolean
+  /** The target that it answers only when it has served another client; until then no other may arrive. */
+  readonly holdsBack?: string
   /** It does not wait for the body. */
   readonly isEarly?: boolean
 }

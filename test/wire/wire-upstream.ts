@@ -23,6 +23,8 @@ export type WireUpstream = {
   readonly requests: readonly ReadMessage[]
   /** Whatever else came: parts of requests, and what is no HTTP. */
   leftOvers(): Reading[]
+  /** Whether a request arrived while that before it was held back. */
+  isOvertaken(): boolean
 }
 
 /** An upstream that reads as strictly as it can, and answers to the letter. */
@@ -34,18 +36,27 @@ export async function startWireUpstream(
   const connections = new Set<{ unread: string }>()
   const sockets = new Set<Socket>()
   const answered = Promise.withResolvers<void>()
+  let release: (() => void) | undefined
+  let isOvertaken = false
 
   const answer = (socket: Socket, line: string): void => {
     const target = line.split(' ')[1] ?? ''
     if (target === PROBE_TARGET) {
+      isOvertaken ||= release !== undefined && requests.length > 1
       socket.write(PROBE_ANSWER, 'latin1')
+      release?.()
+      release = undefined
       return
     }
     const { answers = OK_ANSWER, closes = false } = script
     const bytes = typeof answers === 'string' ? answers : (answers[target] ?? OK_ANSWER)
-    if (closes) socket.end(bytes, 'latin1')
-    else socket.write(bytes, 'latin1')
-    answered.resolve()
+    const respond = (): void => {
+      if (closes) socket.end(bytes, 'latin1')
+      else socket.write(bytes, 'latin1')
+      answered.resolve()
+    }
+    if (target === script.holdsBack) release = respond
+    else respond()
   }
 
   const server = createServer((socket) => {
@@ -91,6 +102,7 @@ export async function startWireUpstream(
     origin: `http://127.0.0.1:${portOf(server)}`,
     answered: answered.promise,
     requests,
+    isOvertaken: () => isOvertaken,
     leftOvers: () =>
       [...connections]
         .filter(({ unread }) => unread !== '')

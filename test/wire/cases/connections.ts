@@ -114,6 +114,21 @@ export const CONNECTIONS: readonly WireCase[] = [
     connection: 'stays',
   },
   {
+    name: 'What is behind an unsafe request waits until that is answered',
+    rfc: '9112 9.3.2',
+    sends: [
+      head('DELETE /1 HTTP/1.1', HOST) + head('GET /2 HTTP/1.1', HOST),
+      { until: 'another is served' },
+    ],
+    arrives: [{ line: 'DELETE /1 HTTP/1.1' }, { line: 'GET /2 HTTP/1.1' }],
+    upstream: { holdsBack: '/1', answers: { '/1': answer('one'), '/2': answer('two') } },
+    comesBack: [
+      { line: 'HTTP/1.1 200 OK', body: 'one' },
+      { line: 'HTTP/1.1 200 OK', body: 'two' },
+    ],
+    connection: 'stays',
+  },
+  {
     name: 'What is behind a request that ends the connection is not read',
     rfc: '9112 9.6',
     sends: [head('GET /1 HTTP/1.1', HOST, 'Connection: close'), head('GET /2 HTTP/1.1', HOST)].join(

@@ -42,6 +42,15 @@ export const INTERIM_RESPONSES: readonly WireCase[] = [
     connection: 'stays',
   },
   {
+    name: 'So does one that nobody knows, though without its reason (known gap)',
+    rfc: '9110 15.2',
+    sends: GET,
+    arrives: ARRIVES,
+    upstream: { answers: `${head('HTTP/1.1 199 Odd', 'X-Kept: caf\xe9')}${OK_ANSWER}` },
+    comesBack: [{ line: 'HTTP/1.1 199 unknown', fields: ['X-Kept: caf\xe9'] }, OK],
+    connection: 'stays',
+  },
+  {
     name: 'What an interim response says of its connection stays there',
     rfc: '9110 7.6.1',
     sends: GET,

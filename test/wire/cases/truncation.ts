@@ -159,6 +159,16 @@ function brokenAnswers(): WireCase[] {
       ['bare line feeds', '2\nok\n0\n\n'],
       ['no line break behind a chunk', '2\r\nok0\r\n\r\n'],
     ].map(([what, body]) => broken(`Chunks with ${what}`, '9112 7.1', `${CHUNKED}${body}`)),
+    ...['000 None', '099 Below', '1000 Beyond', '-20 Signed', '200OK'].map((status) =>
+      broken(`A status of ${status}`, '9110 15', head(`HTTP/1.1 ${status}`, 'Content-Length: 0')),
+    ),
+    ...['\x00', '\x01', '\x7f', '\r'].map((character) =>
+      broken(
+        `A reason with ${JSON.stringify(character)}`,
+        '9112 4',
+        head(`HTTP/1.1 200 O${character}K`, 'Content-Length: 0'),
+      ),
+    ),
     broken(
       'Chunks within chunks',
       '9112 7.1',

@@ -9,7 +9,7 @@ export type TlsMaterial = {
   readonly minVersion?: MinVersion
 }
 
-export type MinVersion = 'TLSv1.2' | 'TLSv1.3'
+type MinVersion = 'TLSv1.2' | 'TLSv1.3'
 
 /** Reads it anew, because certificates are rotated. */
 export type TlsReader = () => Promise<TlsMaterial>

@@ -62,7 +62,7 @@ export function isOwnAddress(
   )
 }
 
-export function withoutPort(host: string): string {
+function withoutPort(host: string): string {
   return host.replace(/:\d+$/, '')
 }
 

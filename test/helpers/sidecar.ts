@@ -32,10 +32,14 @@ export async function temporaryDirectory(): Promise<string> {
  * A sidecar in this process, on free ports, with the configuration `yaml` (without `listen` and
  * `admin`). The level is debug, so that tests that look for secrets in the log see all of it.
  */
-export async function startSidecar(yaml: string, env: Environment = {}): Promise<RunningSidecar> {
+export async function startSidecar(
+  yaml: string,
+  env: Environment = {},
+  listen = '127.0.0.1:0',
+): Promise<RunningSidecar> {
   const directory = await temporaryDirectory()
   const places = { env, readFile: createFileReader(directory) }
-  const result = await loadConfig(`listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\n${yaml}`, places)
+  const result = await loadConfig(`listen: ${listen}\nadmin: 127.0.0.1:0\n${yaml}`, places)
   if (!result.ok) throw new Error(JSON.stringify(result.problems, undefined, 2))
   const logFile = join(directory, 'log')
   const log = createLog({ level: 'debug', format: 'json', destination: openSync(logFile, 'a') })

@@ -1,0 +1,173 @@
+import type { Socket } from 'node:net'
+import { expect, onTestFinished, test } from 'vitest'
+import { systemClock } from '../../src/lib/clock.ts'
+import { createUpstream } from '../../src/proxy/upstream.ts'
+import { endpointConfig, forwardConfig } from '../helpers/config-text.ts'
+import { exchangeRaw, isWholeRequest, startRawUpstream } from '../helpers/raw-http.ts'
+import { type RunningSidecar, startSidecar } from '../helpers/sidecar.ts'
+import { startServer } from '../helpers/servers.ts'
+import { sendToken } from '../helpers/token-endpoint.ts'
+import { until } from '../helpers/wait.ts'
+
+const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
+
+/** How an upstream lets go of a connection. */
+const WAYS = {
+  'closes it': (socket: Socket) => void socket.end(),
+  'resets it': (socket: Socket) => void socket.resetAndDestroy(),
+} as const
+
+/** Answers the first request of each connection, and ends that connection when a second one comes. */
+async function startForgetfulUpstream(way: keyof typeof WAYS, repeats = Infinity) {
+  let lost = 0
+  return await startRawUpstream((received, socket) => {
+    if (
+      isWholeRequest(received) &&
+      received.indexOf(' HTTP/1.1\r\n') === received.lastIndexOf(' HTTP/1.1\r\n')
+    ) {
+      socket.write(OK)
+    } else if (lost < repeats) {
+      lost += 1
+      WAYS[way](socket)
+    }
+  })
+}
+
+async function statusOf(sidecar: RunningSidecar, init: RequestInit = {}): Promise<number> {
+  const response = await fetch(`${sidecar.proxyUrl}/orders`, init)
+  await response.text()
+  return response.status
+}
+
+for (const way of ['closes it', 'resets it'] as const) {
+  test.for([{ method: 'GET' }, { method: 'HEAD' }, { method: 'OPTIONS' }, { method: 'DELETE' }])(
+    `an upstream that ${way} under a $method is asked once more, on a new connection`,
+    async ({ method }) => {
+      const upstream = await startForgetfulUpstream(way)
+      const sidecar = await startSidecar(forwardConfig(upstream.origin))
+      expect(await statusOf(sidecar)).toBe(200)
+      expect(await statusOf(sidecar, { method })).toBe(200)
+      expect(upstream.connections).toHaveLength(2)
+      expect(upstream.connections.at(-1)?.received).toMatch(new RegExp(`^${method} `))
+      const metrics = await (await fetch(`${sidecar.adminUrl}/metrics`)).text()
+      expect(metrics).toContain('token_sidecar_retries_total{route="all"} 1\n')
+    },
+  )
+
+  test.for([{ method: 'POST' }, { method: 'PATCH' }])(
+    `an upstream that ${way} under a $method is not asked again: it may have been done`,
+    async ({ method }) => {
+      const upstream = await startForgetfulUpstream(way)
+      const sidecar = await startSidecar(forwardConfig(upstream.origin))
+      expect(await statusOf(sidecar)).toBe(200)
+      expect(await statusOf(sidecar, { method, body: 'x' })).toBe(502)
+      expect(upstream.connections).toHaveLength(1)
+    },
+  )
+
+  test(`an upstream that ${way} when it is new is not asked again`, async () => {
+    const upstream = await startRawUpstream((_received, socket) => WAYS[way](socket))
+    const sidecar = await startSidecar(forwardConfig(upstream.origin))
+    expect(await statusOf(sidecar)).toBe(502)
+    expect(upstream.connections).toHaveLength(1)
+  })
+
+  test(`nor is one that ${way} in the middle of its answer`, async () => {
+    const upstream = await startRawUpstream((received, socket) => {
+      const requests = received.split(' HTTP/1.1\r\n').length - 1
+      if (requests === 1) socket.write(OK)
+      else
+        socket.write('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf', () => WAYS[way](socket))
+    })
+    const sidecar = await startSidecar(forwardConfig(upstream.origin))
+    expect(await statusOf(sidecar)).toBe(200)
+    await expect(statusOf(sidecar)).rejects.toThrow()
+    expect(upstream.connections).toHaveLength(1)
+  })
+}
+
+test('what is repeated is repeated once', async () => {
+  const upstream = await startRawUpstream((received, socket) => {
+    const requests = received.split(' HTTP/1.1\r\n').length - 1
+    if (requests === 1 && upstream.connections.length === 1) socket.write(OK)
+    else socket.end()
+  })
+  const sidecar = await startSidecar(forwardConfig(upstream.origin))
+  expect(await statusOf(sidecar)).toBe(200)
+  expect(await statusOf(sidecar)).toBe(502)
+  expect(upstream.connections).toHaveLength(2)
+})
+
+test('a route can do without', async () => {
+  const upstream = await startForgetfulUpstream('closes it')
+  const sidecar = await startSidecar(forwardConfig(upstream.origin, 'retry: false'))
+  expect(await statusOf(sidecar)).toBe(200)
+  expect(await statusOf(sidecar)).toBe(502)
+  expect(upstream.connections).toHaveLength(1)
+})
+
+test('a PUT is repeated with its body, where that was kept', async () => {
+  const tokens = await startServer((_req, res) => sendToken(res))
+  const upstream = await startForgetfulUpstream('resets it')
+  const sidecar = await startSidecar(
+    endpointConfig({ endpoint: `${tokens}/token`, upstream: upstream.origin }),
+  )
+  expect(await statusOf(sidecar)).toBe(200)
+  expect(await statusOf(sidecar, { method: 'PUT', body: 'the whole body' })).toBe(200)
+  expect(upstream.connections.at(-1)?.received).toMatch(/^PUT [^]*\r\n\r\nthe whole body$/)
+})
+
+test('a PUT whose body was not kept is not repeated', async () => {
+  const upstream = await startForgetfulUpstream('resets it')
+  const sidecar = await startSidecar(forwardConfig(upstream.origin))
+  expect(await statusOf(sidecar)).toBe(200)
+  expect(await statusOf(sidecar, { method: 'PUT', body: 'gone' })).toBe(502)
+  expect(upstream.connections).toHaveLength(1)
+})
+
+test('connections are given up after a while, so that a changed address is noticed', async () => {
+  const upstream = await startRawUpstream((_received, socket) => void socket.write(OK))
+  const connections = await createUpstream(
+    {
+      origin: upstream.origin,
+      connectTimeoutMs: 5_000,
+      maxConnections: 1,
+      maxHeaderBytes: 16_384,
+      connectionLifetimeMs: 1,
+    },
+    async () => await Promise.resolve({}),
+    systemClock,
+  )
+  onTestFinished(connections.close)
+  await until(async () => {
+    const { body } = await connections.pool().request({ path: '/', method: 'GET' })
+    await body.text()
+    return upstream.connections.length > 1
+  })
+})
+
+test('a host with several addresses is reached at the one that answers', async () => {
+  // "localhost" is ::1 and 127.0.0.1 on most machines; this upstream listens on the second alone.
+  const upstream = await startRawUpstream((_received, socket) => void socket.end(OK))
+  const { port } = new URL(upstream.origin)
+  const sidecar = await startSidecar(forwardConfig(`http://localhost:${port}`))
+  expect(await statusOf(sidecar)).toBe(200)
+})
+
+test('no more connections are opened than the route allows; the others wait', async () => {
+  const waiting: Socket[] = []
+  const upstream = await startRawUpstream((_received, socket) => void waiting.push(socket))
+  const sidecar = await startSidecar(
+    forwardConfig(upstream.origin, 'connections: 2\ntimeouts: { response: 500ms }'),
+  )
+  const get = 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n'
+  const answers = await Promise.all(
+    Array.from(
+      { length: 4 },
+      async () => await exchangeRaw(sidecar.proxyUrl, get, (soFar) => soFar.endsWith('}\n')),
+    ),
+  )
+  expect(upstream.connections.length).toBe(2)
+  expect(answers.filter((answer) => answer.includes('no response came in time'))).toHaveLength(2)
+  expect(answers.filter((answer) => answer.includes('no connection became free'))).toHaveLength(2)
+})

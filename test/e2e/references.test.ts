@@ -1,0 +1,122 @@
+import { expect, test } from 'vitest'
+import { startServer } from '../helpers/servers.ts'
+import { startSidecar } from '../helpers/sidecar.ts'
+
+/** An upstream that answers with these headers, where `UPSTREAM` stands for its own origin. */
+async function startUpstream(headers: Readonly<Record<string, string | string[]>>) {
+  return await startServer((req, res) => {
+    const origin = `http://${req.headers.host}`
+    for (const [name, value] of Object.entries(headers)) {
+      res.setHeader(name, Array.isArray(value) ? value : value.replaceAll('UPSTREAM', origin))
+    }
+    res.statusCode = 201
+    res.end(`host ${req.headers.host}`)
+  })
+}
+
+function config(upstream: string, more = ''): string {
+  return `
+routes:
+  - name: orders
+    match: { path: /orders }
+    upstream: ${upstream}/v2
+    credential: none
+    ${more}
+`
+}
+
+test('references to the upstream lead back to the sidecar', async () => {
+  const upstream = await startUpstream({
+    Location: 'UPSTREAM/v2/7?a=1',
+    'Content-Location': '/v2/7',
+    Refresh: '5; url=UPSTREAM/v2/8',
+  })
+  const { proxyUrl } = await startSidecar(config(upstream))
+  const { headers } = await fetch(`${proxyUrl}/orders`, { method: 'POST' })
+  expect(headers.get('location')).toBe(`${proxyUrl}/orders/7?a=1`)
+  expect(headers.get('content-location')).toBe('/orders/7')
+  expect(headers.get('refresh')).toBe(`5; url=${proxyUrl}/orders/8`)
+  // And the application that follows one arrives where the upstream meant.
+  const followed = await fetch(headers.get('location') ?? '')
+  expect(followed.status).toBe(201)
+})
+
+test('they stay as they are where the route says so', async () => {
+  const upstream = await startUpstream({ Location: 'UPSTREAM/v2/7' })
+  const { proxyUrl } = await startSidecar(config(upstream, 'rewriteLocation: false'))
+  const { headers } = await fetch(`${proxyUrl}/orders`)
+  expect(headers.get('location')).toBe(`${upstream}/v2/7`)
+})
+
+const COOKIES = ['a=1; Domain=127.0.0.1; Path=/v2/cart; Secure; HttpOnly', 'b=2; Path=/']
+
+test('cookies are left alone', async () => {
+  const upstream = await startUpstream({ 'Set-Cookie': COOKIES })
+  const { proxyUrl } = await startSidecar(config(upstream))
+  const { headers } = await fetch(`${proxyUrl}/orders`)
+  expect(headers.getSetCookie()).toEqual(COOKIES)
+})
+
+test('cookies are made to fit the sidecar where the route says so', async () => {
+  const upstream = await startUpstream({ 'Set-Cookie': COOKIES })
+  const { proxyUrl } = await startSidecar(
+    config(upstream, 'cookies: { domain: drop, path: map, secure: drop }'),
+  )
+  const { headers } = await fetch(`${proxyUrl}/orders`)
+  expect(headers.getSetCookie()).toEqual(['a=1; Path=/orders/cart; HttpOnly', 'b=2; Path=/orders'])
+})
+
+test('the upstream is asked by its own name, or by that of the request', async () => {
+  const upstream = await startUpstream({})
+  const own = await startSidecar(config(upstream))
+  expect(await (await fetch(`${own.proxyUrl}/orders`)).text()).toBe(
+    `host ${new URL(upstream).host}`,
+  )
+  const kept = await startSidecar(config(upstream, 'keepHost: true'))
+  expect(await (await fetch(`${kept.proxyUrl}/orders`)).text()).toBe(
+    `host ${new URL(kept.proxyUrl).host}`,
+  )
+})
+
+test('the upstream is told who asked, where the route says so', async () => {
+  const upstream = await startServer((req, res) => {
+    const { forwarded, 'x-forwarded-for': client, 'x-forwarded-host': host } = req.headers
+    res.end(JSON.stringify([forwarded, client, host]))
+  })
+  const told = await startSidecar(config(upstream, 'forwarded: both'))
+  const { host } = new URL(told.proxyUrl)
+  expect(await (await fetch(`${told.proxyUrl}/orders`)).json()).toEqual([
+    `for=127.0.0.1;host="${host}";proto=http`,
+    '127.0.0.1',
+    host,
+  ])
+  const silent = await startSidecar(config(upstream))
+  expect(await (await fetch(`${silent.proxyUrl}/orders`)).json()).toEqual([null, null, null])
+})
+
+test('Via can have another name, or be left out', async () => {
+  const upstream = await startServer((req, res) => void res.end(req.headers.via ?? 'none'))
+  const named = await startSidecar(`via: billing\n${config(upstream)}`)
+  const response = await fetch(`${named.proxyUrl}/orders`)
+  expect(response.headers.get('via')).toBe('1.1 billing')
+  expect(await response.text()).toBe('1.1 billing')
+  const off = await startSidecar(`via: off\n${config(upstream)}`)
+  const silent = await fetch(`${off.proxyUrl}/orders`)
+  expect(silent.headers.get('via')).toBeNull()
+  expect(await silent.text()).toBe('none')
+})
+
+test('a request that goes in a circle ends', async () => {
+  let there = ''
+  const back = await startServer((req, res) => {
+    // The other half of the circle: a proxy of somebody else.
+    void fetch(there + (req.url ?? ''), { headers: { via: req.headers.via ?? '' } }).then(
+      async (answer) => res.writeHead(answer.status).end(await answer.text()),
+    )
+  })
+  const sidecar = await startSidecar(config(back))
+  there = `${sidecar.proxyUrl}/orders`
+  const response = await fetch(`${sidecar.proxyUrl}/orders`)
+  expect(response.status).toBe(502)
+  expect(await response.json()).toMatchObject({ code: 'request_loop' })
+})

@@ -7,6 +7,7 @@ import {
   lines,
   type Message,
   type Step,
+  type UpstreamScript,
   type WireCase,
 } from '../wire-case.ts'
 
@@ -16,6 +17,11 @@ const PRIZE = head('GET /orders/prize HTTP/1.1', 'Host: localhost')
 const HOST = 'Host: localhost'
 const POST = 'POST /orders HTTP/1.1'
 const CHUNKED = 'Transfer-Encoding: chunked'
+const WEBSOCKET = [
+  'Upgrade: websocket',
+  'Sec-WebSocket-Version: 13',
+  'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+]
 /** Ends here for who reads chunks, and goes on with the prize. */
 const EARLY_END = lastChunk() + PRIZE
 
@@ -29,6 +35,7 @@ type Attempt = {
   readonly name: string
   readonly sends: string | readonly Step[]
   readonly atMost?: Message
+  readonly upstream?: UpstreamScript
 }
 
 function family(
@@ -728,6 +735,13 @@ export const SMUGGLING: readonly SmugglingFamily[] = [
       name,
       sends: head('GET /orders HTTP/1.1', HOST) + behind,
       atMost: { line: 'GET /orders HTTP/1.1' },
+    })),
+    // Bytes behind an offer to upgrade belong to nobody before the upstream has taken it (RFC 9110 7.8).
+    ...['200 OK', '302 Found'].map((status) => ({
+      name: `The prize behind an offer of WebSocket that is answered with ${status}`,
+      sends: head('GET /orders HTTP/1.1', HOST, 'Connection: Upgrade', ...WEBSOCKET) + PRIZE,
+      upstream: { answers: head(`HTTP/1.1 ${status}`, 'Content-Length: 0') },
+      atMost: { line: 'GET /orders HTTP/1.1', fields: WEBSOCKET },
     })),
     {
       name: 'The prize behind a request that ends the connection',

@@ -40,7 +40,7 @@ test('the request arrives as it was sent, with the token behind it', async () =>
     await whatArrives(
       lines(
         'GET /orders/7?a=1&a=%20 HTTP/1.1',
-        'Host: app.localhost',
+        'Host: localhost',
         'X-UPPER: 1',
         'x-lower: 2',
         'Accept: text/html',
@@ -75,48 +75,6 @@ test('the request arrives as it was sent, with the token behind it', async () =>
       '',
     ),
   )
-})
-
-// RFC 9110 section 7.6.1, and section 11.7.1 for Proxy-Authorization.
-test('what is about the connection to the sidecar stays there', async () => {
-  const arrived = await whatArrives(
-    lines(
-      'GET /orders HTTP/1.1',
-      'Host: app.localhost',
-      'Connection: X-Named, keep-alive',
-      'X-Named: 1',
-      'connection: x-also-named , ,',
-      'X-Also-Named: 1',
-      'Keep-Alive: timeout=5',
-      'Proxy-Connection: keep-alive',
-      'Proxy-Authorization: Basic abc',
-      'TE: trailers',
-      'Trailer: X-Sum',
-      'Upgrade: h2c',
-      'HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA',
-      'X-Kept: 1',
-      '',
-      '',
-    ),
-  )
-  expect(arrived).toContain('\r\nX-Kept: 1\r\n')
-  expect(arrived).not.toMatch(
-    /^(?:x-named|x-also-named|keep-alive|proxy-|te|trailer|upgrade|http2-)/im,
-  )
-})
-
-test('a client that names Authorization or Host in Connection removes neither', async () => {
-  const arrived = await whatArrives(
-    lines(
-      'GET /orders HTTP/1.1',
-      'Host: app.localhost',
-      'Connection: Authorization, Host, Content-Length',
-      '',
-      '',
-    ),
-  )
-  expect(arrived).toContain('\r\nAuthorization: Bearer TOKEN\r\n')
-  expect(arrived).toContain('\r\nhost: UPSTREAM\r\n')
 })
 
 test("the application's own Authorization is replaced, all of it", async () => {
@@ -250,117 +208,4 @@ test('keepPath keeps the matched path behind that of the upstream', async () => 
     'keepPath: true',
   )
   expect(arrived).toMatch(/^GET \/v2\/orders\/7 HTTP/)
-})
-
-test('a body of known length keeps its length', async () => {
-  const arrived = await whatArrives(
-    lines(
-      'PUT /orders/7 HTTP/1.1',
-      'Host: localhost',
-      'Content-Type: text/plain',
-      'Content-Length: 5',
-      '',
-      'hello',
-    ),
-  )
-  expect(arrived).toContain('\r\ncontent-length: 5\r\n')
-  expect(arrived.endsWith('\r\n\r\nhello')).toBe(true)
-})
-
-test('a chunked body stays chunked', async () => {
-  const arrived = await whatArrives(
-    lines(
-      'POST /orders HTTP/1.1',
-      'Host: localhost',
-      'Transfer-Encoding: chunked',
-      '',
-      '5',
-      'hello',
-      '0',
-      '',
-      '',
-    ),
-  )
-  expect(arrived).toContain('\r\ntransfer-encoding: chunked\r\n')
-  expect(arrived).not.toMatch(/^content-length/im)
-  expect(arrived.endsWith(lines('', '', '5', 'hello', '0', '', ''))).toBe(true)
-})
-
-test.for(['GET', 'DELETE', 'OPTIONS'])(
-  '%s may have a body, and it is framed as one',
-  async (method) => {
-    const withLength = await whatArrives(
-      lines(`${method} /orders HTTP/1.1`, 'Host: localhost', 'Content-Length: 5', '', 'hello'),
-    )
-    expect(withLength).toMatch(/content-length: 5\r\n\r\nhello$/)
-    // http-party/node-http-proxy#1720: a chunked DELETE must not become a second request.
-    const smuggled = lines('GET /admin HTTP/1.1', 'Host: evil', '', '')
-    const chunked = await whatArrives(
-      lines(
-        `${method} /orders HTTP/1.1`,
-        'Host: localhost',
-        'Transfer-Encoding: chunked',
-        '',
-        smuggled.length.toString(16),
-        smuggled,
-        '0',
-        '',
-        '',
-      ),
-    )
-    expect(chunked).toContain('\r\ntransfer-encoding: chunked\r\n')
-    expect(
-      chunked.endsWith(lines('', '', smuggled.length.toString(16), smuggled, '0', '', '')),
-    ).toBe(true)
-  },
-)
-
-test('a POST of nothing says so', async () => {
-  const arrived = await whatArrives(
-    lines('POST /orders HTTP/1.1', 'Host: localhost', 'Content-Length: 0', '', ''),
-  )
-  expect(arrived.match(/^(?:content-length|transfer-encoding): .*$/gim)).toEqual([
-    'content-length: 0',
-  ])
-})
-
-test('a request without a body gets no framing', async () => {
-  const arrived = await whatArrives(lines('GET /orders HTTP/1.1', 'Host: localhost', '', ''))
-  expect(arrived).not.toMatch(/^(?:content-length|transfer-encoding)/im)
-})
-
-test('traceparent and X-Request-Id pass through', async () => {
-  const trace = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
-  const arrived = await whatArrives(
-    lines(
-      'GET /orders HTTP/1.1',
-      'Host: localhost',
-      `traceparent: ${trace}`,
-      'X-Request-Id: abc-1',
-      '',
-      '',
-    ),
-  )
-  expect(arrived).toContain(`\r\ntraceparent: ${trace}\r\n`)
-  expect(arrived).toContain('\r\nX-Request-Id: abc-1\r\n')
-})
-
-test('a client that waits for 100 Continue gets it, and the upstream sees no Expect', async () => {
-  const upstream = await startOkUpstream()
-  const sidecar = await startSidecar(forwardConfig(upstream.origin))
-  const head = lines(
-    'PUT /x HTTP/1.1',
-    'Host: localhost',
-    'Expect: 100-continue',
-    'Content-Length: 5',
-    '',
-    '',
-  )
-  const interim = await exchangeRaw(sidecar.proxyUrl, head, (answer) => answer.endsWith('\r\n\r\n'))
-  expect(interim).toBe('HTTP/1.1 100 Continue\r\n\r\n')
-  const answer = await exchangeRaw(sidecar.proxyUrl, `${head}hello`, (soFar) =>
-    soFar.endsWith('ok'),
-  )
-  expect(answer).toMatch(/^HTTP\/1.1 100 Continue\r\n\r\nHTTP\/1.1 200 OK\r\n/)
-  expect(upstream.connections.at(-1)?.received).not.toMatch(/^expect/im)
 })

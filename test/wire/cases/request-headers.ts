@@ -1,0 +1,344 @@
+import { head, type WireCase } from '../wire-case.ts'
+
+const TRACE = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
+const MANY = Array.from({ length: 300 }, (_, i) => `X-Field-${i}: ${i}`)
+const LONG = `X-Long: ${'x'.repeat(15 * 1024)}`
+
+export const REQUEST_HEADERS: readonly WireCase[] = [
+  {
+    name: 'Fields keep their names, their values and their order',
+    rfc: '9110 5.3',
+    sends: head(
+      'GET /orders/7?a=1&a=%20 HTTP/1.1',
+      'Host: localhost',
+      'X-UPPER: 1',
+      'x-lower: 2',
+      'Accept: text/html',
+      'X-Twice: one',
+      'Cookie: a=1',
+      'x-twice: two',
+      'Cookie: b=2',
+      'X-Empty:',
+      'X-Latin: caf\xe9',
+    ),
+    arrives: [
+      {
+        line: 'GET /orders/7?a=1&a=%20 HTTP/1.1',
+        fields: [
+          'X-UPPER: 1',
+          'x-lower: 2',
+          'Accept: text/html',
+          'X-Twice: one',
+          'Cookie: a=1',
+          'x-twice: two',
+          'Cookie: b=2',
+          'X-Empty:',
+          'X-Latin: caf\xe9',
+        ],
+        asWritten: true,
+      },
+    ],
+  },
+  {
+    name: 'Host arrives once, however it is written',
+    rfc: '9112 3.2',
+    sends: head('GET /x HTTP/1.1', 'hOsT: localhost'),
+    arrives: [{ line: 'GET /x HTTP/1.1' }],
+  },
+  {
+    name: 'Lines of one name stay lines of their own, in their order',
+    rfc: '9110 5.3',
+    sends: head('GET /x HTTP/1.1', 'X-Dup: 1', 'Host: localhost', 'x-dup: 2', 'X-DUP: 1'),
+    arrives: [{ line: 'GET /x HTTP/1.1', fields: ['X-Dup: 1', 'x-dup: 2', 'X-DUP: 1'] }],
+  },
+  {
+    name: 'Every byte of obs-text in a value arrives as it is',
+    rfc: '9110 5.5',
+    sends: head('GET /x HTTP/1.1', 'Host: localhost', `X-Bytes: ${obsText()}`),
+    arrives: [{ line: 'GET /x HTTP/1.1', fields: [`X-Bytes: ${obsText()}`] }],
+  },
+  {
+    name: 'UTF-8 in a value is not taken for anything else',
+    rfc: '9110 5.5',
+    sends: head('GET /x HTTP/1.1', 'Host: localhost', 'X-Name: J\xc3\xb6rg \xe2\x98\x83'),
+    arrives: [{ line: 'GET /x HTTP/1.1', fields: ['X-Name: J\xc3\xb6rg \xe2\x98\x83'] }],
+  },
+  {
+    name: 'An empty value is a value',
+    rfc: '9110 5.5',
+    sends: head('GET /x HTTP/1.1', 'Host: localhost', 'X-Empty:', 'X-Blank: \t '),
+    arrives: [{ line: 'GET /x HTTP/1.1', fields: ['X-Empty:', 'X-Blank:'] }],
+  },
+  {
+    name: 'The whitespace around a value is no part of it, that inside is',
+    rfc: '9112 5.1',
+    sends: head('GET /x HTTP/1.1', 'Host: localhost', 'X-Padded: \t a\t b  c \t'),
+    arrives: [{ line: 'GET /x HTTP/1.1', fields: ['X-Padded: a\t b  c'] }],
+  },
+  {
+    name: 'A name may have every character of a token',
+    rfc: '9110 5.6.2',
+    sends: head('GET /x HTTP/1.1', 'Host: localhost', "!#$%&'*+-.^_`|~09azAZ: 1"),
+    arrives: [{ line: 'GET /x HTTP/1.1', fields: ["!#$%&'*+-.^_`|~09azAZ: 1"] }],
+  },
+  {
+    name: 'A value may have colons, commas, quotes and brackets',
+    rfc: '9110 5.5',
+    sends: head('GET /x HTTP/1.1', 'Host: localhost', 'X-Odd: a:b, "c,d" (e) <f>; g=[h] {i} \\'),
+    arrives: [{ line: 'GET /x HTTP/1.1', fields: ['X-Odd: a:b, "c,d" (e) <f>; g=[h] {i} \\'] }],
+  },
+  {
+    name: 'A field called __proto__ is a field like others',
+    rfc: '9110 5.1',
+    sends: head('GET /x HTTP/1.1', 'Host: localhost', '__proto__: 1', 'constructor: 2'),
+    arrives: [{ line: 'GET /x HTTP/1.1', fields: ['__proto__: 1', 'constructor: 2'] }],
+  },
+  {
+    name: 'Three hundred fields arrive, all of them',
+    rfc: '9110 5.4',
+    sends: head('GET /x HTTP/1.1', 'Host: localhost', ...MANY),
+    arrives: [{ line: 'GET /x HTTP/1.1', fields: MANY, asWritten: true }],
+  },
+  {
+    name: 'A head just below 16 KiB arrives',
+    rfc: '9110 5.4',
+    sends: head('GET /x HTTP/1.1', 'Host: localhost', LONG),
+    arrives: [{ line: 'GET /x HTTP/1.1', fields: [LONG] }],
+  },
+  {
+    name: 'A head above what the proxy reads is refused as such',
+    rfc: '6585 5',
+    sends: head('GET /x HTTP/1.1', 'Host: localhost', `X-Long: ${'x'.repeat(100_000)}`),
+    refused: [431],
+  },
+  {
+    name: 'traceparent and X-Request-Id pass',
+    rfc: '9110 5.1',
+    sends: head(
+      'GET /x HTTP/1.1',
+      'Host: localhost',
+      `traceparent: ${TRACE}`,
+      'X-Request-Id: abc-1',
+    ),
+    arrives: [
+      { line: 'GET /x HTTP/1.1', fields: [`traceparent: ${TRACE}`, 'X-Request-Id: abc-1'] },
+    ],
+  },
+  {
+    name: 'Conditions and ranges pass',
+    rfc: '9110 13.1',
+    sends: head(
+      'GET /x HTTP/1.1',
+      'Host: localhost',
+      'If-None-Match: "a", W/"b"',
+      'If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT',
+      'Range: bytes=0-1,5-',
+      'Cache-Control: no-cache',
+      'Pragma: no-cache',
+    ),
+    arrives: [
+      {
+        line: 'GET /x HTTP/1.1',
+        fields: [
+          'If-None-Match: "a", W/"b"',
+          'If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT',
+          'Range: bytes=0-1,5-',
+          'Cache-Control: no-cache',
+          'Pragma: no-cache',
+        ],
+      },
+    ],
+  },
+  {
+    name: 'Accept-Encoding passes, and is not added where there is none',
+    rfc: '9110 12.5.3',
+    sends: head('GET /x HTTP/1.1', 'Host: localhost', 'Accept-Encoding: gzip;q=0.5, *;q=0'),
+    arrives: [{ line: 'GET /x HTTP/1.1', fields: ['Accept-Encoding: gzip;q=0.5, *;q=0'] }],
+  },
+  {
+    name: 'Without a credential the Authorization of the client passes',
+    rfc: '9110 11.6.2',
+    sends: head('GET /x HTTP/1.1', 'Host: localhost', 'Authorization: Basic b3duOm93bg=='),
+    arrives: [{ line: 'GET /x HTTP/1.1', fields: ['Authorization: Basic b3duOm93bg=='] }],
+  },
+  ...hopByHop(),
+  ...via(),
+]
+
+function obsText(): string {
+  return String.fromCodePoint(...Array.from({ length: 128 }, (_, i) => 0x80 + i))
+}
+
+function hopByHop(): WireCase[] {
+  return [
+    {
+      name: 'A field that Connection names stays behind',
+      rfc: '9110 7.6.1',
+      sends: head(
+        'GET /x HTTP/1.1',
+        'Host: localhost',
+        'Connection: X-Named',
+        'X-Named: 1',
+        'X-Kept: 1',
+      ),
+      arrives: [
+        { line: 'GET /x HTTP/1.1', fields: ['X-Kept: 1'], lacks: [/^connection:.*x-named/i] },
+      ],
+    },
+    {
+      name: 'All Connection fields count, in any case, with empty members and odd spaces',
+      rfc: '9110 7.6.1',
+      sends: head(
+        'GET /x HTTP/1.1',
+        'Host: localhost',
+        'X-One: 1',
+        'CONNECTION: x-oNe ,, \tX-Two',
+        'x-two: 1',
+        'connection:,X-THREE,',
+        'X-Three: 1',
+        'X-Three: 2',
+        'X-Kept: 1',
+      ),
+      arrives: [{ line: 'GET /x HTTP/1.1', fields: ['X-Kept: 1'] }],
+    },
+    {
+      name: 'A member that Connection only begins like is another field',
+      rfc: '9110 7.6.1',
+      sends: head('GET /x HTTP/1.1', 'Host: localhost', 'Connection: X-Na', 'X-Named: 1', 'X-N: 2'),
+      arrives: [{ line: 'GET /x HTTP/1.1', fields: ['X-Named: 1', 'X-N: 2'] }],
+    },
+    {
+      name: 'Keep-Alive and Proxy-Connection are about this connection, named or not',
+      rfc: '9110 7.6.1',
+      sends: head(
+        'GET /x HTTP/1.1',
+        'Host: localhost',
+        'Keep-Alive: timeout=5',
+        'Proxy-Connection: keep-alive',
+      ),
+      arrives: [{ line: 'GET /x HTTP/1.1', lacks: [/^keep-alive:/i, /^proxy-connection:/i] }],
+    },
+    {
+      name: 'Proxy-Authorization is for the proxy',
+      rfc: '9110 11.7.2',
+      sends: head('GET /x HTTP/1.1', 'Host: localhost', 'Proxy-Authorization: Basic YTpi'),
+      arrives: [{ line: 'GET /x HTTP/1.1' }],
+    },
+    {
+      name: 'TE is about this connection',
+      rfc: '9110 10.1.4',
+      sends: head(
+        'GET /x HTTP/1.1',
+        'Host: localhost',
+        'Connection: TE',
+        'TE: trailers, deflate;q=0.5',
+      ),
+      arrives: [{ line: 'GET /x HTTP/1.1' }],
+    },
+    {
+      name: 'TE stays behind even where Connection forgets to name it',
+      rfc: '9110 10.1.4',
+      sends: head('GET /x HTTP/1.1', 'Host: localhost', 'TE: trailers'),
+      arrives: [{ line: 'GET /x HTTP/1.1' }],
+    },
+    {
+      name: 'Trailer announces nothing where trailers are dropped (known gap)',
+      rfc: '9110 6.6.2',
+      sends: head('GET /x HTTP/1.1', 'Host: localhost', 'Trailer: X-Sum'),
+      arrives: [{ line: 'GET /x HTTP/1.1' }],
+    },
+    {
+      name: 'An offer of h2c is not passed on, and the answer is HTTP/1.1',
+      rfc: '9110 7.8',
+      sends: head(
+        'GET /x HTTP/1.1',
+        'Host: localhost',
+        'Connection: Upgrade, HTTP2-Settings',
+        'Upgrade: h2c',
+        'HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA',
+      ),
+      arrives: [{ line: 'GET /x HTTP/1.1', lacks: [/^connection:.*upgrade/i] }],
+      connection: 'stays',
+    },
+    {
+      name: 'Nor is one that Connection does not name',
+      rfc: '9110 7.8',
+      sends: head(
+        'GET /x HTTP/1.1',
+        'Host: localhost',
+        'Upgrade: h2c',
+        'HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA',
+      ),
+      arrives: [{ line: 'GET /x HTTP/1.1' }],
+    },
+    {
+      name: 'A client that names Host in Connection does not take it away',
+      rfc: '9110 7.6.1',
+      sends: head('GET /x HTTP/1.1', 'Host: localhost', 'Connection: Host, close'),
+      arrives: [{ line: 'GET /x HTTP/1.1' }],
+      connection: 'closes',
+    },
+    {
+      name: 'A client that names Content-Length in Connection does not unframe its body',
+      rfc: '9110 7.6.1',
+      sends: `${head('POST /x HTTP/1.1', 'Host: localhost', 'Connection: content-length', 'Content-Length: 5')}hello`,
+      arrives: [{ line: 'POST /x HTTP/1.1', body: 'hello' }],
+    },
+    {
+      name: 'A client that names Transfer-Encoding in Connection does not unframe its body',
+      rfc: '9110 7.6.1',
+      sends: `${head('POST /x HTTP/1.1', 'Host: localhost', 'Connection: transfer-encoding', 'Transfer-Encoding: chunked')}5\r\nhello\r\n0\r\n\r\n`,
+      arrives: [{ line: 'POST /x HTTP/1.1', body: 'hello' }],
+    },
+    {
+      name: 'Connection names no field that begins with a colon or has a space in it',
+      rfc: '9110 7.6.1',
+      sends: head(
+        'GET /x HTTP/1.1',
+        'Host: localhost',
+        'Connection: :, a b, "X-Kept"',
+        'X-Kept: 1',
+      ),
+      arrives: [{ line: 'GET /x HTTP/1.1', fields: ['X-Kept: 1'] }],
+    },
+  ]
+}
+
+function via(): WireCase[] {
+  return [
+    {
+      name: 'A request says through what it came',
+      rfc: '9110 7.6.3',
+      sends: head('GET /x HTTP/1.1', 'Host: localhost'),
+      arrives: [{ line: 'GET /x HTTP/1.1', via: ['1.1 PROXY'] }],
+    },
+    {
+      name: 'The proxy comes behind those before it',
+      rfc: '9110 7.6.3',
+      sends: head(
+        'GET /x HTTP/1.1',
+        'Host: localhost',
+        'Via: 1.0 fred, 1.1 p.example.net',
+        'via: 2 far',
+      ),
+      arrives: [
+        {
+          line: 'GET /x HTTP/1.1',
+          via: ['1.0 fred', '1.1 p.example.net', '2 far', '1.1 PROXY'],
+        },
+      ],
+    },
+    {
+      name: 'Via tells the version in which the request came',
+      rfc: '9110 7.6.3',
+      sends: head('GET /x HTTP/1.0', 'Host: localhost'),
+      arrives: [{ line: 'GET /x HTTP/1.1', via: ['1.0 PROXY'] }],
+    },
+    {
+      name: 'A client that names Via in Connection does not take away that of the proxy',
+      rfc: '9110 7.6.1',
+      sends: head('GET /x HTTP/1.1', 'Host: localhost', 'Connection: via', 'Via: 1.0 fred'),
+      arrives: [{ line: 'GET /x HTTP/1.1', via: ['1.1 PROXY'] }],
+    },
+  ]
+}

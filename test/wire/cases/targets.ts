@@ -1,0 +1,255 @@
+import { head, lines, OK, type WireCase } from '../wire-case.ts'
+
+const HOST = 'Host: localhost'
+
+export const TARGETS: readonly WireCase[] = [
+  ...verbatim(),
+  ...refusedTargets(),
+  {
+    name: 'A target in absolute form is the same as path and Host',
+    rfc: '9112 3.2.2',
+    sends: head('GET http://AUTHORITY/x?y=1 HTTP/1.1', 'Host: AUTHORITY'),
+    arrives: [{ line: 'GET /x?y=1 HTTP/1.1' }],
+  },
+  {
+    name: 'The scheme of an absolute target may be in any case',
+    rfc: '9110 4.2.3',
+    sends: head('GET HTTP://AUTHORITY/x HTTP/1.1', 'Host: AUTHORITY'),
+    arrives: [{ line: 'GET /x HTTP/1.1' }],
+  },
+  {
+    name: 'An absolute target without a path asks for the root',
+    rfc: '9112 3.2.1',
+    sends: head('GET http://AUTHORITY HTTP/1.1', 'Host: AUTHORITY'),
+    arrives: [{ line: 'GET / HTTP/1.1' }],
+  },
+  {
+    name: 'An absolute target with a query but without a path asks for the root',
+    rfc: '9112 3.2.1',
+    sends: head('GET http://AUTHORITY?a=1 HTTP/1.1', 'Host: AUTHORITY'),
+    arrives: [{ line: 'GET /?a=1 HTTP/1.1' }],
+  },
+  {
+    name: 'OPTIONS * is refused, because the request that it is about has no path to route by (known gap)',
+    rfc: '9112 3.2.4',
+    sends: head('OPTIONS * HTTP/1.1', HOST),
+    refused: [400, 404, 405, 501],
+    connection: 'stays',
+  },
+  {
+    name: 'OPTIONS of a host without a path means *, and is refused like it (known gap)',
+    rfc: '9112 3.2.4',
+    sends: head('OPTIONS http://AUTHORITY HTTP/1.1', 'Host: AUTHORITY'),
+    refused: [400, 404, 405, 501],
+    connection: 'stays',
+  },
+  {
+    name: 'OPTIONS of a path is forwarded',
+    rfc: '9110 9.3.7',
+    sends: head('OPTIONS /x HTTP/1.1', HOST),
+    arrives: [{ line: 'OPTIONS /x HTTP/1.1' }],
+  },
+  {
+    name: 'OPTIONS with Max-Forwards: 0 is answered by the proxy',
+    rfc: '9110 7.6.2',
+    sends: head('OPTIONS /x HTTP/1.1', HOST, 'Max-Forwards: 0'),
+    refused: [200, 204],
+    connection: 'stays',
+  },
+  {
+    name: 'OPTIONS with Max-Forwards: 5 is forwarded with one less',
+    rfc: '9110 7.6.2',
+    sends: head('OPTIONS /x HTTP/1.1', HOST, 'Max-Forwards: 5'),
+    arrives: [{ line: 'OPTIONS /x HTTP/1.1', fields: ['Max-Forwards: 4'] }],
+  },
+  {
+    name: 'Max-Forwards says nothing about other methods',
+    rfc: '9110 7.6.2',
+    sends: head('GET /x HTTP/1.1', HOST, 'Max-Forwards: 0'),
+    arrives: [{ line: 'GET /x HTTP/1.1', fields: ['Max-Forwards: 0'] }],
+  },
+  ...methods(),
+  ...versions(),
+]
+
+function verbatim(): WireCase[] {
+  return [
+    '/',
+    '//x',
+    '/x//y',
+    '/x/',
+    '/a%2Fb',
+    '/a%2fb',
+    '/a%2eb',
+    '/%7efile%2etxt',
+    '/x?',
+    '/x?a=%20+&&',
+    '/x?a=1?b=2',
+    '/x?q=a/../b&c=%2e%2e',
+    '/x?url=http://localhost/y',
+    '/x;p=1',
+    '/x;p=1/y;q',
+    '/a:b',
+    '/:',
+    '/x@y',
+    '/.hidden',
+    '/...',
+    "/!$&'()*+,=:@",
+    '/%E2%98%83',
+    '/%e9',
+    '/a%25b',
+    '/x?%00',
+    '/~x',
+    '/x%20y',
+    `/${'x'.repeat(8_000)}`,
+  ].map((target) => ({
+    name: `A target arrives as it was sent: ${target.slice(0, 60)}`,
+    rfc: '9112 3.2.1',
+    sends: head(`GET ${target} HTTP/1.1`, HOST),
+    arrives: [{ line: `GET ${target} HTTP/1.1` }],
+  }))
+}
+
+function refused(name: string, rfc: string, ...bytes: readonly string[]): WireCase {
+  return {
+    name: `${name} is refused`,
+    rfc,
+    sends: head(...bytes),
+    refused: [400, 403, 421],
+    connection: 'either',
+  }
+}
+
+function refusedTargets(): WireCase[] {
+  return [
+    refused('No Host', '9112 3.2', 'GET /x HTTP/1.1'),
+    refused('An empty Host', '9110 7.2', 'GET /x HTTP/1.1', 'Host:'),
+    refused('Two Hosts', '9112 3.2', 'GET /x HTTP/1.1', HOST, 'Host: other'),
+    refused('The same Host twice', '9112 3.2', 'GET /x HTTP/1.1', HOST, HOST),
+    refused('A Host with a path', '9110 7.2', 'GET /x HTTP/1.1', 'Host: localhost/x'),
+    refused('A Host with a user', '9110 7.2', 'GET /x HTTP/1.1', 'Host: me@localhost'),
+    refused('A Host with a space', '9110 7.2', 'GET /x HTTP/1.1', 'Host: localhost other'),
+    refused('A Host that is a list', '9110 7.2', 'GET /x HTTP/1.1', 'Host: localhost, other'),
+    refused('A Host with a port of letters', '9110 7.2', 'GET /x HTTP/1.1', 'Host: localhost:x'),
+    refused('A Host with two ports', '9110 7.2', 'GET /x HTTP/1.1', 'Host: localhost:80:81'),
+    refused('A target that contradicts Host', '9112 3.2.2', 'GET http://other/x HTTP/1.1', HOST),
+    refused('A target with a user', '9110 4.2.4', 'GET http://me@localhost/x HTTP/1.1', HOST),
+    refused('A target without a host', '9110 4.2.1', 'GET http:///x HTTP/1.1', HOST),
+    refused('A target of another scheme', '9110 7.4', 'GET ftp://localhost/x HTTP/1.1', HOST),
+    refused('A fragment', '9112 3.2', 'GET /x#top HTTP/1.1', HOST),
+    refused('A fragment behind a query', '9112 3.2', 'GET /x?y#top HTTP/1.1', HOST),
+    refused('A backslash', '3986 2', 'GET /x\\..\\y HTTP/1.1', HOST),
+    refused('A percent sign that escapes nothing', '3986 2.1', 'GET /100% HTTP/1.1', HOST),
+    refused('A dot segment', '3986 3.3', 'GET /x/../y HTTP/1.1', HOST),
+    refused('A dot segment at the end', '3986 3.3', 'GET /x/.. HTTP/1.1', HOST),
+    refused('A single dot', '3986 3.3', 'GET /x/./y HTTP/1.1', HOST),
+    refused('An escaped dot segment', '3986 6.2.2.3', 'GET /x/%2e%2E/y HTTP/1.1', HOST),
+    refused('An escaped NUL', '3986 7.3', 'GET /x%00 HTTP/1.1', HOST),
+    refused('An escaped line break', '3986 7.3', 'GET /x%0d%0aX-Evil:1 HTTP/1.1', HOST),
+    {
+      name: 'GET of * is refused',
+      rfc: '9112 3.2.4',
+      sends: head('GET * HTTP/1.1', HOST),
+      refused: [400],
+      connection: 'either',
+    },
+    {
+      name: 'A target in authority form is refused for other methods than CONNECT',
+      rfc: '9112 3.2.3',
+      sends: head('GET localhost:80 HTTP/1.1', HOST),
+      refused: [400],
+    },
+    {
+      name: 'A target without a slash is refused',
+      rfc: '9112 3.2.1',
+      sends: head('GET x HTTP/1.1', HOST),
+      refused: [400],
+    },
+    ...['/caf\xe9', '/a b', '/a\tb', '/a\x00b', '/a\x7fb', '/a\x0bb'].map((target): WireCase => ({
+      name: `A raw character that no target has is refused: ${JSON.stringify(target)}`,
+      rfc: '9112 3.2',
+      sends: head(`GET ${target} HTTP/1.1`, HOST),
+      refused: [400, 505],
+    })),
+  ]
+}
+
+function methods(): WireCase[] {
+  return [
+    ...['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'PROPFIND', 'REPORT', 'QUERY'].map(
+      (method): WireCase => ({
+        name: `${method} is forwarded`,
+        rfc: '9110 9.1',
+        sends: `${head(`${method} /x HTTP/1.1`, HOST, 'Content-Length: 2')}{}`,
+        arrives: [{ line: `${method} /x HTTP/1.1`, body: '{}' }],
+        connection: 'stays',
+      }),
+    ),
+    {
+      name: 'TRACE is refused, because its answer would show the token',
+      rfc: '9110 9.3.8',
+      sends: head('TRACE /x HTTP/1.1', HOST),
+      refused: [501],
+      connection: 'stays',
+    },
+    {
+      name: 'CONNECT is refused, because nothing can be added inside of a tunnel',
+      rfc: '9110 9.3.6',
+      sends: head('CONNECT localhost:443 HTTP/1.1', 'Host: localhost:443'),
+      refused: [403, 405, 501],
+    },
+    ...['FOO', 'get', 'G(T', 'GETGET'].map((method): WireCase => ({
+      name: `A method that the proxy does not know is refused as such: ${method}`,
+      rfc: '9110 9.1',
+      sends: head(`${method} /x HTTP/1.1`, HOST),
+      refused: method === 'FOO' ? [501] : [400, 501],
+    })),
+  ]
+}
+
+function versions(): WireCase[] {
+  return [
+    ...[
+      'HTTP/2.0',
+      'HTTP/0.9',
+      'HTTP/1.2',
+      'HTTP/3',
+      'HTTP/1',
+      'HTTP/1.10',
+      'HTTP/01.1',
+      'http/1.1',
+      'HTTQ/1.1',
+      'ICE/1.0',
+    ].map((version): WireCase => ({
+      name: `What says it is ${version} is refused`,
+      rfc: '9110 2.5',
+      sends: head(`GET /x ${version}`, HOST),
+      refused: [400, 505],
+    })),
+    {
+      name: 'A request line without a version is refused',
+      rfc: '9112 3',
+      sends: head('GET /x', HOST),
+      refused: [400, 505],
+    },
+    {
+      name: 'A TLS greeting is refused',
+      rfc: '9112 3',
+      sends: '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n',
+      refused: [400],
+    },
+    {
+      name: 'The preface of HTTP/2 is refused',
+      rfc: '9113 3.4',
+      sends: lines('PRI * HTTP/2.0', '', 'SM', '', ''),
+      refused: [400, 505],
+    },
+    {
+      name: 'An empty line before a request is overlooked',
+      rfc: '9112 2.2',
+      sends: lines('', head('GET /x HTTP/1.1', HOST)),
+      arrives: [{ line: 'GET /x HTTP/1.1' }],
+      comesBack: [OK],
+    },
+  ]
+}

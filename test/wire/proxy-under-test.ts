@@ -1,0 +1,41 @@
+import { forwardConfig } from '../helpers/config-text.ts'
+import { credentialConfig } from '../helpers/one-call.ts'
+import { CLIENT_ID, CLIENT_SECRET } from '../helpers/servers.ts'
+import { startSidecar } from '../helpers/sidecar.ts'
+import { sendToken, startTokenEndpoint } from '../helpers/token-endpoint.ts'
+import type { StartWireProxy } from './run-wire-case.ts'
+
+/**
+ * The same cases can be held against any other proxy that forwards everything to one port here:
+ * `WIRE_PROXY=http://127.0.0.1:PORT` and `WIRE_UPSTREAM_PORT=PORT` say where they are. Where it adds
+ * an `Authorization`, as the cases of smuggling would have it, `WIRE_AUTHORIZATION` is its value.
+ */
+const other = process.env['WIRE_PROXY']
+const otherAuthorization = process.env['WIRE_AUTHORIZATION']
+
+/** Where the upstream has to listen; 0 for anywhere. */
+export const UPSTREAM_PORT = Number(process.env['WIRE_UPSTREAM_PORT'] ?? 0)
+
+export const startForwarding: StartWireProxy = async (upstreamOrigin) => {
+  if (other !== undefined) return { url: other }
+  const sidecar = await startSidecar(forwardConfig(upstreamOrigin))
+  return { url: sidecar.proxyUrl, name: 'token-sidecar' }
+}
+
+export const startWithToken: StartWireProxy = async (upstreamOrigin) => {
+  if (other !== undefined) {
+    return {
+      url: other,
+      ...(otherAuthorization !== undefined && { authorization: otherAuthorization }),
+    }
+  }
+  const endpoint = await startTokenEndpoint((_request, res) =>
+    sendToken(res, { access_token: 'TOKEN' }),
+  )
+  const credential = `
+tokenEndpoint: ${endpoint.url}
+clientId: ${CLIENT_ID}
+auth: { method: client_secret_basic, clientSecret: { value: ${CLIENT_SECRET} } }`
+  const sidecar = await startSidecar(credentialConfig(credential, upstreamOrigin))
+  return { url: sidecar.proxyUrl, name: 'token-sidecar', authorization: 'Bearer TOKEN' }
+}

@@ -46,7 +46,7 @@ function runScript(
   return child
 }
 
-/** Fields about one connection (RFC 9110 section 7.6.1), and then those about this moment. */
+/** Fields about one connection (RFC 9110 section 7.6.1), then those about the way and the moment. */
 const NOT_COMPARED = [
   'connection',
   'keep-alive',
@@ -57,6 +57,7 @@ const NOT_COMPARED = [
   'trailer',
   'transfer-encoding',
   'upgrade',
+  'via',
   'date',
   'server-now',
 ]
@@ -81,7 +82,12 @@ type ReceivedRequest = { readonly request_headers: Readonly<Record<string, strin
 
 /** A request as the origin reports it, without what the two ways have to differ in. */
 function withoutToken(request: ReceivedRequest): unknown {
-  const { connection: _connection, 'x-access-token': _token, ...others } = request.request_headers
+  const {
+    connection: _connection,
+    via: _via,
+    'x-access-token': _token,
+    ...others
+  } = request.request_headers
   return { ...request, request_headers: others }
 }
 

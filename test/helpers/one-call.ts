@@ -40,7 +40,7 @@ export async function callWith(credential: string, env: Environment = {}): Promi
 }
 
 /** A file with this content, gone when the test is over. Returns its path. */
-export async function fileWith(content: string): Promise<string> {
+export async function fileWith(content: string | Buffer): Promise<string> {
   const path = join(await temporaryDirectory(), 'file')
   await writeFile(path, content)
   return path

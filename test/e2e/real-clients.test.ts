@@ -1,0 +1,316 @@
+import { createHash, randomBytes } from 'node:crypto'
+import type { IncomingHttpHeaders, IncomingMessage, RequestListener } from 'node:http'
+import { createServer } from 'node:https'
+import { join } from 'node:path'
+import { buffer } from 'node:stream/consumers'
+import { describe, expect, test } from 'vitest'
+import { createAuthority } from '../helpers/certificates.ts'
+import { startRun, writeConfig } from '../helpers/cli.ts'
+import { HTTP_CLIENTS, type Outcome, run } from '../helpers/http-clients.ts'
+import { fileWith } from '../helpers/one-call.ts'
+import { portOf, startListening, startServer } from '../helpers/servers.ts'
+import { startSidecar, temporaryDirectory } from '../helpers/sidecar.ts'
+import { sendToken, startTokenEndpoint } from '../helpers/token-endpoint.ts'
+import { findPrograms, MAY_SKIP } from '../helpers/tools.ts'
+
+const TOKEN = 'token-canary-4711'
+const PARTNER = 'api.partner.example'
+
+type Received = {
+  readonly method: string | undefined
+  readonly url: string | undefined
+  readonly headers: IncomingHttpHeaders
+  readonly body: Buffer
+}
+
+/** An API that tells of each request what can be told to its client. */
+function createApi() {
+  const requests: Received[] = []
+  const listener: RequestListener = (req, res) => {
+    void receive(req).then((received) => {
+      requests.push(received)
+      if (req.url === '/orders/old') res.writeHead(302, { location: '/orders/new' }).end()
+      else {
+        const answer = answerTo(req.method, req.url, received.body)
+        res.writeHead(200, { 'content-length': answer.length }).end(answer)
+      }
+    })
+  }
+  return { requests, listener }
+}
+
+async function receive(req: IncomingMessage): Promise<Received> {
+  const { method, url, headers } = req
+  return { method, url, headers, body: await buffer(req) }
+}
+
+function answerTo(method = '', url = '', body: string | Buffer = ''): string {
+  return `${method} ${url} ${createHash('sha256').update(body).digest('hex')}`
+}
+
+/** An https server at https://localhost, and a file with the authority that it is to be trusted by. */
+async function startTlsServer(listener: RequestListener) {
+  const authority = await createAuthority()
+  const { certificate, key } = await authority.issue('server', ['localhost'])
+  const server = createServer({ cert: certificate, key }, listener)
+  await startListening(server)
+  const ca = await fileWith(authority.certificate)
+  return { origin: `https://localhost:${portOf(server)}`, ca }
+}
+
+type Route = { readonly match: string; readonly upstream: string; readonly ca?: string }
+
+async function configFor({ match, upstream, ca }: Route): Promise<string> {
+  const endpoint = await startTokenEndpoint((_request, res) =>
+    sendToken(res, { access_token: TOKEN }),
+  )
+  return `
+credentials:
+  corp: { tokenEndpoint: '${endpoint.url}', clientId: app, auth: { method: none } }
+routes:
+  - name: orders
+    match: ${match}
+    upstream: ${upstream}
+    credential: corp
+    ${ca === undefined ? '' : `tls: { ca: { file: '${ca}' } }`}
+`
+}
+
+/** A sidecar in front of such an API, and how clients are told of it. */
+type World = {
+  readonly requests: readonly Received[]
+  readonly base: string
+  readonly proxyPort: string | undefined
+}
+
+const MODES: Readonly<Record<string, () => Promise<World>>> = {
+  async 'by its base URL'() {
+    const { requests, listener } = createApi()
+    const upstream = `${await startServer(listener)}/orders`
+    const sidecar = await startSidecar(await configFor({ match: '{ path: /orders }', upstream }))
+    return { requests, base: sidecar.proxyUrl, proxyPort: undefined }
+  },
+  async 'as a proxy, to an http upstream'() {
+    const { requests, listener } = createApi()
+    const upstream = await startServer(listener)
+    return { requests, ...(await startForPartner({ upstream })) }
+  },
+  async 'as a proxy, to an https upstream'() {
+    const { requests, listener } = createApi()
+    const { origin, ca } = await startTlsServer(listener)
+    return { requests, ...(await startForPartner({ upstream: origin, ca })) }
+  },
+}
+
+/** A sidecar that is an HTTP proxy for one host, which exists nowhere else. */
+async function startForPartner(to: Omit<Route, 'match'>, settings = '') {
+  const config = await configFor({ ...to, match: `{ host: ${PARTNER} }` })
+  const sidecar = await startSidecar(config + settings)
+  return { base: `http://${PARTNER}`, proxyPort: new URL(sidecar.proxyUrl).port }
+}
+
+/** The client is content, and knows nothing of the token. */
+function expectAnswer(outcome: Outcome, body: string): void {
+  expect(outcome).toMatchObject({ code: 0, out: body })
+  expect(outcome.out + outcome.err).not.toContain(TOKEN)
+}
+
+function summary(requests: readonly Received[]): string[] {
+  return requests.map(({ method, url, headers }) => `${method} ${url} ${headers.authorization}`)
+}
+
+describe.for(HTTP_CLIENTS)('$name', ({ call, isThere, isOptional }) => {
+  describe.for(Object.entries(MODES))('%s', ([, start]) => {
+    const maySkip = !isThere && (isOptional || MAY_SKIP)
+
+    test.skipIf(maySkip)('gets an answer (skipped where there is no such client)', async () => {
+      const { base, proxyPort, requests } = await start()
+      const outcome = await call({ url: `${base}/orders/7?a=%20b&a=2`, proxyPort })
+      expectAnswer(outcome, answerTo('GET', '/orders/7?a=%20b&a=2'))
+      expect(summary(requests)).toEqual([`GET /orders/7?a=%20b&a=2 Bearer ${TOKEN}`])
+    })
+
+    test.skipIf(maySkip)('sends a body (skipped where there is no such client)', async () => {
+      const { base, proxyPort, requests } = await start()
+      const body = '{"müde": "ja"}\r\n'.repeat(10_000)
+      const bodyFile = await fileWith(body)
+      const outcome = await call({ url: `${base}/orders`, proxyPort, bodyFile })
+      expectAnswer(outcome, answerTo('POST', '/orders', body))
+      expect(summary(requests)).toEqual([`POST /orders Bearer ${TOKEN}`])
+    })
+
+    test.skipIf(maySkip)('follows a redirect (skipped where there is no such client)', async () => {
+      const { base, proxyPort, requests } = await start()
+      const outcome = await call({ url: `${base}/orders/old`, proxyPort })
+      expectAnswer(outcome, answerTo('GET', '/orders/new'))
+      expect(summary(requests)).toEqual([
+        `GET /orders/old Bearer ${TOKEN}`,
+        `GET /orders/new Bearer ${TOKEN}`,
+      ])
+    })
+  })
+})
+
+const WITHOUT_CURL = findPrograms('curl').length === 0 && MAY_SKIP
+
+/** curl, told to tell everything on the side. */
+async function curl(args: readonly string[], input?: Buffer): Promise<Outcome> {
+  return await run('curl', ['--silent', '--verbose', ...args], input && { input })
+}
+
+describe.for(Object.entries(MODES))('curl %s', ([, start]) => {
+  test.skipIf(WITHOUT_CURL)(
+    'waits with a large body until it is asked for it (skipped without curl)',
+    async () => {
+      const { base, proxyPort, requests } = await start()
+      const body = randomBytes(4 * 1024 ** 2)
+      const outcome = await curl([
+        ...proxyOption(proxyPort),
+        '--data-binary',
+        `@${await fileWith(body)}`,
+        // More than the test may take: without a 100 it fails.
+        '--expect100-timeout',
+        '600',
+        `${base}/orders`,
+      ])
+      expectAnswer(outcome, answerTo('POST', '/orders', body))
+      expect(outcome.err).toContain('> Expect: 100-continue')
+      expect(outcome.err).toContain('< HTTP/1.1 100 Continue')
+      expect(summary(requests)).toEqual([`POST /orders Bearer ${TOKEN}`])
+    },
+  )
+
+  test.skipIf(WITHOUT_CURL)(
+    'uploads what it does not know the length of (skipped without curl)',
+    async () => {
+      const { base, proxyPort, requests } = await start()
+      const body = randomBytes(1024 ** 2)
+      const url = `${base}/orders/7`
+      const outcome = await curl([...proxyOption(proxyPort), '--upload-file', '-', url], body)
+      expectAnswer(outcome, answerTo('PUT', '/orders/7', body))
+      expect(summary(requests)).toEqual([`PUT /orders/7 Bearer ${TOKEN}`])
+      expect(requests[0]?.headers).toMatchObject({ 'transfer-encoding': 'chunked' })
+      expect(requests[0]?.headers).not.toHaveProperty('content-length')
+    },
+  )
+
+  test.skipIf(WITHOUT_CURL)('asks for a head alone (skipped without curl)', async () => {
+    const { base, proxyPort, requests } = await start()
+    const outcome = await curl([...proxyOption(proxyPort), '--head', `${base}/orders/7`])
+    const length = answerTo('HEAD', '/orders/7').length
+    expect(outcome.code).toBe(0)
+    expect(outcome.out).toMatch(/^HTTP\/1\.1 200 OK\r\n/)
+    expect(outcome.out.toLowerCase()).toContain(`\r\ncontent-length: ${length}\r\n`)
+    expect(outcome.out + outcome.err).not.toContain(TOKEN)
+    expect(summary(requests)).toEqual([`HEAD /orders/7 Bearer ${TOKEN}`])
+  })
+})
+
+function proxyOption(port: string | undefined): string[] {
+  return port === undefined ? [] : ['--proxy', `http://127.0.0.1:${port}`]
+}
+
+test.skipIf(WITHOUT_CURL)(
+  'curl reaches a sidecar on a Unix socket (skipped without curl)',
+  async () => {
+    const { requests, listener } = createApi()
+    const upstream = `${await startServer(listener)}/orders`
+    const socket = join(await temporaryDirectory(), 'proxy.sock')
+    const config = await configFor({ match: '{ path: /orders }', upstream })
+    await startRun(await writeConfig(`listen: unix:${socket}\nadmin: 127.0.0.1:0\n${config}`))
+    const outcome = await curl(['--unix-socket', socket, 'http://localhost/orders/7'])
+    expectAnswer(outcome, answerTo('GET', '/orders/7'))
+    expect(summary(requests)).toEqual([`GET /orders/7 Bearer ${TOKEN}`])
+  },
+)
+
+/** What curl prints besides: the status of the answer, and that of the proxy to a CONNECT. */
+const STATUS = ['--output', '/dev/null', '--write-out', '%{http_code} %{http_connect}']
+
+test.skipIf(WITHOUT_CURL)(
+  'curl gets no tunnel to a host that a route names (skipped without curl)',
+  async () => {
+    const { listener, requests } = createApi()
+    const upstream = await startServer(listener)
+    for (const settings of ['', 'forward: deny\n', 'forward: pass\n']) {
+      const { proxyPort } = await startForPartner({ upstream }, settings)
+      const { out } = await curl([
+        ...STATUS,
+        ...proxyOption(proxyPort),
+        `https://${PARTNER}/orders`,
+      ])
+      expect(out).toBe('000 403')
+    }
+    expect(requests).toEqual([])
+  },
+)
+
+test.skipIf(WITHOUT_CURL)(
+  'curl gets a tunnel to another host only with "forward: pass" (skipped without curl)',
+  async () => {
+    const { listener, requests } = createApi()
+    const { origin, ca } = await startTlsServer(listener)
+    const upstream = await startServer(() => {})
+    const { proxyPort: denying } = await startForPartner({ upstream })
+    const { proxyPort: passing } = await startForPartner({ upstream }, 'forward: pass\n')
+    const through = async (port: string, options: readonly string[]): Promise<Outcome> =>
+      await curl([...options, ...proxyOption(port), '--cacert', ca, `${origin}/orders/7`])
+
+    expect(await through(denying, STATUS)).toMatchObject({ out: '000 403' })
+    expect(requests).toEqual([])
+    expectAnswer(await through(passing, []), answerTo('GET', '/orders/7'))
+    expect(summary(requests)).toEqual(['GET /orders/7 undefined'])
+  },
+)
+
+test.skipIf(WITHOUT_CURL)(
+  'curl gets to an http host that no route names only with "forward: pass", without a token (skipped without curl)',
+  async () => {
+    const { listener, requests } = createApi()
+    const other = await startServer(listener)
+    const upstream = await startServer(() => {})
+    const { proxyPort: denying } = await startForPartner({ upstream })
+    const { proxyPort: passing } = await startForPartner({ upstream }, 'forward: pass\n')
+    const through = async (port: string): Promise<Outcome> =>
+      await curl([...proxyOption(port), `${other}/orders/7`])
+
+    expect(JSON.parse((await through(denying)).out)).toMatchObject({ code: 'egress_denied' })
+    expect(requests).toEqual([])
+    expectAnswer(await through(passing), answerTo('GET', '/orders/7'))
+    expect(summary(requests)).toEqual(['GET /orders/7 undefined'])
+  },
+)
+
+test.skipIf(WITHOUT_CURL)(
+  'a route without a host is for no proxy request but one to the sidecar itself (skipped without curl)',
+  async () => {
+    const { listener, requests } = createApi()
+    const upstream = `${await startServer(listener)}/orders`
+    const sidecar = await startSidecar(await configFor({ match: '{ path: /orders }', upstream }))
+    const { port } = new URL(sidecar.proxyUrl)
+    const through = async (url: string): Promise<Outcome> => await curl([...proxyOption(port), url])
+
+    const { out } = await through(`http://${PARTNER}/orders/7`)
+    expect(JSON.parse(out)).toMatchObject({ status: 403, code: 'egress_denied' })
+    expect(requests).toEqual([])
+    expectAnswer(await through(`${sidecar.proxyUrl}/orders/7`), answerTo('GET', '/orders/7'))
+    expect(summary(requests)).toEqual([`GET /orders/7 Bearer ${TOKEN}`])
+  },
+)
+
+test.skipIf(WITHOUT_CURL)(
+  'on a loopback address, a name that nobody gave the sidecar is refused (skipped without curl)',
+  async () => {
+    const { listener, requests } = createApi()
+    const upstream = `${await startServer(listener)}/orders`
+    const sidecar = await startSidecar(await configFor({ match: '{ path: /orders }', upstream }))
+    const { port } = new URL(sidecar.proxyUrl)
+    const url = `http://rebound.example:${port}/orders/7`
+    const address = ['--connect-to', `::127.0.0.1:${port}`]
+
+    const { out } = await curl([...STATUS, ...address, url])
+    expect(out).toBe('403 000')
+    expect(requests).toEqual([])
+    expectAnswer(await curl([`http://localhost:${port}/orders/7`]), answerTo('GET', '/orders/7'))
+  },
+)

@@ -1,0 +1,61 @@
+// A program, because the suite keeps its state in its modules: each run needs a process of its own.
+// It is what the suite's own cli.mjs does, and it keeps the answers, too: without a cache most tests
+// end at their first expectation, and what an intermediary changed behind that would go unnoticed.
+import { createRequire } from 'node:module'
+
+/** By a test's identifier. */
+export type SuiteRun = {
+  /** Whether it passed, or why it did not. */
+  readonly outcomes: Readonly<Record<string, true | readonly string[]>>
+  readonly answers: Readonly<Record<string, readonly Answer[]>>
+}
+
+export type Answer = {
+  readonly path: string
+  readonly status: string
+  readonly fields: readonly (readonly [string, string])[]
+  readonly body: string
+}
+
+type Fetch = (url: string, init?: RequestInit) => Promise<Response>
+type Suites = { push(suite: unknown): void }
+type Runner = {
+  runTests(tests: Suites, fetch: Fetch, isBrowser: boolean, base: string): Promise<void>
+  getResults(): SuiteRun['outcomes']
+}
+
+const cli = import.meta.resolve('http-cache-tests/cli.mjs')
+const { default: suites }: { default: Suites } = await import(path('tests/index.mjs'))
+const { default: surrogate }: { default: unknown } = await import(
+  path('tests/surrogate-control.mjs')
+)
+const { runTests, getResults }: Runner = await import(path('client/runner.mjs'))
+const { testUUIDs }: { testUUIDs: Record<string, string> } = await import(path('client/test.mjs'))
+const nodeFetch: Fetch & { Response: typeof Response } = createRequire(cli)('node-fetch')
+
+const [, , base = ''] = process.argv
+const answers = new Map<string, Answer[]>()
+suites.push(surrogate)
+await runTests(suites, recordingFetch, false, base)
+const run: SuiteRun = {
+  outcomes: getResults(),
+  answers: Object.fromEntries(
+    Object.entries(testUUIDs).map(([id, uuid]) => [id, answers.get(uuid) ?? []]),
+  ),
+}
+process.stdout.write(JSON.stringify(run))
+
+function path(inSuite: string): string {
+  return new URL(inSuite, cli).href
+}
+
+async function recordingFetch(url: string, init?: RequestInit): Promise<Response> {
+  const response = await nodeFetch(url, init)
+  const { pathname } = new URL(url)
+  const { status, statusText, headers } = response
+  const body = await response.text()
+  const [, , uuid = ''] = pathname.split('/')
+  const answer = { path: pathname, status: `${status} ${statusText}`, fields: [...headers], body }
+  answers.set(uuid, [...(answers.get(uuid) ?? []), answer])
+  return new nodeFetch.Response(body, { status, statusText, headers })
+}

@@ -1,0 +1,94 @@
+import * as fc from 'fast-check'
+
+/** A header field: its name and its value. */
+export type Field = readonly [string, string]
+
+/** RFC 9110 section 7.6.1, and those of RFC 9110 appendix A and of old that end at a hop, too. */
+const HOP_BY_HOP: readonly string[] = [
+  'connection',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]
+
+/** Fields that belong to the message, whatever Connection says. */
+const PROTECTED = ['host', 'content-length', 'content-type']
+
+const TOKEN = "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+const knownName = fc
+  .constantFrom(
+    ...HOP_BY_HOP,
+    ...PROTECTED,
+    'authorization',
+    'x-access-token',
+    'cookie',
+    'expect',
+    'http2-settings',
+    'x-added',
+    'x-removed',
+    'x-a',
+    'x-b',
+  )
+  .chain((name) => fc.mixedCase(fc.constant(name)))
+const anyName = fc.string({
+  unit: fc.constantFrom(...TOKEN.split('')),
+  minLength: 1,
+  maxLength: 12,
+})
+const fieldName = fc.oneof({ weight: 5, arbitrary: knownName }, { weight: 1, arbitrary: anyName })
+
+/** What a parser lets through in a value: visible characters, blanks between them, other bytes. */
+const fieldValue = fc
+  .string({ unit: fc.constantFrom(...`${TOKEN} \t,;="\x80\xe9\xff`.split('')), maxLength: 12 })
+  .map(trimBlanks)
+
+/** A list with all the freedom of RFC 9110 section 5.6.1: empty members, blanks around commas. */
+const connectionValue = fc
+  .array(fc.tuple(fc.constantFrom('', ' ', '\t', ', ,'), fc.option(fieldName, { nil: 'close' })))
+  .map((members) => members.map(([before, name]) => before + name).join(','))
+
+/** The fields of a message, many of them named in its Connection. */
+export const fields: fc.Arbitrary<Field[]> = fc.array(
+  fc.oneof(
+    { weight: 4, arbitrary: fc.tuple(fieldName, fieldValue) },
+    {
+      weight: 1,
+      arbitrary: fc.tuple(fc.mixedCase(fc.constant('connection')), connectionValue),
+    },
+  ),
+  { maxLength: 12 },
+)
+
+/** As node:http and undici have them. */
+export function flat(list: readonly Field[]): string[] {
+  return list.flat()
+}
+
+export function pairs(raw: readonly string[]): Field[] {
+  return raw.flatMap((name, index) => (index % 2 === 0 ? [[name, raw[index + 1] ?? '']] : []))
+}
+
+export function isNamed([name]: Field, ...names: readonly string[]): boolean {
+  return names.includes(name.toLowerCase())
+}
+
+/** Whether a field ends at this hop, as the RFC has it. */
+export function endsHere(field: Field, all: readonly Field[]): boolean {
+  const listed = all
+    .filter((each) => isNamed(each, 'connection'))
+    .flatMap(([, value]) => value.split(',').map(trimBlanks))
+    .map((name) => name.toLowerCase())
+  return (
+    isNamed(field, ...HOP_BY_HOP) || (isNamed(field, ...listed) && !isNamed(field, ...PROTECTED))
+  )
+}
+
+function trimBlanks(text: string): string {
+  return text.replaceAll(/^[ \t]+|[ \t]+$/g, '')
+}

@@ -35,8 +35,6 @@ export function createConnectHandler(options: ConnectHandlerOptions): ConnectHan
   return async (req, client, early) => {
     const head = readRequestHead(req)
     const record = recorder.begin('CONNECT', head.requestId)
-    // A client may leave at any time; whoever needs to know looks at the socket.
-    client.on('error', () => {})
     let status = 200
     try {
       const destination = parseDestination(head.target)

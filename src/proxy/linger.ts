@@ -35,11 +35,14 @@ export function closeGently(socket: Duplex, last?: string): void {
 }
 
 /**
- * To be called before the head of an answer is written to a request whose body has not all come.
- * If what is missing is little, the connection is kept, else it ends gently after the answer.
+ * To be called before the head of an answer is written. Where the body of the request has not all
+ * come, and what is missing is little, the connection is kept; if it is more, it ends gently after
+ * the answer.
  */
 export function endEarly(req: IncomingMessage, res: ServerResponse): void {
   const { socket, headers } = req
+  const announced = headers['content-length'] ?? headers['transfer-encoding']
+  if (req.complete || announced === undefined) return
   // A client that waits for a 100 may send its body after another answer, or may not.
   const isShort =
     Number(headers['content-length']) <= WORTH_READING_BYTES && headers.expect === undefined

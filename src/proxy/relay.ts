@@ -4,10 +4,11 @@ import type { Dispatcher } from 'undici'
 import { clientClosed, SidecarError } from '../errors.ts'
 import type { Clock } from '../lib/clock.ts'
 import { networkFault, type NetworkFault } from '../lib/network-fault.ts'
+import { clientGone } from './client-gone.ts'
 import { endEarly } from './linger.ts'
 import {
-  announcedLength,
   interimHeaders,
+  responseFraming,
   type ResponseHeaderPolicy,
   responseHeaders,
   responseTrailers,
@@ -111,7 +112,7 @@ export async function relay(
     controller?.abort(error)
   }
   const onClose = (): void => {
-    if (!res.writableFinished) abort(clientClosed())
+    if (!res.writableFinished) abort(clientGone(req))
   }
   const lookForStall = (): void => {
     if (isHeld) return
@@ -161,8 +162,7 @@ export async function relay(
     status !== 304 &&
     req.httpVersionMinor > 0
   const begin = (status: number, reason: string, headers: readonly string[]): void => {
-    if (body !== null && !req.complete) endEarly(req, res)
-    length = announcedLength(headers)
+    endEarly(req, res)
     const context = { ownOrigin: request.ownOrigin, mayHaveTrailers: mayHaveTrailers(status) }
     res.writeHead(status, reason, responseHeaders(headers, request.answerHeaders, context))
     // A body that came in the same read leaves in the same write; a head alone leaves at once.
@@ -188,6 +188,7 @@ export async function relay(
       movedAtMs = clock.monotonicMs()
       // It may have failed, or the client left, while it waited for a connection.
       if (failure !== undefined) started.abort(failure)
+      else if (res.destroyed) abort(clientClosed())
     },
 
     onRequestUpgrade(started, status, _headers, socket) {
@@ -204,7 +205,7 @@ export async function relay(
     onResponseStart(started, status, _headers, reason = '') {
       movedAtMs = clock.monotonicMs()
       const headers = rawPairs(started.rawHeaders)
-      if (status < 200) {
+      if (status >= 100 && status < 200) {
         // RFC 9110 section 15.2: not to a client that does not know of them.
         if (req.httpVersionMinor > 0 && !res.headersSent) {
           isInterimSent = true
@@ -212,9 +213,16 @@ export async function relay(
         }
         return
       }
+      const framing = responseFraming(headers)
+      const phrase = reasonPhrase(reason)
+      if (status < 100 || phrase === undefined || !/^(?:chunked)?$/.test(framing.codings)) {
+        abort(invalidAnswer(upstream.origin))
+        return
+      }
+      length = framing.length
       answer = { status, waitedMs: movedAtMs - dispatchedAtMs }
       if (!judge(status, headers)) {
-        begin(status, reason, headers)
+        begin(status, phrase, headers)
         return
       }
       isHeld = true
@@ -227,7 +235,7 @@ export async function relay(
             outcome = Promise.withResolvers()
             isHeld = false
             movedAtMs = clock.monotonicMs()
-            begin(status, reason, headers)
+            begin(status, phrase, headers)
             started.resume()
             return answered(await outcome.promise)
           },
@@ -303,6 +311,24 @@ function flushHead(res: ServerResponse): void {
 function rawPairs(raw: Dispatcher.DispatchController['rawHeaders']): string[] {
   if (!Array.isArray(raw)) return []
   return raw.map((part) => (typeof part === 'string' ? part : part.toString('latin1')))
+}
+
+/**
+ * The phrase as it goes out, one character for each byte; empty where undici, which reads UTF-8,
+ * could not tell its bytes; undefined for what is none (RFC 9112 section 4).
+ */
+function reasonPhrase(text: string): string | undefined {
+  // oxlint-disable-next-line no-control-regex -- they are what is looked for
+  if (/[\0-\x08\x0a-\x1f\x7f]/.test(text)) return undefined
+  if (/^[\t -~]*$/.test(text)) return text
+  return text.includes('\uFFFD') ? '' : Buffer.from(text).toString('latin1')
+}
+
+function invalidAnswer(origin: string): SidecarError {
+  return new SidecarError(
+    'upstream_protocol',
+    `Cannot get an answer from "${origin}": the response is not valid HTTP`,
+  )
 }
 
 const CODES = {

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
-import { clientClosed } from '../errors.ts'
+import { clientGone } from './client-gone.ts'
 
 /** The body of one request, which may have to be sent twice. */
 export type RequestBody = {
@@ -52,7 +52,7 @@ export function createRequestBody(req: IncomingMessage, keepBytes: number): Requ
   stream.on('error', () => {})
   req.once('error', (error) => void stream.destroy(error))
   req.once('close', () => {
-    if (!req.complete) stream.destroy(clientClosed())
+    if (!req.complete) stream.destroy(clientGone(req))
   })
 
   const isComplete = (): boolean => req.readableEnded || kept === undefined
@@ -70,7 +70,7 @@ export function createRequestBody(req: IncomingMessage, keepBytes: number): Requ
 async function nextSign(req: IncomingMessage): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   const onSign = (): void => resolve()
-  const onClose = (): void => reject(clientClosed())
+  const onClose = (): void => reject(clientGone(req))
   req.once('data', onSign)
   req.once('end', onSign)
   req.once('close', onClose)

@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import { FAILURES, type SidecarError } from '../errors.ts'
 import { endEarly } from './linger.ts'
 
@@ -21,10 +21,11 @@ export function respondWithFailure(
     res.destroy()
     return
   }
-  if (!req.complete) endEarly(req, res)
+  endEarly(req, res)
   const { status, proxyError } = FAILURES[error.code]
   const body = problemDocument(error, context)
-  res.writeHead(status, [
+  // In so many words, because a phrase that was given in vain before would be taken again.
+  res.writeHead(status, STATUS_CODES[status], [
     'Content-Type',
     'application/problem+json',
     'Content-Length',

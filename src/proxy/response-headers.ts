@@ -91,10 +91,21 @@ export function responseTrailers(raw: readonly string[]): [string, string][] {
   return trailers
 }
 
-/** The length that a response announces; NaN where it announces none. */
-export function announcedLength(raw: readonly string[]): number {
+export type ResponseFraming = {
+  /** The length that is announced; NaN where there is none. */
+  readonly length: number
+  /** All of `Transfer-Encoding`, in lower case; empty where there is none. */
+  readonly codings: string
+}
+
+/** How the end of a response's body is to be found (RFC 9112 section 6). */
+export function responseFraming(raw: readonly string[]): ResponseFraming {
+  let length = Number.NaN
+  let codings = ''
   for (let i = 0; i < raw.length; i += 2) {
-    if (isField(raw[i] ?? '', 'content-length')) return Number(raw[i + 1])
+    const name = raw[i] ?? ''
+    if (isField(name, 'content-length')) length = Number(raw[i + 1])
+    else if (isField(name, 'transfer-encoding')) codings += `${raw[i + 1] ?? ''},`.toLowerCase()
   }
-  return Number.NaN
+  return { length, codings: codings.slice(0, -1) }
 }

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server, ServerResponse } from 
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { SidecarError } from '../errors.ts'
+import { noteFault } from './client-gone.ts'
 import type { ConnectHandler } from './connect.ts'
 import type { Recorder } from './exchange-record.ts'
 import type { ProxyHandler } from './handler.ts'
@@ -64,15 +65,37 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
   const onRequest = (req: IncomingMessage, res: ServerResponse): void => {
     const { socket } = req
     if (isLingering(socket)) return
-    running.set(socket, res)
     if (isEnding) res.shouldKeepAlive = false
-    if (surplus.has(socket)) {
-      refuseSurplus(req, res)
-      return
-    }
-    void handle(req, res).finally(() => {
-      if (running.get(socket) === res) running.delete(socket)
+    afterRunning(socket, () => {
+      if (surplus.has(socket)) refuseSurplus(req, res)
+      else
+        settle(socket, handle(req, res), () => {
+          if (running.get(socket) === res) running.delete(socket)
+        })
     })
+    running.set(socket, res)
+  }
+  /**
+   * RFC 9112 section 9.3.2: requests in a row are done in a row, because a later one may build upon
+   * what an earlier one does, and answers go out in their order.
+   */
+  const afterRunning = (socket: Duplex, act: () => void): void => {
+    const exchange = running.get(socket)
+    if (exchange === undefined || exchange.closed) act()
+    else
+      exchange.once('close', () => {
+        if (!socket.destroyed) act()
+      })
+  }
+  /** A fault of ours costs its connection, and no more. */
+  const settle = (socket: Duplex, work: Promise<void>, afterwards = (): void => {}): void => {
+    void work
+      .catch((thrown: unknown) => {
+        const record = recorder.begin('')
+        recorder.end(record, recorder.fail(record, thrown).status)
+        socket.destroy()
+      })
+      .finally(afterwards)
   }
   const refuseSurplus = (req: IncomingMessage, res: ServerResponse): void => {
     const failure = new SidecarError(
@@ -92,14 +115,8 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
   // And what else is expected is refused there.
   server.on('checkExpectation', onRequest)
 
-  /** Answers go out in the order of the requests. */
-  const afterRunning = (socket: Duplex, act: () => void): void => {
-    const exchange = running.get(socket)
-    if (exchange === undefined) act()
-    else exchange.once('close', act)
-  }
   server.on('upgrade', (req, socket, early) => {
-    // node:http has let go of the socket, and with it of its errors.
+    // node:http has let go of the socket, and with it of its errors: that the client has left.
     socket.on('error', () => {})
     afterRunning(socket, () => {
       const res = new ServerResponse(req)
@@ -109,27 +126,31 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
         closeGently(req.socket)
       })
       res.assignSocket(req.socket)
-      void handle(req, res, { socket: req.socket, early })
+      settle(socket, handle(req, res, { socket: req.socket, early }))
     })
   })
   server.on('connect', (req, socket, early) => {
-    afterRunning(socket, () => void connect(req, socket, early))
+    socket.on('error', () => {})
+    afterRunning(socket, () => settle(socket, connect(req, socket, early)))
   })
 
   server.on('clientError', (error: ParserError, socket) => {
     if (isLingering(socket)) return
-    const refuseIt = (): void => {
-      const failure = parserFailure(error, maxHeaderBytes)
+    const failure = parserFailure(error, maxHeaderBytes)
+    const exchange = running.get(socket)
+    if (exchange !== undefined && !exchange.req.complete) {
+      // It is recorded when whoever handles it finds out.
+      if (error.code !== 'ECONNRESET') noteFault(exchange.req, failure)
+      if (exchange.headersSent) socket.destroy()
+      else refuse(socket, failure, { route: undefined, requestId: undefined })
+      return
+    }
+    afterRunning(socket, () => {
       const record = recorder.begin('')
       // A client that leaves in the middle of a head has asked for nothing.
       if (error.code !== 'ECONNRESET') recorder.end(record, recorder.fail(record, failure).status)
       refuse(socket, failure, record)
-    }
-    const exchange = running.get(socket)
-    if (exchange === undefined) refuseIt()
-    else if (exchange.req.complete) exchange.once('close', refuseIt)
-    else if (exchange.headersSent) socket.destroy()
-    else refuseIt()
+    })
   })
 
   return {

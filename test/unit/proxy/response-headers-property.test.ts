@@ -1,6 +1,10 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { type ResponseHeaderPolicy, responseHeaders } from '../../../src/proxy/response-headers.ts'
+import {
+  NO_CONTEXT,
+  type ResponseHeaderPolicy,
+  responseHeaders,
+} from '../../../src/proxy/response-headers.ts'
 import { endsHere, type Field, fields, flat, isNamed, pairs } from '../../helpers/field-lines.ts'
 
 const HIDDEN = 'x-access-token'
@@ -14,7 +18,7 @@ const POLICY: ResponseHeaderPolicy = {
 
 /** What the application gets of an answer with these fields. */
 function passed(received: readonly Field[]): Field[] {
-  return pairs(responseHeaders(flat(received), POLICY, 'http://localhost'))
+  return pairs(responseHeaders(flat(received), POLICY, NO_CONTEXT))
 }
 
 const RUNS = { numRuns: 2000 }

@@ -49,7 +49,14 @@ export const RESPONSE_FRAMING: readonly WireCase[] = [
     upstream: {
       answers: `${head('HTTP/1.1 200 OK', 'Transfer-Encoding: chunked', 'Trailer: X-Sum')}${chunk('hello')}${lastChunk('X-Sum: abc', 'x-other: 2')}`,
     },
-    comesBack: [{ line: 'HTTP/1.1 200 OK', body: 'hello', trailers: ['X-Sum: abc', 'x-other: 2'] }],
+    comesBack: [
+      {
+        line: 'HTTP/1.1 200 OK',
+        fields: ['Trailer: X-Sum'],
+        body: 'hello',
+        trailers: ['X-Sum: abc', 'x-other: 2'],
+      },
+    ],
   }),
   toGet('Trailers that would change the message do not', '9110 6.5.1', {
     upstream: {

@@ -140,15 +140,15 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
     const exchange = running.get(socket)
     if (exchange !== undefined && !exchange.req.complete) {
       // It is recorded when whoever handles it finds out.
-      if (error.code !== 'ECONNRESET') noteFault(exchange.req, failure)
+      if (!hasLeft(error)) noteFault(exchange.req, failure)
       if (exchange.headersSent) socket.destroy()
       else refuse(socket, failure, { route: undefined, requestId: undefined })
       return
     }
     afterRunning(socket, () => {
       const record = recorder.begin('')
-      // A client that leaves in the middle of a head has asked for nothing.
-      if (error.code !== 'ECONNRESET') recorder.end(record, recorder.fail(record, failure).status)
+      // Whoever leaves in the middle of a head has asked for nothing.
+      if (!hasLeft(error)) recorder.end(record, recorder.fail(record, failure).status)
       refuse(socket, failure, record)
     })
   })
@@ -198,6 +198,11 @@ function parserFailure(error: ParserError, maxHeaderBytes: number): SidecarError
     // Whatever else it is, it is said below.
   }
   return new SidecarError('request_invalid', 'Cannot read the request: it is not valid HTTP/1.1')
+}
+
+/** Whether it was no more than the end of the connection. */
+function hasLeft({ code }: ParserError): boolean {
+  return code === 'ECONNRESET' || code === 'HPE_INVALID_EOF_STATE'
 }
 
 /** Whether what the parser stumbled over looks like a method (RFC 9110 section 9.1), and not like TLS. */

@@ -6,7 +6,7 @@ import type { RouteMetrics } from '../observe/route-metrics.ts'
 import type { TunnelReport } from './tunnel.ts'
 
 /** What becomes known of one exchange while it runs. */
-export type ExchangeRecord = {
+type ExchangeRecord = {
   readonly method: string
   readonly startedAtMs: number
   path: string

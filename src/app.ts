@@ -1,25 +1,22 @@
 import { createAdminServer } from './admin/handler.ts'
 import { readinessOf } from './admin/readiness.ts'
 import { tokenStatus } from './admin/status.ts'
-import { composeCallers } from './compose/callers.ts'
-import { composeRoutes, composeTunnels, viaName } from './compose/routes.ts'
-import { composeTokenSources } from './compose/token-sources.ts'
+import { createServiceMaker } from './compose/service.ts'
+import { fixedChanges } from './config/fixed-settings.ts'
 import type { Config } from './config/schema.ts'
 import type { SecretPlaces } from './config/secret-ref.ts'
 import { systemClock } from './lib/clock.ts'
 import { listen } from './lib/listen.ts'
-import { createAccessLog } from './observe/access-log.ts'
 import type { Logger } from './observe/logger.ts'
-import { createMetrics, UNMATCHED } from './observe/metrics.ts'
-import { createConnectHandler } from './proxy/connect.ts'
-import { createRecorder } from './proxy/exchange-record.ts'
-import { createProxyHandler } from './proxy/handler.ts'
+import { createMetrics } from './observe/metrics.ts'
 import { createProxyServer } from './proxy/server.ts'
 import { createStallWatch } from './proxy/stall-watch.ts'
 import { VERSION } from './version.ts'
 
 export type AppOptions = {
   readonly config: Config
+  /** Tells one text of the configuration from another. */
+  readonly configVersion: string
   readonly places: SecretPlaces
   readonly logger: Logger
 }
@@ -27,48 +24,69 @@ export type AppOptions = {
 export type App = {
   readonly proxyUrl: string
   readonly adminUrl: string
+  /** Resolves when somebody asks on the admin listener for the end. */
+  readonly quit: Promise<void>
+  /**
+   * The next request is served by this configuration; what is running goes on as it began, and what
+   * is defined as before is kept. Returns the settings that take a restart instead. Fails, and
+   * changes nothing, when a file that it names can't be used.
+   */
+  readonly reload: (config: Config, configVersion: string) => Promise<string[]>
+  /** The file, as it is now, can't be used; `problems` are lines for people. */
+  readonly refuse: (problems: readonly string[]) => void
   /** Stops being ready, lets running requests finish within the deadline, and lets go of everything. */
-  close(): Promise<void>
+  readonly close: () => Promise<void>
 }
 
 /**
  * The composition root: a configuration in, a running sidecar out. Sockets open last, so that
  * nobody can ask before everything is there to answer.
  */
-export async function startApp({ config, places, logger }: AppOptions): Promise<App> {
+export async function startApp(options: AppOptions): Promise<App> {
+  const { places, logger } = options
   await using cleanup = new AsyncDisposableStack()
   const clock = systemClock
   const metrics = createMetrics({ version: VERSION })
   const startedAtMs = clock.wallMs()
+  const stalls = createStallWatch(clock)
+  const makeService = createServiceMaker({ places, logger, metrics, clock, stalls })
+  const quit = Promise.withResolvers<void>()
   let draining = false
+  let configuration: ConfigurationState
 
-  const tokens = await composeTokenSources({ ...config, places, clock, metrics, logger })
-  cleanup.defer(() => tokens.close())
-  const routes = await composeRoutes({
-    config,
-    tokens,
-    readFile: places.readFile,
-    clock,
-    metrics,
-  })
-  cleanup.defer(routes.close)
-  for (const token of tokens.needed) {
-    metrics.watchToken({ ...token, read: token.source.state })
-  }
-  for (const { origin, pool } of routes.upstreams) {
-    metrics.watchUpstream({ origin, read: () => pool().stats })
+  let current = await makeService(options.config)
+  cleanup.defer(async () => await current.retire())
+  begin(options.configVersion)
+
+  function begin(version: string): void {
+    configuration = { version, loadedAtMs: clock.wallMs(), problems: [] }
+    metrics.reloads.loaded(configuration.loadedAtMs)
+    metrics.watch({
+      tokens: current.tokens.map((token) => ({ ...token, read: token.source.state })),
+      upstreams: current.upstreams.map(({ origin, pool }) => ({
+        origin,
+        read: () => pool().stats,
+      })),
+    })
+    for (const { prefetch, source } of current.tokens) {
+      if (prefetch && source.state().obtainedAtMs === undefined) source.prepare()
+    }
   }
 
   const readiness = () =>
     readinessOf(
-      tokens.needed.map((token) => ({ ...token, state: token.source.state() })),
+      current.tokens.map((token) => ({ ...token, state: token.source.state() })),
       draining,
     )
   const admin = createAdminServer({
     metrics,
     readiness,
+    quit: () => {
+      if (current.config.shutdown.quit) quit.resolve()
+      return current.config.shutdown.quit
+    },
     renew(credential) {
-      const own = tokens.needed.filter((token) => token.credential === credential)
+      const own = current.tokens.filter((token) => token.credential === credential)
       if (own.length === 0) return undefined
       return Promise.all(
         own.map(async (token) => {
@@ -82,60 +100,62 @@ export async function startApp({ config, places, logger }: AppOptions): Promise<
       node: process.versions.node,
       startedAt: new Date(startedAtMs).toISOString(),
       ...readiness(),
-      routes: config.routes.map(({ name, match, upstream, credential }) => ({
+      configuration: configurationStatus(configuration),
+      routes: current.config.routes.map(({ name, match, upstream, credential }) => ({
         route: name,
         match,
         upstream,
         credential,
         inFlight: metrics.route(name).read().inFlight,
       })),
-      tokens: tokens.needed.map((token) => tokenStatus(token, clock.wallMs())),
+      tokens: current.tokens.map((token) => tokenStatus(token, clock.wallMs())),
     }),
   })
-  const recorder = createRecorder({
-    unmatched: metrics.route(UNMATCHED),
-    accessLog: createAccessLog(logger, config.log.access),
-    clock,
-  })
-  const { headers, headersTimeout, keepAlive, connections } = config.limits
   const proxy = createProxyServer({
-    recorder,
-    maxHeaderBytes: headers,
-    headersMs: headersTimeout,
-    keepAliveMs: keepAlive,
-    maxConnections: connections,
-    handle: createProxyHandler({
-      routes: routes.table,
-      callers: composeCallers(config),
-      via: viaName(config),
-      recorder,
-      clock,
-      stalls: createStallWatch(clock),
-    }),
-    connect: createConnectHandler({
-      namesHost: routes.table.namesHost,
-      tunnels: composeTunnels(config, metrics),
-      recorder,
-      clock,
-    }),
+    handle: async (...exchange) => await current.handle(...exchange),
+    connect: async (...exchange) => await current.connect(...exchange),
+    recorder: () => current.recorder,
+    limits: options.config.limits,
   })
 
-  for (const { prefetch, source } of tokens.needed) {
-    if (prefetch) source.prepare()
-  }
-  const adminListener = await listen(admin, config.admin, clock)
+  const adminListener = await listen(admin, options.config.admin, clock)
   cleanup.defer(async () => await adminListener.close(0))
-  const proxyListener = await listen(proxy.server, config.listen, clock, proxy.destroyConnections)
+  const proxyListener = await listen(
+    proxy.server,
+    options.config.listen,
+    clock,
+    proxy.destroyConnections,
+  )
   cleanup.defer(async () => {
+    const { delay, deadline, upgraded } = current.config.shutdown
     draining = true
+    await new Promise<void>((resolve) => void clock.schedule(delay, resolve))
     proxy.endConnections()
-    await proxyListener.close(config.shutdown.deadline)
+    const cancel = clock.schedule(upgraded, proxy.destroyTunnels)
+    await proxyListener.close(deadline)
+    cancel()
   })
 
   const owned = cleanup.move()
   return {
     proxyUrl: proxyListener.url,
     adminUrl: adminListener.url,
+    quit: quit.promise,
+    async reload(config, version) {
+      const fixed = fixedChanges(options.config, config)
+      const next = await makeService(config)
+      const last = current
+      current = next
+      proxy.setLimits(config.limits)
+      begin(version)
+      metrics.reloads.reloaded('success')
+      void last.retire()
+      return fixed
+    },
+    refuse(problems) {
+      configuration = { ...configuration, problems }
+      metrics.reloads.reloaded('failure')
+    },
     close: async () => await owned.disposeAsync(),
   }
 }

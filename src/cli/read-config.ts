@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { dirname } from 'node:path'
 import { readFile } from 'node:fs/promises'
 import { loadConfig, type LoadResult } from '../config/load.ts'
@@ -7,18 +8,33 @@ import type { Config } from '../config/schema.ts'
 import type { SecretPlaces } from '../config/secret-ref.ts'
 import type { Io } from './io.ts'
 
-type ReadConfig = { readonly result: LoadResult; readonly places: SecretPlaces }
+type ReadConfig = {
+  readonly text: string
+  readonly result: LoadResult
+  readonly places: SecretPlaces
+}
+
+type RunnableConfig = {
+  readonly text: string
+  readonly config: Config
+  readonly places: SecretPlaces
+}
 
 /** A configuration that can be run; undefined, and everything that is wrong said, if it can't. */
 export async function readRunnableConfig(
   file: string,
   io: Io,
-): Promise<{ config: Config; places: SecretPlaces } | undefined> {
+): Promise<RunnableConfig | undefined> {
   const read = await readConfig(file, io)
   if (read === undefined) return undefined
-  const { result, places } = read
+  const { text, result, places } = read
   reportProblems(file, result, io)
-  return result.ok ? { config: result.config, places } : undefined
+  return result.ok ? { text, config: result.config, places } : undefined
+}
+
+/** Tells one text of a configuration from another, as people compare them. */
+export function configVersion(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 12)
 }
 
 /** For what only has to understand the file: the secrets that it names may be elsewhere. */
@@ -30,17 +46,32 @@ export async function readReadableConfig(file: string, io: Io): Promise<Config |
 
 /** Undefined, and said why, when there is nothing to read. */
 async function readConfig(file: string, io: Io): Promise<ReadConfig | undefined> {
-  let text: string
-  try {
-    text = await readFile(file, 'utf8')
-  } catch (cause) {
+  const read = await readText(file)
+  if ('fault' in read) {
     io.err(
-      `Cannot read the configuration "${file}": ${unreadableReason(cause)}\n` +
+      `${read.fault}\n` +
         'Name it with -c FILE, or write one to start from with "token-sidecar init".\n',
     )
     return undefined
   }
-  const places = { env: io.env, readFile: createFileReader(dirname(file)) }
+  const { text } = read
+  return { text, ...(await loadText(text, file, io)) }
+}
+
+export async function readText(file: string): Promise<{ text: string } | { fault: string }> {
+  try {
+    return { text: await readFile(file, 'utf8') }
+  } catch (cause) {
+    return { fault: `Cannot read the configuration "${file}": ${unreadableReason(cause)}` }
+  }
+}
+
+export async function loadText(
+  text: string,
+  file: string,
+  { env }: Io,
+): Promise<Pick<ReadConfig, 'result' | 'places'>> {
+  const places = { env, readFile: createFileReader(dirname(file)) }
   return { result: await loadConfig(text, places), places }
 }
 

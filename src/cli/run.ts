@@ -3,7 +3,8 @@ import { stackFrames } from '../lib/stack-frames.ts'
 import { createLog } from '../observe/logger.ts'
 import { VERSION } from '../version.ts'
 import { EXIT, type Io } from './io.ts'
-import { readRunnableConfig } from './read-config.ts'
+import { configVersion, readRunnableConfig } from './read-config.ts'
+import { reloadOnChange } from './reload.ts'
 
 /** `run`: until SIGTERM or SIGINT, which let running requests finish; a second one does not wait. */
 export async function run(file: string, io: Io): Promise<number> {
@@ -15,7 +16,7 @@ export async function run(file: string, io: Io): Promise<number> {
   }
   const read = await readRunnableConfig(file, io)
   if (read === undefined) return EXIT.configInvalid
-  const { config, places } = read
+  const { text, config, places } = read
 
   const isPretty = config.log.format === 'auto' ? io.isTerminal : config.log.format === 'pretty'
   const log = createLog({
@@ -37,7 +38,7 @@ export async function run(file: string, io: Io): Promise<number> {
   })
   let app: App
   try {
-    app = await startApp({ config, places, logger })
+    app = await startApp({ config, configVersion: configVersion(text), places, logger })
   } catch (cause) {
     log.flush()
     io.err(`Cannot start: ${startFault(cause)}\n`)
@@ -46,7 +47,17 @@ export async function run(file: string, io: Io): Promise<number> {
   const { proxyUrl, adminUrl } = app
   logger.info({ version: VERSION, listen: proxyUrl, admin: adminUrl, config: file }, 'listening')
 
-  const signal = await signalled
+  const endReloads = reloadOnChange({
+    file,
+    io,
+    app,
+    text,
+    logger,
+    onLoaded: ({ log: { level } }) => log.setLevel(level),
+  })
+
+  const signal = await Promise.race([signalled, app.quit.then(() => 'quit')])
+  endReloads()
   logger.info({ signal }, 'shutting down')
   await app.close()
   logger.info({}, 'stopped')

@@ -2,6 +2,7 @@ import type { ReadFile } from '../config/read-file.ts'
 import { type RouteConfig, routeSchema } from '../config/route-schema.ts'
 import type { Config } from '../config/schema.ts'
 import type { Clock } from '../lib/clock.ts'
+import type { Holdings } from '../lib/shared.ts'
 import { createTlsReader } from '../lib/tls-material.ts'
 import { type Metrics, PASSED } from '../observe/metrics.ts'
 import type { TunnelPolicy } from '../proxy/connect.ts'
@@ -28,7 +29,8 @@ import type { TokenSources } from './token-sources.ts'
 export type ComposedRoutes = {
   readonly table: RouteTable<Route>
   readonly upstreams: readonly Upstream[]
-  readonly close: () => Promise<void>
+  /** Lets go of ways to where no route leads. */
+  readonly close: () => void
 }
 
 export type ComposeRoutesOptions = {
@@ -37,34 +39,29 @@ export type ComposeRoutesOptions = {
   readonly readFile: ReadFile
   readonly clock: Clock
   readonly metrics: Metrics
+  /** Those of an earlier configuration live on where their definition is the same. */
+  readonly upstreams: Holdings<Upstream>
 }
 
 /** Routes with everything decided; those to the same origin with the same trust share connections. */
 export async function composeRoutes(options: ComposeRoutesOptions): Promise<ComposedRoutes> {
   const { config, readFile, clock } = options
-  const upstreams = new Map<string, Upstream>()
+  const upstreams = new Set<Upstream>()
   const routes: Route[] = []
   for (const route of config.routes) {
-    const { origin } = new URL(route.upstream)
-    const key = JSON.stringify([origin, route.tls, route.timeouts.connect, route.connections])
-    const upstream =
-      upstreams.get(key) ??
-      (await createUpstream(
-        upstreamOptions(route, options),
-        createTlsReader(route.tls, readFile),
-        clock,
-      ))
-    upstreams.set(key, upstream)
+    const own = upstreamOptions(route, options)
+    const upstream = await options.upstreams.use(
+      JSON.stringify([own, route.tls]),
+      async () => await createUpstream(own, createTlsReader(route.tls, readFile), clock),
+    )
+    upstreams.add(upstream)
     routes.push(composeRoute(route, upstream, options))
   }
   const passage = config.forward === 'pass' ? composePassage(options) : undefined
   return {
     table: createRouteTable(routes, passage?.routeTo),
-    upstreams: [...upstreams.values()],
-    async close() {
-      passage?.close()
-      for (const { close } of upstreams.values()) await close()
-    },
+    upstreams: [...upstreams],
+    close: () => passage?.close(),
   }
 }
 

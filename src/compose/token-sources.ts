@@ -2,6 +2,8 @@ import type { CredentialConfig } from '../config/credential-schema.ts'
 import type { RouteConfig } from '../config/route-schema.ts'
 import { createSecretReader, type SecretPlaces } from '../config/secret-ref.ts'
 import type { Clock } from '../lib/clock.ts'
+import { fingerprint } from '../lib/fingerprint.ts'
+import type { Closable, Holdings } from '../lib/shared.ts'
 import type { Logger } from '../observe/logger.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import { createDpopKey, type DpopKey } from '../tokens/dpop.ts'
@@ -31,7 +33,6 @@ export type TokenSources = {
   readonly needed: readonly NeededToken[]
   /** The source of a route's token; undefined for a route that only forwards. */
   of(route: RouteConfig): TokenSource | undefined
-  close(): void
 }
 
 export type TokenSourcesOptions = {
@@ -41,22 +42,23 @@ export type TokenSourcesOptions = {
   readonly clock: Clock
   readonly metrics: Metrics
   readonly logger: Logger
+  /** Those of an earlier configuration live on where their definition is the same. */
+  readonly servers: Holdings<AuthorizationServer & Closable>
+  readonly sources: Holdings<TokenSource>
 }
 
 /** One source for each distinct token: routes that ask for the same one share it. */
 export async function composeTokenSources(options: TokenSourcesOptions): Promise<TokenSources> {
   const { routes, places } = options
-  const servers = new Map<string, AuthorizationServer>()
-  for (const [name, credential] of Object.entries(options.credentials)) {
-    const key = await composeDpopKey(credential, places)
-    servers.set(name, composeAuthorizationServer(credential, places, key))
-  }
-
   const needed = new Map<string, NeededToken>()
   for (const route of routes) {
     const credential = options.credentials[route.credential]
-    const server = servers.get(route.credential)
-    if (credential === undefined || server === undefined) continue
+    if (credential === undefined) continue
+    const definition = fingerprint(route.credential, JSON.stringify(credential))
+    const server = await options.servers.use(definition, async () => ({
+      ...composeAuthorizationServer(credential, places, await composeDpopKey(credential, places)),
+      close() {},
+    }))
     const key = tokenKey(route, credential)
     const shared = needed.get(key)
     if (shared !== undefined) {
@@ -69,7 +71,10 @@ export async function composeTokenSources(options: TokenSourcesOptions): Promise
     const isOwn = key !== tokenKey({ credential: route.credential }, credential)
     const token = isOwn ? `${route.credential}/${route.name}` : route.credential
     const parts = { ...options, credential, server, requested: requestedBy(route, credential) }
-    const source = createSource(token, route.credential, parts)
+    const source = await options.sources.use(
+      `${definition} ${key}`,
+      async () => await Promise.resolve(createSource(token, route.credential, parts)),
+    )
     needed.set(key, {
       token,
       credential: route.credential,
@@ -84,9 +89,6 @@ export async function composeTokenSources(options: TokenSourcesOptions): Promise
     of(route) {
       const credential = options.credentials[route.credential]
       return credential && needed.get(tokenKey(route, credential))?.source
-    },
-    close() {
-      for (const { source } of needed.values()) source.close()
     },
   }
 }

@@ -131,9 +131,23 @@ export const configSchema = z
       .describe('What is logged, to standard output.'),
     shutdown: z
       .strictObject({
+        delay: duration
+          .prefault('0s')
+          .describe(
+            'How long to go on as before after SIGTERM, with `/readyz` already failing, until nobody sends new requests.',
+          ),
         deadline: duration
           .prefault('25s')
-          .describe('How long running requests may take to finish after SIGTERM.'),
+          .describe('How long running requests may take to finish after that.'),
+        upgraded: duration
+          .prefault('5s')
+          .describe('How long WebSockets and other tunnels may stay open after that.'),
+        quit: z
+          .boolean()
+          .default(false)
+          .describe(
+            'Whether `POST /quit` on the admin listener ends the sidecar like SIGTERM, for Jobs on old clusters.',
+          ),
       })
       .prefault({})
       .describe('How the process ends.'),

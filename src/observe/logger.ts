@@ -12,6 +12,8 @@ export type LogOptions = {
 
 export type Log = {
   readonly logger: Logger
+  /** From now on, for the logger and those made of it. */
+  setLevel(level: LogOptions['level']): void
   /** Writes out what is still collected. */
   flush(): void
 }

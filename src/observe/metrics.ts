@@ -1,6 +1,7 @@
 import { Counter, Gauge, Histogram as PromHistogram, Registry } from 'prom-client'
 import { readProcess } from './process-reading.ts'
 import type { Histogram } from './histogram.ts'
+import { createReloadMetrics, type ReloadMetrics } from './reload-metrics.ts'
 import { createRouteMetrics, type RouteMetrics } from './route-metrics.ts'
 import { createTokenRequestMetrics, type TokenRequestMetrics } from './token-request-metrics.ts'
 
@@ -14,8 +15,9 @@ export type Metrics = {
   route(name: string): RouteMetrics
   /** The credential's counters, made at the first call. */
   tokenRequests(credential: string): TokenRequestMetrics
-  watchToken(token: WatchedToken): void
-  watchUpstream(upstream: WatchedUpstream): void
+  /** What there is now; what was watched before is forgotten. */
+  watch(watched: Watched): void
+  readonly reloads: ReloadMetrics
   expose(): Promise<string>
   readonly contentType: string
 }
@@ -36,6 +38,11 @@ type WatchedUpstream = {
   readonly read: () => { connected: number; running: number; queued: number }
 }
 
+type Watched = {
+  readonly tokens: readonly WatchedToken[]
+  readonly upstreams: readonly WatchedUpstream[]
+}
+
 type Labels = Readonly<Record<string, string>>
 type Sample = { readonly labels: Labels; readonly value: number; readonly metricName?: string }
 type Definition = {
@@ -49,19 +56,19 @@ type Definition = {
 export function createMetrics(build: { version: string }): Metrics {
   const routes = new Map<string, RouteMetrics>()
   const credentials = new Map<string, TokenRequestMetrics>()
-  const tokens: WatchedToken[] = []
-  const upstreams: WatchedUpstream[] = []
+  const reloads = createReloadMetrics()
+  let watched: Watched = { tokens: [], upstreams: [] }
 
   const perRoute =
     (read: (metrics: ReturnType<RouteMetrics['read']>, route: string) => Sample[]) => () =>
       [...routes].flatMap(([route, metrics]) => read(metrics.read(), route))
   const perToken = (value: (state: ReturnType<WatchedToken['read']>) => number | undefined) => () =>
-    tokens.flatMap(({ credential, token, read }) => {
+    watched.tokens.flatMap(({ credential, token, read }) => {
       const known = value(read())
       return known === undefined ? [] : [{ labels: { credential, token }, value: known }]
     })
   const perUpstream = (value: (state: ReturnType<WatchedUpstream['read']>) => number) => () =>
-    [...Map.groupBy(upstreams, ({ origin }) => origin)].map(([origin, pools]) => ({
+    [...Map.groupBy(watched.upstreams, ({ origin }) => origin)].map(([origin, pools]) => ({
       labels: { upstream: origin },
       value: pools.reduce((sum, { read }) => sum + value(read()), 0),
     }))
@@ -262,6 +269,28 @@ export function createMetrics(build: { version: string }): Metrics {
       read: perUpstream(({ queued }) => queued),
     },
     {
+      name: 'token_sidecar_config_reloads_total',
+      type: 'counter',
+      help: 'Times that the configuration was read again, by what came of it',
+      labels: ['outcome'],
+      read: () =>
+        [...reloads.read().outcomes].map(([outcome, value]) => ({ labels: { outcome }, value })),
+    },
+    {
+      name: 'token_sidecar_config_reload_success',
+      type: 'gauge',
+      help: 'Whether the configuration file, as it was last read, could be used',
+      labels: [],
+      read: () => [{ labels: {}, value: Number(reloads.read().isGood) }],
+    },
+    {
+      name: 'token_sidecar_config_reload_timestamp_seconds',
+      type: 'gauge',
+      help: 'When the configuration that is in use was read, in seconds since 1970',
+      labels: [],
+      read: () => [{ labels: {}, value: reloads.read().loadedAtMs / 1000 }],
+    },
+    {
       name: 'token_sidecar_build_info',
       type: 'gauge',
       help: 'The running program; always 1',
@@ -281,8 +310,10 @@ export function createMetrics(build: { version: string }): Metrics {
   return {
     route: (name) => getOrCreate(routes, name, createRouteMetrics),
     tokenRequests: (name) => getOrCreate(credentials, name, createTokenRequestMetrics),
-    watchToken: (token) => void tokens.push(token),
-    watchUpstream: (upstream) => void upstreams.push(upstream),
+    watch(found) {
+      watched = found
+    },
+    reloads,
     expose: async () => await registry.metrics(),
     contentType: registry.contentType,
   }

@@ -15,19 +15,27 @@ export type ProxyServer = {
   readonly server: Server
   /** From now on every answer is the last on its connection. */
   endConnections(): void
+  /** Cuts off upgraded connections and tunnels. */
+  readonly destroyTunnels: () => void
   /** Cuts off whatever is still running. */
   readonly destroyConnections: () => void
+  setLimits(limits: ConnectionLimits): void
+}
+
+/** Times are milliseconds. */
+type ConnectionLimits = {
+  /** From a connection, or the last answer on it, to the end of the next head. */
+  readonly headersTimeout: number
+  readonly keepAlive: number
+  readonly connections: number
 }
 
 export type ProxyServerOptions = {
   readonly handle: ProxyHandler
   readonly connect: ConnectHandler
-  readonly recorder: Recorder
-  readonly maxHeaderBytes: number
-  /** From a connection, or the last answer on it, to the end of the next head. */
-  readonly headersMs: number
-  readonly keepAliveMs: number
-  readonly maxConnections: number
+  /** For what never gets to either of them. */
+  readonly recorder: () => Recorder
+  readonly limits: ConnectionLimits & { readonly headers: number }
 }
 
 /** Slow clients are looked for this often. */

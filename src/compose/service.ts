@@ -1,0 +1,131 @@
+import type { Config } from '../config/schema.ts'
+import type { SecretPlaces } from '../config/secret-ref.ts'
+import type { Clock } from '../lib/clock.ts'
+import { type Closable, createShared } from '../lib/shared.ts'
+import { createAccessLog } from '../observe/access-log.ts'
+import type { Logger } from '../observe/logger.ts'
+import { type Metrics, UNMATCHED } from '../observe/metrics.ts'
+import { type ConnectHandler, createConnectHandler } from '../proxy/connect.ts'
+import { createRecorder, type Recorder } from '../proxy/exchange-record.ts'
+import { createProxyHandler, type ProxyHandler } from '../proxy/handler.ts'
+import type { StallWatch } from '../proxy/stall-watch.ts'
+import type { Upstream } from '../proxy/upstream.ts'
+import type { TokenSource } from '../tokens/token-source.ts'
+import { composeCallers } from './callers.ts'
+import { composeRoutes, composeTunnels, viaName } from './routes.ts'
+import type { AuthorizationServer } from './token-request.ts'
+import { composeTokenSources, type TokenSources } from './token-sources.ts'
+
+/** Everything that one configuration makes, but for the listeners. */
+export type Service = {
+  readonly config: Config
+  readonly handle: ProxyHandler
+  readonly connect: ConnectHandler
+  readonly recorder: Recorder
+  readonly tokens: TokenSources['needed']
+  readonly upstreams: readonly Upstream[]
+  /** Takes no more requests; lets go of what no other service uses when the last one is over. */
+  readonly retire: () => Promise<void>
+}
+
+export type ServiceOptions = {
+  readonly places: SecretPlaces
+  readonly logger: Logger
+  readonly metrics: Metrics
+  readonly clock: Clock
+  readonly stalls: StallWatch
+}
+
+/**
+ * Makes services, one after the other, of which each takes over from the one before what is defined
+ * in the same way: its tokens, and its connections. Fails, and leaves nothing behind, when certificates
+ * or keys can't be read.
+ */
+export function createServiceMaker(options: ServiceOptions): (config: Config) => Promise<Service> {
+  const { places, logger, metrics, clock, stalls } = options
+  const servers = createShared<AuthorizationServer & Closable>()
+  const sources = createShared<TokenSource>()
+  const upstreams = createShared<Upstream>()
+  return async (config) => {
+    const own = {
+      servers: servers.holdings(),
+      sources: sources.holdings(),
+      upstreams: upstreams.holdings(),
+    }
+    const letGo = async (): Promise<void> => {
+      for (const { letGo: close } of Object.values(own)) await close()
+    }
+    try {
+      const tokens = await composeTokenSources({ ...options, ...config, ...own })
+      const { readFile } = places
+      const parts = { config, tokens, readFile, clock, metrics, upstreams: own.upstreams }
+      const routes = await composeRoutes(parts)
+      const recorder = createRecorder({
+        unmatched: metrics.route(UNMATCHED),
+        accessLog: createAccessLog(logger, config.log.access),
+        clock,
+      })
+      const { namesHost } = routes.table
+      const use = createUse(async () => {
+        routes.close()
+        await letGo()
+      })
+      return {
+        config,
+        recorder,
+        tokens: tokens.needed,
+        upstreams: routes.upstreams,
+        retire: use.end,
+        handle: use.during(
+          createProxyHandler({
+            routes: routes.table,
+            callers: composeCallers(config),
+            via: viaName(config),
+            recorder,
+            clock,
+            stalls,
+          }),
+        ),
+        connect: use.during(
+          createConnectHandler({
+            namesHost,
+            tunnels: composeTunnels(config, metrics),
+            recorder,
+            clock,
+          }),
+        ),
+      }
+    } catch (error) {
+      await letGo()
+      throw error
+    }
+  }
+}
+
+/** Counts what is running, and closes when nothing is and nothing more will come. */
+function createUse(close: () => Promise<void>) {
+  const closed = Promise.withResolvers<void>()
+  let running = 0
+  let isEnding = false
+  const closeIfOver = (): void => {
+    if (isEnding && running === 0) closed.resolve(close())
+  }
+  return {
+    during:
+      <A extends readonly unknown[]>(work: (...args: A) => Promise<void>) =>
+      async (...args: A): Promise<void> => {
+        running += 1
+        try {
+          await work(...args)
+        } finally {
+          running -= 1
+          closeIfOver()
+        }
+      },
+    async end(): Promise<void> {
+      isEnding = true
+      closeIfOver()
+      await closed.promise
+    },
+  }
+}

@@ -1,0 +1,33 @@
+const OUTCOMES = ['success', 'failure', 'unchanged'] as const
+
+export type ReloadOutcome = (typeof OUTCOMES)[number]
+
+/** What became of the configuration file each time that it was read. */
+export type ReloadMetrics = {
+  /** A configuration is in use from now on. */
+  loaded(atWallMs: number): void
+  reloaded(outcome: ReloadOutcome): void
+  read(): {
+    readonly outcomes: ReadonlyMap<ReloadOutcome, number>
+    /** Whether the file, as it was last read, could be used. */
+    readonly isGood: boolean
+    readonly loadedAtMs: number
+  }
+}
+
+export function createReloadMetrics(): ReloadMetrics {
+  // All from the start, so that a rate can be had.
+  const outcomes = new Map<ReloadOutcome, number>(OUTCOMES.map((outcome) => [outcome, 0]))
+  let isGood = true
+  let loadedAtMs = 0
+  return {
+    loaded(atWallMs) {
+      loadedAtMs = atWallMs
+    },
+    reloaded(outcome) {
+      outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1)
+      if (outcome !== 'unchanged') isGood = outcome === 'success'
+    },
+    read: () => ({ outcomes, isGood, loadedAtMs }),
+  }
+}

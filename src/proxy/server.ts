@@ -1,5 +1,4 @@
 import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http'
-import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { SidecarError } from '../errors.ts'
 import type { ConnectHandler } from './connect.ts'
@@ -45,46 +44,49 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
     insecureHTTPParser: false,
     // Refused in parseRequestTarget, with an explanation.
     requireHostHeader: false,
-    shouldUpgradeCallback: mayUpgrade,
+    shouldUpgradeCallback: (req) => mayUpgrade(req) && isFree(req.socket),
   })
   // Beyond the limit there is an answer that says so; beyond twice the limit there is none.
   server.maxConnections = maxConnections * 2
-  const connections = new Set<Socket>()
+  /** Those that are open, each with the answers that are still due on it, in their order. */
+  const connections = new Map<Duplex, Set<ServerResponse>>()
   const surplus = new WeakSet<Duplex>()
-  /** The exchange that each connection is busy with; of several in a row, the last. */
-  const running = new Map<Duplex, ServerResponse>()
   let isEnding = false
 
   server.on('connection', (socket) => {
-    connections.add(socket)
+    connections.set(socket, new Set())
     if (connections.size > maxConnections) surplus.add(socket)
     socket.once('close', () => connections.delete(socket))
   })
+  const lastDue = (socket: Duplex): ServerResponse | undefined =>
+    [...(connections.get(socket) ?? [])].at(-1)
+  /** Behind an answer that is due, a wish to upgrade is ignored (RFC 9110 section 7.8 allows it). */
+  const isFree = (socket: Duplex): boolean =>
+    connections.get(socket)?.size === 0 && !surplus.has(socket) && !isLingering(socket)
 
   const onRequest = (req: IncomingMessage, res: ServerResponse): void => {
     const { socket } = req
     if (isLingering(socket)) return
-    running.set(socket, res)
+    const due = connections.get(socket)
+    due?.add(res)
+    res.once('close', () => due?.delete(res))
     if (isEnding) res.shouldKeepAlive = false
     if (surplus.has(socket)) {
-      refuseSurplus(req, res)
-      return
-    }
-    void handle(req, res).finally(() => {
-      if (running.get(socket) === res) running.delete(socket)
-    })
+      const { failure, record } = countSurplus(req)
+      res.shouldKeepAlive = false
+      respondWithFailure(req, res, failure, record)
+    } else void handle(req, res)
   }
-  const refuseSurplus = (req: IncomingMessage, res: ServerResponse): void => {
+  const countSurplus = ({ method = '' }: IncomingMessage) => {
     const failure = new SidecarError(
       'too_many_connections',
       `Cannot serve the request: more than ${maxConnections} connections are open`,
       { retryAfterMs: 1_000 },
     )
-    const record = recorder.begin(req.method ?? '')
+    const record = recorder.begin(method)
     recorder.fail(record, failure)
-    res.shouldKeepAlive = false
-    respondWithFailure(req, res, failure, record)
     recorder.end(record, failure.status)
+    return { failure, record }
   }
   server.on('request', onRequest)
   // The answer to `Expect: 100-continue` is the handler's: it is due when the token is there.
@@ -92,28 +94,39 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
   // And what else is expected is refused there.
   server.on('checkExpectation', onRequest)
 
-  /** Answers go out in the order of the requests. */
-  const afterRunning = (socket: Duplex, act: () => void): void => {
-    const exchange = running.get(socket)
-    if (exchange === undefined) act()
-    else exchange.once('close', act)
-  }
-  server.on('upgrade', (req, socket, early) => {
-    // node:http has let go of the socket, and with it of its errors.
+  server.on('upgrade', (req, _socket, early) => {
+    const { socket } = req
+    // node:http has let go of the socket, and with it of its errors, its end and its pace.
     socket.on('error', () => {})
-    afterRunning(socket, () => {
-      const res = new ServerResponse(req)
-      res.shouldKeepAlive = false
-      res.once('finish', () => {
-        res.detachSocket(req.socket)
-        closeGently(req.socket)
-      })
-      res.assignSocket(req.socket)
-      void handle(req, res, { socket: req.socket, early })
+    const res = new ServerResponse(req)
+    res.shouldKeepAlive = false
+    socket.on('drain', () => res.emit('drain'))
+    socket.once('end', () => {
+      if (!res.writableEnded) res.destroy()
     })
+    res.once('finish', () => {
+      res.detachSocket(socket)
+      closeGently(socket)
+    })
+    res.assignSocket(socket)
+    void handle(req, res, { socket, early })
   })
   server.on('connect', (req, socket, early) => {
-    afterRunning(socket, () => void connect(req, socket, early))
+    socket.on('error', () => {})
+    const due = [...(connections.get(socket) ?? [])]
+    const act = (): void => {
+      if (isLingering(socket) || !socket.writable) return
+      if (surplus.has(socket)) {
+        const { failure, record } = countSurplus(req)
+        refuse(socket, failure, record)
+      } else void connect(req, socket, early)
+    }
+    const last = due.at(-1)
+    if (last === undefined) act()
+    else last.once('close', act)
+    socket.on('drain', () => {
+      for (const res of due) if (res.socket !== null) res.emit('drain')
+    })
   })
 
   server.on('clientError', (error: ParserError, socket) => {
@@ -125,10 +138,10 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
       if (error.code !== 'ECONNRESET') recorder.end(record, recorder.fail(record, failure).status)
       refuse(socket, failure, record)
     }
-    const exchange = running.get(socket)
-    if (exchange === undefined) refuseIt()
-    else if (exchange.req.complete) exchange.once('close', refuseIt)
-    else if (exchange.headersSent) socket.destroy()
+    const last = lastDue(socket)
+    if (last === undefined) refuseIt()
+    else if (last.req.complete) last.once('close', refuseIt)
+    else if (last.headersSent) socket.destroy()
     else refuseIt()
   })
 
@@ -136,13 +149,16 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
     server,
     endConnections() {
       isEnding = true
-      for (const res of running.values()) res.shouldKeepAlive = false
+      for (const socket of connections.keys()) {
+        const last = lastDue(socket)
+        if (last !== undefined) last.shouldKeepAlive = false
+      }
       // For those whose head has gone out already and promised otherwise.
       server.keepAliveTimeout = 1
       server.keepAliveTimeoutBuffer = 0
     },
     destroyConnections() {
-      for (const socket of connections) socket.destroy()
+      for (const socket of connections.keys()) socket.destroy()
     },
   }
 }

@@ -1,11 +1,14 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { createServer } from 'node:http'
+import { createServer, type Server } from 'node:http'
+import { createServer as createTlsServer, type Server as HttpsServer } from 'node:https'
 import { expect, onTestFinished, test } from 'vitest'
 import { WebSocket, WebSocketServer } from 'ws'
+import { createAuthority } from '../helpers/certificates.ts'
 import { endpointConfig, forwardConfig } from '../helpers/config-text.ts'
+import { fileWith } from '../helpers/one-call.ts'
 import { metric } from '../helpers/metrics.ts'
-import { startListening } from '../helpers/servers.ts'
+import { portOf, startListening } from '../helpers/servers.ts'
 import { startSidecar } from '../helpers/sidecar.ts'
 import { sendToken, startTokenEndpoint } from '../helpers/token-endpoint.ts'
 import { until } from '../helpers/wait.ts'
@@ -13,8 +16,7 @@ import { until } from '../helpers/wait.ts'
 const LARGEST = 16 * 1024 ** 2
 
 /** A WebSocket server that says everything back, and knows what the handshakes looked like. */
-async function startEcho() {
-  const server = createServer()
+async function startEcho(server: Server | HttpsServer = createServer()) {
   const sockets = new WebSocketServer({
     server,
     perMessageDeflate: { threshold: 0 },
@@ -42,7 +44,7 @@ function open(url: string, protocols: string[] = [], options = {}): WebSocket {
     maxPayload: LARGEST,
     ...options,
   })
-  onTestFinished(() => void socket.terminate())
+  onTestFinished(() => socket.terminate())
   return socket
 }
 
@@ -82,6 +84,30 @@ test('a chat over a WebSocket, with the token in its handshake', async () => {
   expect(String(reason)).toBe('that was all')
   await until(
     async () => (await metric(sidecar, 'token_sidecar_tunnels_open', { route: 'orders' })) === 0,
+  )
+})
+
+test('a WebSocket over TLS, from a client that knows nothing of it', async () => {
+  const authority = await createAuthority()
+  const { certificate, key } = await authority.issue('localhost', ['localhost'])
+  const server = createTlsServer({ cert: certificate, key })
+  const upstream = await startEcho(server)
+  const ca = await fileWith(authority.certificate)
+  const sidecar = await startSidecar(
+    forwardConfig(`https://localhost:${portOf(server)}`, `tls: { ca: { file: ${ca} } }`),
+  )
+  const socket = open(sidecar.proxyUrl)
+  await once(socket, 'open')
+  const message = randomBytes(1024 ** 2)
+  expect((await echoes(socket, message)).data.equals(message)).toBe(true)
+  const other = open(sidecar.proxyUrl)
+  await once(other, 'open')
+  socket.close()
+  await once(socket, 'close')
+  for (const client of upstream.clients) client.terminate()
+  await once(other, 'close')
+  await until(
+    async () => (await metric(sidecar, 'token_sidecar_tunnels_open', { route: 'all' })) === 0,
   )
 })
 

@@ -6,7 +6,7 @@ import type { Clock } from '../lib/clock.ts'
 import { networkFault, type NetworkFault } from '../lib/network-fault.ts'
 import { clientGone } from './client-gone.ts'
 import { fieldValues } from './field-lines.ts'
-import { endEarly } from './linger.ts'
+import { breakOff, endEarly } from './linger.ts'
 import {
   interimHeaders,
   responseFraming,
@@ -106,7 +106,7 @@ export async function relay(
     if (failure !== undefined) return
     failure = error
     letGo()
-    if (res.headersSent) res.destroy()
+    if (res.headersSent) breakOff(res)
     outcome.reject(error)
   }
   const abort = (error: SidecarError): void => {
@@ -277,7 +277,8 @@ export async function relay(
         started.pause()
         res.once('drain', () => {
           movedAtMs = clock.monotonicMs()
-          started.resume()
+          // Not at once: this may be within the data of another answer, and undici reads one at a time.
+          process.nextTick(resume, started)
         })
       }
     },
@@ -332,6 +333,10 @@ function protocolsOf(list: string): string[] {
 
 function clientStalled(reason: string): SidecarError {
   return new SidecarError('request_timeout', `Cannot wait any longer for the client: ${reason}`)
+}
+
+function resume(controller: Dispatcher.DispatchController): void {
+  controller.resume()
 }
 
 function flushHead(res: ServerResponse): void {

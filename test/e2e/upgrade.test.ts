@@ -201,6 +201,33 @@ test.for([
   },
 )
 
+test('a large answer instead of the consent waits for a client that reads slowly', async () => {
+  const answering = Promise.withResolvers<Socket>()
+  const upstream = await startServer((req, res) => {
+    res.writeHead(403).end(LARGE)
+    answering.resolve(req.socket)
+  })
+  const sidecar = await startSidecar(forwardConfig(upstream))
+  const client = await openRaw(sidecar.proxyUrl)
+  client.socket.pause()
+  client.socket.write(handshake())
+  await isStuck(await answering.promise)
+  client.socket.resume()
+  expect(await client.ended).toBe('end')
+  expect(client.received().length).toBeGreaterThan(LARGE.length)
+})
+
+/** Settles when nothing has gone out for a while, although there is more. */
+async function isStuck(socket: Socket): Promise<void> {
+  let seen = 0
+  let unchanged = 0
+  await until(() => {
+    unchanged = socket.bytesWritten === seen ? unchanged + 1 : 0
+    seen = socket.bytesWritten
+    return unchanged === 10
+  })
+}
+
 /** Asks for another protocol and takes whatever comes, until the connection ends. */
 async function fetchHandshake(origin: string, path = '/orders', headers = HANDSHAKE) {
   const answer = await exchangeRaw(origin, handshake(path, headers))

@@ -34,12 +34,6 @@ export function closeGently(socket: Duplex, last?: string): void {
   socket.once('close', () => clearTimeout(timer))
 }
 
-/** Breaks off an answer that has begun. Those that are due before it are finished first. */
-export function breakOff(res: ServerResponse): void {
-  if (res.socket === null) res.once('socket', () => void res.destroy())
-  else res.destroy()
-}
-
 /**
  * To be called before the head of an answer is written. Where the body of the request has not all
  * come, and what is missing is little, the connection is kept; if it is more, it ends gently after

@@ -6,7 +6,7 @@ import type { Clock } from '../lib/clock.ts'
 import { networkFault, type NetworkFault } from '../lib/network-fault.ts'
 import { clientGone } from './client-gone.ts'
 import { fieldValues } from './field-lines.ts'
-import { breakOff, endEarly } from './linger.ts'
+import { endEarly } from './linger.ts'
 import {
   interimHeaders,
   responseFraming,
@@ -106,7 +106,7 @@ export async function relay(
     if (failure !== undefined) return
     failure = error
     letGo()
-    if (res.headersSent) breakOff(res)
+    if (res.headersSent) res.destroy()
     outcome.reject(error)
   }
   const abort = (error: SidecarError): void => {

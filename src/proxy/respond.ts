@@ -1,6 +1,6 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import { FAILURES, type SidecarError } from '../errors.ts'
-import { breakOff, endEarly } from './linger.ts'
+import { endEarly } from './linger.ts'
 
 export type FailureContext = {
   readonly route: string | undefined
@@ -18,7 +18,7 @@ export function respondWithFailure(
   context: FailureContext,
 ): void {
   if (res.headersSent || res.destroyed) {
-    breakOff(res)
+    res.destroy()
     return
   }
   endEarly(req, res)

@@ -1,13 +1,13 @@
 import type { IncomingMessage } from 'node:http'
 import { connect, isIP, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { SidecarError } from '../errors.ts'
+import { clientClosed, SidecarError } from '../errors.ts'
 import type { Clock } from '../lib/clock.ts'
 import { networkFault } from '../lib/network-fault.ts'
 import type { RouteMetrics } from '../observe/route-metrics.ts'
 import type { Recorder } from './exchange-record.ts'
 import { refuse } from './refuse.ts'
-import { readRequestHead } from './request-head.ts'
+import { readRequestHead, type RequestHead } from './request-head.ts'
 import { joinTunnel } from './tunnel.ts'
 
 /** How tunnels to hosts that no route names are made. */
@@ -37,16 +37,17 @@ export function createConnectHandler(options: ConnectHandlerOptions): ConnectHan
     const record = recorder.begin('CONNECT', head.requestId)
     let status = 200
     try {
+      refuseAmbiguous(head)
       const destination = parseDestination(head.target)
       record.path = head.target
-      if (namesHost(head.target.toLowerCase())) {
+      if (namesHost(destination.authority)) {
         throw denied(
           'a route adds a token for this host, which is impossible inside of TLS: call it by an http URL',
         )
       }
       if (tunnels === undefined) throw denied('no route is for it; "forward: pass" allows it')
       recorder.claim(record, tunnels)
-      const upstream = await open(destination, tunnels.connectMs)
+      const upstream = await open(destination, tunnels.connectMs, client)
       client.write('HTTP/1.1 200 Connection Established\r\n\r\n')
       recorder.tunnelled(record, status)
       record.tunnel = await joinTunnel({ client, upstream, early }, tunnels.idleMs, clock)
@@ -59,7 +60,22 @@ export function createConnectHandler(options: ConnectHandlerOptions): ConnectHan
   }
 }
 
-type Destination = { readonly host: string; readonly port: number }
+type Destination = {
+  readonly host: string
+  readonly port: number
+  /** Both, as routes spell them. */
+  readonly authority: string
+}
+
+/** RFC 9112 section 3.2: what is said about the host is said once. */
+function refuseAmbiguous({ hosts, minorVersion }: RequestHead): void {
+  if (hosts.length > 1 || (hosts.length === 0 && minorVersion > 0)) {
+    throw new SidecarError(
+      'request_invalid',
+      `Cannot open a tunnel: expected one Host header, got ${hosts.length}`,
+    )
+  }
+}
 
 /** RFC 9112 section 3.2.3: host and port, nothing else. */
 function parseDestination(target: string): Destination {
@@ -80,10 +96,17 @@ function parseDestination(target: string): Destination {
   if (port < 1024 && port !== 443 && port !== 80) {
     throw denied('of the well-known ports only 443 and 80 can be reached')
   }
-  return { host: name, port }
+  const host = name.toLowerCase().replace(/\.$/, '')
+  return { host, port, authority: `${ipv6 === undefined ? host : `[${host}]`}:${port}` }
 }
 
-async function open({ host, port }: Destination, timeoutMs: number): Promise<Socket> {
+/** Connects within `timeoutMs`, unless `client` leaves before. */
+async function open(
+  { host, port }: Destination,
+  timeoutMs: number,
+  client: Duplex,
+): Promise<Socket> {
+  if (client.destroyed) throw clientClosed()
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   const socket = connect({ host, port, autoSelectFamily: true, allowHalfOpen: true, noDelay: true })
   const timer = setTimeout(
@@ -91,12 +114,19 @@ async function open({ host, port }: Destination, timeoutMs: number): Promise<Soc
       socket.destroy(Object.assign(new Error('connecting took too long'), { code: 'ETIMEDOUT' })),
     timeoutMs,
   )
+  const onLeave = (): void => {
+    client.destroy()
+    socket.destroy(clientClosed())
+  }
+  client.once('end', onLeave)
+  client.once('close', onLeave)
   socket.once('connect', resolve)
   socket.on('error', reject)
   try {
     await promise
     return socket
   } catch (cause) {
+    if (cause instanceof SidecarError) throw cause
     const fault = networkFault(cause)
     throw new SidecarError(
       fault?.kind === 'timeout' ? 'upstream_timeout' : 'upstream_unreachable',
@@ -105,6 +135,8 @@ async function open({ host, port }: Destination, timeoutMs: number): Promise<Soc
     )
   } finally {
     clearTimeout(timer)
+    client.off('end', onLeave)
+    client.off('close', onLeave)
   }
 }
 

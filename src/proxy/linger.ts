@@ -41,11 +41,13 @@ export function closeGently(socket: Duplex, last?: string): void {
  */
 export function endEarly(req: IncomingMessage, res: ServerResponse): void {
   const { socket, headers } = req
-  const announced = headers['content-length'] ?? headers['transfer-encoding']
-  if (req.complete || announced === undefined) return
+  if (req.complete) return
+  // The parser calls no request complete while it hands it over, not even one without a body.
+  const isChunked = headers['transfer-encoding'] !== undefined
+  const missing = isChunked ? Infinity : Number(headers['content-length'] ?? 0)
+  if (missing === 0) return
   // A client that waits for a 100 may send its body after another answer, or may not.
-  const isShort =
-    Number(headers['content-length']) <= WORTH_READING_BYTES && headers.expect === undefined
+  const isShort = missing <= WORTH_READING_BYTES && headers.expect === undefined
   if (!isShort) {
     res.shouldKeepAlive = false
     // What node:http calls behind its last answer; the original closes at once.

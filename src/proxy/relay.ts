@@ -5,6 +5,7 @@ import { clientClosed, SidecarError } from '../errors.ts'
 import type { Clock } from '../lib/clock.ts'
 import { networkFault, type NetworkFault } from '../lib/network-fault.ts'
 import { clientGone } from './client-gone.ts'
+import { fieldValues } from './field-lines.ts'
 import { endEarly } from './linger.ts'
 import {
   interimHeaders,
@@ -83,6 +84,8 @@ export async function relay(
   { req, res, clock, stalls }: RelayContext,
 ): Promise<UpstreamAnswer | LostConnection> {
   const { upstream, body, judge, responseMs, idleMs } = request
+  // While a proof was signed, say: the end that is listened for below would never come.
+  if (res.destroyed) throw clientClosed()
   const dispatchedAtMs = clock.monotonicMs()
   /** When something last went from one side to the other. */
   let movedAtMs = dispatchedAtMs
@@ -125,6 +128,11 @@ export async function relay(
     const limitMs = isUploading || answer !== undefined ? idleMs : responseMs
     if (limitMs > 0 && now - movedAtMs >= limitMs) abort(stallFailure())
   }
+  const switchedUnasked = (): SidecarError =>
+    new SidecarError(
+      'upstream_protocol',
+      `Cannot get an answer from "${upstream.origin}": it switched to a protocol that nobody asked for`,
+    )
   const stallFailure = (): SidecarError => {
     if (isEnded || (answer !== undefined && controller?.paused === true)) {
       return clientStalled('it does not read the response')
@@ -192,19 +200,29 @@ export async function relay(
     },
 
     onRequestUpgrade(started, status, _headers, socket) {
-      letGo()
       // Nobody listens yet, and an error without a listener would end the process.
       socket.on('error', () => {})
+      const headers = rawPairs(started.rawHeaders)
+      if (!wereAskedFor(fieldValues(headers, 'upgrade'), request.upgrade)) {
+        socket.destroy()
+        fail(switchedUnasked())
+        return
+      }
+      letGo()
       outcome.resolve({
         status,
         waitedMs: clock.monotonicMs() - dispatchedAtMs,
-        switched: { socket, headers: rawPairs(started.rawHeaders) },
+        switched: { socket, headers },
       })
     },
 
     onResponseStart(started, status, _headers, reason = '') {
       movedAtMs = clock.monotonicMs()
       const headers = rawPairs(started.rawHeaders)
+      if (status === 101) {
+        started.abort(switchedUnasked())
+        return
+      }
       if (status >= 100 && status < 200) {
         // RFC 9110 section 15.2: not to a client that does not know of them.
         if (req.httpVersionMinor > 0 && !res.headersSent) {
@@ -259,7 +277,8 @@ export async function relay(
         started.pause()
         res.once('drain', () => {
           movedAtMs = clock.monotonicMs()
-          started.resume()
+          // Not at once: this may be within the data of another answer, and undici reads one at a time.
+          process.nextTick(resume, started)
         })
       }
     },
@@ -299,8 +318,25 @@ function isStream(body: UpstreamRequest['body']): body is Readable {
   return body !== null && !Buffer.isBuffer(body)
 }
 
+/** RFC 9110 section 7.8: whether all of these protocols were asked for, and there is one. */
+function wereAskedFor(chosen: readonly string[], asked = ''): boolean {
+  const wanted = new Set(protocolsOf(asked))
+  return chosen.length > 0 && protocolsOf(chosen.join()).every((protocol) => wanted.has(protocol))
+}
+
+function protocolsOf(list: string): string[] {
+  return list
+    .toLowerCase()
+    .split(',')
+    .map((protocol) => protocol.trim())
+}
+
 function clientStalled(reason: string): SidecarError {
   return new SidecarError('request_timeout', `Cannot wait any longer for the client: ${reason}`)
+}
+
+function resume(controller: Dispatcher.DispatchController): void {
+  controller.resume()
 }
 
 function flushHead(res: ServerResponse): void {

@@ -41,6 +41,8 @@ export function parseRequestTarget(
   const [, given = '', authority = '', rest = ''] = absolute
   const scheme = given.toLowerCase() === 'https' ? 'https' : 'http'
   const host = parseAuthority(authority, scheme)
+  // It may be asked for as it is: "256.1.1.1" and "a:99999" are nowhere.
+  if (!URL.canParse(`${scheme}://${host}`)) throw invalid('its host is not a host')
   // RFC 9112 section 3.2.2 lets the target win; a client that contradicts itself is not to be trusted.
   if (hostField !== undefined && parseAuthority(hostField, scheme) !== host) {
     throw invalid('its target and its Host header differ')

@@ -3,6 +3,7 @@ import { request } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { expect, test } from 'vitest'
 import { endpointConfig, forwardConfig } from '../helpers/config-text.ts'
+import { exchangeRaw } from '../helpers/raw-http.ts'
 import { startServer } from '../helpers/servers.ts'
 import { startProgram, startSidecar } from '../helpers/sidecar.ts'
 import { sendToken, startTokenEndpoint } from '../helpers/token-endpoint.ts'
@@ -16,6 +17,17 @@ test('an upstream that cuts its answer cuts the connection to the application', 
   const response = await fetch(sidecar.proxyUrl)
   expect(response.status).toBe(200)
   await expect(response.text()).rejects.toThrow('terminated')
+})
+
+test('an answer that is cut behind a whole one cuts the connection behind that', async () => {
+  const upstream = await startServer((req, res) => {
+    if (req.url === '/first') res.end('whole')
+    else res.writeHead(200, { 'content-length': 100 }).write('only this', () => void res.destroy())
+  })
+  const sidecar = await startSidecar(forwardConfig(upstream))
+  const get = (path: string): string => `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`
+  const answers = await exchangeRaw(sidecar.proxyUrl, get('/first') + get('/second'))
+  expect(answers).toMatch(/\r\n\r\nwholeHTTP\/1\.1 200 [^]*\r\n\r\nonly this$/)
 })
 
 test('an upstream that answers before the upload is over is heard, and the upload ends', async () => {

@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest'
+import { forwardConfig } from '../helpers/config-text.ts'
 import { exchangeRaw, startRawUpstream } from '../helpers/raw-http.ts'
+import { startServer } from '../helpers/servers.ts'
 import { startSidecar } from '../helpers/sidecar.ts'
 
 const lines = (...parts: readonly string[]): string => parts.join('\r\n')
@@ -70,4 +72,14 @@ limits: { headers: 4KiB }
   )
   expect(answer).toMatch(/^HTTP\/1.1 431 /)
   expect(answer).toContain('"code":"headers_too_large"')
+})
+test('a refusal of a request without a body leaves the connection to the next one', async () => {
+  const upstream = await startServer((_req, res) => void res.end('ok'))
+  const sidecar = await startSidecar(forwardConfig(upstream).replace('path: /', 'path: /known'))
+  const answer = await exchangeRaw(
+    sidecar.proxyUrl,
+    'GET /elsewhere HTTP/1.1\r\nHost: localhost\r\n\r\nGET /known HTTP/1.1\r\nHost: localhost\r\n\r\n',
+    (received) => received.endsWith('ok'),
+  )
+  expect(answer.match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 404', 'HTTP/1.1 200'])
 })

@@ -1,0 +1,262 @@
+import { type IncomingMessage, type RequestListener } from 'node:http'
+import { createServer } from 'node:https'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { createAuthority } from '../helpers/certificates.ts'
+import { metric } from '../helpers/metrics.ts'
+import { openRaw } from '../helpers/raw-connection.ts'
+import { exchangeRaw } from '../helpers/raw-http.ts'
+import { portOf, startListening, startServer } from '../helpers/servers.ts'
+import { type RunningSidecar, startSidecar, temporaryDirectory } from '../helpers/sidecar.ts'
+import { handshake, startSwitchingServer, SWITCHING } from '../helpers/switching-server.ts'
+import { sendToken, startTokenEndpoint } from '../helpers/token-endpoint.ts'
+import { until } from '../helpers/wait.ts'
+
+/** Tells who was asked, and how. */
+function tell(name: string): RequestListener {
+  return ({ method, url, headers }, res) => {
+    res.end(JSON.stringify({ name, method, url, headers }))
+  }
+}
+
+type Told = Pick<IncomingMessage, 'method' | 'url' | 'headers'> & { readonly name: string }
+
+/** Sends a request in absolute form (RFC 9112 section 3.2.2). */
+async function ask(
+  { proxyUrl }: RunningSidecar,
+  target: string,
+  headers: readonly string[] = [],
+): Promise<{ status: number; answer: string; told: Told }> {
+  const { host } = new URL(target)
+  const lines = [`GET ${target} HTTP/1.1`, `Host: ${host}`, 'Connection: close', ...headers, '', '']
+  const answer = await exchangeRaw(proxyUrl, lines.join('\r\n'))
+  const body = answer.slice(answer.indexOf('\r\n\r\n') + 4)
+  return { status: Number(answer.slice(9, 12)), answer, told: JSON.parse(body) }
+}
+
+type Given = {
+  readonly upstream: string
+  readonly forward?: 'deny' | 'pass'
+  readonly match?: string
+  /** Lines for the route. */
+  readonly route?: string
+}
+
+async function startForward(given: Given): Promise<RunningSidecar> {
+  const { upstream, forward = 'deny', match = 'host: api.example.com', route = '' } = given
+  const endpoint = await startTokenEndpoint((_request, res) =>
+    sendToken(res, { access_token: 'TOKEN' }),
+  )
+  return await startSidecar(`
+credentials:
+  corp:
+    tokenEndpoint: ${endpoint.url}
+    clientId: app
+    auth: { clientSecret: { value: s } }
+routes:
+  - name: api
+    match: { ${match} }
+    upstream: ${upstream}
+    credential: corp
+    ${route}
+forward: ${forward}
+`)
+}
+
+test.for([
+  { match: 'host: api.example.com', target: 'http://api.example.com/orders?a=1' },
+  { match: 'host: API.example.com', target: 'http://Api.Example.COM./orders?a=1' },
+  { match: 'host: api.example.com', target: 'http://api.example.com:8080/orders?a=1' },
+  { match: 'host: api.example.com', target: 'http://api.example.com:80/orders?a=1' },
+  { match: "host: '*.example.com'", target: 'http://a.b.example.com/orders?a=1' },
+  { match: 'host: api.example.com, path: /v1', target: 'http://api.example.com/v1/orders?a=1' },
+])('$target takes the route for $match, with its token', async ({ match, target }) => {
+  const upstream = await startServer(tell('api'))
+  const sidecar = await startForward({ upstream, match })
+  const { status, told } = await ask(sidecar, target)
+  expect(status).toBe(200)
+  expect(told).toMatchObject({
+    name: 'api',
+    url: '/orders?a=1',
+    headers: { host: upstream.slice('http://'.length), authorization: 'Bearer TOKEN' },
+  })
+})
+
+test.for([
+  { match: 'host: api.example.com', target: 'http://example.com/' },
+  { match: "host: '*.example.com'", target: 'http://example.com/' },
+  { match: 'host: api.example.com, path: /v1', target: 'http://api.example.com/v2' },
+  { match: 'host: api.example.com', target: 'https://other.example.com/' },
+  { match: 'path: /', target: 'http://api.example.com/' },
+  { match: 'path: /', target: 'http://169.254.169.254/latest/' },
+])('$target is denied where the only route is for $match', async ({ match, target }) => {
+  const upstream = await startServer(tell('api'))
+  const sidecar = await startForward({ upstream, match })
+  const { status, told } = await ask(sidecar, target)
+  expect(status).toBe(403)
+  expect(told).toMatchObject({ code: 'egress_denied' })
+})
+
+test("a target that is the sidecar's own address takes routes by their paths", async () => {
+  const upstream = await startServer(tell('api'))
+  const sidecar = await startForward({ upstream, match: 'path: /orders' })
+  const { port } = new URL(sidecar.proxyUrl)
+  for (const host of ['127.0.0.1', 'localhost']) {
+    const { status, told } = await ask(sidecar, `http://${host}:${port}/orders/7`)
+    expect(status).toBe(200)
+    expect(told).toMatchObject({ url: '/7', headers: { authorization: 'Bearer TOKEN' } })
+  }
+  const { status } = await ask(sidecar, 'http://localhost:1/orders/7')
+  expect(status).toBe(403)
+})
+
+test('what is asked for by http goes on by https where the route says so', async () => {
+  const { origin, ca } = await startTls()
+  const sidecar = await startForward({ upstream: origin, route: `tls: { ca: { file: ${ca} } }` })
+  const { status, told } = await ask(sidecar, 'http://api.example.com/orders')
+  expect(status).toBe(200)
+  expect(told).toMatchObject({
+    name: 'tls',
+    headers: { host: origin.slice('https://'.length), authorization: 'Bearer TOKEN' },
+  })
+})
+
+/** A TLS server, and the file with its authority. */
+async function startTls() {
+  const authority = await createAuthority()
+  const { certificate, key } = await authority.issue('localhost', ['localhost'])
+  const server = createServer({ cert: certificate, key }, tell('tls'))
+  await startListening(server)
+  const ca = join(await temporaryDirectory(), 'ca.pem')
+  await writeFile(ca, authority.certificate)
+  return { origin: `https://localhost:${portOf(server)}`, ca }
+}
+
+test('what no route names goes where it wants to, with nothing added', async () => {
+  const upstream = await startServer(tell('api'))
+  const other = await startServer(tell('other'))
+  const sidecar = await startForward({ upstream, forward: 'pass' })
+  const { status, told } = await ask(sidecar, `${other}/any/path?a=%20`, [
+    'Authorization: Basic mine',
+    'Proxy-Authorization: Basic for-the-proxy',
+    'Proxy-Connection: keep-alive',
+  ])
+  expect(status).toBe(200)
+  expect(told).toEqual({
+    name: 'other',
+    method: 'GET',
+    url: '/any/path?a=%20',
+    headers: {
+      host: other.slice('http://'.length),
+      authorization: 'Basic mine',
+      connection: 'keep-alive',
+      via: '1.1 token-sidecar',
+    },
+  })
+  const labels = { route: '(pass)', method: 'GET', status: '2xx' }
+  expect(await metric(sidecar, 'token_sidecar_requests_total', labels)).toBe(1)
+  expect(await sidecar.logs()).toContain('"route":"(pass)"')
+})
+
+test('what a route names gets its token, whether others are passed on or not', async () => {
+  const upstream = await startServer(tell('api'))
+  const sidecar = await startForward({ upstream, forward: 'pass' })
+  const { told } = await ask(sidecar, 'http://api.example.com/', ['Authorization: Basic mine'])
+  expect(told).toMatchObject({ name: 'api', headers: { authorization: 'Bearer TOKEN' } })
+})
+
+test('a path alone is no sign of a route, and nobody else gets its token', async () => {
+  const upstream = await startServer(tell('api'))
+  const other = await startServer(tell('other'))
+  const sidecar = await startForward({ upstream, forward: 'pass', match: 'path: /orders' })
+  const { told } = await ask(sidecar, `${other}/orders`)
+  expect(told.name).toBe('other')
+  expect(told.headers).not.toHaveProperty('authorization')
+})
+
+test('an https target is asked for by https', async () => {
+  const { origin } = await startTls()
+  const sidecar = await startForward({ upstream: 'http://127.0.0.1:1', forward: 'pass' })
+  const { status, told } = await ask(sidecar, origin)
+  // The authority is one of the test's own, and in this mode nobody is told to trust it.
+  expect(status).toBe(502)
+  expect(told).toMatchObject({ code: 'upstream_tls', route: '(pass)' })
+})
+
+test('an upgrade is passed on, too', async () => {
+  const { origin, handshakes } = await startSwitchingServer((socket) => {
+    socket.write(`${SWITCHING}welcome`)
+    socket.pipe(socket)
+  })
+  const sidecar = await startForward({ upstream: 'http://127.0.0.1:1', forward: 'pass' })
+  const request = handshake(`${origin}/live`).replace('localhost', origin.slice('http://'.length))
+  const client = await openRaw(sidecar.proxyUrl, request)
+  await client.sees('welcome')
+  client.socket.write('echo')
+  await client.sees('echo')
+  expect(handshakes[0]?.url).toBe('/live')
+  expect(await metric(sidecar, 'token_sidecar_tunnels_open', { route: '(pass)' })).toBe(1)
+})
+
+test.for(['http://127.0.0.1:99999/', 'http://[::::]/', 'http://a%zz/', 'http://256.256.256.256/'])(
+  'a target that is none is refused: %s',
+  async (target) => {
+    const sidecar = await startForward({ upstream: 'http://127.0.0.1:1', forward: 'pass' })
+    const host = target.slice('http://'.length, -1)
+    const answer = await exchangeRaw(
+      sidecar.proxyUrl,
+      `GET ${target} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`,
+    )
+    expect(answer).toMatch(/^HTTP\/1\.1 400 /)
+    expect(answer).toContain('"code":"request_invalid"')
+  },
+)
+
+test('many origins do not pile up, and what runs on the oldest is finished', async () => {
+  const gate = Promise.withResolvers<void>()
+  let arrived = false
+  const slow = await startServer((_req, res) => {
+    arrived = true
+    void gate.promise.then(() => res.end('"finished"'))
+  })
+  const idle = new Set<string>()
+  let most = 0
+  const others = await Promise.all(
+    Array.from({ length: 100 }, async () => {
+      const server = await startServer((req, res) => {
+        const { host = '' } = req.headers
+        idle.add(host)
+        most = Math.max(most, idle.size)
+        req.socket.once('close', () => idle.delete(host))
+        res.end('"ok"')
+      })
+      return server
+    }),
+  )
+  const sidecar = await startForward({ upstream: 'http://127.0.0.1:1', forward: 'pass' })
+  const running = ask(sidecar, slow)
+  await until(() => arrived)
+  for (const other of others) expect((await ask(sidecar, other)).status).toBe(200)
+  // Connections to those that had to make room are closed at once, to the others after some seconds.
+  expect(most).toBeLessThan(75)
+  gate.resolve()
+  expect(await running).toMatchObject({ status: 200, told: 'finished' })
+  expect((await ask(sidecar, slow)).status).toBe(200)
+})
+
+test('requests for more origins than are kept, all in one packet, are all answered', async () => {
+  const origins = await Promise.all(
+    Array.from({ length: 70 }, async () => await startServer((_req, res) => void res.end('ok'))),
+  )
+  const sidecar = await startForward({ upstream: 'http://127.0.0.1:1', forward: 'pass' })
+  const requests = origins.map(
+    (origin) => `GET ${origin}/ HTTP/1.1\r\nHost: ${origin.slice('http://'.length)}\r\n\r\n`,
+  )
+  const answers = await exchangeRaw(
+    sidecar.proxyUrl,
+    requests.join(''),
+    (received) => received.match(/HTTP\/1\.1 \d+/g)?.length === 70,
+  )
+  expect(answers.match(/HTTP\/1\.1 200 /g)).toHaveLength(70)
+})

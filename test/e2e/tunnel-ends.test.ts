@@ -1,0 +1,243 @@
+import { expect, test } from 'vitest'
+import { endpointConfig, forwardConfig } from '../helpers/config-text.ts'
+import { metric } from '../helpers/metrics.ts'
+import { follow, openRaw, type RawConnection } from '../helpers/raw-connection.ts'
+import { type RunningSidecar, startProgram, startSidecar } from '../helpers/sidecar.ts'
+import { handshake, startSwitchingServer, SWITCHING } from '../helpers/switching-server.ts'
+import { sendToken, startTokenEndpoint } from '../helpers/token-endpoint.ts'
+import { until } from '../helpers/wait.ts'
+
+type Tunnel = {
+  readonly sidecar: RunningSidecar
+  readonly client: RawConnection
+  readonly upstream: RawConnection
+}
+
+/** A tunnel that stands, and both of its ends. */
+async function openTunnel(route = ''): Promise<Tunnel> {
+  const accepted = Promise.withResolvers<RawConnection>()
+  const { origin } = await startSwitchingServer((socket) => {
+    socket.write(SWITCHING)
+    accepted.resolve(follow(socket))
+  })
+  const sidecar = await startSidecar(forwardConfig(origin, route))
+  const client = await openRaw(sidecar.proxyUrl, handshake())
+  await client.sees('\r\n\r\n')
+  return { sidecar, client, upstream: await accepted.promise }
+}
+
+/** What the access log says when a request or a tunnel is over. */
+async function lastLine({ logs }: RunningSidecar): Promise<unknown> {
+  let line: string | undefined
+  await until(async () => {
+    line = (await logs()).trimEnd().split('\n').at(-1)
+    return line?.includes('"message":"request') === true
+  })
+  return JSON.parse(line ?? '')
+}
+
+test('when the client has said everything, the upstream may still answer', async () => {
+  const { sidecar, client, upstream } = await openTunnel()
+  client.socket.end('question')
+  expect(await upstream.ended).toBe('end')
+  expect(upstream.received()).toBe('question')
+  upstream.socket.write('a long ')
+  await client.sees('a long ')
+  upstream.socket.end('answer')
+  expect(await client.ended).toBe('end')
+  expect(client.received()).toMatch(/\r\n\r\na long answer$/)
+  expect(await lastLine(sidecar)).toMatchObject({
+    bytesToUpstream: 8,
+    bytesToClient: 13,
+    end: 'closed',
+  })
+})
+
+test('when the upstream has said everything, the client may still go on', async () => {
+  const { sidecar, client, upstream } = await openTunnel()
+  upstream.socket.end('enough')
+  expect(await client.ended).toBe('end')
+  client.socket.write('but ')
+  await upstream.sees('but ')
+  client.socket.end('still')
+  expect(await upstream.ended).toBe('end')
+  expect(upstream.received()).toBe('but still')
+  expect(await lastLine(sidecar)).toMatchObject({ end: 'closed' })
+})
+
+test.for(['client', 'upstream'] as const)('a %s that breaks off ends both', async (breaker) => {
+  const tunnel = await openTunnel()
+  const other = breaker === 'client' ? 'upstream' : 'client'
+  tunnel[breaker].socket.write('something')
+  await tunnel[other].sees('something')
+  tunnel[breaker].socket.resetAndDestroy()
+  await tunnel[other].ended
+  expect(await lastLine(tunnel.sidecar)).toMatchObject({ status: 101, end: 'reset' })
+})
+
+test('a side that breaks off while the other sends ends both', async () => {
+  const { sidecar, client, upstream } = await openTunnel()
+  const part = Buffer.alloc(64 * 1024)
+  const send = (): void => {
+    if (!upstream.socket.destroyed) upstream.socket.write(part, () => void setImmediate(send))
+  }
+  send()
+  await until(() => client.received().length > 1_000_000)
+  client.socket.resetAndDestroy()
+  await until(() => upstream.socket.destroyed)
+  expect(await lastLine(sidecar)).toMatchObject({ end: 'reset' })
+})
+
+test('silence for too long ends both', async () => {
+  const { sidecar, client, upstream } = await openTunnel('timeouts: { upgraded: 300ms }')
+  await Promise.all([client.ended, upstream.ended])
+  expect(await lastLine(sidecar)).toMatchObject({ status: 101, end: 'idle' })
+})
+
+test('a tunnel lives as long as something moves in one direction', async () => {
+  const { client, upstream } = await openTunnel('timeouts: { upgraded: 300ms }')
+  const startedAtMs = performance.now()
+  const timer = setInterval(() => void upstream.socket.write('.'), 50)
+  await until(() => performance.now() - startedAtMs > 900)
+  clearInterval(timer)
+  client.socket.write('still there')
+  await upstream.sees('still there')
+  expect(client.socket.destroyed).toBe(false)
+})
+
+test('silence is no end where there is no limit to it', async () => {
+  const { client, upstream } = await openTunnel(
+    'timeouts: { upgraded: 0s, idle: 100ms, response: 100ms }',
+  )
+  const startedAtMs = performance.now()
+  await until(() => performance.now() - startedAtMs > 800)
+  client.socket.write('still there')
+  await upstream.sees('still there')
+  expect(upstream.received()).toBe('still there')
+})
+
+test.for([
+  { how: 'closes its connection', leave: (client: RawConnection) => void client.socket.end() },
+  { how: 'breaks off', leave: (client: RawConnection) => void client.socket.resetAndDestroy() },
+])('a client that $how while the handshake runs takes it along', async ({ leave }) => {
+  const arrived = Promise.withResolvers<RawConnection>()
+  const { origin } = await startSwitchingServer((socket) => arrived.resolve(follow(socket)))
+  const sidecar = await startSidecar(forwardConfig(origin))
+  const client = await openRaw(sidecar.proxyUrl, handshake())
+  const upstream = await arrived.promise
+  leave(client)
+  await upstream.ended
+  expect(await lastLine(sidecar)).toMatchObject({ status: 499, code: 'client_closed' })
+  expect(await metric(sidecar, 'token_sidecar_requests_in_flight', { route: 'all' })).toBe(0)
+  expect(await metric(sidecar, 'token_sidecar_tunnels_opened_total', { route: 'all' })).toBe(0)
+})
+
+test('a client that leaves while the token is awaited causes no handshake', async () => {
+  const gate = Promise.withResolvers<void>()
+  const endpoint = await startTokenEndpoint(
+    (_request, res) => void gate.promise.then(() => sendToken(res)),
+  )
+  const { origin, handshakes } = await startSwitchingServer(
+    (socket) => void socket.write(SWITCHING),
+  )
+  const sidecar = await startSidecar(endpointConfig({ endpoint: endpoint.url, upstream: origin }))
+  const client = await openRaw(sidecar.proxyUrl, handshake())
+  await until(
+    async () =>
+      (await metric(sidecar, 'token_sidecar_requests_in_flight', { route: 'orders' })) === 1,
+  )
+  client.socket.end()
+  expect(await lastLine(sidecar)).toMatchObject({ status: 499, code: 'client_closed' })
+  gate.resolve()
+  await until(async () => (await fetch(`${sidecar.adminUrl}/readyz`)).status === 200)
+  expect(handshakes).toHaveLength(0)
+})
+
+test('tunnels are counted while they are open, and after', async () => {
+  const { sidecar, client, upstream } = await openTunnel()
+  const labels = { route: 'all' }
+  const value = async (name: string, more = {}): Promise<number | undefined> =>
+    await metric(sidecar, `token_sidecar_${name}`, { ...labels, ...more })
+  expect(await value('tunnels_open')).toBe(1)
+  expect(await value('tunnels_opened_total')).toBe(1)
+  expect(await value('requests_in_flight')).toBe(0)
+  expect(await value('requests_total', { method: 'GET', status: '1xx' })).toBe(1)
+  client.socket.end('hello')
+  await upstream.ended
+  upstream.socket.end('good bye')
+  await client.ended
+  await until(async () => (await value('tunnels_open')) === 0)
+  expect(await value('tunnels_opened_total')).toBe(1)
+  expect(await value('tunnel_bytes_total', { direction: 'to_upstream' })).toBe(5)
+  expect(await value('tunnel_bytes_total', { direction: 'to_client' })).toBe(8)
+  expect(await value('requests_total', { method: 'GET', status: '1xx' })).toBe(1)
+})
+
+test('the access log tells how a tunnel went, and nothing that is secret', async () => {
+  const endpoint = await startTokenEndpoint((_request, res) =>
+    sendToken(res, { access_token: 'TOKEN-CANARY' }),
+  )
+  const { origin } = await startSwitchingServer((socket) => {
+    socket.write(`${SWITCHING}WORDS-CANARY`)
+    socket.resume().on('end', () => socket.end())
+  })
+  const sidecar = await startSidecar(endpointConfig({ endpoint: endpoint.url, upstream: origin }))
+  const client = await openRaw(
+    sidecar.proxyUrl,
+    `${handshake('/orders/live?key=QUERY-CANARY')}early`,
+  )
+  await client.sees('WORDS-CANARY')
+  client.socket.end()
+  await client.ended
+  expect(await lastLine(sidecar)).toEqual({
+    level: 'info',
+    time: expect.any(String),
+    route: 'orders',
+    method: 'GET',
+    path: '/orders/live',
+    status: 101,
+    durationMs: expect.any(Number),
+    upstreamMs: expect.any(Number),
+    tokenWaitMs: expect.any(Number),
+    bytesToUpstream: 5,
+    bytesToClient: 12,
+    end: 'closed',
+    message: 'request',
+  })
+  expect(await sidecar.logs()).not.toContain('CANARY')
+})
+
+test('SIGTERM gives a tunnel until the deadline', async () => {
+  const { origin } = await startSwitchingServer((socket) => {
+    socket.write(SWITCHING)
+    socket.pipe(socket)
+  })
+  const program = await startProgram(`${forwardConfig(origin)}\nshutdown: { deadline: 500ms }`)
+  const client = await openRaw(program.proxyUrl, handshake())
+  await client.sees('\r\n\r\n')
+  const stopped = program.stop()
+  await until(() => program.output().includes('shutting down'))
+  client.socket.write('still there')
+  await client.sees('still there')
+  await client.ended
+  expect((await stopped).code).toBe(0)
+})
+
+test('SIGTERM does not wait for tunnels that have ended', async () => {
+  const { origin } = await startSwitchingServer((socket) => {
+    socket.write(SWITCHING)
+    socket.pipe(socket)
+  })
+  const program = await startProgram(`${forwardConfig(origin)}\nshutdown: { deadline: 10m }`)
+  const ended = await openRaw(program.proxyUrl, handshake())
+  await ended.sees('\r\n\r\n')
+  ended.socket.end()
+  await ended.ended
+  const open = await openRaw(program.proxyUrl, handshake())
+  await open.sees('\r\n\r\n')
+  const stopped = program.stop()
+  await until(() => program.output().includes('shutting down'))
+  open.socket.end()
+  // Well within the deadline, which the time limit of this test is, too.
+  expect((await stopped).code).toBe(0)
+})

@@ -1,0 +1,465 @@
+import { createHash, randomBytes, randomInt } from 'node:crypto'
+import { once } from 'node:events'
+import type { Socket } from 'node:net'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { expect, test } from 'vitest'
+import { endpointConfig, forwardConfig } from '../helpers/config-text.ts'
+import { metric } from '../helpers/metrics.ts'
+import { follow, openRaw } from '../helpers/raw-connection.ts'
+import { exchangeRaw, startRawUpstream } from '../helpers/raw-http.ts'
+import { startServer } from '../helpers/servers.ts'
+import { startSidecar } from '../helpers/sidecar.ts'
+import {
+  handshake,
+  HANDSHAKE,
+  startSwitchingServer,
+  SWITCHING,
+} from '../helpers/switching-server.ts'
+import { sendToken, startTokenEndpoint } from '../helpers/token-endpoint.ts'
+import { until } from '../helpers/wait.ts'
+
+const MIB = 1024 ** 2
+
+/** The same bytes in pieces of any size. */
+function* inPieces(bytes: Buffer): Generator<Buffer> {
+  for (let at = 0; at < bytes.length;) {
+    const length = randomInt(1, 128 * 1024)
+    yield bytes.subarray(at, at + length)
+    at += length
+  }
+}
+
+function digest(bytes: Buffer): string {
+  return createHash('sha256').update(bytes).digest('hex')
+}
+
+async function digestOf(socket: Socket): Promise<string> {
+  const hash = createHash('sha256')
+  for await (const chunk of socket) hash.update(chunk)
+  return hash.digest('hex')
+}
+
+test('the handshake goes on with the token, and its answer comes back', async () => {
+  const upstream = await startRawUpstream((received, socket) => {
+    if (received.endsWith('\r\n\r\n')) {
+      socket.write(
+        `HTTP/1.1 101 Whatever\r\nX-One: 1\r\nconnection: X-Hop, Upgrade\r\nX-Hop: 1\r\nUPGRADE: custom/1\r\n\r\n`,
+      )
+    }
+  })
+  const endpoint = await startTokenEndpoint((_request, res) =>
+    sendToken(res, { access_token: 'TOKEN' }),
+  )
+  const sidecar = await startSidecar(
+    endpointConfig({ endpoint: endpoint.url, upstream: `${upstream.origin}/v2` }),
+  )
+  const client = await openRaw(
+    sidecar.proxyUrl,
+    'GET /orders/live?a=1 HTTP/1.1\r\nHost: localhost\r\nConnection: upgrade, X-Secret\r\n' +
+      'X-Secret: 1\r\nX-Kept: 1\r\nAuthorization: mine\r\nUpgrade: Custom/1\r\n\r\n',
+  )
+  await client.sees('\r\n\r\n')
+  expect(upstream.connections[0]?.received.split('\r\n')).toEqual([
+    'GET /v2/live?a=1 HTTP/1.1',
+    `host: ${upstream.origin.slice('http://'.length)}`,
+    'connection: upgrade',
+    'upgrade: Custom/1',
+    'X-Kept: 1',
+    'Via: 1.1 token-sidecar',
+    'Authorization: Bearer TOKEN',
+    '',
+    '',
+  ])
+  expect(client.received().split('\r\n')).toEqual([
+    'HTTP/1.1 101 Switching Protocols',
+    'Connection: Upgrade',
+    'Upgrade: custom/1',
+    'X-One: 1',
+    'Via: 1.1 token-sidecar',
+    '',
+    '',
+  ])
+})
+
+test('a few megabytes pass both ways at once, in pieces of any size', async () => {
+  const upwards = randomBytes(5 * MIB)
+  const downwards = randomBytes(7 * MIB)
+  const arrived = Promise.withResolvers<string>()
+  const upstream = await startSwitchingServer((socket) => {
+    socket.write(SWITCHING)
+    arrived.resolve(digestOf(socket))
+    void pipeline(Readable.from(inPieces(downwards)), socket)
+  })
+  const sidecar = await startSidecar(forwardConfig(upstream.origin))
+  const { socket } = await openRaw(sidecar.proxyUrl)
+  const hash = createHash('sha256')
+  let head = ''
+  socket.on('data', (chunk: Buffer) => {
+    if (head.endsWith('\r\n\r\n')) {
+      hash.update(chunk)
+      return
+    }
+    const end = chunk.indexOf('\r\n\r\n') + 4
+    head += chunk.toString('latin1', 0, end)
+    hash.update(chunk.subarray(end))
+  })
+  const ended = once(socket, 'end')
+  socket.write(handshake())
+  await pipeline(Readable.from(inPieces(upwards)), socket)
+  await ended
+  expect(await arrived.promise).toBe(digest(upwards))
+  expect(hash.digest('hex')).toBe(digest(downwards))
+})
+
+test.for(['upstream', 'client'] as const)(
+  'when the %s reads slowly, the other side is slowed down',
+  async (slow) => {
+    const sides = Promise.withResolvers<Socket>()
+    const upstream = await startSwitchingServer((socket) => {
+      socket.write(SWITCHING)
+      sides.resolve(socket)
+    })
+    const sidecar = await startSidecar(forwardConfig(upstream.origin))
+    const client = await openRaw(sidecar.proxyUrl, handshake())
+    await client.sees('\r\n\r\n')
+    const peer = await sides.promise
+    const [writer, reader] = slow === 'upstream' ? [client.socket, peer] : [peer, client.socket]
+    const part = Buffer.alloc(64 * 1024, 'x')
+    let read = 0
+    reader.on('data', (chunk: Buffer) => {
+      read += chunk.length
+    })
+    reader.pause()
+    let written = 0
+    // The systems' own buffers take some megabytes; the sidecar takes next to nothing.
+    while (writer.writableLength < MIB && written < 256 * MIB) {
+      writer.write(part)
+      written += part.length
+      await new Promise(setImmediate)
+    }
+    expect(written).toBeLessThan(64 * MIB)
+    writer.end()
+    reader.resume()
+    await until(() => read === written)
+    reader.end()
+  },
+)
+
+test('what the client sends along with its handshake goes first', async () => {
+  const peers: ReturnType<typeof follow>[] = []
+  const upstream = await startSwitchingServer((socket, _request, early) => {
+    peers.push(follow(socket))
+    socket.unshift(early)
+    socket.write(SWITCHING)
+  })
+  const sidecar = await startSidecar(forwardConfig(upstream.origin))
+  const client = await openRaw(sidecar.proxyUrl, `${handshake()}first `)
+  client.socket.write('second ')
+  await client.sees('\r\n\r\n')
+  client.socket.write('third')
+  await until(() => peers[0]?.received().endsWith('third') === true)
+  expect(peers[0]?.received()).toBe('first second third')
+})
+
+test('what the upstream sends along with its consent comes first', async () => {
+  const upstream = await startSwitchingServer((socket) => {
+    socket.write(`${SWITCHING}first `)
+    socket.write('second ')
+    setImmediate(() => socket.write('third'))
+    socket.resume().on('end', () => socket.end())
+  })
+  const sidecar = await startSidecar(forwardConfig(upstream.origin))
+  for (let round = 0; round < 20; round += 1) {
+    const client = await openRaw(sidecar.proxyUrl, handshake())
+    await client.sees('third')
+    expect(client.received()).toContain('\r\n\r\nfirst second third')
+    client.socket.destroy()
+  }
+})
+
+const LARGE = 'x'.repeat(16 * MIB)
+
+test.for([
+  { status: 200, headers: {}, body: 'no tunnel here' },
+  { status: 302, headers: { location: '/elsewhere' }, body: '' },
+  { status: 401, headers: { 'www-authenticate': 'Basic realm="x"' }, body: 'who?' },
+  { status: 403, headers: { 'x-why': 'closed' }, body: LARGE },
+])(
+  'an answer $status instead of the consent comes back whole',
+  async ({ status, headers, body }) => {
+    const upstream = await startServer((_req, res) => void res.writeHead(status, headers).end(body))
+    const sidecar = await startSidecar(forwardConfig(upstream))
+    const response = await fetchHandshake(sidecar.proxyUrl)
+    expect(response.status).toBe(status)
+    expect(response.head).toMatch(/^connection: close$/im)
+    for (const [name, value] of Object.entries(headers)) {
+      expect(response.head.toLowerCase()).toContain(`\r\n${name}: ${value}`.toLowerCase())
+    }
+    expect(response.body).toBe(body)
+    expect(await metric(sidecar, 'token_sidecar_requests_in_flight', { route: 'all' })).toBe(0)
+  },
+)
+
+test('a large answer instead of the consent waits for a client that reads slowly', async () => {
+  const answering = Promise.withResolvers<Socket>()
+  const upstream = await startServer((req, res) => {
+    res.writeHead(403).end(LARGE)
+    answering.resolve(req.socket)
+  })
+  const sidecar = await startSidecar(forwardConfig(upstream))
+  const client = await openRaw(sidecar.proxyUrl)
+  client.socket.pause()
+  client.socket.write(handshake())
+  await isStuck(await answering.promise)
+  client.socket.resume()
+  expect(await client.ended).toBe('end')
+  expect(client.received().length).toBeGreaterThan(LARGE.length)
+})
+
+/** Settles when nothing has gone out for a while, although there is more. */
+async function isStuck(socket: Socket): Promise<void> {
+  let seen = 0
+  let unchanged = 0
+  await until(() => {
+    unchanged = socket.bytesWritten === seen ? unchanged + 1 : 0
+    seen = socket.bytesWritten
+    return unchanged === 10
+  })
+}
+
+/** Asks for another protocol and takes whatever comes, until the connection ends. */
+async function fetchHandshake(origin: string, path = '/orders', headers = HANDSHAKE) {
+  const answer = await exchangeRaw(origin, handshake(path, headers))
+  const headEnd = answer.indexOf('\r\n\r\n')
+  const head = answer.slice(0, headEnd)
+  const rest = answer.slice(headEnd + 4)
+  return {
+    status: Number(answer.slice('HTTP/1.1 '.length, 'HTTP/1.1 '.length + 3)),
+    head,
+    body: /^transfer-encoding: chunked$/im.test(head) ? unchunked(rest) : rest,
+  }
+}
+
+function unchunked(text: string): string {
+  let body = ''
+  let at = 0
+  for (;;) {
+    const lineEnd = text.indexOf('\r\n', at)
+    const length = Number.parseInt(text.slice(at, lineEnd), 16)
+    if (!(length > 0)) return body
+    body += text.slice(lineEnd + 2, lineEnd + 2 + length)
+    at = lineEnd + 2 + length + 2
+  }
+}
+
+test('a token that the handshake shows to be revoked is replaced, and the handshake repeated', async () => {
+  const endpoint = await startTokenEndpoint((_request, res) =>
+    sendToken(res, { access_token: `token-${endpoint.requests.length}` }),
+  )
+  const upstream = await startSwitchingServer((socket, request) => {
+    if (request.headers.authorization === 'Bearer token-2') {
+      socket.write(`${SWITCHING}welcome`)
+      socket.pipe(socket)
+    } else {
+      socket.end('HTTP/1.1 401 Unauthorized\r\nContent-Length: 4\r\nConnection: close\r\n\r\nold!')
+    }
+  })
+  const sidecar = await startSidecar(
+    endpointConfig({ endpoint: endpoint.url, upstream: upstream.origin }),
+  )
+  const client = await openRaw(sidecar.proxyUrl, `${handshake()}echo`)
+  await client.sees('\r\n\r\nwelcomeecho')
+  expect(client.received()).toMatch(/^HTTP\/1\.1 101 /)
+  expect(client.received()).not.toContain('old!')
+  expect(upstream.handshakes.map(({ headers }) => headers.authorization)).toEqual([
+    'Bearer token-1',
+    'Bearer token-2',
+  ])
+  expect(endpoint.requests).toHaveLength(2)
+  expect(await metric(sidecar, 'token_sidecar_replays_total', { route: 'orders' })).toBe(1)
+})
+
+test('the second 401 to a handshake goes to the application', async () => {
+  const endpoint = await startTokenEndpoint((_request, res) => sendToken(res))
+  const upstream = await startServer((_req, res) => void res.writeHead(401).end('never'))
+  const sidecar = await startSidecar(endpointConfig({ endpoint: endpoint.url, upstream }))
+  expect(await fetchHandshake(sidecar.proxyUrl)).toMatchObject({ status: 401, body: 'never' })
+})
+
+test('without a token there is no handshake, but an explanation', async () => {
+  const endpoint = await startTokenEndpoint((_request, res) => void res.writeHead(503).end())
+  const upstream = await startSwitchingServer((socket) => void socket.write(SWITCHING))
+  const sidecar = await startSidecar(
+    endpointConfig({
+      endpoint: endpoint.url,
+      upstream: upstream.origin,
+      route: 'timeouts: { token: 300ms }',
+    }),
+  )
+  const { status, head, body } = await fetchHandshake(sidecar.proxyUrl)
+  expect(status).toBe(503)
+  expect(head).toContain('Content-Type: application/problem+json')
+  expect(JSON.parse(body)).toMatchObject({ code: 'token_unavailable', route: 'orders' })
+  expect(upstream.handshakes).toHaveLength(0)
+})
+
+test('a handshake that no route is for gets 404', async () => {
+  const endpoint = await startTokenEndpoint((_request, res) => sendToken(res))
+  const sidecar = await startSidecar(
+    endpointConfig({ endpoint: endpoint.url, upstream: 'http://127.0.0.1:1' }),
+  )
+  const { status, body } = await fetchHandshake(sidecar.proxyUrl, '/elsewhere')
+  expect(status).toBe(404)
+  expect(JSON.parse(body)).toMatchObject({ code: 'route_not_found' })
+})
+
+test('a handshake with an upstream that nobody runs gets 502', async () => {
+  const sidecar = await startSidecar(forwardConfig('http://127.0.0.1:1'))
+  const { status, body } = await fetchHandshake(sidecar.proxyUrl)
+  expect(status).toBe(502)
+  expect(JSON.parse(body)).toMatchObject({ code: 'upstream_unreachable' })
+})
+
+test('a handshake that the upstream breaks off gets 502', async () => {
+  const upstream = await startSwitchingServer((socket) => void socket.destroy())
+  const sidecar = await startSidecar(forwardConfig(upstream.origin))
+  const { status, body } = await fetchHandshake(sidecar.proxyUrl)
+  expect(status).toBe(502)
+  expect(JSON.parse(body)).toMatchObject({ code: 'upstream_reset' })
+})
+
+test('a handshake that the upstream does not answer gets 504', async () => {
+  const upstream = await startSwitchingServer((socket) => {
+    socket.resume().on('end', () => socket.end())
+  })
+  const sidecar = await startSidecar(
+    forwardConfig(upstream.origin, 'timeouts: { response: 300ms }'),
+  )
+  const { status, body } = await fetchHandshake(sidecar.proxyUrl)
+  expect(status).toBe(504)
+  expect(JSON.parse(body)).toMatchObject({ code: 'upstream_timeout' })
+  await until(() => upstream.open.size === 0)
+})
+
+// RFC 9110 section 7.8: only to what was asked for, and it has to say to what.
+test.for([
+  { what: 'another protocol', answer: 'Connection: Upgrade\r\nUpgrade: other\r\n' },
+  { what: 'another version', answer: 'Connection: Upgrade\r\nUpgrade: custom/2\r\n' },
+  { what: 'one more protocol', answer: 'Connection: Upgrade\r\nUpgrade: custom/1, other\r\n' },
+  { what: 'it does not say what', answer: 'Connection: Upgrade\r\n' },
+  { what: 'nothing that is about the connection', answer: 'Upgrade: custom/1\r\n' },
+])('an upstream that switches to $what is not believed', async ({ answer }) => {
+  const upstream = await startRawUpstream((_received, socket) => {
+    socket.write(`HTTP/1.1 101 Switching Protocols\r\n${answer}\r\nwelcome`)
+  })
+  const sidecar = await startSidecar(forwardConfig(upstream.origin))
+  const { status, body } = await fetchHandshake(sidecar.proxyUrl)
+  expect(status).toBe(502)
+  expect(JSON.parse(body)).toMatchObject({ code: 'upstream_protocol' })
+  expect(await metric(sidecar, 'token_sidecar_tunnels_opened_total', { route: 'all' })).toBe(0)
+})
+
+test('an upstream that switches protocols unasked is not believed either', async () => {
+  const upstream = await startRawUpstream((_received, socket) => void socket.write(SWITCHING))
+  const sidecar = await startSidecar(forwardConfig(upstream.origin))
+  const response = await fetch(sidecar.proxyUrl)
+  expect(response.status).toBe(502)
+  expect(await response.json()).toMatchObject({ code: 'upstream_protocol' })
+})
+
+test('of several protocols the upstream chooses one', async () => {
+  const upstream = await startSwitchingServer((socket) => void socket.write(SWITCHING))
+  const sidecar = await startSidecar(forwardConfig(upstream.origin))
+  const headers = 'Connection: Upgrade\r\nUpgrade: custom/2\r\nUpgrade: other, CUSTOM/1\r\n'
+  const client = await openRaw(sidecar.proxyUrl, handshake('/', headers))
+  await client.sees('Upgrade: custom/1')
+  expect(upstream.handshakes[0]?.headers.upgrade).toBe('custom/2, other, CUSTOM/1')
+})
+
+test.for([
+  {
+    what: 'HTTP/2',
+    lines: 'Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: A\r\n',
+  },
+  { what: 'HTTP/2 or a WebSocket', lines: 'Connection: Upgrade\r\nUpgrade: h2c, websocket\r\n' },
+  {
+    what: 'HTTP/2 in another line',
+    lines: 'Connection: Upgrade\r\nUpgrade: websocket\r\nUpgrade: H2C\r\n',
+  },
+  { what: 'what Connection does not name', lines: 'Upgrade: custom/1\r\n' },
+  { what: 'something behind a body', lines: `${HANDSHAKE}Transfer-Encoding: chunked\r\n` },
+])('the wish for $what is not passed on', async ({ lines }) => {
+  const upstream = await startRawUpstream((_received, socket) => {
+    socket.end('HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\nplain')
+  })
+  const sidecar = await startSidecar(forwardConfig(upstream.origin))
+  const body = lines.includes('chunked') ? '2\r\nhi\r\n0\r\n\r\n' : ''
+  const request = `POST / HTTP/1.1\r\nHost: localhost\r\n${lines}\r\n${body}`
+  const answer = await exchangeRaw(sidecar.proxyUrl, request, (part) => part.endsWith('plain'))
+  expect(answer).toMatch(/^HTTP\/1\.1 200 /)
+  const received = upstream.connections[0]?.received ?? ''
+  expect(received).not.toMatch(/^(?:upgrade|http2-settings|connection: upgrade)/im)
+  expect(received.includes('\r\nhi\r\n')).toBe(body !== '')
+})
+
+test('HTTP/1.0 has no way to another protocol', async () => {
+  const upstream = await startRawUpstream((_received, socket) => {
+    socket.end('HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\nplain')
+  })
+  const sidecar = await startSidecar(forwardConfig(upstream.origin))
+  const request = `GET / HTTP/1.0\r\nHost: localhost\r\n${HANDSHAKE}\r\n`
+  expect(await exchangeRaw(sidecar.proxyUrl, request)).toMatch(/^HTTP\/1\.1 200 /)
+  expect(upstream.connections[0]?.received).not.toMatch(/^upgrade/im)
+})
+
+test('a handshake behind another request is answered in its turn', async () => {
+  const gate = Promise.withResolvers<void>()
+  const asked: (string | undefined)[] = []
+  const upstream = await startServer((req, res) => {
+    asked.push(req.url)
+    if (req.url === '/first') void gate.promise.then(() => res.end(`first ${LARGE}`))
+    else res.end('second')
+  })
+  const sidecar = await startSidecar(forwardConfig(upstream))
+  const client = await openRaw(
+    sidecar.proxyUrl,
+    `GET /first HTTP/1.1\r\nHost: localhost\r\n\r\n${handshake('/second')}`,
+  )
+  await until(() => asked.includes('/first'))
+  gate.resolve()
+  await client.sees('second')
+  expect(client.received().match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 200', 'HTTP/1.1 200'])
+  expect(client.received()).toContain(`first ${LARGE}`)
+})
+
+test('a handshake behind a request that failed at once waits for the one before', async () => {
+  const gate = Promise.withResolvers<void>()
+  const upstream = await startServer((_req, res) => void gate.promise.then(() => res.end('slow')))
+  const sidecar = await startSidecar(forwardConfig(upstream))
+  const client = await openRaw(sidecar.proxyUrl, 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')
+  await until(
+    async () => (await metric(sidecar, 'token_sidecar_requests_in_flight', { route: 'all' })) === 1,
+  )
+  client.socket.write(`GET /%zz HTTP/1.1\r\nHost: localhost\r\n\r\n${handshake('/')}`)
+  gate.resolve()
+  await client.sees('slow')
+  await until(() => client.received().match(/HTTP\/1\.1 \d+/g)?.length === 3)
+  expect(client.received().match(/HTTP\/1\.1 \d+/g)).toEqual([
+    'HTTP/1.1 200',
+    'HTTP/1.1 400',
+    'HTTP/1.1 200',
+  ])
+})
+
+test('a handshake on a connection beyond the limit is refused like any other request', async () => {
+  const upstream = await startSwitchingServer((socket) => void socket.write(SWITCHING))
+  const sidecar = await startSidecar(
+    `${forwardConfig(upstream.origin)}\nlimits: { connections: 1 }`,
+  )
+  const first = await openRaw(sidecar.proxyUrl, handshake())
+  await first.sees('\r\n\r\n')
+  const { status, body } = await fetchHandshake(sidecar.proxyUrl)
+  expect(status).toBe(503)
+  expect(JSON.parse(body)).toMatchObject({ code: 'too_many_connections' })
+})

@@ -1,12 +1,13 @@
 import { createAdminServer } from './admin/handler.ts'
 import { readinessOf } from './admin/readiness.ts'
-import { tokenStatus } from './admin/status.ts'
+import { type ConfigurationState, configurationStatus, tokenStatus } from './admin/status.ts'
 import { createServiceMaker } from './compose/service.ts'
 import { fixedChanges } from './config/fixed-settings.ts'
 import type { Config } from './config/schema.ts'
 import type { SecretPlaces } from './config/secret-ref.ts'
 import { systemClock } from './lib/clock.ts'
 import { listen } from './lib/listen.ts'
+import { stackFrames } from './lib/stack-frames.ts'
 import type { Logger } from './observe/logger.ts'
 import { createMetrics } from './observe/metrics.ts'
 import { createProxyServer } from './proxy/server.ts'
@@ -52,7 +53,11 @@ export async function startApp(options: AppOptions): Promise<App> {
   const makeService = createServiceMaker({ places, logger, metrics, clock, stalls })
   const quit = Promise.withResolvers<void>()
   let draining = false
-  let configuration: ConfigurationState
+  let configuration: ConfigurationState = {
+    version: options.configVersion,
+    loadedAtMs: startedAtMs,
+    problems: [],
+  }
 
   let current = await makeService(options.config)
   cleanup.defer(async () => await current.retire())
@@ -115,6 +120,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     handle: async (...exchange) => await current.handle(...exchange),
     connect: async (...exchange) => await current.connect(...exchange),
     recorder: () => current.recorder,
+    maxHeaderBytes: options.config.limits.headers,
     limits: options.config.limits,
   })
 
@@ -149,7 +155,9 @@ export async function startApp(options: AppOptions): Promise<App> {
       proxy.setLimits(config.limits)
       begin(version)
       metrics.reloads.reloaded('success')
-      void last.retire()
+      last.retire().catch((cause: unknown) => {
+        logger.warn({ stack: stackFrames(cause) }, 'cannot close what is not used any more')
+      })
       return fixed
     },
     refuse(problems) {

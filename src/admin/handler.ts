@@ -10,6 +10,8 @@ export type AdminOptions = {
   readonly metrics: Pick<Metrics, 'expose' | 'contentType'>
   /** Fetches new tokens of a credential now; undefined if there is no such credential. */
   readonly renew: (credential: string) => Promise<readonly TokenStatus[]> | undefined
+  /** Ends the sidecar; false where that is not allowed. */
+  readonly quit: () => boolean
 }
 
 type Page = {
@@ -21,7 +23,8 @@ type Page = {
 }
 
 /** Health, metrics and status, on a port of their own. Shows no token and no secret. */
-export function createAdminServer({ readiness, status, metrics, renew }: AdminOptions): Server {
+export function createAdminServer(options: AdminOptions): Server {
+  const { readiness, status, metrics, renew, quit } = options
   const pages: Readonly<Record<string, () => Page | Promise<Page>>> = {
     '/livez': () => ({ status: 200, type: 'text/plain', body: 'ok\n' }),
     '/readyz': () => {
@@ -43,13 +46,19 @@ export function createAdminServer({ readiness, status, metrics, renew }: AdminOp
     if (page !== undefined) {
       return req.method === 'GET' || req.method === 'HEAD' ? await page() : wrongMethod('GET, HEAD')
     }
+    if (path === '/quit') {
+      const refusal = unlessProgram(req)
+      if (refusal !== undefined) return refusal
+      return quit()
+        ? json(200, { message: 'shutting down' })
+        : json(403, { error: 'not allowed; "shutdown.quit: true" allows it' })
+    }
     if (credential === undefined) {
-      const known = [...Object.keys(pages), 'POST /credentials/NAME/renew'].join(', ')
+      const known = [...Object.keys(pages), 'POST /credentials/NAME/renew', 'POST /quit'].join(', ')
       return json(404, { error: 'no such page', pages: known })
     }
-    if (req.method !== 'POST') return wrongMethod('POST')
-    // A page in a browser can send this, too; scripts and people at a terminal name no origin.
-    if (req.headers.origin !== undefined) return json(403, { error: 'not for web pages' })
+    const refusal = unlessProgram(req)
+    if (refusal !== undefined) return refusal
     const renewed = renew(credential)
     return renewed === undefined
       ? json(404, { error: 'no such credential' })
@@ -57,6 +66,12 @@ export function createAdminServer({ readiness, status, metrics, renew }: AdminOp
   }
 
   return createServer((req, res) => void respond(req, res, answer))
+}
+
+/** A page in a browser can send a POST, too; scripts and people at a terminal name no origin. */
+function unlessProgram({ method, headers }: IncomingMessage): Page | undefined {
+  if (method !== 'POST') return wrongMethod('POST')
+  return headers.origin === undefined ? undefined : json(403, { error: 'not for web pages' })
 }
 
 async function respond(

@@ -8,8 +8,31 @@ export type Status = {
   readonly startedAt: string
   readonly ready: boolean
   readonly reasons: readonly string[]
+  readonly configuration: ConfigurationStatus
   readonly routes: readonly RouteStatus[]
   readonly tokens: readonly TokenStatus[]
+}
+
+/** Which configuration is in use, and what is wrong with the file as it is now. */
+export type ConfigurationState = {
+  readonly version: string
+  readonly loadedAtMs: number
+  readonly problems: readonly string[]
+}
+
+type ConfigurationStatus = {
+  readonly version: string
+  readonly loadedAt: string
+  /** Empty unless the file has changed since, and can't be used. */
+  readonly problems: readonly string[]
+}
+
+export function configurationStatus({
+  version,
+  loadedAtMs,
+  problems,
+}: ConfigurationState): ConfigurationStatus {
+  return { version, loadedAt: new Date(loadedAtMs).toISOString(), problems }
 }
 
 type RouteStatus = {

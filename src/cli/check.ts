@@ -1,9 +1,12 @@
+import type { AuthorizationServer } from '../compose/token-request.ts'
 import { composeTokenSources } from '../compose/token-sources.ts'
 import type { Config } from '../config/schema.ts'
 import type { SecretPlaces } from '../config/secret-ref.ts'
 import { systemClock } from '../lib/clock.ts'
+import { createShared } from '../lib/shared.ts'
 import { createLog } from '../observe/logger.ts'
 import { createMetrics } from '../observe/metrics.ts'
+import type { TokenSource } from '../tokens/token-source.ts'
 import { VERSION } from '../version.ts'
 import { describeToken, describeTokenFailure, formatLines } from './describe-token.ts'
 import { EXIT, type Io } from './io.ts'
@@ -29,8 +32,11 @@ export async function check({ file, live }: CheckOptions, io: Io): Promise<numbe
 
 /** Fetches every token that a route needs, as the sidecar would. */
 async function checkLive(config: Config, places: SecretPlaces, io: Io): Promise<number> {
+  const sources = createShared<TokenSource>((source) => source.close()).holdings()
   const tokens = await composeTokenSources({
     ...config,
+    sources,
+    servers: createShared<AuthorizationServer>(() => {}).holdings(),
     places,
     clock: systemClock,
     metrics: createMetrics({ version: VERSION }),
@@ -46,6 +52,6 @@ async function checkLive(config: Config, places: SecretPlaces, io: Io): Promise<
       io.out(`${token}\n${formatLines(describeTokenFailure(cause))}`)
     }
   }
-  tokens.close()
+  await sources.letGo()
   return failures === 0 ? EXIT.ok : EXIT.failed
 }

@@ -1,7 +1,7 @@
 import type { Config } from '../config/schema.ts'
 import type { SecretPlaces } from '../config/secret-ref.ts'
 import type { Clock } from '../lib/clock.ts'
-import { type Closable, createShared } from '../lib/shared.ts'
+import { createShared } from '../lib/shared.ts'
 import { createAccessLog } from '../observe/access-log.ts'
 import type { Logger } from '../observe/logger.ts'
 import { type Metrics, UNMATCHED } from '../observe/metrics.ts'
@@ -43,9 +43,9 @@ export type ServiceOptions = {
  */
 export function createServiceMaker(options: ServiceOptions): (config: Config) => Promise<Service> {
   const { places, logger, metrics, clock, stalls } = options
-  const servers = createShared<AuthorizationServer & Closable>()
-  const sources = createShared<TokenSource>()
-  const upstreams = createShared<Upstream>()
+  const servers = createShared<AuthorizationServer>(() => {})
+  const sources = createShared<TokenSource>((source) => source.close())
+  const upstreams = createShared<Upstream>(async (upstream) => await upstream.close())
   return async (config) => {
     const own = {
       servers: servers.holdings(),
@@ -122,7 +122,7 @@ function createUse(close: () => Promise<void>) {
           closeIfOver()
         }
       },
-    async end(): Promise<void> {
+    end: async (): Promise<void> => {
       isEnding = true
       closeIfOver()
       await closed.promise

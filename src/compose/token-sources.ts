@@ -3,7 +3,7 @@ import type { RouteConfig } from '../config/route-schema.ts'
 import { createSecretReader, type SecretPlaces } from '../config/secret-ref.ts'
 import type { Clock } from '../lib/clock.ts'
 import { fingerprint } from '../lib/fingerprint.ts'
-import type { Closable, Holdings } from '../lib/shared.ts'
+import type { Holdings } from '../lib/shared.ts'
 import type { Logger } from '../observe/logger.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import { createDpopKey, type DpopKey } from '../tokens/dpop.ts'
@@ -43,7 +43,7 @@ export type TokenSourcesOptions = {
   readonly metrics: Metrics
   readonly logger: Logger
   /** Those of an earlier configuration live on where their definition is the same. */
-  readonly servers: Holdings<AuthorizationServer & Closable>
+  readonly servers: Holdings<AuthorizationServer>
   readonly sources: Holdings<TokenSource>
 }
 
@@ -55,10 +55,9 @@ export async function composeTokenSources(options: TokenSourcesOptions): Promise
     const credential = options.credentials[route.credential]
     if (credential === undefined) continue
     const definition = fingerprint(route.credential, JSON.stringify(credential))
-    const server = await options.servers.use(definition, async () => ({
-      ...composeAuthorizationServer(credential, places, await composeDpopKey(credential, places)),
-      close() {},
-    }))
+    const server = await options.servers.use(definition, async () =>
+      composeAuthorizationServer(credential, places, await composeDpopKey(credential, places)),
+    )
     const key = tokenKey(route, credential)
     const shared = needed.get(key)
     if (shared !== undefined) {

@@ -1,6 +1,3 @@
-/** Something that has to be let go of. */
-export type Closable = { readonly close: () => void | Promise<void> }
-
 /** What one of several owners uses. */
 export type Holdings<T> = {
   /** What is there under this key, opened if nobody has yet. */
@@ -10,7 +7,9 @@ export type Holdings<T> = {
 }
 
 /** Things that outlive each of their owners: opened for the first, closed when the last lets go. */
-export function createShared<T extends Closable>(): { readonly holdings: () => Holdings<T> } {
+export function createShared<T>(close: (opened: T) => void | Promise<void>): {
+  readonly holdings: () => Holdings<T>
+} {
   const entries = new Map<string, { readonly opening: Promise<T>; owners: number }>()
   return {
     holdings() {
@@ -37,7 +36,7 @@ export function createShared<T extends Closable>(): { readonly holdings: () => H
           for (const opening of closing) {
             // What could not be opened has told so to whoever wanted it.
             const opened = await opening.catch(() => undefined)
-            await opened?.close()
+            if (opened !== undefined) await close(opened)
           }
         },
       }

@@ -14,13 +14,13 @@ const POLL_MS = 30_000
  */
 export function watchFile(path: string, clock: Clock, look: () => void): () => void {
   let watcher = watchDirectory()
-  let cancelSettle = (): void => {}
+  let cancelSettle: (() => void) | undefined
   let cancelPoll = clock.schedule(POLL_MS, poll)
 
   function watchDirectory(): FSWatcher | undefined {
     try {
       const found = watch(dirname(path), { persistent: false }, () => {
-        cancelSettle()
+        cancelSettle?.()
         cancelSettle = clock.schedule(SETTLE_MS, look)
       })
       found.on('error', () => {
@@ -42,7 +42,7 @@ export function watchFile(path: string, clock: Clock, look: () => void): () => v
 
   return () => {
     watcher?.close()
-    cancelSettle()
+    cancelSettle?.()
     cancelPoll()
   }
 }

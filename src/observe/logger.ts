@@ -32,7 +32,13 @@ export function createLog({ level, format, destination }: LogOptions): Log {
     },
     stream,
   )
-  return { logger, flush: () => stream.flushSync?.() }
+  return {
+    logger,
+    setLevel(changed) {
+      logger.level = changed
+    },
+    flush: () => stream.flushSync?.(),
+  }
 }
 
 const UNWANTED = ['authorization', 'headers', 'secret', 'clientSecret', 'token', 'access_token']

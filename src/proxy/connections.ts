@@ -6,7 +6,7 @@ export type Connections = {
   opened(socket: Duplex): void
   /** Whether there were too many already when it was opened. */
   isSurplus(socket: Duplex): boolean
-  /** Another limit, for those that are opened from now on. */
+  /** How many there may be, from now on. */
   limit(most: number): void
   /**
    * Runs `act` when every answer that was due before is out. RFC 9112 section 9.3.2: requests in a
@@ -23,9 +23,9 @@ type State = {
   last: ServerResponse | undefined
 }
 
-export function createConnections(most: number): Connections {
+export function createConnections(): Connections {
   const open = new Map<Duplex, State>()
-  let limit = most
+  let limit = Infinity
   const lastDue = (socket: Duplex): ServerResponse | undefined => {
     const last = open.get(socket)?.last
     return last?.closed === false ? last : undefined

@@ -9,18 +9,18 @@ import type { ProxyHandler } from './handler.ts'
 import { closeGently, isLingering } from './linger.ts'
 import { hasLeft, type ParserError, parserFailure } from './parser-failure.ts'
 import { refuse } from './refuse.ts'
-import { respondWithFailure } from './respond.ts'
+import { type FailureContext, respondWithFailure } from './respond.ts'
 import { mayUpgrade } from './upgrade.ts'
 
 export type ProxyServer = {
   readonly server: Server
+  setLimits(limits: ConnectionLimits): void
   /** From now on every answer is the last on its connection. */
   endConnections(): void
   /** Cuts off upgraded connections and tunnels. */
   readonly destroyTunnels: () => void
   /** Cuts off whatever is still running. */
   readonly destroyConnections: () => void
-  setLimits(limits: ConnectionLimits): void
 }
 
 /** Times are milliseconds. */
@@ -36,21 +36,24 @@ export type ProxyServerOptions = {
   readonly connect: ConnectHandler
   /** For what never gets to either of them. */
   readonly recorder: () => Recorder
-  readonly limits: ConnectionLimits & { readonly headers: number }
+  readonly maxHeaderBytes: number
+  readonly limits: ConnectionLimits
 }
+
+const NOBODY: FailureContext = { route: undefined, requestId: undefined }
 
 /** Slow clients are looked for this often. */
 const CHECK_MS = 1_000
 
 /** The HTTP/1.1 server that the application talks to. */
 export function createProxyServer(options: ProxyServerOptions): ProxyServer {
-  const { handle, connect, recorder, maxHeaderBytes, maxConnections } = options
-  const connections = createConnections(maxConnections)
+  const { handle, connect, recorder, maxHeaderBytes } = options
+  const connections = createConnections()
+  /** Those that are, or may become, something else than HTTP. */
+  const tunnels = new Set<Duplex>()
   let isEnding = false
   const server = createServer({
     maxHeaderSize: maxHeaderBytes,
-    keepAliveTimeout: options.keepAliveMs,
-    headersTimeout: options.headersMs,
     connectionsCheckingInterval: CHECK_MS,
     // An upload may take as long as it makes progress.
     requestTimeout: 0,
@@ -64,8 +67,14 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
       !connections.isSurplus(req.socket) &&
       connections.lastDue(req.socket) === undefined,
   })
-  // Beyond the limit there is an answer that says so; beyond twice the limit there is none.
-  server.maxConnections = maxConnections * 2
+  const setLimits = ({ headersTimeout, keepAlive, connections: most }: ConnectionLimits): void => {
+    server.headersTimeout = headersTimeout
+    if (!isEnding) server.keepAliveTimeout = keepAlive
+    connections.limit(most)
+    // Beyond the limit there is an answer that says so; beyond twice the limit there is none.
+    server.maxConnections = most * 2
+  }
+  setLimits(options.limits)
   server.on('connection', (socket) => connections.opened(socket))
 
   const onRequest = (req: IncomingMessage, res: ServerResponse): void => {
@@ -100,6 +109,7 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
       closeGently(socket)
     })
     res.assignSocket(socket)
+    tunnels.add(socket)
     settle(handle(req, res, { socket, early }), socket)
   })
 
@@ -109,7 +119,10 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
     // Whoever sends it before all answers are there does not get them: node:http has let go.
     if (connections.lastDue(socket) !== undefined) socket.destroy()
     else if (connections.isSurplus(socket)) refuse(socket, ...surplus(req))
-    else settle(connect(req, socket, early), socket)
+    else {
+      tunnels.add(socket)
+      settle(connect(req, socket, early), socket)
+    }
   })
 
   server.on('clientError', (error: ParserError, socket) => {
@@ -120,13 +133,12 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
       // It is recorded when whoever handles it finds out.
       if (!hasLeft(error)) noteFault(last.req, failure)
       if (last.headersSent) socket.destroy()
-      else refuse(socket, failure, { route: undefined, requestId: undefined })
+      else refuse(socket, failure, NOBODY)
       return
     }
     const refuseIt = (): void => {
-      const record = recorder.begin('')
       // Whoever leaves in the middle of a head has asked for nothing.
-      if (!hasLeft(error)) recorder.end(record, recorder.fail(record, failure).status)
+      const record = hasLeft(error) ? NOBODY : count('', failure)
       refuse(socket, failure, record)
     }
     if (last === undefined) refuseIt()
@@ -137,26 +149,32 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
   function surplus({ method = '' }: IncomingMessage) {
     const failure = new SidecarError(
       'too_many_connections',
-      `Cannot serve the request: more than ${maxConnections} connections are open`,
+      'Cannot serve the request: too many connections are open',
       { retryAfterMs: 1_000 },
     )
-    const record = recorder.begin(method)
-    recorder.fail(record, failure)
-    recorder.end(record, failure.status)
-    return [failure, record] as const
+    return [failure, count(method, failure)] as const
+  }
+
+  function count(method: string, thrown: unknown): FailureContext {
+    const own = recorder()
+    const record = own.begin(method)
+    own.end(record, own.fail(record, thrown).status)
+    return record
   }
 
   /** A fault of ours costs its connection, and no more. */
   function settle(work: Promise<void>, socket: Duplex): void {
-    work.catch((thrown: unknown) => {
-      const record = recorder.begin('')
-      recorder.end(record, recorder.fail(record, thrown).status)
-      socket.destroy()
-    })
+    work
+      .catch((thrown: unknown) => {
+        count('', thrown)
+        socket.destroy()
+      })
+      .finally(() => tunnels.delete(socket))
   }
 
   return {
     server,
+    setLimits,
     endConnections() {
       isEnding = true
       for (const socket of connections.all()) {
@@ -166,6 +184,9 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
       // For those whose head has gone out already and promised otherwise.
       server.keepAliveTimeout = 1
       server.keepAliveTimeoutBuffer = 0
+    },
+    destroyTunnels() {
+      for (const socket of tunnels) socket.destroy()
     },
     destroyConnections() {
       for (const socket of connections.all()) socket.destroy()

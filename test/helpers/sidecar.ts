@@ -43,7 +43,12 @@ export async function startSidecar(
   if (!result.ok) throw new Error(JSON.stringify(result.problems, undefined, 2))
   const logFile = join(directory, 'log')
   const log = createLog({ level: 'debug', format: 'json', destination: openSync(logFile, 'a') })
-  const app = await startApp({ config: result.config, places, logger: log.logger })
+  const app = await startApp({
+    config: result.config,
+    configVersion: 'first',
+    places,
+    logger: log.logger,
+  })
   let closed = false
   const close = async (): Promise<void> => {
     if (closed) return
@@ -75,9 +80,13 @@ export type RunningProgram = {
 
 /** The program as it ships: `dist/cli.js`, in a process of its own. */
 export async function startProgram(yaml: string, env: Environment = {}): Promise<RunningProgram> {
-  const directory = await temporaryDirectory()
-  const file = join(directory, 'token-sidecar.yaml')
+  const file = join(await temporaryDirectory(), 'token-sidecar.yaml')
   await writeFile(file, `listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\n${yaml}`)
+  return await startProgramAt(file, env)
+}
+
+/** The same with a configuration file of the test's own. */
+export async function startProgramAt(file: string, env: Environment = {}): Promise<RunningProgram> {
   const child = spawn(process.execPath, ['dist/cli.js', 'run', '-c', file], {
     env: { PATH: process.env['PATH'], ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -25,13 +25,19 @@ function busyMetrics(): Metrics {
   metrics.tokenRequests('corp').finished('token_rejected', 100)
   metrics.tokenRequests('partner').finished('success', 5)
   const inHand = { usable: true, expiresAtMs: 1_793_534_400_500, lifetimeMs: 300_000 }
-  metrics.watchToken({ credential: 'corp', token: 'corp', read: () => inHand })
-  metrics.watchToken({ credential: 'corp', token: 'corp/invoices', read: () => inHand })
   const none = { usable: false, expiresAtMs: undefined, lifetimeMs: undefined }
-  metrics.watchToken({ credential: 'partner', token: 'partner', read: () => none })
   const load = { connected: 3, running: 2, queued: 1 }
-  metrics.watchUpstream({ origin: 'https://orders.example.com', read: () => load })
-  metrics.watchUpstream({ origin: 'https://invoices.example.com', read: () => load })
+  metrics.watch({
+    tokens: [
+      { credential: 'corp', token: 'corp', read: () => inHand },
+      { credential: 'corp', token: 'corp/invoices', read: () => inHand },
+      { credential: 'partner', token: 'partner', read: () => none },
+    ],
+    upstreams: [
+      { origin: 'https://orders.example.com', read: () => load },
+      { origin: 'https://invoices.example.com', read: () => load },
+    ],
+  })
   return metrics
 }
 
@@ -150,8 +156,13 @@ test('a second look shows the same numbers, and then what came since', async () 
 test('two pools to one origin are one series with the sum of both', async () => {
   const metrics = createMetrics({ version: '1.2.3' })
   const origin = 'https://orders.example.com'
-  metrics.watchUpstream({ origin, read: () => ({ connected: 3, running: 2, queued: 1 }) })
-  metrics.watchUpstream({ origin, read: () => ({ connected: 10, running: 20, queued: 30 }) })
+  metrics.watch({
+    tokens: [],
+    upstreams: [
+      { origin, read: () => ({ connected: 3, running: 2, queued: 1 }) },
+      { origin, read: () => ({ connected: 10, running: 20, queued: 30 }) },
+    ],
+  })
   const of = async (name: string) => await currentValue(metrics, name, { upstream: origin })
   expect(await of('token_sidecar_upstream_connections')).toBe(13)
   expect(await of('token_sidecar_upstream_requests_running')).toBe(22)

@@ -1,0 +1,232 @@
+import { rename, symlink, unlink, writeFile, mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import * as z from 'zod'
+import { startRawUpstream } from '../helpers/raw-http.ts'
+import { startServer } from '../helpers/servers.ts'
+import { type RunningProgram, startProgramAt, temporaryDirectory } from '../helpers/sidecar.ts'
+import { sendToken, startTokenEndpoint } from '../helpers/token-endpoint.ts'
+import { until } from '../helpers/wait.ts'
+
+/** A configuration file that a test changes, and the program that runs with it. */
+async function startReloading(yaml: string) {
+  const file = join(await temporaryDirectory(), 'token-sidecar.yaml')
+  const write = async (text: string): Promise<void> => {
+    const whole = `listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\n${text}`
+    await writeFile(`${file}.new`, whole)
+    await rename(`${file}.new`, file)
+  }
+  await write(yaml)
+  const program = await startProgramAt(file, { SECRET: 's' })
+  return { program, write, file }
+}
+
+function forwarding(upstream: string, more = ''): string {
+  return `routes: [{ name: all, match: { path: / }, upstream: '${upstream}', credential: none }]\n${more}`
+}
+
+const STATUS = z.object({
+  configuration: z.object({
+    version: z.string(),
+    loadedAt: z.string(),
+    problems: z.array(z.string()),
+  }),
+})
+
+async function configuration({ adminUrl }: RunningProgram) {
+  return STATUS.parse(await (await fetch(`${adminUrl}/status`)).json()).configuration
+}
+
+async function metric({ adminUrl }: RunningProgram, sample: string): Promise<number> {
+  const text = await (await fetch(`${adminUrl}/metrics`)).text()
+  const line = text.split('\n').find((each) => each.startsWith(`${sample} `))
+  return Number(line?.slice(sample.length + 1))
+}
+
+async function answer({ proxyUrl }: RunningProgram): Promise<string> {
+  return await (await fetch(proxyUrl)).text()
+}
+
+test('a changed file is used for the next request, without a signal', async () => {
+  const one = await startServer((_req, res) => void res.end('one'))
+  const two = await startServer((_req, res) => void res.end('two'))
+  const { program, write } = await startReloading(forwarding(one))
+  const before = await configuration(program)
+  expect(await answer(program)).toBe('one')
+  await write(forwarding(two))
+  await until(async () => (await answer(program)) === 'two')
+  const after = await configuration(program)
+  expect(after.version).not.toBe(before.version)
+  expect(await metric(program, 'token_sidecar_config_reloads_total{outcome="success"}')).toBe(1)
+  expect(program.output()).toContain('configuration reloaded')
+})
+
+test('a ConfigMap is noticed, which changes by a symbolic link', async () => {
+  const one = await startServer((_req, res) => void res.end('one'))
+  const two = await startServer((_req, res) => void res.end('two'))
+  const directory = await temporaryDirectory()
+  const place = async (name: string, upstream: string): Promise<void> => {
+    await mkdir(join(directory, name))
+    const text = `listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\n${forwarding(upstream)}`
+    await writeFile(join(directory, name, 'token-sidecar.yaml'), text)
+    await symlink(name, join(directory, '..data_tmp'))
+    await rename(join(directory, '..data_tmp'), join(directory, '..data'))
+  }
+  await place('..2026_1', one)
+  const file = join(directory, 'token-sidecar.yaml')
+  await symlink('..data/token-sidecar.yaml', file)
+  const program = await startProgramAt(file)
+  expect(await answer(program)).toBe('one')
+  await place('..2026_2', two)
+  await until(async () => (await answer(program)) === 'two')
+})
+
+test('SIGHUP reads the file again, and says that nothing has changed', async () => {
+  const upstream = await startServer((_req, res) => void res.end('one'))
+  const { program } = await startReloading(forwarding(upstream))
+  program.process.kill('SIGHUP')
+  await until(
+    async () =>
+      (await metric(program, 'token_sidecar_config_reloads_total{outcome="unchanged"}')) === 1,
+  )
+  expect(await answer(program)).toBe('one')
+})
+
+test('a file that is wrong changes nothing, and is reported until it is right', async () => {
+  const upstream = await startServer((_req, res) => void res.end('one'))
+  const { program, write, file } = await startReloading(forwarding(upstream))
+  const { version } = await configuration(program)
+  await write(forwarding(upstream, 'forwrd: deny'))
+  await until(async () => (await configuration(program)).problems.length > 0)
+  expect(await configuration(program)).toMatchObject({
+    version,
+    problems: [`${file}:4:1: unknown key "forwrd"; did you mean "forward"?`],
+  })
+  expect(await metric(program, 'token_sidecar_config_reload_success')).toBe(0)
+  expect(program.output()).toContain('did you mean')
+  expect(await answer(program)).toBe('one')
+
+  await write(forwarding(upstream, 'forward: deny'))
+  await until(async () => (await configuration(program)).problems.length === 0)
+  expect(await metric(program, 'token_sidecar_config_reload_success')).toBe(1)
+})
+
+test('a file that is gone is reported to whoever asks, and nothing ends', async () => {
+  const upstream = await startServer((_req, res) => void res.end('one'))
+  const { program, file } = await startReloading(forwarding(upstream))
+  await unlink(file)
+  program.process.kill('SIGHUP')
+  await until(async () => (await configuration(program)).problems.length > 0)
+  expect(await answer(program)).toBe('one')
+})
+
+test('what takes a restart says so, and the rest is used', async () => {
+  const one = await startServer((_req, res) => void res.end('one'))
+  const two = await startServer((_req, res) => void res.end('two'))
+  const { program, file } = await startReloading(forwarding(one))
+  await writeFile(file, `listen: 127.0.0.1:1\nadmin: 127.0.0.1:0\n${forwarding(two)}`)
+  await until(async () => (await answer(program)) === 'two')
+  await until(() => program.output().includes('these settings take a restart to change'))
+  expect(program.output()).toContain('"settings":["listen"]')
+})
+
+test('a request that is running goes on as it began', async () => {
+  const gate = Promise.withResolvers<void>()
+  const one = await startServer((_req, res) => {
+    res.write('slow ')
+    void gate.promise.then(() => res.end('one'))
+  })
+  const two = await startServer((_req, res) => void res.end('two'))
+  const { program, write } = await startReloading(forwarding(one))
+  const slow = await fetch(program.proxyUrl)
+  await write(forwarding(two))
+  await until(async () => (await answer(program)) === 'two')
+  gate.resolve()
+  expect(await slow.text()).toBe('slow one')
+})
+
+function withCredentials(endpoint: string, upstream: string, more = ''): string {
+  return `
+credentials:
+  corp:
+    tokenEndpoint: ${endpoint}
+    clientId: app
+    auth: { clientSecret: { env: SECRET } }
+routes:
+  - { name: all, match: { path: / }, upstream: '${upstream}', credential: corp${more} }
+`
+}
+
+test('under load, with a reload every few moments, nothing fails and no token is fetched again', async () => {
+  const endpoint = await startTokenEndpoint((_request, res) => sendToken(res))
+  const upstream = await startServer((_req, res) => void res.end('ok'))
+  const variant = (number: number): string =>
+    withCredentials(endpoint.url, upstream, `, headers: { set: { X-Version: v${number} } }`)
+  const { program, write } = await startReloading(variant(0))
+  await until(async () => (await fetch(`${program.adminUrl}/readyz`)).status === 200)
+
+  let isOver = false
+  let served = 0
+  const load = Array.from({ length: 8 }, async () => {
+    while (!isOver) {
+      const response = await fetch(program.proxyUrl, { method: 'POST', body: 'x'.repeat(1000) })
+      expect(await response.text()).toBe('ok')
+      expect(response.status).toBe(200)
+      served += 1
+    }
+  })
+  const reloads = 'token_sidecar_config_reloads_total{outcome="success"}'
+  for (let number = 1; number <= 12; number += 1) {
+    await write(variant(number))
+    await until(async () => (await metric(program, reloads)) >= number)
+  }
+  isOver = true
+  await Promise.all(load)
+  expect(served).toBeGreaterThan(100)
+  expect(endpoint.requests).toHaveLength(1)
+})
+
+test('a credential that is defined in another way gets another token, and only that one', async () => {
+  const one = await startTokenEndpoint((_request, res) => sendToken(res))
+  const two = await startTokenEndpoint((_request, res) => sendToken(res))
+  const upstream = await startServer((_req, res) => void res.end('ok'))
+  const text = (timeout: string): string => `
+credentials:
+  first:
+    tokenEndpoint: ${one.url}
+    clientId: app
+    auth: { clientSecret: { env: SECRET } }
+  second:
+    tokenEndpoint: ${two.url}
+    clientId: app
+    auth: { clientSecret: { env: SECRET } }
+    timeout: ${timeout}
+routes:
+  - { name: one, match: { path: /one }, upstream: '${upstream}', credential: first }
+  - { name: two, match: { path: /two }, upstream: '${upstream}', credential: second }
+`
+  const { program, write } = await startReloading(text('9s'))
+  await until(async () => (await fetch(`${program.adminUrl}/readyz`)).status === 200)
+  await write(text('8s'))
+  await until(() => two.requests.length === 2)
+  expect(one.requests).toHaveLength(1)
+})
+
+test('connections that no route uses any more are closed', async () => {
+  const one = await startRawUpstream((_received, socket) => {
+    socket.write('HTTP/1.1 200 OK\r\nContent-Length: 3\r\nKeep-Alive: timeout=600\r\n\r\none')
+  })
+  const closed = Promise.withResolvers<void>()
+  const watching = await startRawUpstream((_received, socket) => {
+    socket.write('HTTP/1.1 200 OK\r\nContent-Length: 3\r\nKeep-Alive: timeout=600\r\n\r\nold')
+    socket.once('close', () => closed.resolve())
+  })
+  const { program, write } = await startReloading(forwarding(watching.origin))
+  expect(await answer(program)).toBe('old')
+  await write(forwarding(one.origin))
+  await until(async () => (await answer(program)) === 'one')
+  await closed.promise
+  expect(
+    await metric(program, `token_sidecar_upstream_connections{upstream="${one.origin}"}`),
+  ).toBe(1)
+})

@@ -82,8 +82,10 @@ test('an answer that is cut while others are due before it cuts the connection b
     else res.writeHead(200, { 'content-length': 100 }).write('only this', () => void res.destroy())
   })
   const sidecar = await startSidecar(forwardConfig(upstream))
-  const get = (path: string): string => `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`
-  const answers = exchangeRaw(sidecar.proxyUrl, get('/first') + get('/second'))
+  const requests = ['/first', '/second'].map(
+    (path) => `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`,
+  )
+  const answers = exchangeRaw(sidecar.proxyUrl, requests.join(''))
   await until(async () => (await sidecar.logs()).includes('"path":"/second"'))
   gate.resolve()
   expect(await answers).toMatch(/\r\n\r\nwhole$/)

@@ -25,8 +25,10 @@ test('an answer that is cut behind a whole one cuts the connection behind that',
     else res.writeHead(200, { 'content-length': 100 }).write('only this', () => void res.destroy())
   })
   const sidecar = await startSidecar(forwardConfig(upstream))
-  const get = (path: string): string => `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`
-  const answers = await exchangeRaw(sidecar.proxyUrl, get('/first') + get('/second'))
+  const requests = ['/first', '/second'].map(
+    (path) => `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`,
+  )
+  const answers = await exchangeRaw(sidecar.proxyUrl, requests.join(''))
   expect(answers).toMatch(/\r\n\r\nwholeHTTP\/1\.1 200 [^]*\r\n\r\nonly this$/)
 })
 

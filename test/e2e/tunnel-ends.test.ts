@@ -14,13 +14,13 @@ type Tunnel = {
 }
 
 /** A tunnel that stands, and both of its ends. */
-async function openTunnel(route = ''): Promise<Tunnel> {
+async function openTunnel(route = '', top = ''): Promise<Tunnel> {
   const accepted = Promise.withResolvers<RawConnection>()
   const { origin } = await startSwitchingServer((socket) => {
     socket.write(SWITCHING)
     accepted.resolve(follow(socket))
   })
-  const sidecar = await startSidecar(forwardConfig(origin, route))
+  const sidecar = await startSidecar(`${forwardConfig(origin, route)}\n${top}`)
   const client = await openRaw(sidecar.proxyUrl, handshake())
   await client.sees('\r\n\r\n')
   return { sidecar, client, upstream: await accepted.promise }
@@ -205,6 +205,13 @@ test('the access log tells how a tunnel went, and nothing that is secret', async
     message: 'request',
   })
   expect(await sidecar.logs()).not.toContain('CANARY')
+})
+
+test('at the deadline both sides of a tunnel are cut', async () => {
+  const { sidecar, client, upstream } = await openTunnel('', 'shutdown: { deadline: 100ms }')
+  await sidecar.close()
+  await Promise.all([client.ended, upstream.ended])
+  expect(await lastLine(sidecar)).toMatchObject({ status: 101, end: 'reset' })
 })
 
 test('SIGTERM gives a tunnel until the deadline', async () => {

@@ -34,9 +34,11 @@ function digest(bytes: Buffer): string {
   return createHash('sha256').update(bytes).digest('hex')
 }
 
+/** Of all that comes; a loop over the socket would end the other direction, too. */
 async function digestOf(socket: Socket): Promise<string> {
   const hash = createHash('sha256')
-  for await (const chunk of socket) hash.update(chunk)
+  socket.on('data', (chunk: Buffer) => void hash.update(chunk))
+  await once(socket, 'end')
   return hash.digest('hex')
 }
 

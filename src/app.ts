@@ -33,6 +33,8 @@ export type App = {
    * changes nothing, when a file that it names can't be used.
    */
   readonly reload: (config: Config, configVersion: string) => Promise<string[]>
+  /** The file was read, and says what it said before. */
+  readonly unchanged: () => void
   /** The file, as it is now, can't be used; `problems` are lines for people. */
   readonly refuse: (problems: readonly string[]) => void
   /** Stops being ready, lets running requests finish within the deadline, and lets go of everything. */
@@ -160,6 +162,7 @@ export async function startApp(options: AppOptions): Promise<App> {
       })
       return fixed
     },
+    unchanged: () => metrics.reloads.reloaded('unchanged'),
     refuse(problems) {
       configuration = { ...configuration, problems }
       metrics.reloads.reloaded('failure')

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { App } from '../app.ts'
 import { formatProblem } from '../config/problem.ts'
 import type { Config } from '../config/schema.ts'
@@ -11,7 +12,7 @@ import { configVersion, loadText, readText } from './read-config.ts'
 export type ReloadOptions = {
   readonly file: string
   readonly io: Io
-  readonly app: Pick<App, 'reload' | 'refuse'>
+  readonly app: Pick<App, 'reload' | 'refuse' | 'unchanged'>
   /** The text that is in use. */
   readonly text: string
   readonly logger: Logger
@@ -25,7 +26,8 @@ export type ReloadOptions = {
  */
 export function reloadOnChange(options: ReloadOptions): () => void {
   const { file, io, app, logger, onLoaded } = options
-  let known: string | undefined = options.text
+  let known = options.text
+  let problems: readonly string[] = []
   let last = Promise.resolve()
 
   const reload = async (isAsked: boolean): Promise<void> => {
@@ -36,7 +38,10 @@ export function reloadOnChange(options: ReloadOptions): () => void {
       refuse([read.fault])
       return
     }
-    if (read.text === known && !isAsked) return
+    if (read.text === known && problems.length === 0) {
+      if (isAsked) app.unchanged()
+      return
+    }
     known = read.text
     const { result } = await loadText(read.text, file, io)
     if (!result.ok) {
@@ -45,6 +50,7 @@ export function reloadOnChange(options: ReloadOptions): () => void {
     }
     try {
       const fixed = await app.reload(result.config, configVersion(read.text))
+      problems = []
       onLoaded(result.config)
       logger.info({ config: file, version: configVersion(read.text) }, 'configuration reloaded')
       for (const warning of result.warnings) {
@@ -57,7 +63,10 @@ export function reloadOnChange(options: ReloadOptions): () => void {
       refuse([toSidecarError(cause).message])
     }
   }
-  const refuse = (problems: readonly string[]): void => {
+  const refuse = (found: readonly string[]): void => {
+    // A file that was wrong is looked at again and again: what it names may have been put right.
+    if (isDeepStrictEqual(found, problems)) return
+    problems = found
     app.refuse(problems)
     logger.error({ config: file, problems }, 'cannot use the configuration, going on as before')
   }

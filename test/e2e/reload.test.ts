@@ -58,7 +58,7 @@ test('a changed file is used for the next request, without a signal', async () =
   const after = await configuration(program)
   expect(after.version).not.toBe(before.version)
   expect(await metric(program, 'token_sidecar_config_reloads_total{outcome="success"}')).toBe(1)
-  expect(program.output()).toContain('configuration reloaded')
+  await until(() => program.output().includes('configuration reloaded'))
 })
 
 test('a ConfigMap is noticed, which changes by a symbolic link', async () => {
@@ -100,10 +100,10 @@ test('a file that is wrong changes nothing, and is reported until it is right', 
   await until(async () => (await configuration(program)).problems.length > 0)
   expect(await configuration(program)).toMatchObject({
     version,
-    problems: [`${file}:4:1: unknown key "forwrd"; did you mean "forward"?`],
+    problems: [`${file}:4:1 unknown key "forwrd"; did you mean "forward"?`],
   })
   expect(await metric(program, 'token_sidecar_config_reload_success')).toBe(0)
-  expect(program.output()).toContain('did you mean')
+  await until(() => program.output().includes('did you mean'))
   expect(await answer(program)).toBe('one')
 
   await write(forwarding(upstream, 'forward: deny'))
@@ -140,7 +140,11 @@ test('a request that is running goes on as it began', async () => {
   const { program, write } = await startReloading(forwarding(one))
   const slow = await fetch(program.proxyUrl)
   await write(forwarding(two))
-  await until(async () => (await answer(program)) === 'two')
+  await until(
+    async () =>
+      (await metric(program, 'token_sidecar_config_reloads_total{outcome="success"}')) === 1,
+  )
+  expect(await answer(program)).toBe('two')
   gate.resolve()
   expect(await slow.text()).toBe('slow one')
 })

@@ -21,7 +21,12 @@ export type Connections = {
 type State = {
   readonly isSurplus: boolean
   last: ServerResponse | undefined
+  /** How many requests wait for their turn. */
+  waiting: number
 }
+
+/** With more requests in a row than this, the connection is not read until some are answered. */
+const MOST_WAITING = 8
 
 export function createConnections(most: number): Connections {
   const open = new Map<Duplex, State>()
@@ -32,7 +37,7 @@ export function createConnections(most: number): Connections {
   }
   return {
     opened(socket) {
-      open.set(socket, { isSurplus: open.size >= limit, last: undefined })
+      open.set(socket, { isSurplus: open.size >= limit, last: undefined, waiting: 0 })
       socket.once('close', () => open.delete(socket))
     },
     isSurplus: (socket) => open.get(socket)?.isSurplus === true,
@@ -40,14 +45,21 @@ export function createConnections(most: number): Connections {
       limit = changed
     },
     next(socket, res, act) {
-      const before = lastDue(socket)
       const state = open.get(socket)
+      const before = lastDue(socket)
       if (state !== undefined) state.last = res
-      if (before === undefined) act()
-      else
-        before.once('close', () => {
-          if (!socket.destroyed) act()
-        })
+      if (state === undefined || before === undefined) {
+        act()
+        return
+      }
+      state.waiting += 1
+      if (state.waiting > MOST_WAITING) socket.pause()
+      before.once('close', () => {
+        state.waiting -= 1
+        // The answer before may have been the last one, as it said.
+        if (socket.writable) act()
+        if (state.waiting <= MOST_WAITING) socket.resume()
+      })
     },
     lastDue,
     all: () => open.keys(),

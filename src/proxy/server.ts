@@ -38,6 +38,8 @@ const CHECK_MS = 1_000
 export function createProxyServer(options: ProxyServerOptions): ProxyServer {
   const { handle, connect, recorder, maxHeaderBytes, maxConnections } = options
   const connections = createConnections(maxConnections)
+  /** Those on which the parser has given up. */
+  const broken = new WeakSet<Duplex>()
   let isEnding = false
   const server = createServer({
     maxHeaderSize: maxHeaderBytes,
@@ -53,6 +55,7 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
     shouldUpgradeCallback: (req) =>
       mayUpgrade(req) &&
       !isLingering(req.socket) &&
+      req.socket.writable &&
       !connections.isSurplus(req.socket) &&
       connections.lastDue(req.socket) === undefined,
   })
@@ -62,7 +65,7 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
 
   const onRequest = (req: IncomingMessage, res: ServerResponse): void => {
     const { socket } = req
-    if (isLingering(socket)) return
+    if (isLingering(socket) || !socket.writable) return
     if (isEnding) res.shouldKeepAlive = false
     connections.next(socket, res, () => {
       if (connections.isSurplus(socket)) {
@@ -97,7 +100,7 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
 
   server.on('connect', (req, socket, early) => {
     socket.on('error', () => {})
-    if (isLingering(socket)) return
+    if (isLingering(socket) || !socket.writable) return
     // Whoever sends it before all answers are there does not get them: node:http has let go.
     if (connections.lastDue(socket) !== undefined) socket.destroy()
     else if (connections.isSurplus(socket)) refuse(socket, ...surplus(req))
@@ -105,7 +108,9 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
   })
 
   server.on('clientError', (error: ParserError, socket) => {
-    if (isLingering(socket)) return
+    // Once is enough: node:http says it again for each packet that follows.
+    if (isLingering(socket) || broken.has(socket)) return
+    broken.add(socket)
     const failure = parserFailure(error, maxHeaderBytes)
     const last = connections.lastDue(socket)
     if (last !== undefined && !last.req.complete) {

@@ -246,9 +246,9 @@ test('CONNECT before all answers are there cuts the connection, and opens nothin
   const sidecar = await startSidecar(`${forwardConfig(upstream)}\nforward: pass`)
   const client = await openRaw(sidecar.proxyUrl, 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')
   await until(() => arrived === 1)
-  const closed = once(client.socket, 'close')
+  const ended = once(client.socket, 'end')
   client.socket.write(connectTo(target))
-  await closed
+  await ended
   expect(client.received()).toBe('')
   expect(opened).toBe(0)
 })

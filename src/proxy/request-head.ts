@@ -63,7 +63,8 @@ export function readRequestHead(req: IncomingMessage): RequestHead {
       case 6: {
         if (isField(name, 'origin')) origin = origin === undefined ? value : `${origin}, ${value}`
         else if (minorVersion > 0 && isField(name, 'expect')) {
-          const isKnown = expectation !== 'unknown' && value.toLowerCase() === '100-continue'
+          const isKnown: boolean =
+            expectation !== 'unknown' && value.toLowerCase() === '100-continue'
           expectation = isKnown ? 'continue' : 'unknown'
         }
         break

@@ -55,7 +55,8 @@ export function parseRequestTarget(
   }
 }
 
-const AUTHORITY = /^(?:\[[\da-f:.]+\]|[\w\-.~!$&'()*+,;=%]+)(?::\d{1,5})?$/i
+// RFC 3986 section 3.2.2 would allow more, but no name that can be looked up has any of it.
+const AUTHORITY = /^(?:\[[\da-f:.]+\]|[\w\-.]{1,255})(?::\d{1,5})?$/i
 
 /** In lower case, without a dot at the end, and without the port that goes without saying. */
 function parseAuthority(authority: string, scheme: RequestTarget['scheme']): string {

@@ -37,8 +37,13 @@ export function createConnections(most: number): Connections {
   }
   return {
     opened(socket) {
-      open.set(socket, { isSurplus: open.size >= limit, last: undefined, waiting: 0 })
+      const state: State = { isSurplus: open.size >= limit, last: undefined, waiting: 0 }
+      open.set(socket, state)
       socket.once('close', () => open.delete(socket))
+      // node:http goes on reading after each request, whoever has paused.
+      socket.on('resume', () => {
+        if (state.waiting > MOST_WAITING) socket.pause()
+      })
     },
     isSurplus: (socket) => open.get(socket)?.isSurplus === true,
     limit(changed) {

@@ -3,6 +3,7 @@ import { routeMatch } from '../compose/routes.ts'
 import type { RouteConfig } from '../config/route-schema.ts'
 import type { Config } from '../config/schema.ts'
 import { SidecarError } from '../errors.ts'
+import { isLoopbackHost } from '../lib/loopback.ts'
 import { parseRequestTarget, type RequestTarget } from '../proxy/request-target.ts'
 import { createRouteTable, type RouteMatch, upstreamPath } from '../proxy/routes.ts'
 import { formatLines } from './describe-token.ts'
@@ -24,6 +25,11 @@ export async function explain({ method, url, file }: ExplainOptions, io: Io): Pr
     config: route,
     match: routeMatch(route.match),
   }))
+  const verb = method.toUpperCase()
+  if (verb === 'TRACE' || verb === 'CONNECT') {
+    io.out(`${verb} ${url}\n  ${WITHOUT_ROUTE[verb]}\n`)
+    return EXIT.failed
+  }
   let target: RequestTarget | undefined
   try {
     target = targetOf(url, config)
@@ -52,14 +58,26 @@ export async function explain({ method, url, file }: ExplainOptions, io: Io): Pr
   }
 }
 
+const WITHOUT_ROUTE = {
+  TRACE: 'method_not_supported: TRACE takes no route, because it would show the token',
+  CONNECT:
+    'egress_denied: a tunnel takes no route; to a host that a route names it is refused, and to others unless "forward: pass"',
+} as const
+
 /** As the request would arrive: with this listener's host, unless the URL names another. */
 function targetOf(url: string, { listen }: Config): RequestTarget {
   const own = listen.kind === 'tcp' ? authorityOf(listen) : 'localhost'
   if (url.startsWith('/')) return parseRequestTarget(url, [own], '1.1')
   const [, authority = own, path = ''] = /^https?:\/\/([^/?#]+)([^]*)$/i.exec(url) ?? []
-  return authority === own && path !== ''
+  const isOwn = authority === own || (listen.kind === 'tcp' && isLoopbackAt(authority, listen.port))
+  return isOwn && path !== ''
     ? parseRequestTarget(path.startsWith('/') ? path : `/${path}`, [own], '1.1')
     : parseRequestTarget(url, [authority], '1.1')
+}
+
+function isLoopbackAt(authority: string, port: number): boolean {
+  const url = URL.parse(`http://${authority}`)
+  return url !== null && isLoopbackHost(url.hostname) && Number(url.port || 80) === port
 }
 
 function authorityOf({ host, port }: { readonly host: string; readonly port: number }): string {

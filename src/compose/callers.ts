@@ -6,7 +6,7 @@ export function composeCallers({
   access,
 }: Pick<Config, 'listen' | 'access'>): CallerPolicy {
   return {
-    listenHost: listen.kind === 'tcp' ? listen.host : undefined,
+    listenHost: listen.kind === 'tcp' ? listen.host.toLowerCase() : undefined,
     hosts: new Set(access.hosts.map((host) => host.toLowerCase())),
     origins: new Set(access.origins.map((origin) => origin.toLowerCase())),
   }

@@ -67,7 +67,8 @@ export async function composeRoutes(options: ComposeRoutesOptions): Promise<Comp
 
 /** Ways to wherever the application wants to go; nothing is added to what it sends. */
 function composePassage(options: ComposeRoutesOptions): Passage {
-  const config = { ...defaultRoute(), name: PASSED }
+  // It has no upstream of its own that references could be mapped back from.
+  const config = { ...defaultRoute(), name: PASSED, rewriteLocation: false }
   return createPassage(
     (origin) => openUpstream({ ...upstreamOptions(config, options), origin }, {}),
     (upstream) => composeRoute(config, upstream, options),
@@ -175,8 +176,7 @@ function answerPolicy(
 
 export function routeMatch({ host, path, methods }: RouteConfig['match']): RouteMatch {
   return {
-    // As in a request, where the port of http goes without saying.
-    host: host?.toLowerCase().replace(/:80$/, ''),
+    host: host?.toLowerCase(),
     prefix: path.replace(/\/$/, ''),
     methods: methods && new Set(methods),
   }

@@ -12,9 +12,14 @@ const TCP = /^(?:\[(?<ipv6>[\da-fA-F:.]+)\]|(?<host>[^\s:[\]/]+)):(?<port>\d{1,5
 export function parseListenAddress(text: string): ListenAddress | undefined {
   if (text.startsWith('unix:')) {
     const path = text.slice('unix:'.length)
-    return path === '' ? undefined : { kind: 'unix', path, mode: DEFAULT_SOCKET_MODE }
+    return isSocketPath(path) ? { kind: 'unix', path, mode: DEFAULT_SOCKET_MODE } : undefined
   }
   const { ipv6, host = ipv6, port } = TCP.exec(text)?.groups ?? {}
   if (host === undefined || Number(port) > 65_535) return undefined
   return { kind: 'tcp', host, port: Number(port) }
+}
+
+/** What the system takes: the address of a socket has room for 107 bytes. */
+export function isSocketPath(path: string): boolean {
+  return path !== '' && Buffer.byteLength(path) <= 107
 }

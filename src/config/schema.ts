@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { credential } from './credential-schema.ts'
-import { DEFAULT_SOCKET_MODE, parseListenAddress } from './listen-address.ts'
+import { DEFAULT_SOCKET_MODE, isSocketPath, parseListenAddress } from './listen-address.ts'
 import { routeSchema } from './route-schema.ts'
 import { duration, positiveDuration, size, text } from './value-schemas.ts'
 
@@ -23,7 +23,9 @@ const MODE = 'expected a file mode as quoted octal digits, such as "0600" or "06
 
 const unixSocket = z
   .strictObject({
-    unix: text.describe('The path of the socket.'),
+    unix: text
+      .refine(isSocketPath, { error: 'expected a path of at most 107 bytes' })
+      .describe('The path of the socket, from the working directory.'),
     mode: z
       .string({ error: MODE })
       .regex(/^0?[0-7]{3}$/, { error: MODE })

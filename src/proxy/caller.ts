@@ -5,7 +5,7 @@ import type { RequestTarget } from './request-target.ts'
 
 /** Which callers are served, and by which names they may know us. */
 export type CallerPolicy = {
-  /** The address that we listen on, as configured; undefined for a Unix socket. */
+  /** The address that we listen on, in lower case; undefined for a Unix socket. */
   readonly listenHost: string | undefined
   /** Further names, in lower case and without a port, by which the application calls us. */
   readonly hosts: ReadonlySet<string>
@@ -55,15 +55,19 @@ export function isOwnAddress(
   localPort: number | undefined,
 ): boolean {
   const name = withoutPort(host)
-  const port = Number(host.slice(name.length + 1) || 80)
+  const isOurs = isLoopbackHost(name) || hosts.has(name) || unbracketed(name) === listenHost
+  // A Unix socket has no port that could tell.
   return (
-    port === localPort &&
-    (isLoopbackHost(name) || hosts.has(name) || name === listenHost?.toLowerCase())
+    isOurs && (localPort === undefined || Number(host.slice(name.length + 1) || 80) === localPort)
   )
 }
 
 function withoutPort(host: string): string {
   return host.replace(/:\d+$/, '')
+}
+
+function unbracketed(host: string): string {
+  return host.replace(/^\[(.*)\]$/, '$1')
 }
 
 /** As a `Host` header spells it; undefined for "null", which has none. */

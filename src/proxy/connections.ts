@@ -21,7 +21,12 @@ export type Connections = {
 type State = {
   readonly isSurplus: boolean
   last: ServerResponse | undefined
+  /** How many requests wait for their turn. */
+  waiting: number
 }
+
+/** With more requests in a row than this, the connection is not read until some are answered. */
+const MOST_WAITING = 8
 
 export function createConnections(): Connections {
   const open = new Map<Duplex, State>()
@@ -32,22 +37,34 @@ export function createConnections(): Connections {
   }
   return {
     opened(socket) {
-      open.set(socket, { isSurplus: open.size >= limit, last: undefined })
+      const state: State = { isSurplus: open.size >= limit, last: undefined, waiting: 0 }
+      open.set(socket, state)
       socket.once('close', () => open.delete(socket))
+      // node:http goes on reading after each request, whoever has paused.
+      socket.on('resume', () => {
+        if (state.waiting > MOST_WAITING) socket.pause()
+      })
     },
     isSurplus: (socket) => open.get(socket)?.isSurplus === true,
     limit(changed) {
       limit = changed
     },
     next(socket, res, act) {
-      const before = lastDue(socket)
       const state = open.get(socket)
+      const before = lastDue(socket)
       if (state !== undefined) state.last = res
-      if (before === undefined) act()
-      else
-        before.once('close', () => {
-          if (!socket.destroyed) act()
-        })
+      if (state === undefined || before === undefined) {
+        act()
+        return
+      }
+      state.waiting += 1
+      if (state.waiting > MOST_WAITING) socket.pause()
+      before.once('close', () => {
+        state.waiting -= 1
+        // The answer before may have been the last one, as it said.
+        if (socket.writable) act()
+        if (state.waiting <= MOST_WAITING) socket.resume()
+      })
     },
     lastDue,
     all: () => open.keys(),

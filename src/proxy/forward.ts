@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream'
 import type { AccessToken } from '../tokens/access-token.ts'
 import { fieldValues } from './field-lines.ts'
 import {
-  answered,
+  answerOr,
   type LostConnection,
   relay,
   type RelayContext,
@@ -54,7 +54,11 @@ export async function forward(exchange: Exchange): Promise<UpstreamAnswer> {
     return first
   }
 
-  const again = await secondAttempt(exchange, token, verdict, body)
+  // What breaks the held answer ends the waiting, too.
+  const again = await Promise.race([
+    secondAttempt(exchange, token, verdict, body),
+    first.held.broken,
+  ])
   if (again === undefined) return await first.held.pass()
   first.held.discard()
   route.metrics.replayed()
@@ -62,7 +66,7 @@ export async function forward(exchange: Exchange): Promise<UpstreamAnswer> {
     rememberNonce(exchange, headers)
     return false
   })
-  return answered(second)
+  return answerOr(second)
 }
 
 const NEVER = new AbortController().signal
@@ -112,7 +116,7 @@ async function send(
   const whole = body === undefined ? null : await body.whole()
   if (whole === undefined) throw first.lost
   route.metrics.retried()
-  return answered(await sendOnce(exchange, token, whole, judge, true))
+  return answerOr(await sendOnce(exchange, token, whole, judge, true))
 }
 
 async function sendOnce(

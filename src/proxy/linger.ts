@@ -58,7 +58,11 @@ export function endEarly(req: IncomingMessage, res: ServerResponse): void {
     if (req.complete) return
     const timer = setTimeout(() => socket.destroy(), LINGER_MS)
     timer.unref()
-    const stop = (): void => clearTimeout(timer)
+    const stop = (): void => {
+      clearTimeout(timer)
+      req.off('end', stop)
+      socket.off('close', stop)
+    }
     req.once('end', stop)
     socket.once('close', stop)
   })

@@ -12,7 +12,7 @@ export function parserFailure(error: ParserError, maxHeaderBytes: number): Sidec
     case 'HPE_HEADER_OVERFLOW': {
       return new SidecarError(
         'headers_too_large',
-        `Cannot read the request: its headers exceed ${maxHeaderBytes} bytes`,
+        `Cannot read the request: its headers exceed ${maxHeaderBytes} bytes, or a thousand lines`,
       )
     }
     case 'ERR_HTTP_REQUEST_TIMEOUT': {

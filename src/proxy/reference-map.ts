@@ -35,18 +35,36 @@ export function createReferenceMap(
     for (const candidate of candidates) {
       const mapped = pathBefore(path === '' ? '/' : path, candidate)
       if (mapped !== undefined) {
-        return (authority === undefined ? '' : ownOrigin) + mapped + suffix
+        // What begins with two slashes would name another host (RFC 3986 section 4.2).
+        const isRooted = authority === undefined && !mapped.startsWith('//')
+        return (isRooted ? '' : ownOrigin || rootOf(mapped)) + mapped + suffix
       }
     }
-    return reference
+    // A path that no route leads to would mean another one here.
+    return authority === undefined ? own.origin + reference : reference
   }
 }
 
-/** RFC-less, but every browser knows it: `5; url=https://…`, with or without quotes. */
+function rootOf(path: string): string {
+  return path.startsWith('//') ? '/.' : ''
+}
+
+/**
+ * RFC-less, but every browser knows it: `5; url=https://…`, with or without quotes. Read step by
+ * step, because one expression for all of it would take hours for a line of spaces.
+ */
 export function mapRefresh(value: string, map: ReferenceMap, ownOrigin: string): string {
-  const [, before = '', reference, after = ''] =
-    /^(\s*[\d.]+\s*[;,]\s*(?:url\s*=\s*)?["']?)([^"']+?)(["']?\s*)$/i.exec(value) ?? []
-  return reference === undefined ? value : before + map(reference, ownOrigin) + after
+  const [delay] = /^[\d.]+[\t ]*[;,][\t ]*/.exec(value) ?? []
+  if (delay === undefined) return value
+  const rest = value.slice(delay.length)
+  const [lead = ''] = /^(?:url[\t ]*=[\t ]*)?["']?/i.exec(rest) ?? []
+  const quote = lead.at(-1) ?? ''
+  const target = rest.slice(lead.length)
+  const endAt = quote === '"' || quote === "'" ? target.indexOf(quote) : -1
+  const reference = endAt === -1 ? target.trimEnd() : target.slice(0, endAt)
+  return reference === ''
+    ? value
+    : delay + lead + map(reference, ownOrigin) + target.slice(reference.length)
 }
 
 /** The path for which the sidecar would ask the upstream for `path`; undefined if there is none. */

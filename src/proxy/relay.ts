@@ -1,20 +1,20 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex, Readable } from 'node:stream'
 import type { Dispatcher } from 'undici'
-import { clientClosed, SidecarError } from '../errors.ts'
+import { SidecarError } from '../errors.ts'
 import type { Clock } from '../lib/clock.ts'
-import { networkFault, type NetworkFault } from '../lib/network-fault.ts'
+import { createAnswerWriter } from './answer-writer.ts'
 import { clientGone } from './client-gone.ts'
 import { fieldValues } from './field-lines.ts'
-import { endEarly } from './linger.ts'
+import { type ResponseHead, readResponseHead } from './response-head.ts'
 import {
   interimHeaders,
-  responseFraming,
   type ResponseHeaderPolicy,
   responseHeaders,
   responseTrailers,
 } from './response-headers.ts'
 import type { StallWatch } from './stall-watch.ts'
+import { toUpstreamFailure, upstreamFailure } from './upstream-failure.ts'
 import type { Upstream } from './upstream.ts'
 
 export type UpstreamRequest = {
@@ -64,16 +64,22 @@ type HeldAnswer = {
   /** Streams it to the client after all. */
   readonly pass: () => Promise<UpstreamAnswer>
   readonly discard: () => void
+  /** Fails when the exchange does, while the answer is held. */
+  readonly broken: Promise<never>
 }
 
-/** A whole body up to this size is written together with the head, as one string: one system call. */
-const SMALL_BYTES = 8 * 1024
+/**
+ * Where an exchange stands: for an answer; with one that is held back; passing it on; reading the rest
+ * of one that nobody wants, to keep its connection; or at its end, from which nothing leads back.
+ */
+type Phase = 'waiting' | 'held' | 'passing' | 'discarding' | 'over'
 
-/** What is read of an answer that nobody wants, to keep its connection; more costs more than a new one. */
+/** What is read of an answer that nobody wants; more, or waiting for more, costs more than a new connection. */
 const DISCARD_BYTES = 64 * 1024
+const DISCARD_MS = 2_000
 
 /**
- * Sends one request and streams the answer into `res`, unless `judge` holds it back. The one place
+ * Sends one request and streams the answer to the client, unless `judge` holds it back. The one place
  * that knows undici's callbacks. Settles when the exchange is over, or its answer is held, or the
  * connection has become a tunnel. Fails with `upstream_*`, `request_timeout` or `client_closed`; when
  * that happens after the head of the response was passed on, the connection to the client has been
@@ -83,31 +89,41 @@ export async function relay(
   request: UpstreamRequest,
   { req, res, clock, stalls }: RelayContext,
 ): Promise<UpstreamAnswer | LostConnection> {
-  const { upstream, body, judge, responseMs, idleMs } = request
+  const { upstream, body, responseMs, idleMs } = request
   // While a proof was signed, say: the end that is listened for below would never come.
-  if (res.destroyed) throw clientClosed()
+  if (res.destroyed) throw clientGone(req)
+  const client = createAnswerWriter(req, res)
+  const first = Promise.withResolvers<UpstreamAnswer | LostConnection>()
   const dispatchedAtMs = clock.monotonicMs()
   /** When something last went from one side to the other. */
   let movedAtMs = dispatchedAtMs
   let requestBytes = 0
-  let outcome = Promise.withResolvers<UpstreamAnswer | LostConnection>()
-  let controller: Dispatcher.DispatchController | undefined
+  let phase: Phase = 'waiting'
+  /** Who is told how it ends. */
+  let answered: (answer: UpstreamAnswer) => void = first.resolve
+  let reject: (failure: SidecarError) => void = first.reject
   let answer: UpstreamAnswer | undefined
   let failure: SidecarError | undefined
-  let isInterimSent = false
+  let controller: Dispatcher.DispatchController | undefined
   let wasUsedBefore = false
-  let isHeld = false
-  let unwantedBytes: number | undefined
-  let length = Number.NaN
-  let small: Buffer | undefined
-  let isEnded = false
+  let isInterimSent = false
+  /** Whether the upstream has said all that it had to say. */
+  let hasEnded = false
+  let unwantedBytes = 0
 
+  const finish = (): void => {
+    phase = 'over'
+    endWatch()
+    res.off('close', onClose)
+  }
   const fail = (error: SidecarError): void => {
-    if (failure !== undefined) return
+    if (phase === 'over') return
+    const isWanted = phase !== 'discarding'
+    finish()
     failure = error
-    letGo()
-    if (res.headersSent) res.destroy()
-    outcome.reject(error)
+    if (!isWanted) return
+    client.cut()
+    reject(error)
   }
   const abort = (error: SidecarError): void => {
     fail(error)
@@ -117,66 +133,109 @@ export async function relay(
   const onClose = (): void => {
     if (!res.writableFinished) abort(clientGone(req))
   }
+
   const lookForStall = (): void => {
-    if (isHeld) return
     const now = clock.monotonicMs()
-    const isUploading = answer === undefined && isStream(body) && !req.complete
+    const isUploading = isStream(body) && !req.complete
     if (isUploading && requestBytes !== req.socket.bytesRead) {
       requestBytes = req.socket.bytesRead
       movedAtMs = now
     }
-    const limitMs = isUploading || answer !== undefined ? idleMs : responseMs
-    if (limitMs > 0 && now - movedAtMs >= limitMs) abort(stallFailure())
+    const limitMs = limitOf(isUploading)
+    if (limitMs > 0 && now - movedAtMs >= limitMs) abort(stallFailure(isUploading))
   }
-  const switchedUnasked = (): SidecarError =>
-    new SidecarError(
-      'upstream_protocol',
-      `Cannot get an answer from "${upstream.origin}": it switched to a protocol that nobody asked for`,
-    )
-  const stallFailure = (): SidecarError => {
-    if (isEnded || (answer !== undefined && controller?.paused === true)) {
-      return clientStalled('it does not read the response')
+  const limitOf = (isUploading: boolean): number => {
+    switch (phase) {
+      case 'waiting': {
+        return isUploading ? idleMs : responseMs
+      }
+      // Else it is the token that is waited for, which has a limit of its own.
+      case 'held': {
+        return isUploading ? idleMs : 0
+      }
+      case 'passing': {
+        return idleMs
+      }
+      case 'discarding': {
+        return DISCARD_MS
+      }
+      case 'over': {
+        return 0
+      }
     }
-    if (answer !== undefined) return upstreamTimeout('the response body stalled')
+  }
+  const stallFailure = (isUploading: boolean): SidecarError => {
+    if (phase === 'passing') {
+      return hasEnded || controller?.paused === true
+        ? clientStalled('it does not read the response')
+        : upstreamTimeout('the response body stalled')
+    }
     if (controller === undefined) return upstreamTimeout('no connection became free in time')
-    if (!isStream(body) || req.complete) return upstreamTimeout('no response came in time')
+    if (!isUploading) return upstreamTimeout('no response came in time')
     return req.isPaused()
       ? upstreamTimeout('it does not read the request body')
       : clientStalled('the rest of the request body does not come')
   }
   const upstreamTimeout = (reason: string): SidecarError =>
-    new SidecarError(
-      'upstream_timeout',
-      `Cannot get an answer from "${upstream.origin}": ${reason}`,
-    )
+    upstreamFailure(upstream.origin, 'timeout', reason)
 
-  res.once('close', onClose)
+  const begin = (head: ResponseHead): void => {
+    phase = 'passing'
+    const { ownOrigin, method } = request
+    const mayHaveTrailers = isChunkedTo(req, head, method)
+    const context = { ownOrigin, mayHaveTrailers }
+    client.begin(head, responseHeaders(head.fields, request.answerHeaders, context))
+  }
+  const end = (whole: UpstreamAnswer, trailers: [string, string][]): void => {
+    hasEnded = true
+    client.end(trailers, () => {
+      if (phase === 'over') return
+      finish()
+      answered(whole)
+    })
+  }
+  const hold = (head: ResponseHead, kept: UpstreamAnswer): void => {
+    phase = 'held'
+    controller?.pause()
+    const broken = Promise.withResolvers<never>()
+    // Not everybody who holds an answer looks whether it breaks meanwhile.
+    broken.promise.catch(() => {})
+    reject = broken.reject
+    const held = {
+      broken: broken.promise,
+      async pass() {
+        if (failure !== undefined) throw failure
+        const passed = Promise.withResolvers<UpstreamAnswer>()
+        reject = passed.reject
+        answered = passed.resolve
+        movedAtMs = clock.monotonicMs()
+        try {
+          begin(head)
+          if (hasEnded) end(kept, [])
+          else controller?.resume()
+        } catch (cause) {
+          abort(toUpstreamFailure(upstream.origin, cause))
+        }
+        return await passed.promise
+      },
+      discard() {
+        if (phase === 'over') return
+        if (hasEnded) {
+          finish()
+          return
+        }
+        phase = 'discarding'
+        movedAtMs = clock.monotonicMs()
+        // The client goes on with another attempt.
+        res.off('close', onClose)
+        controller?.resume()
+      },
+    }
+    first.resolve({ ...kept, held })
+  }
+
   const endWatch = stalls.watch(lookForStall)
-  const end = (): void => {
-    letGo()
-    if (answer !== undefined) outcome.resolve(answer)
-  }
-  /** From here on the exchange is none of ours. */
-  const letGo = (): void => {
-    endWatch()
-    res.off('close', onClose)
-  }
-
-  /** RFC 9112 section 7.1.2: trailers go behind chunks, and nowhere else. */
-  const mayHaveTrailers = (status: number): boolean =>
-    Number.isNaN(length) &&
-    request.method !== 'HEAD' &&
-    status !== 204 &&
-    status !== 304 &&
-    req.httpVersionMinor > 0
-  const begin = (status: number, reason: string, headers: readonly string[]): void => {
-    endEarly(req, res)
-    const context = { ownOrigin: request.ownOrigin, mayHaveTrailers: mayHaveTrailers(status) }
-    res.writeHead(status, reason, responseHeaders(headers, request.answerHeaders, context))
-    // A body that came in the same read leaves in the same write; a head alone leaves at once.
-    process.nextTick(flushHead, res)
-  }
-
+  res.once('close', onClose)
   const dispatcher = request.onNewConnection ? upstream.newConnection() : upstream.pool()
   const options = {
     method: request.method,
@@ -196,7 +255,7 @@ export async function relay(
       movedAtMs = clock.monotonicMs()
       // It may have failed, or the client left, while it waited for a connection.
       if (failure !== undefined) started.abort(failure)
-      else if (res.destroyed) abort(clientClosed())
+      else if (res.destroyed) abort(clientGone(req))
     },
 
     onRequestUpgrade(started, status, _headers, socket) {
@@ -205,117 +264,92 @@ export async function relay(
       const headers = rawPairs(started.rawHeaders)
       if (!wereAskedFor(fieldValues(headers, 'upgrade'), request.upgrade)) {
         socket.destroy()
-        fail(switchedUnasked())
+        fail(switchedUnasked(upstream.origin))
         return
       }
-      letGo()
-      outcome.resolve({
-        status,
-        waitedMs: clock.monotonicMs() - dispatchedAtMs,
-        switched: { socket, headers },
-      })
+      finish()
+      const waitedMs = clock.monotonicMs() - dispatchedAtMs
+      first.resolve({ status, waitedMs, switched: { socket, headers } })
     },
 
     onResponseStart(started, status, _headers, reason = '') {
       movedAtMs = clock.monotonicMs()
-      const headers = rawPairs(started.rawHeaders)
+      const fields = rawPairs(started.rawHeaders)
       if (status === 101) {
-        started.abort(switchedUnasked())
+        abort(switchedUnasked(upstream.origin))
         return
       }
       if (status >= 100 && status < 200) {
-        // RFC 9110 section 15.2: not to a client that does not know of them.
-        if (req.httpVersionMinor > 0 && !res.headersSent) {
-          isInterimSent = true
-          res.writeInformation(status, interimHeaders(headers))
-        }
+        if (client.inform(status, interimHeaders(fields))) isInterimSent = true
         return
       }
-      const framing = responseFraming(headers)
-      const phrase = reasonPhrase(reason)
-      if (status < 100 || phrase === undefined || STILL_CODED.test(framing.codings)) {
-        abort(invalidAnswer(upstream.origin))
+      const head = readResponseHead(status, reason, fields)
+      if (head === undefined) {
+        abort(upstreamFailure(upstream.origin, 'protocol', 'the response is not valid HTTP'))
         return
       }
-      length = framing.length
       answer = { status, waitedMs: movedAtMs - dispatchedAtMs }
-      if (!judge(status, headers)) {
-        begin(status, phrase, headers)
-        return
-      }
-      isHeld = true
-      started.pause()
-      outcome.resolve({
-        ...answer,
-        held: {
-          async pass() {
-            if (failure !== undefined) throw failure
-            outcome = Promise.withResolvers()
-            isHeld = false
-            movedAtMs = clock.monotonicMs()
-            begin(status, phrase, headers)
-            started.resume()
-            return answered(await outcome.promise)
-          },
-          discard() {
-            unwantedBytes = 0
-            letGo()
-            started.resume()
-          },
-        },
-      })
+      if (request.judge(status, fields)) hold(head, answer)
+      else begin(head)
     },
 
     onResponseData(started, chunk) {
-      movedAtMs = clock.monotonicMs()
-      if (unwantedBytes !== undefined) {
+      movedAtMs = phase === 'discarding' ? movedAtMs : clock.monotonicMs()
+      if (phase === 'discarding') {
         unwantedBytes += chunk.length
-        if (unwantedBytes > DISCARD_BYTES) started.abort(clientClosed())
-      } else if (chunk.length === length && length <= SMALL_BYTES) {
-        small = chunk
-      } else if (!res.write(chunk)) {
-        started.pause()
-        res.once('drain', () => {
+        if (unwantedBytes > DISCARD_BYTES) abort(clientGone(req))
+      } else if (phase === 'passing') {
+        const goOn = (): void => {
           movedAtMs = clock.monotonicMs()
-          // Not at once: this may be within the data of another answer, and undici reads one at a time.
-          process.nextTick(resume, started)
-        })
+          started.resume()
+        }
+        if (!client.write(chunk, goOn)) started.pause()
       }
     },
 
     onResponseEnd(started) {
-      if (unwantedBytes !== undefined) return
-      const trailers = responseTrailers(rawPairs(started.rawTrailers))
-      if (trailers.length > 0) res.addTrailers(trailers)
-      if (small === undefined) res.end()
-      else res.end(small.toString('latin1'), 'latin1')
-      isEnded = true
-      // Most answers are in the system's hands by now; others wait for the client to read them.
-      if (res.writableLength === 0) end()
-      else res.once('finish', end)
+      if (phase === 'discarding') finish()
+      else if (phase === 'held') hasEnded = true
+      else if (phase === 'passing' && answer !== undefined) {
+        // undici takes a reset for the end of a body that ends with its connection.
+        if (upstream.isBreaking()) fail(upstreamFailure(upstream.origin, 'reset', CUT_SHORT))
+        else end(answer, responseTrailers(rawPairs(started.rawTrailers)))
+      }
     },
 
     onResponseError(_controller, error) {
-      if (unwantedBytes !== undefined) return
-      const reason = toFailure(error, upstream.origin)
-      const isLost = reason.code === 'upstream_reset' && answer === undefined && !isInterimSent
-      if (failure === undefined && isLost && wasUsedBefore) {
-        letGo()
-        outcome.resolve({ lost: reason })
+      const reason = toUpstreamFailure(upstream.origin, error)
+      const isLost = phase === 'waiting' && wasUsedBefore && !isInterimSent
+      if (isLost && reason.code === 'upstream_reset') {
+        finish()
+        first.resolve({ lost: reason })
       } else fail(reason)
     },
   })
-  return await outcome.promise
+  return await first.promise
 }
 
+const CUT_SHORT = 'the connection was reset within the response'
+
 /** The answer; fails if there is none. */
-export function answered(outcome: UpstreamAnswer | LostConnection): UpstreamAnswer {
+export function answerOr(outcome: UpstreamAnswer | LostConnection): UpstreamAnswer {
   if ('lost' in outcome) throw outcome.lost
   return outcome
 }
 
 function isStream(body: UpstreamRequest['body']): body is Readable {
   return body !== null && !Buffer.isBuffer(body)
+}
+
+/** RFC 9112 section 7.1.2: trailers go behind chunks, and nowhere else. */
+function isChunkedTo(req: IncomingMessage, head: ResponseHead, method: string): boolean {
+  return (
+    Number.isNaN(head.length) &&
+    method !== 'HEAD' &&
+    head.status !== 204 &&
+    head.status !== 304 &&
+    req.httpVersionMinor > 0
+  )
 }
 
 /** RFC 9110 section 7.8: whether all of these protocols were asked for, and there is one. */
@@ -331,69 +365,16 @@ function protocolsOf(list: string): string[] {
     .map((protocol) => protocol.trim())
 }
 
+function switchedUnasked(origin: string): SidecarError {
+  return upstreamFailure(origin, 'protocol', 'it switched to a protocol that nobody asked for')
+}
+
 function clientStalled(reason: string): SidecarError {
   return new SidecarError('request_timeout', `Cannot wait any longer for the client: ${reason}`)
-}
-
-function resume(controller: Dispatcher.DispatchController): void {
-  controller.resume()
-}
-
-function flushHead(res: ServerResponse): void {
-  res.flushHeaders()
 }
 
 /** undici gives header bytes as they came; they are latin1, whatever they mean. */
 function rawPairs(raw: Dispatcher.DispatchController['rawHeaders']): string[] {
   if (!Array.isArray(raw)) return []
   return raw.map((part) => (typeof part === 'string' ? part : part.toString('latin1')))
-}
-
-/**
- * Transfer codings that leave the body in a form that nobody behind us could tell, because their
- * label ends here (RFC 9112 section 7). What no standard knows is taken for a label without meaning.
- */
-const STILL_CODED = /gzip|deflate|compress|chunked.*chunked/
-
-/**
- * The phrase as it goes out, one character for each byte; empty where undici, which reads UTF-8,
- * could not tell its bytes; undefined for what is none (RFC 9112 section 4).
- */
-function reasonPhrase(text: string): string | undefined {
-  // oxlint-disable-next-line no-control-regex -- they are what is looked for
-  if (/[\0-\x08\x0a-\x1f\x7f]/.test(text)) return undefined
-  if (/^[\t -~]*$/.test(text)) return text
-  return text.includes('\uFFFD') ? '' : Buffer.from(text).toString('latin1')
-}
-
-function invalidAnswer(origin: string): SidecarError {
-  return new SidecarError(
-    'upstream_protocol',
-    `Cannot get an answer from "${origin}": the response is not valid HTTP`,
-  )
-}
-
-const CODES = {
-  unreachable: 'upstream_unreachable',
-  tls: 'upstream_tls',
-  timeout: 'upstream_timeout',
-  protocol: 'upstream_protocol',
-  reset: 'upstream_reset',
-} as const satisfies Record<NetworkFault['kind'], string>
-
-function toFailure(error: unknown, origin: string): SidecarError {
-  if (error instanceof SidecarError) return error
-  const fault = networkFault(error)
-  if (fault === undefined) {
-    return new SidecarError(
-      'internal_error',
-      `Cannot send the request to "${origin}": an unexpected error`,
-      { cause: error },
-    )
-  }
-  return new SidecarError(
-    CODES[fault.kind],
-    `Cannot get an answer from "${origin}": ${fault.reason}`,
-    { cause: error },
-  )
 }

@@ -61,9 +61,11 @@ export function readRequestHead(req: IncomingMessage): RequestHead {
         break
       }
       case 6: {
-        if (isField(name, 'origin')) origin = value
+        if (isField(name, 'origin')) origin = origin === undefined ? value : `${origin}, ${value}`
         else if (minorVersion > 0 && isField(name, 'expect')) {
-          expectation = value.toLowerCase() === '100-continue' ? 'continue' : 'unknown'
+          const isKnown: boolean =
+            expectation !== 'unknown' && value.toLowerCase() === '100-continue'
+          expectation = isKnown ? 'continue' : 'unknown'
         }
         break
       }

@@ -86,9 +86,9 @@ export function decidesByItself(
 function countDown(headers: string[], method: string): void {
   if (method !== 'OPTIONS') return
   for (let i = 0; i < headers.length; i += 2) {
-    const left = Number(headers[i + 1])
-    if (headers[i]?.toLowerCase() === 'max-forwards' && Number.isSafeInteger(left)) {
-      headers[i + 1] = String(Math.max(0, left - 1))
+    const left = headers[i + 1] ?? ''
+    if (headers[i]?.toLowerCase() === 'max-forwards' && /^\d{1,15}$/.test(left)) {
+      headers[i + 1] = String(Math.max(0, Number(left) - 1))
     }
   }
 }

@@ -55,7 +55,8 @@ export function parseRequestTarget(
   }
 }
 
-const AUTHORITY = /^(?:\[[\da-f:.]+\]|[\w\-.~!$&'()*+,;=%]+)(?::\d{1,5})?$/i
+// RFC 3986 section 3.2.2 would allow more, but no name that can be looked up has any of it.
+const AUTHORITY = /^(?:\[[\da-f:.]+\]|[\w\-.]{1,255})(?::\d{1,5})?$/i
 
 /** In lower case, without a dot at the end, and without the port that goes without saying. */
 function parseAuthority(authority: string, scheme: RequestTarget['scheme']): string {
@@ -81,6 +82,8 @@ function readingsOf(path: string): [string, ...string[]] {
   if (path.includes('#')) throw invalid('its target has a fragment')
   if (path.includes('\\')) throw invalid('its path has a backslash')
   if (/%(?![\da-f]{2})/i.test(path)) throw invalid('its path has a "%" that escapes nothing')
+  // RFC 3629 section 10: longer spellings of what is ASCII, which careless servers decode.
+  if (/%c[01]|%e0%[89]|%f0%8/i.test(path)) throw invalid('its path has an overlong UTF-8 sequence')
   // A slash stays escaped here: whether it separates segments is what the readings differ in.
   const literal = path.replaceAll(/%(?!2f)([\da-f]{2})/gi, (_escape, hex: string) =>
     String.fromCodePoint(Number.parseInt(hex, 16)),

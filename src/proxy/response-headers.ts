@@ -1,4 +1,4 @@
-import { connectionOptions, HOP_BY_HOP, isField } from './field-lines.ts'
+import { connectionOptions, HOP_BY_HOP } from './field-lines.ts'
 import { mapRefresh, type ReferenceMap } from './reference-map.ts'
 import { type CookiePolicy, mapCookie } from './set-cookie.ts'
 import { viaLine } from './via.ts'
@@ -89,23 +89,4 @@ export function responseTrailers(raw: readonly string[]): [string, string][] {
     if (!NO_TRAILERS.has(name.toLowerCase())) trailers.push([name, raw[i + 1] ?? ''])
   }
   return trailers
-}
-
-export type ResponseFraming = {
-  /** The length that is announced; NaN where there is none. */
-  readonly length: number
-  /** All of `Transfer-Encoding`, in lower case; empty where there is none. */
-  readonly codings: string
-}
-
-/** How the end of a response's body is to be found (RFC 9112 section 6). */
-export function responseFraming(raw: readonly string[]): ResponseFraming {
-  let length = Number.NaN
-  let codings = ''
-  for (let i = 0; i < raw.length; i += 2) {
-    const name = raw[i] ?? ''
-    if (isField(name, 'content-length')) length = Number(raw[i + 1])
-    else if (isField(name, 'transfer-encoding')) codings += `${raw[i + 1] ?? ''},`.toLowerCase()
-  }
-  return { length, codings: codings.slice(0, -1) }
 }

@@ -18,7 +18,7 @@ export type RouteTable<R> = {
    */
   match(target: RequestTarget, method: string): R
   /** Whether some route is for this host, whatever the path. */
-  readonly namesHost: (host: string) => boolean
+  readonly namesHost: (host: string, scheme?: RequestTarget['scheme']) => boolean
 }
 
 /**
@@ -33,7 +33,7 @@ export function createRouteTable<R extends { readonly match: RouteMatch }>(
 ): RouteTable<R> {
   const exact = new Map<string, PathTable<R>>()
   const suffixes = new Map<string, PathTable<R>>()
-  const anyHost: PathTable<R> = new Map()
+  const anyHost = emptyTable<R>()
   for (const route of routes) {
     const { host } = route.match
     if (host === undefined) addRoute(anyHost, route)
@@ -43,9 +43,9 @@ export function createRouteTable<R extends { readonly match: RouteMatch }>(
   const hasHosts = exact.size > 0 || suffixes.size > 0
 
   const find = (target: RequestTarget, path: string, method: string): R | undefined => {
-    const { host, absolute } = target
+    const { host, absolute, scheme } = target
     if (hasHosts) {
-      for (const table of tablesOf(host)) {
+      for (const table of tablesOf(host, scheme)) {
         const route = longestMatch(table, path, method)
         if (route !== undefined) return route
       }
@@ -53,16 +53,18 @@ export function createRouteTable<R extends { readonly match: RouteMatch }>(
     return absolute ? undefined : longestMatch(anyHost, path, method)
   }
 
-  /** The tables whose hosts cover `host`, the most specific first. */
-  function* tablesOf(host: string): Generator<PathTable<R>> {
+  /** The tables whose hosts cover `host`, the most specific first: a port is one thing more to fit. */
+  function* tablesOf(host: string, scheme: RequestTarget['scheme']): Generator<PathTable<R>> {
     const portAt = host.lastIndexOf(':')
-    const withoutPort = portAt > host.lastIndexOf(']') ? host.slice(0, portAt) : host
-    for (const spelling of new Set([host, withoutPort])) {
+    const hasPort = portAt > host.lastIndexOf(']')
+    const name = hasPort ? host.slice(0, portAt) : host
+    const port = hasPort ? host.slice(portAt) : scheme === 'http' ? ':80' : ':443'
+    for (const spelling of [name + port, name]) {
       const table = exact.get(spelling)
       if (table !== undefined) yield table
     }
-    for (let dot = host.indexOf('.'); dot !== -1; dot = host.indexOf('.', dot + 1)) {
-      for (const spelling of new Set([host.slice(dot), withoutPort.slice(dot)])) {
+    for (let dot = name.indexOf('.'); dot !== -1; dot = name.indexOf('.', dot + 1)) {
+      for (const spelling of [name.slice(dot) + port, name.slice(dot)]) {
         const table = suffixes.get(spelling)
         if (table !== undefined) yield table
       }
@@ -70,7 +72,7 @@ export function createRouteTable<R extends { readonly match: RouteMatch }>(
   }
 
   return {
-    namesHost: (host) => hasHosts && tablesOf(host).next().done !== true,
+    namesHost: (host, scheme = 'http') => hasHosts && tablesOf(host, scheme).next().done !== true,
     match(target, method) {
       const [literal, ...others] = target.readings
       const route = find(target, literal, method)
@@ -96,33 +98,54 @@ export function createRouteTable<R extends { readonly match: RouteMatch }>(
   }
 }
 
-/** By prefix; those with one prefix in the order in which they are tried. */
-type PathTable<R> = Map<string, R[]>
+type PathTable<R> = {
+  /** Those with one prefix in the order in which they are tried. */
+  readonly byPrefix: Map<string, R[]>
+  /** The number of segments of the longest prefix. */
+  depth: number
+}
+
+function emptyTable<R>(): PathTable<R> {
+  return { byPrefix: new Map(), depth: 0 }
+}
 
 function tableFor<R>(tables: Map<string, PathTable<R>>, host: string): PathTable<R> {
-  const table = tables.get(host) ?? new Map<string, R[]>()
+  const table = tables.get(host) ?? emptyTable<R>()
   tables.set(host, table)
   return table
 }
 
 function addRoute<R extends { readonly match: RouteMatch }>(table: PathTable<R>, route: R): void {
   const { prefix, methods } = route.match
-  const others = table.get(prefix) ?? []
-  table.set(prefix, methods === undefined ? [...others, route] : [route, ...others])
+  const others = table.byPrefix.get(prefix) ?? []
+  table.byPrefix.set(prefix, methods === undefined ? [...others, route] : [route, ...others])
+  table.depth = Math.max(table.depth, prefix.split('/').length - 1)
 }
 
 function longestMatch<R extends { readonly match: RouteMatch }>(
-  table: PathTable<R>,
+  { byPrefix, depth }: PathTable<R>,
   path: string,
   method: string,
 ): R | undefined {
-  for (let end = path.length; end !== -1; end = end === 0 ? -1 : path.lastIndexOf('/', end - 1)) {
-    for (const route of table.get(path.slice(0, end)) ?? []) {
+  const end = endOfSegments(path, depth)
+  for (let at = end; at !== -1; at = at === 0 ? -1 : path.lastIndexOf('/', at - 1)) {
+    for (const route of byPrefix.get(path.slice(0, at)) ?? []) {
       const { methods } = route.match
       if (methods === undefined || methods.has(method)) return route
     }
   }
   return undefined
+}
+
+/** Where that many segments of a path end; no route goes deeper, however deep the path does. */
+function endOfSegments(path: string, count: number): number {
+  let at = 0
+  for (let left = count; left > 0; left -= 1) {
+    const next = path.indexOf('/', at + 1)
+    if (next === -1) return path.length
+    at = next
+  }
+  return at
 }
 
 /** Where a route sends a request. */

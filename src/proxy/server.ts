@@ -51,6 +51,8 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
   const connections = createConnections()
   /** Those that are, or may become, something else than HTTP. */
   const tunnels = new Set<Duplex>()
+  /** Those on which the parser has given up. */
+  const broken = new WeakSet<Duplex>()
   let isEnding = false
   const server = createServer({
     maxHeaderSize: maxHeaderBytes,
@@ -64,6 +66,7 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
     shouldUpgradeCallback: (req) =>
       mayUpgrade(req) &&
       !isLingering(req.socket) &&
+      req.socket.writable &&
       !connections.isSurplus(req.socket) &&
       connections.lastDue(req.socket) === undefined,
   })
@@ -79,7 +82,7 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
 
   const onRequest = (req: IncomingMessage, res: ServerResponse): void => {
     const { socket } = req
-    if (isLingering(socket)) return
+    if (isLingering(socket) || !socket.writable) return
     if (isEnding) res.shouldKeepAlive = false
     connections.next(socket, res, () => {
       if (connections.isSurplus(socket)) {
@@ -115,7 +118,7 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
 
   server.on('connect', (req, socket, early) => {
     socket.on('error', () => {})
-    if (isLingering(socket)) return
+    if (isLingering(socket) || !socket.writable) return
     // Whoever sends it before all answers are there does not get them: node:http has let go.
     if (connections.lastDue(socket) !== undefined) socket.destroy()
     else if (connections.isSurplus(socket)) refuse(socket, ...surplus(req))
@@ -126,7 +129,9 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
   })
 
   server.on('clientError', (error: ParserError, socket) => {
-    if (isLingering(socket)) return
+    // Once is enough: node:http says it again for each packet that follows.
+    if (isLingering(socket) || broken.has(socket)) return
+    broken.add(socket)
     const failure = parserFailure(error, maxHeaderBytes)
     const last = connections.lastDue(socket)
     if (last !== undefined && !last.req.complete) {

@@ -17,6 +17,8 @@ export type Upstream = {
   readonly newConnection: () => Client
   /** Whether a connection is being handed over at this moment: a request that starts now is its first. */
   readonly isConnecting: () => boolean
+  /** Whether a connection is being reset at this moment: a response that ends now is cut short. */
+  readonly isBreaking: () => boolean
   readonly close: () => Promise<void>
 }
 
@@ -90,6 +92,7 @@ export function openUpstream(options: UpstreamOptions, firstTls: TlsMaterial): C
     strictContentLength: true,
   }
   let connecting = 0
+  let isBreaking = false
 
   const connectorFor = (tls: TlsMaterial): buildConnector.connector => {
     const connect = buildConnector({
@@ -104,6 +107,14 @@ export function openUpstream(options: UpstreamOptions, firstTls: TlsMaterial): C
     return (target, callback) => {
       // undici would take the name from the Host header, which may be the application's.
       connect({ ...target, servername: servername ?? '' }, (...result) => {
+        const [, socket] = result
+        // The first to listen: undici, which listens next, acts at once.
+        socket?.on('error', () => {
+          isBreaking = true
+          process.nextTick(() => {
+            isBreaking = false
+          })
+        })
         connecting += 1
         callback(...result)
         connecting -= 1
@@ -127,6 +138,7 @@ export function openUpstream(options: UpstreamOptions, firstTls: TlsMaterial): C
     pool: () => pool,
     newConnection: () => new Client(origin, { ...shared, connect }),
     isConnecting: () => connecting > 0,
+    isBreaking: () => isBreaking,
     renew(tls) {
       const old = pool
       connect = connectorFor(tls)

@@ -205,3 +205,53 @@ routes: [{ name: orders, match: { path: /orders }, upstream: 'http://127.0.0.1:1
   // What comes now may be the body or the next request; nobody can tell.
   expect(answer.match(/HTTP\/1.1/g)).toHaveLength(1)
 })
+
+test('requests in a row are taken a few at a time, and others are served meanwhile', async () => {
+  const gate = Promise.withResolvers<void>()
+  const upstream = await startServer((req, res) => {
+    if (req.url === '/first') void gate.promise.then(() => res.end('ok'))
+    else res.end('ok')
+  })
+  const sidecar = await startSidecar(forwardConfig(upstream))
+  const socket = await dial(sidecar)
+  const count = 3_000
+  const filling = 'x'.repeat(8_000)
+  const rest = `GET /rest HTTP/1.1\r\nHost: localhost\r\nX-Filling: ${filling}\r\n\r\n`.repeat(
+    count,
+  )
+  socket.write('GET /first HTTP/1.1\r\nHost: localhost\r\n\r\n')
+  // Not all of it is taken, so that what is not answered stays with whoever asked.
+  expect(socket.write(rest)).toBe(false)
+  for (let others = 0; others < 200; others += 1) {
+    expect(await (await fetch(sidecar.proxyUrl)).text()).toBe('ok')
+  }
+  expect(socket.writableLength).toBeGreaterThan(0)
+  gate.resolve()
+  let received = 0
+  for await (const chunk of socket) {
+    received += String(chunk).split('HTTP/1.1 200').length - 1
+    if (received >= count) break
+  }
+  expect(received).toBeGreaterThanOrEqual(count)
+})
+
+test('behind an answer that is the last one, nothing is done any more', async () => {
+  const reached: string[] = []
+  const upstream = await startServer((req, res) => {
+    reached.push(req.url ?? '')
+    res.end('ok')
+  })
+  const sidecar = await startSidecar(forwardConfig(upstream))
+  const smuggled = 'GET /smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n'
+  const answers = await exchangeRaw(
+    sidecar.proxyUrl,
+    `POST /1 HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n${smuggled}`,
+  )
+  expect(answers.match(/HTTP\/1.1 \d+/g)).toEqual(['HTTP/1.1 400'])
+  const closing = await exchangeRaw(
+    sidecar.proxyUrl,
+    `GET /last HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n${smuggled}`,
+  )
+  expect(closing.match(/HTTP\/1.1 \d+/g)).toEqual(['HTTP/1.1 200'])
+  expect(reached).toEqual(['/last'])
+})

@@ -45,7 +45,6 @@ test.for([
   'https://orders.example.com',
   'ftp://orders.example.com/v2/7',
   'mailto:orders@orders.example.com',
-  '/login',
   '7',
   '../7',
   '?page=2',
@@ -67,7 +66,7 @@ test('a route that keeps its path maps only what lies in it', () => {
   const map = createReferenceMap(route('/orders', '/base', { keepPath: true }))
   expect(map('https://orders.example.com/base/orders/7', OWN)).toBe(`${OWN}/orders/7`)
   expect(map('/base/orders', OWN)).toBe('/orders')
-  expect(map('/base/invoices/7', OWN)).toBe('/base/invoices/7')
+  expect(map('/base/invoices/7', OWN)).toBe('https://orders.example.com/base/invoices/7')
 })
 
 test('a reference into what another route reaches leads through that route', () => {
@@ -83,7 +82,20 @@ test('a reference into what another route reaches leads through that route', () 
   expect(map('https://orders.example.com/elsewhere', OWN)).toBe(
     'https://orders.example.com/elsewhere',
   )
-  expect(map('/by-host/1', OWN)).toBe('/by-host/1')
+  expect(map('/by-host/1', OWN)).toBe('https://orders.example.com/by-host/1')
+})
+
+test('a path that no route leads to is told with its host, because it would mean another one here', () => {
+  expect(createReferenceMap(ORDERS)('/login?next=%2F', OWN)).toBe(
+    'https://orders.example.com/login?next=%2F',
+  )
+})
+
+test('what would name another host once its prefix is gone does not', () => {
+  const map = createReferenceMap(route('', '/v2'))
+  expect(map('/v2//evil.example/x', OWN)).toBe(`${OWN}//evil.example/x`)
+  expect(map('/v2//evil.example/x', '')).toBe('/.//evil.example/x')
+  expect(map('https://orders.example.com/v2//evil.example/x', '')).toBe('/.//evil.example/x')
 })
 
 test('without a host of our own, only the path is given', () => {
@@ -99,6 +111,8 @@ test.for([
   ['5; url=', '5; url='],
   ['5; url=https://login.example.com/', '5; url=https://login.example.com/'],
   ['nonsense', 'nonsense'],
-] as const)('Refresh: %s becomes %s', ([value, mapped]) => {
+  [`5;${' '.repeat(16_000)}"a"b`, `5;${' '.repeat(16_000)}"a"b`],
+  ['5; url="/v2/7" ; more', '5; url="/orders/7" ; more'],
+] as const)('Refresh: %.40s becomes %.40s', ([value, mapped]) => {
   expect(mapRefresh(value, createReferenceMap(ORDERS), OWN)).toBe(mapped)
 })

@@ -1,0 +1,34 @@
+import { SidecarError } from '../errors.ts'
+import { networkFault, type NetworkFault } from '../lib/network-fault.ts'
+
+const CODES = {
+  unreachable: 'upstream_unreachable',
+  tls: 'upstream_tls',
+  timeout: 'upstream_timeout',
+  protocol: 'upstream_protocol',
+  reset: 'upstream_reset',
+} as const satisfies Record<NetworkFault['kind'], string>
+
+/** What went wrong with the upstream at `origin`, for the application. */
+export function upstreamFailure(
+  origin: string,
+  kind: NetworkFault['kind'],
+  reason: string,
+  cause?: unknown,
+): SidecarError {
+  const message = `Cannot get an answer from "${origin}": ${reason}`
+  return new SidecarError(CODES[kind], message, { cause })
+}
+
+/** The same for whatever undici or the system has thrown. */
+export function toUpstreamFailure(origin: string, thrown: unknown): SidecarError {
+  if (thrown instanceof SidecarError) return thrown
+  const fault = networkFault(thrown)
+  return fault === undefined
+    ? new SidecarError(
+        'internal_error',
+        `Cannot send the request to "${origin}": an unexpected error`,
+        { cause: thrown },
+      )
+    : upstreamFailure(origin, fault.kind, fault.reason, thrown)
+}

@@ -532,7 +532,20 @@ export function dashboard(): object {
     timezone: 'browser',
     refresh: '30s',
     time: { from: 'now-1h', to: 'now' },
-    links: [{ type: 'link', title: 'Runbook', icon: 'doc', url: '${runbook}', targetBlank: true }],
+    links: [
+      {
+        type: 'link',
+        title: 'Runbook',
+        tooltip: 'What each alert means, and what to do',
+        icon: 'doc',
+        url: '${runbook}',
+        targetBlank: true,
+        asDropdown: false,
+        includeVars: false,
+        keepTime: false,
+        tags: [],
+      },
+    ],
     annotations: {
       list: [
         {

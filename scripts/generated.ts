@@ -1,4 +1,5 @@
 import { configJsonSchema } from '../src/config/json-schema.ts'
+import { dashboard } from './dashboard.ts'
 import { settingsTables } from './settings-markdown.ts'
 
 export type GeneratedFile = {
@@ -7,12 +8,16 @@ export type GeneratedFile = {
   readonly text: string
 }
 
-/** The files that are made from the configuration's schema; a test compares them with those on disk. */
+/** The files that are made by a program; a test compares them with those on disk. */
 export function renderGenerated(): GeneratedFile[] {
   const schema = configJsonSchema()
   return [
     { path: 'config.schema.json', text: `${JSON.stringify(schema, undefined, 2)}\n` },
     { path: 'docs/settings.md', text: `${PREAMBLE}\n${settingsTables(schema)}\n` },
+    {
+      path: 'deploy/grafana/token-sidecar.json',
+      text: `${JSON.stringify(dashboard(), undefined, 2)}\n`,
+    },
   ]
 }
 

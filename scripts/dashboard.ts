@@ -1,0 +1,718 @@
+/** A query, and what its lines are called: `{{route}}` is the value of a label. */
+type Query = readonly [expr: string, legend: string]
+
+type Kind =
+  | { readonly type: 'timeseries'; readonly stacked?: boolean }
+  | { readonly type: 'stat'; readonly words?: Readonly<Record<string, Word>> }
+
+/** What a value means, and its colour: Grafana's names, which suit the dark and the light theme. */
+type Word = { readonly text: string; readonly color: Color }
+type Color = 'green' | 'yellow' | 'orange' | 'red' | 'blue' | 'purple'
+
+type Panel = {
+  readonly title: string
+  /** What it shows, and what to do when it looks wrong. */
+  readonly about: string
+  readonly kind?: Kind
+  readonly unit: string
+  readonly queries: readonly Query[]
+  /** From which value on it has another colour. */
+  readonly steps?: readonly (readonly [value: number, color: Color])[]
+  readonly max?: number
+  /** Whether values below 0 mean something. */
+  readonly signed?: boolean
+  /** Lines whose name says what colour they have. */
+  readonly colors?: Readonly<Record<string, Color>>
+  /** The alert whose section of the runbook says more. */
+  readonly alert?: string
+}
+
+type Row = { readonly title: string; readonly panels: readonly Panel[] }
+
+const SELECTED = 'job=~"$job", instance=~"$instance"'
+const OF_ROUTE = `{${SELECTED}, route=~"$route"}`
+const OF_CREDENTIAL = `{${SELECTED}, credential=~"$credential"}`
+const OF_INSTANCE = `{${SELECTED}}`
+
+const rate = (metric: string, matchers: string): string =>
+  `rate(${metric}${matchers}[$__rate_interval])`
+const and = (matchers: string, more: string): string => matchers.replace(/\}$/, `, ${more}}`)
+const quantile = (share: number, metric: string, matchers: string, by = ''): string =>
+  `histogram_quantile(${share}, sum by (le${by}) (${rate(`${metric}_bucket`, matchers)}))`
+
+const REQUESTS = rate('token_sidecar_requests_total', OF_ROUTE)
+const ERRORS = rate('token_sidecar_requests_total', and(OF_ROUTE, 'status="5xx"'))
+const REMAINING = `token_sidecar_token_expiry_timestamp_seconds${OF_CREDENTIAL} - time()`
+
+const STATUS_COLORS = {
+  '1xx': 'purple',
+  '2xx': 'green',
+  '3xx': 'blue',
+  '4xx': 'yellow',
+  '5xx': 'red',
+} as const
+
+const ROWS: readonly Row[] = [
+  {
+    title: 'At a glance',
+    panels: [
+      {
+        title: 'Alerts',
+        about: 'Alerts that fire now. The runbook has a section for each.',
+        kind: { type: 'stat' },
+        unit: 'none',
+        queries: [
+          [
+            'count(ALERTS{alertname=~"TokenSidecar.*", alertstate="firing", job=~"$job"}) or vector(0)',
+            'firing',
+          ],
+        ],
+        steps: [[1, 'red']],
+      },
+      {
+        title: 'Sidecars',
+        about: 'Instances that answer. If some are missing, ask whatever runs them why they ended.',
+        kind: { type: 'stat' },
+        unit: 'none',
+        queries: [[`count(token_sidecar_build_info${OF_INSTANCE}) or vector(0)`, 'up']],
+        alert: 'TokenSidecarDown',
+      },
+      {
+        title: 'Request rate',
+        about:
+          'Requests per second that are over. None at all: does the application run, and does it point to the sidecar?',
+        kind: { type: 'stat' },
+        unit: 'reqps',
+        queries: [[`sum(${REQUESTS})`, 'requests']],
+      },
+      {
+        title: 'Errors',
+        about:
+          'The share of requests that the application saw end with 5xx, whoever made it. “Failures of the sidecar’s own” below says whose fault it is; what is not there came from the API.',
+        kind: { type: 'stat' },
+        unit: 'percentunit',
+        queries: [[`(sum(${ERRORS}) or vector(0)) / sum(${REQUESTS})`, '5xx']],
+        steps: [
+          [0.005, 'yellow'],
+          [0.03, 'red'],
+        ],
+        alert: 'TokenSidecarErrorBudgetBurnsFast',
+      },
+      {
+        title: 'Latency, p95',
+        about:
+          'Nineteen of twenty requests are faster than this. “Whose time it is” below compares it with the API’s part.',
+        kind: { type: 'stat' },
+        unit: 's',
+        queries: [[quantile(0.95, 'token_sidecar_request_duration_seconds', OF_ROUTE), 'p95']],
+        steps: [
+          [1, 'yellow'],
+          [2.5, 'red'],
+        ],
+        alert: 'TokenSidecarLatencyBudgetBurnsFast',
+      },
+      {
+        title: 'Failed token requests',
+        about:
+          'Exchanges with an authorization server that failed in the last five minutes. Some that were repeated with success do no harm; “Token requests” below shows which they are.',
+        kind: { type: 'stat' },
+        unit: 'none',
+        queries: [
+          [
+            `sum(increase(token_sidecar_token_requests_total${and(OF_CREDENTIAL, 'outcome!="success"')}[5m]))`,
+            'failed',
+          ],
+        ],
+        steps: [
+          [0.5, 'yellow'],
+          [3, 'red'],
+        ],
+        alert: 'TokenSidecarAuthorizationServerFailing',
+      },
+      {
+        title: 'Next token ends in',
+        about:
+          'The least time that a token in hand has left. It should be renewed a minute before its end, or after half of its life; a token that nobody uses may run out.',
+        kind: { type: 'stat' },
+        unit: 's',
+        queries: [[`min(${REMAINING} > 0)`, 'left']],
+        alert: 'TokenSidecarTokenNotRenewed',
+      },
+      {
+        title: 'Configuration',
+        about:
+          'Whether every instance has accepted the configuration that it found last. If not, it goes on with the one before: run “token-sidecar check”.',
+        kind: {
+          type: 'stat',
+          words: {
+            '0': { text: 'refused', color: 'red' },
+            '1': { text: 'accepted', color: 'green' },
+          },
+        },
+        unit: 'none',
+        queries: [[`min(token_sidecar_config_reload_success${OF_INSTANCE})`, 'configuration']],
+        alert: 'TokenSidecarConfigReloadFailed',
+      },
+    ],
+  },
+  {
+    title: 'Requests',
+    panels: [
+      {
+        title: 'Requests by route',
+        about:
+          '“(none)” is what no route claims, “(pass)” what passes on without one. A route that has gone quiet: look at the application first.',
+        unit: 'reqps',
+        queries: [[`sum by (route) (${REQUESTS})`, '{{route}}']],
+      },
+      {
+        title: 'Requests by status',
+        about:
+          'What the application got, the API’s answers and the sidecar’s own. 1xx are WebSockets. 4xx that begin with a deployment of the application are its own.',
+        kind: { type: 'timeseries', stacked: true },
+        unit: 'reqps',
+        queries: [[`sum by (status) (${REQUESTS})`, '{{status}}']],
+        colors: STATUS_COLORS,
+      },
+      {
+        title: 'Failures of the sidecar’s own',
+        about:
+          'token_*: the authorization server. upstream_*: the API or the way to it. request_*, client_closed: the application. internal_error: please report it. Errors that are not here are the API’s.',
+        kind: { type: 'timeseries', stacked: true },
+        unit: 'reqps',
+        queries: [
+          [
+            `sum by (route, code) (${rate('token_sidecar_request_failures_total', OF_ROUTE)}) > 0`,
+            '{{route}} {{code}}',
+          ],
+        ],
+        alert: 'TokenSidecarRequestsWithoutToken',
+      },
+      {
+        title: 'Share of errors',
+        about:
+          'The share of requests that ended with 5xx. The lines are the objective, and six times as much.',
+        unit: 'percentunit',
+        queries: [
+          [
+            `(sum by (route) (${ERRORS}) or 0 * sum by (route) (${REQUESTS})) / sum by (route) (${REQUESTS})`,
+            '{{route}}',
+          ],
+        ],
+        steps: [
+          [0.005, 'yellow'],
+          [0.03, 'red'],
+        ],
+        alert: 'TokenSidecarErrorBudgetBurnsFast',
+      },
+      {
+        title: 'Latency',
+        about:
+          'From the first byte of the request to the last of the response. A p99 far from the p50 means that few requests are slow: large bodies, or one slow endpoint of the API.',
+        unit: 's',
+        queries: [0.5, 0.95, 0.99].map((share) => [
+          quantile(share, 'token_sidecar_request_duration_seconds', OF_ROUTE),
+          `p${100 * share}`,
+        ]),
+        alert: 'TokenSidecarLatencyBudgetBurnsFast',
+      },
+      {
+        title: 'Whose time it is, p95',
+        about:
+          'The whole request against the API’s part, from sending the request to the head of the response. Both high: the API. Only the whole: bodies, the application that reads slowly, or the sidecar (see its event loop).',
+        unit: 's',
+        queries: [
+          [
+            quantile(0.95, 'token_sidecar_request_duration_seconds', OF_ROUTE, ', route'),
+            '{{route}}, whole',
+          ],
+          [
+            quantile(0.95, 'token_sidecar_upstream_response_seconds', OF_ROUTE, ', route'),
+            '{{route}}, API',
+          ],
+        ],
+        alert: 'TokenSidecarLatencyBudgetBurnsFast',
+      },
+      {
+        title: 'Requests that waited for a token',
+        about:
+          'Those that found none in hand: the first after a start, the first after a long silence, and those after a 401. More than that means that tokens are not renewed in time.',
+        unit: 'reqps',
+        queries: [
+          [
+            `sum by (route) (${rate('token_sidecar_token_wait_seconds_count', OF_ROUTE)})`,
+            '{{route}}',
+          ],
+        ],
+        alert: 'TokenSidecarTokenNotRenewed',
+      },
+      {
+        title: 'Requests under way',
+        about:
+          'If it climbs while the rate does not, the API has become slow, or a body does not move.',
+        unit: 'none',
+        queries: [[`sum by (route) (token_sidecar_requests_in_flight${OF_ROUTE})`, '{{route}}']],
+        alert: 'TokenSidecarConnectionsNearLimit',
+      },
+    ],
+  },
+  {
+    title: 'Tokens',
+    panels: [
+      {
+        title: 'Time to expiry',
+        about:
+          'A saw: it falls, and jumps up a minute before its end, or after half of its life. What stays at −1 min has expired: nobody uses it, or its renewal fails, which “Token requests” shows.',
+        unit: 's',
+        queries: [[`clamp_min(min by (token) (${REMAINING}), -60)`, '{{token}}']],
+        signed: true,
+        alert: 'TokenSidecarTokenNotRenewed',
+      },
+      {
+        title: 'Token requests',
+        about:
+          'token_rejected: client id, secret or scopes. token_unavailable: out of reach, failing or throttling. token_invalid: what answers is no authorization server. /status of the instance says more.',
+        kind: { type: 'timeseries', stacked: true },
+        unit: 'reqps',
+        queries: [
+          [
+            `sum by (credential, outcome) (${rate('token_sidecar_token_requests_total', OF_CREDENTIAL)}) > 0`,
+            '{{credential}} {{outcome}}',
+          ],
+        ],
+        alert: 'TokenSidecarAuthorizationServerFailing',
+      },
+      {
+        title: 'Tokens obtained',
+        about:
+          '“renewed” is how it should be. “issued” means that there was none: a start, or a token that was seldom used. “replaced” means that an API had refused one.',
+        unit: 'none',
+        queries: [
+          [
+            `sum by (credential, reason) (increase(token_sidecar_tokens_obtained_total${OF_CREDENTIAL}[$__rate_interval]))`,
+            '{{credential}} {{reason}}',
+          ],
+        ],
+      },
+      {
+        title: 'Tokens that an API refused',
+        about:
+          'A token that should have been good got a 401. Now and then: it was revoked, and has been replaced. Again and again: audience, scope, keys or clocks.',
+        unit: 'none',
+        queries: [
+          [
+            `sum by (credential) (increase(token_sidecar_tokens_refused_total${OF_CREDENTIAL}[$__rate_interval]))`,
+            '{{credential}}',
+          ],
+        ],
+        alert: 'TokenSidecarUpstreamRefusesTokens',
+      },
+      {
+        title: 'Duration of token requests, p95',
+        about:
+          'Discovery included. Nobody waits for it as long as tokens are renewed in time; near “timeout” of the credential they will soon fail.',
+        unit: 's',
+        queries: [
+          [
+            quantile(
+              0.95,
+              'token_sidecar_token_request_duration_seconds',
+              OF_CREDENTIAL,
+              ', credential',
+            ),
+            '{{credential}}',
+          ],
+        ],
+        alert: 'TokenSidecarAuthorizationServerFailing',
+      },
+      {
+        title: 'Lifetime of tokens',
+        about:
+          'As they were issued. If it has become shorter, somebody has changed a setting of the authorization server.',
+        unit: 's',
+        queries: [
+          [`min by (token) (token_sidecar_token_lifetime_seconds${OF_CREDENTIAL})`, '{{token}}'],
+        ],
+      },
+    ],
+  },
+  {
+    title: 'Upstream',
+    panels: [
+      {
+        title: 'Connections',
+        about:
+          'Open connections to each API. One instance opens as many as “connections” of its routes allows.',
+        unit: 'none',
+        queries: [
+          [`sum by (upstream) (token_sidecar_upstream_connections${OF_INSTANCE})`, '{{upstream}}'],
+        ],
+      },
+      {
+        title: 'Requests at the API',
+        about:
+          'What the API is working on now. Climbing at a steady rate of requests: the API has become slow.',
+        unit: 'none',
+        queries: [
+          [
+            `sum by (upstream) (token_sidecar_upstream_requests_running${OF_INSTANCE})`,
+            '{{upstream}}',
+          ],
+        ],
+      },
+      {
+        title: 'Requests that wait for a connection',
+        about:
+          'Should be 0. If it stays above, all connections are in use: the API is slow, or “connections” of the route is too low.',
+        unit: 'none',
+        queries: [
+          [
+            `sum by (upstream) (token_sidecar_upstream_requests_queued${OF_INSTANCE})`,
+            '{{upstream}}',
+          ],
+        ],
+        steps: [[1, 'orange']],
+        alert: 'TokenSidecarRequestsQueued',
+      },
+      {
+        title: 'Answers with 401',
+        about:
+          'That reached the application: a new token did not help, or could not be tried. Compare audience and scopes with what the API expects.',
+        unit: 'reqps',
+        queries: [
+          [
+            `sum by (route) (${rate('token_sidecar_upstream_unauthorized_total', OF_ROUTE)})`,
+            '{{route}}',
+          ],
+        ],
+        alert: 'TokenSidecarUpstreamRefusesTokens',
+      },
+      {
+        title: 'Requests sent again after a 401',
+        about:
+          'With a new token. A spike is a revoked token that has healed; a plateau is a fault.',
+        unit: 'reqps',
+        queries: [
+          [`sum by (route) (${rate('token_sidecar_replays_total', OF_ROUTE)})`, '{{route}}'],
+        ],
+        alert: 'TokenSidecarReplayStorm',
+      },
+      {
+        title: 'Requests sent again after a lost connection',
+        about:
+          'The API closed an idle connection at the wrong moment. Many: it closes them sooner than after 4 s, or falls over.',
+        unit: 'reqps',
+        queries: [
+          [`sum by (route) (${rate('token_sidecar_retries_total', OF_ROUTE)})`, '{{route}}'],
+        ],
+        alert: 'TokenSidecarRetryStorm',
+      },
+    ],
+  },
+  {
+    title: 'Tunnels',
+    panels: [
+      {
+        title: 'Open tunnels',
+        about:
+          'WebSockets and other upgraded connections, and tunnels of CONNECT as “(pass)”. If it only ever climbs, somebody forgets to close them; each counts against “limits.connections”.',
+        unit: 'none',
+        queries: [[`sum by (route) (token_sidecar_tunnels_open${OF_ROUTE})`, '{{route}}']],
+        alert: 'TokenSidecarConnectionsNearLimit',
+      },
+      {
+        title: 'Tunnels opened',
+        about: 'Much more than are open: they break, and the application connects again and again.',
+        unit: 'ops',
+        queries: [
+          [`sum by (route) (${rate('token_sidecar_tunnels_opened_total', OF_ROUTE)})`, '{{route}}'],
+        ],
+        alert: 'TokenSidecarTunnelsReconnecting',
+      },
+      {
+        title: 'Bytes through tunnels',
+        about: 'Counted when a tunnel closes, so that a long one shows as a spike at its end.',
+        unit: 'Bps',
+        queries: [
+          [
+            `sum by (route, direction) (${rate('token_sidecar_tunnel_bytes_total', OF_ROUTE)})`,
+            '{{route}} {{direction}}',
+          ],
+        ],
+      },
+    ],
+  },
+  {
+    title: 'Process',
+    panels: [
+      {
+        title: 'CPU',
+        about: 'In cores. Most of what one instance does runs on one core: see the event loop.',
+        unit: 'none',
+        queries: [[rate('process_cpu_seconds_total', OF_INSTANCE), '{{instance}}']],
+        alert: 'TokenSidecarEventLoopSaturated',
+      },
+      {
+        title: 'Memory',
+        about:
+          'About 90 MB at rest and 220 MB under full load. If it climbs for days without coming back, please report it; until then, restart.',
+        unit: 'bytes',
+        queries: [[`process_resident_memory_bytes${OF_INSTANCE}`, '{{instance}}']],
+        alert: 'TokenSidecarRestartsOften',
+      },
+      {
+        title: 'Event loop',
+        about:
+          'The share of time in which it was busy. Near 1 every request waits for every other: give it a whole core, or more instances.',
+        unit: 'percentunit',
+        max: 1,
+        queries: [[`token_sidecar_event_loop_utilization_ratio${OF_INSTANCE}`, '{{instance}}']],
+        steps: [
+          [0.7, 'yellow'],
+          [0.85, 'red'],
+        ],
+        alert: 'TokenSidecarEventLoopSaturated',
+      },
+      {
+        title: 'Running for',
+        about:
+          'Falls to 0 with each start. A start that nobody asked for: memory limit, liveness probe, or a fault.',
+        unit: 's',
+        queries: [
+          [
+            `time() - process_start_time_seconds${OF_INSTANCE} and on (job, instance) token_sidecar_build_info`,
+            '{{instance}}',
+          ],
+        ],
+        alert: 'TokenSidecarRestartsOften',
+      },
+      {
+        title: 'Configuration reloads',
+        about:
+          '“unchanged” does no harm. After a “failure” the instance goes on with what it had, but would not start again.',
+        unit: 'none',
+        queries: [
+          [
+            `sum by (outcome) (increase(token_sidecar_config_reloads_total${OF_INSTANCE}[$__rate_interval]))`,
+            '{{outcome}}',
+          ],
+        ],
+        colors: { success: 'green', failure: 'red', unchanged: 'blue' },
+        alert: 'TokenSidecarConfigReloadFailed',
+      },
+      {
+        title: 'Age of the configuration',
+        about:
+          'Since the last reload. Instances that differ by more than a minute after a change have not seen it.',
+        unit: 's',
+        queries: [
+          [`time() - token_sidecar_config_reload_timestamp_seconds${OF_INSTANCE}`, '{{instance}}'],
+        ],
+        alert: 'TokenSidecarConfigReloadFailed',
+      },
+    ],
+  },
+]
+
+const COLUMNS = 24
+const DATASOURCE = { type: 'prometheus', uid: '${datasource}' }
+
+/** The dashboard as Grafana 11 and later import it. */
+export function dashboard(): object {
+  return {
+    uid: 'token-sidecar',
+    title: 'token-sidecar',
+    description:
+      'Routes, tokens and APIs of token-sidecar. Each panel says what to do when it looks wrong.',
+    tags: ['token-sidecar', 'oauth'],
+    schemaVersion: 39,
+    version: 1,
+    editable: true,
+    graphTooltip: 1,
+    timezone: 'browser',
+    refresh: '30s',
+    time: { from: 'now-1h', to: 'now' },
+    links: [
+      {
+        type: 'link',
+        title: 'Runbook',
+        tooltip: 'What each alert means, and what to do',
+        icon: 'doc',
+        url: '${runbook}',
+        targetBlank: true,
+        asDropdown: false,
+        includeVars: false,
+        keepTime: false,
+        tags: [],
+      },
+    ],
+    annotations: {
+      list: [
+        {
+          name: 'Starts',
+          datasource: DATASOURCE,
+          enable: true,
+          iconColor: 'blue',
+          expr: `changes(process_start_time_seconds${OF_INSTANCE}[1m]) > 0`,
+          titleFormat: 'Started',
+          textFormat: '{{instance}}',
+        },
+      ],
+    },
+    templating: { list: variables() },
+    panels: panels(),
+  }
+}
+
+function variables(): object[] {
+  return [
+    { name: 'datasource', label: 'data source', type: 'datasource', query: 'prometheus' },
+    choice('job', 'token_sidecar_build_info', ''),
+    choice('instance', 'token_sidecar_build_info', '{job=~"$job"}'),
+    choice('route', 'token_sidecar_requests_in_flight', OF_INSTANCE),
+    choice('credential', 'token_sidecar_token_requests_total', OF_INSTANCE),
+    {
+      name: 'runbook',
+      description: 'Where docs/runbook.md can be read; the links of the panels lead there.',
+      type: 'textbox',
+      query: RUNBOOK,
+      current: { text: RUNBOOK, value: RUNBOOK },
+    },
+  ]
+}
+
+/** One or several of the values that a label has; all of them unless somebody chooses. */
+function choice(name: string, metric: string, matchers: string): object {
+  const query = `label_values(${metric}${matchers}, ${name})`
+  return {
+    name,
+    type: 'query',
+    datasource: DATASOURCE,
+    query: { query, refId: name },
+    definition: query,
+    refresh: 2,
+    sort: 1,
+    multi: true,
+    includeAll: true,
+    allValue: '.*',
+    current: { text: ['All'], value: ['$__all'] },
+  }
+}
+
+const RUNBOOK = 'https://git.example.com/token-sidecar/docs/runbook.md'
+
+/** Rows from top to bottom, the panels of each from left to right. */
+function panels(): object[] {
+  const all: object[] = []
+  let y = 0
+  for (const row of ROWS) {
+    all.push({
+      id: all.length + 1,
+      type: 'row',
+      title: row.title,
+      collapsed: false,
+      gridPos: { x: 0, y, w: COLUMNS, h: 1 },
+      panels: [],
+    })
+    y += 1
+    let x = 0
+    let height = 0
+    for (const panel of row.panels) {
+      const isStat = panel.kind?.type === 'stat'
+      const w = isStat ? 3 : 8
+      height = isStat ? 4 : 8
+      if (x + w > COLUMNS) {
+        x = 0
+        y += height
+      }
+      all.push(grafanaPanel(panel, all.length + 1, { x, y, w, h: height }))
+      x += w
+    }
+    y += height
+  }
+  return all
+}
+
+function grafanaPanel(panel: Panel, id: number, gridPos: object): object {
+  const { title, about, kind = { type: 'timeseries' }, unit, queries, steps = [], alert } = panel
+  return {
+    id,
+    type: kind.type,
+    title,
+    description: about,
+    datasource: DATASOURCE,
+    gridPos,
+    links:
+      alert === undefined
+        ? []
+        : [
+            {
+              title: `Runbook: ${alert}`,
+              url: `\${runbook}#${alert.toLowerCase()}`,
+              targetBlank: true,
+            },
+          ],
+    targets: queries.map(([expr, legendFormat], index) => ({
+      refId: String.fromCodePoint(65 + index),
+      datasource: DATASOURCE,
+      expr,
+      legendFormat,
+      range: kind.type !== 'stat',
+      instant: kind.type === 'stat',
+    })),
+    fieldConfig: {
+      defaults: {
+        unit,
+        ...(panel.signed === true ? {} : { min: 0 }),
+        max: panel.max,
+        color: { mode: kind.type === 'stat' ? 'thresholds' : 'palette-classic' },
+        thresholds: {
+          mode: 'absolute',
+          steps: [
+            { value: null, color: 'green' },
+            ...steps.map(([value, color]) => ({ value, color })),
+          ],
+        },
+        ...(kind.type === 'stat'
+          ? { mappings: mappings(kind.words ?? {}) }
+          : lineStyle(kind, steps)),
+      },
+      overrides: Object.entries(panel.colors ?? {}).map(([name, color]) => ({
+        matcher: { id: 'byName', options: name },
+        properties: [{ id: 'color', value: { mode: 'fixed', fixedColor: color } }],
+      })),
+    },
+    options:
+      kind.type === 'stat'
+        ? {
+            reduceOptions: { calcs: ['lastNotNull'] },
+            colorMode: 'value',
+            graphMode: 'none',
+            textMode: 'value',
+          }
+        : {
+            legend: { displayMode: 'table', placement: 'bottom', calcs: ['lastNotNull', 'max'] },
+            tooltip: { mode: 'multi', sort: 'desc' },
+          },
+  }
+}
+
+function mappings(words: Readonly<Record<string, Word>>): object[] {
+  return Object.keys(words).length === 0 ? [] : [{ type: 'value', options: words }]
+}
+
+function lineStyle(
+  { stacked = false }: { readonly stacked?: boolean },
+  steps: NonNullable<Panel['steps']>,
+): object {
+  return {
+    custom: {
+      drawStyle: 'line',
+      lineWidth: 1,
+      fillOpacity: stacked ? 30 : 5,
+      showPoints: 'never',
+      stacking: { mode: stacked ? 'normal' : 'none' },
+      thresholdsStyle: { mode: steps.length === 0 ? 'off' : 'dashed' },
+    },
+  }
+}

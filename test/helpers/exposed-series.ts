@@ -1,0 +1,81 @@
+import { endpointConfig } from './config-text.ts'
+import { parseExposition } from './exposition.ts'
+import { groupingLabelsOf, matchesAny, selectorsOf } from './promql.ts'
+import { startServer } from './servers.ts'
+import { startSidecar } from './sidecar.ts'
+import { sendToken, startTokenEndpoint } from './token-endpoint.ts'
+
+/** Every series name of `/metrics`, with its labels and the values that they have there. */
+export type ExposedSeries = ReadonlyMap<string, ReadonlyMap<string, ReadonlySet<string>>>
+
+/** Reads the metrics of a sidecar that has served a request, and another that failed. */
+export async function readExposedSeries(): Promise<ExposedSeries> {
+  const endpoint = await startTokenEndpoint((_request, res) => sendToken(res))
+  const upstream = await startServer((req, res) => {
+    res.writeHead(req.url === '/orders/bad' ? 500 : 200).end('ok')
+  })
+  const sidecar = await startSidecar(
+    endpointConfig({ endpoint: endpoint.url, upstream: `${upstream}/orders` }),
+  )
+  for (const path of ['/orders', '/orders/bad']) {
+    await (await fetch(`${sidecar.proxyUrl}${path}`)).text()
+  }
+  const exposition = await (await fetch(`${sidecar.adminUrl}/metrics`)).text()
+
+  const series = new Map<string, Map<string, Set<string>>>(
+    PENDING.map(({ name, labels }) => [
+      name,
+      new Map(Object.entries(labels).map(([label, values]) => [label, new Set(values)])),
+    ]),
+  )
+  for (const { name, labels } of parseExposition(exposition).flatMap(({ samples }) => samples)) {
+    const known = series.get(name) ?? new Map<string, Set<string>>()
+    series.set(name, known)
+    for (const [label, value] of Object.entries(labels)) {
+      known.set(label, (known.get(label) ?? new Set()).add(value))
+    }
+  }
+  return series
+}
+
+// To be removed with the commit that adds these metrics to the program.
+const PENDING: readonly { name: string; labels: Readonly<Record<string, readonly string[]>> }[] = [
+  { name: 'token_sidecar_config_reload_success', labels: {} },
+  { name: 'token_sidecar_config_reload_timestamp_seconds', labels: {} },
+  {
+    name: 'token_sidecar_config_reloads_total',
+    labels: { outcome: ['success', 'failure', 'unchanged'] },
+  },
+]
+
+/** Labels that come from the scrape, and not from the program. */
+const OF_THE_SCRAPE = ['job', 'instance', 'pod']
+/** What Prometheus makes itself. */
+const OF_PROMETHEUS = ['up', 'ALERTS']
+
+/** What an expression asks for and will never get; `recorded` are the names of recording rules. */
+export function missingIn(
+  expr: string,
+  series: ExposedSeries,
+  recorded: readonly string[] = [],
+): string[] {
+  const labels = new Set([
+    ...OF_THE_SCRAPE,
+    ...[...series.values()].flatMap((known) => [...known.keys()]),
+  ])
+  const missing = groupingLabelsOf(expr).filter((label) => !labels.has(label))
+  for (const { metric, matchers } of selectorsOf(expr)) {
+    if ([...OF_PROMETHEUS, ...recorded].includes(metric)) continue
+    const known = series.get(metric)
+    if (known === undefined) missing.push(metric)
+    for (const matcher of matchers) {
+      const { label, operator, value } = matcher
+      // A variable of the dashboard may be anything.
+      if (OF_THE_SCRAPE.includes(label) || value.startsWith('$')) continue
+      if (!matchesAny(matcher, known?.get(label) ?? [])) {
+        missing.push(`${metric}{${label}${operator}"${value}"}`)
+      }
+    }
+  }
+  return missing
+}

@@ -18,8 +18,10 @@ LABEL org.opencontainers.image.title="token-sidecar" \
       org.opencontainers.image.licenses="Apache-2.0"
 
 # One file with everything in it. package.json says that it is an ES module, without which Node
-# parses it twice and keeps 12 MB more; the source map is for whoever reads a stack.
+# parses it twice and keeps 12 MB more; the source map is for whoever reads a stack. The licences of
+# the libraries in it ask that their notices come along.
 WORKDIR /app
+COPY LICENSE THIRD-PARTY-NOTICES ./
 COPY --from=build /build/package.json /build/dist/cli.js /build/dist/cli.js.map ./
 
 # The name of a file, no token:

@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto'
 import { loadConfig } from '../../src/config/load.ts'
 import type { Config } from '../../src/config/schema.ts'
 
@@ -6,6 +7,11 @@ export type Deployed = {
   readonly warnings: readonly string[]
   /** The files that it names. */
   readonly files: readonly string[]
+}
+
+function makeKey(): string {
+  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+  return privateKey.export({ type: 'pkcs8', format: 'pem' })
 }
 
 /** A configuration as it is checked where it is deployed: with every file that it names. */
@@ -18,7 +24,7 @@ export async function loadDeployed(
     env,
     async readFile(path) {
       files.add(path)
-      return await Promise.resolve('placeholder')
+      return await Promise.resolve(path.endsWith('.pem') ? makeKey() : 'placeholder')
     },
   })
   if (!result.ok) throw new Error(JSON.stringify(result.problems, undefined, 2))

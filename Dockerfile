@@ -2,7 +2,8 @@
 # Run:    docker run --read-only --cap-drop ALL --network host \
 #           -v "$PWD/token-sidecar.yaml:/etc/token-sidecar/token-sidecar.yaml:ro" token-sidecar
 
-# The version is exact, and the one that the tests run on ("node" in package.json).
+# The version is exact, and the one that the tests run on ("node" in package.json). A release puts
+# the digest behind it, "…-slim@sha256:<digest>", here and below: see docs/release.md.
 FROM node:26.10.0-bookworm-slim AS build
 WORKDIR /build
 COPY package.json package-lock.json ./

@@ -48,6 +48,25 @@ test('V8 may translate JavaScript to machine code', () => {
   expect(valuesOf('MemoryDenyWriteExecute')).toEqual(['no'])
 })
 
+test.for([
+  ['DynamicUser', 'yes'],
+  ['NoNewPrivileges', 'yes'],
+  ['CapabilityBoundingSet', ''],
+  ['ProtectSystem', 'strict'],
+  ['ProtectHome', 'yes'],
+  ['PrivateTmp', 'yes'],
+  ['PrivateDevices', 'yes'],
+  ['RestrictAddressFamilies', 'AF_UNIX AF_INET AF_INET6 AF_NETLINK'],
+  ['SystemCallArchitectures', 'native'],
+  ['LimitCORE', '0'],
+] as const)('the unit says %s=%s', ([directive, value]) => {
+  expect(valuesOf(directive)).toEqual([value])
+})
+
+test('the unit reloads on a signal to the sidecar itself', () => {
+  expect(valuesOf('ExecReload')).toEqual(['/bin/kill -HUP $MAINPID'])
+})
+
 const [analyze] = findPrograms('systemd-analyze')
 const canSkip = analyze === undefined && MAY_SKIP
 

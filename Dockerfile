@@ -2,7 +2,8 @@
 # Run:    docker run --read-only --cap-drop ALL --network host \
 #           -v "$PWD/token-sidecar.yaml:/etc/token-sidecar/token-sidecar.yaml:ro" token-sidecar
 
-# The version is exact, and the one that the tests run on ("node" in package.json).
+# The version is exact, and the one that the tests run on ("node" in package.json). A release puts
+# the digest behind it, "…-slim@sha256:<digest>", here and below: see docs/release.md.
 FROM node:26.10.0-bookworm-slim AS build
 WORKDIR /build
 COPY package.json package-lock.json ./
@@ -18,8 +19,10 @@ LABEL org.opencontainers.image.title="token-sidecar" \
       org.opencontainers.image.licenses="Apache-2.0"
 
 # One file with everything in it. package.json says that it is an ES module, without which Node
-# parses it twice and keeps 12 MB more; the source map is for whoever reads a stack.
+# parses it twice and keeps 12 MB more; the source map is for whoever reads a stack. The licences of
+# the libraries in it ask that their notices come along.
 WORKDIR /app
+COPY LICENSE THIRD-PARTY-NOTICES ./
 COPY --from=build /build/package.json /build/dist/cli.js /build/dist/cli.js.map ./
 
 # The name of a file, no token:

@@ -1,9 +1,11 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { renderGenerated } from './generated.ts'
+import { renderNotices } from './third-party-notices.ts'
 
-/** `npm run generate`: writes what is made from the configuration's schema, and the dashboard. */
+/** `npm run generate`: what is made from the configuration's schema, the dashboard, and the libraries' notices. */
 const top = join(import.meta.dirname, '..')
-for (const { path, text } of renderGenerated()) {
+const notices = { path: 'THIRD-PARTY-NOTICES', text: await renderNotices() }
+for (const { path, text } of [...renderGenerated(), notices]) {
   await writeFile(join(top, path), text)
 }

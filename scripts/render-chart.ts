@@ -1,0 +1,42 @@
+import { execFileSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { cpSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+const CHARTS = 'deploy/helm'
+
+/** What Helm makes of the example chart; a test reads it, so that it needs no Helm. */
+export const RENDERED_FILE = 'test/fixtures/helm/example.yaml'
+
+/** Tells whether the charts are still those that were rendered. */
+export function chartsDigest(): string {
+  const hash = createHash('sha256')
+  for (const file of globSync(
+    `${CHARTS}/{example,token-sidecar}/{*.yaml,templates/*}`,
+  ).toSorted()) {
+    hash.update(`${file}\n${readFileSync(file, 'utf8')}`)
+  }
+  return hash.digest('hex')
+}
+
+/** In a copy, because Helm packs the library into the chart that uses it. */
+export function renderChart(helm: string): string {
+  const directory = mkdtempSync(join(tmpdir(), 'token-sidecar-charts-'))
+  try {
+    cpSync(CHARTS, directory, { recursive: true })
+    const run = (...args: string[]): string =>
+      execFileSync(helm, args, {
+        cwd: directory,
+        encoding: 'utf8',
+        env: { ...process.env, HELM_CACHE_HOME: directory, HELM_CONFIG_HOME: directory },
+      })
+    run('dependency', 'update', 'example')
+    const manifests = run('template', 'billing', 'example', '--kube-version', '1.29.0')
+    return `# Made by "node scripts/render-chart.ts", which needs Helm. Do not edit.\n# charts: ${chartsDigest()}\n${manifests}`
+  } finally {
+    rmSync(directory, { recursive: true })
+  }
+}
+
+if (import.meta.main) writeFileSync(RENDERED_FILE, renderChart('helm'))

@@ -1,0 +1,81 @@
+import { readFileSync } from 'node:fs'
+import { expect, test } from 'vitest'
+import { parse } from 'yaml'
+import * as z from 'zod'
+import { chartsDigest, RENDERED_FILE, renderChart } from '../../scripts/render-chart.ts'
+import { loadDeployed } from '../helpers/deployed-config.ts'
+import { manifestProblems, podsOf, readDocuments } from '../helpers/manifests.ts'
+import { podProblems } from '../helpers/pod-rules.ts'
+import { readImage } from '../helpers/shipped-image.ts'
+import { findPrograms } from '../helpers/tools.ts'
+
+const RENDERED = readFileSync(RENDERED_FILE, 'utf8')
+const [, DEPLOYMENT] = readDocuments(RENDERED)
+
+const configMap = z.object({ data: z.object({ 'token-sidecar.yaml': z.string() }) })
+
+async function renderedConfig() {
+  const [document] = readDocuments(RENDERED)
+  return await loadDeployed(configMap.parse(document).data['token-sidecar.yaml'])
+}
+
+test('the rendered chart is that of these files; "node scripts/render-chart.ts" makes it so', () => {
+  expect(RENDERED).toContain(`\n# charts: ${chartsDigest()}\n`)
+})
+
+const [helm] = findPrograms('helm')
+
+// Debian has no package of Helm, so the gate can't ask for it.
+test.skipIf(helm === undefined)('the rendered chart is what Helm makes', () => {
+  expect(renderChart(helm ?? 'helm')).toBe(RENDERED)
+})
+
+test('Kubernetes takes what the chart makes', () => {
+  expect(readDocuments(RENDERED)).toHaveLength(2)
+  expect(manifestProblems(RENDERED)).toEqual([])
+})
+
+test('the sidecar takes the configuration that the chart makes', async () => {
+  const { warnings, files } = await renderedConfig()
+  expect(warnings).toEqual([])
+  expect(files).toEqual(['/secrets/corp-client/client-secret'])
+})
+
+test('the pod of the chart fits the image and the configuration', async () => {
+  const deployed = await renderedConfig()
+  expect(podsOf(RENDERED).map((pod) => podProblems(pod, deployed))).toEqual([[]])
+})
+
+test('the chart and the plain manifests describe the same sidecar', () => {
+  const plain = readFileSync('deploy/kubernetes/base/deployment.yaml', 'utf8')
+  const [ours] = podsOf(RENDERED).flatMap(({ spec }) => spec.initContainers)
+  const [theirs] = podsOf(plain).flatMap(({ spec }) => spec.initContainers)
+  const withoutNames = (container: typeof ours) => ({
+    ...container,
+    volumeMounts: container?.volumeMounts.map(({ mountPath, readOnly }) => ({
+      mountPath,
+      readOnly,
+    })),
+  })
+  expect(withoutNames(ours)).toEqual(withoutNames(theirs))
+})
+
+test('another configuration makes new pods', () => {
+  expect(JSON.stringify(DEPLOYMENT)).toMatch(/"checksum\/token-sidecar":"[\da-f]{64}"/)
+})
+
+const chart = z.object({
+  version: z.string(),
+  appVersion: z.string().optional(),
+  dependencies: z.array(z.object({ version: z.string() })).optional(),
+})
+const readChart = (name: string) =>
+  chart.parse(parse(readFileSync(`deploy/helm/${name}/Chart.yaml`, 'utf8')))
+
+test('the library chart has the version of the image', () => {
+  const { version } = readImage()
+  const templates = readFileSync('deploy/helm/token-sidecar/templates/_sidecar.tpl', 'utf8')
+  expect(readChart('token-sidecar')).toEqual({ version, appVersion: version })
+  expect(readChart('example').dependencies).toEqual([{ version }])
+  expect(templates).toContain(`$version := "${version}"`)
+})

@@ -5,7 +5,9 @@ import { text } from 'node:stream/consumers'
 import { expect, test } from 'vitest'
 import { forwardConfig } from '../helpers/config-text.ts'
 import { startServer } from '../helpers/servers.ts'
+import { openRaw } from '../helpers/raw-connection.ts'
 import { startProgram } from '../helpers/sidecar.ts'
+import { handshake, startSwitchingServer, SWITCHING } from '../helpers/switching-server.ts'
 import { until } from '../helpers/wait.ts'
 
 /** Without a request, which might be taken on just before the end. */
@@ -80,4 +82,59 @@ test('a second signal ends it at once', async () => {
   await until(() => program.output().includes('shutting down'))
   program.process.kill('SIGTERM')
   expect((await stopped).code).toBe(1)
+})
+
+test('during the delay it goes on as before, but is not ready any more', async () => {
+  const upstream = await startServer((_req, res) => void res.end('ok'))
+  const program = await startProgram(`${forwardConfig(upstream)}\nshutdown: { delay: 2s }`)
+  const stopped = program.stop()
+  await until(async () => (await fetch(`${program.adminUrl}/readyz`)).status === 503)
+  const response = await fetch(program.proxyUrl)
+  expect(await response.text()).toBe('ok')
+  expect((await stopped).code).toBe(0)
+})
+
+test('a WebSocket ends before the requests that have more time', async () => {
+  const gate = Promise.withResolvers<void>()
+  let arrived = 0
+  const upstream = await startServer((_req, res) => {
+    arrived += 1
+    void gate.promise.then(() => res.end('finished'))
+  })
+  const switching = await startSwitchingServer((socket) => void socket.write(SWITCHING))
+  const program = await startProgram(`
+routes:
+  - { name: slow, match: { path: /slow }, upstream: '${upstream}', credential: none }
+  - { name: chat, match: { path: /chat }, upstream: '${switching.origin}', credential: none }
+shutdown: { deadline: 60s, upgraded: 200ms }
+`)
+  const chat = await openRaw(program.proxyUrl, handshake('/chat'))
+  await chat.sees('\r\n\r\n')
+  const running = fetch(`${program.proxyUrl}/slow`)
+  await until(() => arrived === 1)
+  const stopped = program.stop()
+  await chat.ended
+  gate.resolve()
+  expect(await (await running).text()).toBe('finished')
+  expect((await stopped).code).toBe(0)
+})
+
+test('POST /quit ends it like SIGTERM, where that is allowed', async () => {
+  const program = await startProgram(
+    `${forwardConfig('http://127.0.0.1:1')}\nshutdown: { quit: true }`,
+  )
+  const exited = once(program.process, 'exit')
+  expect((await fetch(`${program.adminUrl}/quit`)).status).toBe(405)
+  const fromPage = { method: 'POST', headers: { origin: 'http://evil.example' } }
+  expect((await fetch(`${program.adminUrl}/quit`, fromPage)).status).toBe(403)
+  expect((await fetch(`${program.adminUrl}/quit`, { method: 'POST' })).status).toBe(200)
+  expect((await exited)[0]).toBe(0)
+})
+
+test('and nowhere else', async () => {
+  const program = await startProgram(forwardConfig('http://127.0.0.1:1'))
+  const response = await fetch(`${program.adminUrl}/quit`, { method: 'POST' })
+  expect(response.status).toBe(403)
+  expect(await response.text()).toContain('shutdown.quit')
+  expect((await fetch(`${program.adminUrl}/livez`)).status).toBe(200)
 })

@@ -22,12 +22,7 @@ export async function readExposedSeries(): Promise<ExposedSeries> {
   }
   const exposition = await (await fetch(`${sidecar.adminUrl}/metrics`)).text()
 
-  const series = new Map<string, Map<string, Set<string>>>(
-    PENDING.map(({ name, labels }) => [
-      name,
-      new Map(Object.entries(labels).map(([label, values]) => [label, new Set(values)])),
-    ]),
-  )
+  const series = new Map<string, Map<string, Set<string>>>()
   for (const { name, labels } of parseExposition(exposition).flatMap(({ samples }) => samples)) {
     const known = series.get(name) ?? new Map<string, Set<string>>()
     series.set(name, known)
@@ -37,16 +32,6 @@ export async function readExposedSeries(): Promise<ExposedSeries> {
   }
   return series
 }
-
-// To be removed with the commit that adds these metrics to the program.
-const PENDING: readonly { name: string; labels: Readonly<Record<string, readonly string[]>> }[] = [
-  { name: 'token_sidecar_config_reload_success', labels: {} },
-  { name: 'token_sidecar_config_reload_timestamp_seconds', labels: {} },
-  {
-    name: 'token_sidecar_config_reloads_total',
-    labels: { outcome: ['success', 'failure', 'unchanged'] },
-  },
-]
 
 /** Labels that come from the scrape, and not from the program. */
 const OF_THE_SCRAPE = ['job', 'instance', 'pod']

@@ -79,7 +79,7 @@ routes:
         connections: 10_000,
       },
       log: { level: 'info', access: 'on', format: 'auto' },
-      shutdown: { deadline: 25_000 },
+      shutdown: { delay: 0, deadline: 25_000, upgraded: 5_000, quit: false },
     },
   })
 })

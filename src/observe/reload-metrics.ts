@@ -1,6 +1,6 @@
 const OUTCOMES = ['success', 'failure', 'unchanged'] as const
 
-export type ReloadOutcome = (typeof OUTCOMES)[number]
+type ReloadOutcome = (typeof OUTCOMES)[number]
 
 /** What became of the configuration file each time that it was read. */
 export type ReloadMetrics = {

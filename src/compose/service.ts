@@ -2,7 +2,7 @@ import type { Config } from '../config/schema.ts'
 import type { SecretPlaces } from '../config/secret-ref.ts'
 import type { Clock } from '../lib/clock.ts'
 import { createShared } from '../lib/shared.ts'
-import { createAccessLog } from '../observe/access-log.ts'
+import { type AccessLogOptions, createAccessLog } from '../observe/access-log.ts'
 import type { Logger } from '../observe/logger.ts'
 import { type Metrics, UNMATCHED } from '../observe/metrics.ts'
 import { type ConnectHandler, createConnectHandler } from '../proxy/connect.ts'
@@ -62,7 +62,7 @@ export function createServiceMaker(options: ServiceOptions): (config: Config) =>
       const routes = await composeRoutes(parts)
       const recorder = createRecorder({
         unmatched: metrics.route(UNMATCHED),
-        accessLog: createAccessLog(logger, config.log.access),
+        accessLog: createAccessLog(logger, accessLogOptions(config)),
         clock,
       })
       const { namesHost } = routes.table
@@ -99,6 +99,15 @@ export function createServiceMaker(options: ServiceOptions): (config: Config) =>
       await letGo()
       throw error
     }
+  }
+}
+
+function accessLogOptions({ log }: Config): AccessLogOptions {
+  return {
+    share: log.access === 'off' ? 0 : log.sample,
+    slowMs: log.slow,
+    withQuery: log.query,
+    random: Math.random,
   }
 }
 

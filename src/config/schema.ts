@@ -123,11 +123,33 @@ export const configSchema = z
           .enum(['debug', 'info', 'warn', 'error'])
           .default('info')
           .describe('The least important kind of line to write.'),
-        access: z.enum(['on', 'off']).default('on').describe('One line for each request.'),
+        access: z
+          .enum(['on', 'off'])
+          .default('on')
+          .describe('One line for each request; those that fail get theirs in any case.'),
+        sample: z
+          .number({ error: 'expected a number from 0 to 1' })
+          .min(0, { error: 'expected a number from 0 to 1' })
+          .max(1, { error: 'expected a number from 0 to 1' })
+          .default(1)
+          .describe(
+            'The share of requests that get a line, chosen at random: `0.01` is one in a hundred.',
+          ),
+        slow: duration
+          .prefault('0s')
+          .describe(
+            'Requests that take longer get a warning, whatever `access` and `sample` say; `0s` for none.',
+          ),
+        query: z
+          .boolean()
+          .default(false)
+          .describe('Log the query with the path; it may hold what nobody wants in a log.'),
         format: z
           .enum(['auto', 'json', 'pretty'])
           .default('auto')
-          .describe('JSON lines, or coloured text; `auto` is text on a terminal.'),
+          .describe(
+            'JSON lines, or a coloured line for people; `auto` is the latter on a terminal.',
+          ),
       })
       .prefault({})
       .describe('What is logged, to standard output.'),

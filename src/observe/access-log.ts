@@ -2,10 +2,12 @@ import type { SidecarError } from '../errors.ts'
 import { stackFrames } from '../lib/stack-frames.ts'
 import type { Logger } from './logger.ts'
 
-/** A request that is over. The path has no query: queries hold what nobody wants in a log. */
+/** A request that is over. */
 type FinishedRequest = {
   readonly method: string
   readonly path: string
+  /** `?` and what follows; often something that nobody wants in a log. */
+  readonly query: string
   readonly route: string | undefined
   /** What the application got. */
   readonly status: number
@@ -28,23 +30,37 @@ type FinishedTunnel = {
 
 export type AccessLog = (request: FinishedRequest) => void
 
-/** One line for each request, when it is over; without the access log only for those that failed. */
-export function createAccessLog(log: Logger, mode: 'on' | 'off'): AccessLog {
+export type AccessLogOptions = {
+  /** The share of ordinary requests that get a line, from 0 to 1. */
+  readonly share: number
+  /** Those that take longer are no ordinary ones; 0 for no limit. */
+  readonly slowMs: number
+  readonly withQuery: boolean
+  /** Uniform in [0, 1). */
+  readonly random: () => number
+}
+
+/** One line for each request, when it is over. Those that failed or were slow get theirs in any case. */
+export function createAccessLog(log: Logger, options: AccessLogOptions): AccessLog {
+  const { share, slowMs, withQuery, random } = options
   return (request) => {
-    const { failure } = request
-    if (failure === undefined && mode === 'off') return
+    const { failure, tunnel } = request
+    // A tunnel is not slow, it is open.
+    const isSlow = slowMs > 0 && tunnel === undefined && request.durationMs >= slowMs
+    if (failure === undefined && !isSlow && share < 1 && random() >= share) return
     const fields = {
       route: request.route,
       method: request.method,
-      path: request.path,
+      path: withQuery ? request.path + request.query : request.path,
       status: request.status,
       durationMs: round(request.durationMs),
       upstreamMs: round(request.upstreamMs),
       tokenWaitMs: round(request.tokenWaitMs),
       requestId: request.requestId,
-      ...request.tunnel,
+      ...tunnel,
     }
-    if (failure === undefined) log.info(fields, 'request')
+    if (failure === undefined && isSlow) log.warn(fields, 'slow request')
+    else if (failure === undefined) log.info(fields, 'request')
     else if (failure.code === 'client_closed')
       log.info({ ...fields, code: failure.code }, 'request')
     else

@@ -1,5 +1,6 @@
 import { type Logger as PinoLogger, pino } from 'pino'
 import pretty from 'pino-pretty'
+import { humanLine } from './human-line.ts'
 
 export type Logger = Pick<PinoLogger, 'debug' | 'info' | 'warn' | 'error' | 'child'>
 
@@ -58,6 +59,8 @@ function prettyStream(destination: number): {
     colorize: true,
     messageKey: 'message',
     translateTime: 'SYS:HH:MM:ss.l',
+    hideObject: true,
+    messageFormat: humanLine,
     sync: true,
   })
 }

@@ -10,6 +10,7 @@ type ExchangeRecord = {
   readonly method: string
   readonly startedAtMs: number
   path: string
+  query: string
   route: string | undefined
   metrics: RouteMetrics
   requestId: string | undefined
@@ -52,6 +53,7 @@ export function createRecorder({ unmatched, accessLog, clock }: RecorderOptions)
       method,
       startedAtMs: clock.monotonicMs(),
       path: '',
+      query: '',
       route: undefined,
       metrics: unmatched,
       requestId,

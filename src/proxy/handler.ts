@@ -43,6 +43,7 @@ export function createProxyHandler(options: ProxyHandlerOptions): ProxyHandler {
       const isForUs = asked.absolute && isOwnAddress(asked, callers, req.socket.localPort)
       const target = isForUs ? { ...asked, absolute: false } : asked
       record.path = target.path
+      record.query = target.query
       refuseWebPages(head, target, callers, routes.namesHost) // 403
       const route = routes.match(target, head.method) // 404, 403
       recorder.claim(record, route)

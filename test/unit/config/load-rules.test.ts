@@ -78,7 +78,14 @@ routes:
         keepAlive: 75_000,
         connections: 10_000,
       },
-      log: { level: 'info', access: 'on', format: 'auto' },
+      log: {
+        level: 'info',
+        access: 'on',
+        sample: 1,
+        slow: 0,
+        query: false,
+        format: 'auto',
+      },
       shutdown: { delay: 0, deadline: 25_000, upgraded: 5_000, quit: false },
     },
   })

@@ -2,7 +2,11 @@ import { openSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { clientClosed, SidecarError } from '../../../src/errors.ts'
-import { type AccessLog, createAccessLog } from '../../../src/observe/access-log.ts'
+import {
+  type AccessLog,
+  type AccessLogOptions,
+  createAccessLog,
+} from '../../../src/observe/access-log.ts'
 import { createLog } from '../../../src/observe/logger.ts'
 import { forwardConfig } from '../../helpers/config-text.ts'
 import { startServer } from '../../helpers/servers.ts'
@@ -13,6 +17,7 @@ type FinishedRequest = Parameters<AccessLog>[0]
 const REQUEST: FinishedRequest = {
   method: 'GET',
   path: '/orders/7',
+  query: '?state=open',
   route: 'orders',
   status: 200,
   durationMs: 12.345_678,
@@ -37,10 +42,14 @@ const LINE = {
 }
 
 /** The lines that a request makes. */
-async function linesOf(request: FinishedRequest, mode: 'on' | 'off' = 'on'): Promise<unknown[]> {
+async function linesOf(
+  request: FinishedRequest,
+  options: Partial<AccessLogOptions> = {},
+): Promise<unknown[]> {
   const file = join(await temporaryDirectory(), 'log')
   const log = createLog({ level: 'debug', format: 'json', destination: openSync(file, 'a') })
-  createAccessLog(log.logger, mode)(request)
+  const all = { share: 1, slowMs: 0, withQuery: false, random: () => 0.5 }
+  createAccessLog(log.logger, { ...all, ...options })(request)
   log.flush()
   return parseLines(readFileSync(file, 'utf8'))
 }
@@ -63,16 +72,16 @@ test('a request that waited for a token says how long', async () => {
 })
 
 test('without the access log, a request that went well is no line', async () => {
-  expect(await linesOf(REQUEST, 'off')).toEqual([])
+  expect(await linesOf(REQUEST, { share: 0 })).toEqual([])
 })
 
-test.for(['on', 'off'] as const)(
-  'with the access log %s, a request that failed is a warning with its reason',
-  async (mode) => {
+test.for([1, 0.1, 0])(
+  'where the share of logged requests is %d, one that failed is a warning with its reason',
+  async (share) => {
     const failure = new SidecarError('upstream_timeout', 'Cannot wait any longer', {
       cause: new Error('canary'),
     })
-    expect(await linesOf({ ...REQUEST, status: 504, failure }, mode)).toEqual([
+    expect(await linesOf({ ...REQUEST, status: 504, failure }, { share })).toEqual([
       {
         ...LINE,
         level: 'warn',
@@ -84,6 +93,35 @@ test.for(['on', 'off'] as const)(
     ])
   },
 )
+
+test('of the ordinary requests a share is logged', async () => {
+  expect(await linesOf(REQUEST, { share: 0.5, random: () => 0.49 })).toHaveLength(1)
+  expect(await linesOf(REQUEST, { share: 0.5, random: () => 0.5 })).toHaveLength(0)
+})
+
+test.for([
+  { slowMs: 12, lines: [{ ...LINE, level: 'warn', message: 'slow request' }] },
+  { slowMs: 13, lines: [] },
+  { slowMs: 0, lines: [] },
+])(
+  'a request of 12.35 ms is slow from $slowMs ms on, whatever the share',
+  async ({ slowMs, lines }) => {
+    expect(await linesOf(REQUEST, { share: 0, slowMs })).toEqual(lines)
+  },
+)
+
+test('a tunnel that was open for long is not slow', async () => {
+  const tunnel = { bytesToUpstream: 1, bytesToClient: 2, end: 'closed' }
+  expect(await linesOf({ ...REQUEST, status: 101, tunnel }, { slowMs: 1 })).toEqual([
+    { ...LINE, status: 101, ...tunnel },
+  ])
+})
+
+test('the query is logged where that is asked for', async () => {
+  expect(await linesOf(REQUEST, { withQuery: true })).toEqual([
+    { ...LINE, path: '/orders/7?state=open' },
+  ])
+})
 
 test('a client that went away is no warning', async () => {
   expect(await linesOf({ ...REQUEST, status: 499, failure: clientClosed() })).toEqual([

@@ -75,7 +75,7 @@ test('text for a person has the same fields, and leaves out the same', async () 
     { format: 'pretty' },
   )
   const text = stripVTControlCharacters(coloured)
-  expect(text).toMatch(/^\[\d\d:\d\d:\d\d\.\d+\] WARN: request failed\n {4}route: "orders"\n/)
+  expect(text).toMatch(/^\[\d\d:\d\d:\d\d\.\d+\] WARN: request failed {2}route=orders /)
   expect(text).not.toContain('canary')
 })
 

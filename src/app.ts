@@ -119,9 +119,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     }),
   })
   const proxy = createProxyServer({
-    handle: async (...exchange) => await current.handle(...exchange),
-    connect: async (...exchange) => await current.connect(...exchange),
-    recorder: () => current.recorder,
+    service: () => current,
     maxHeaderBytes: options.config.limits.headers,
     limits: options.config.limits,
   })

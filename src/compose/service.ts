@@ -65,35 +65,30 @@ export function createServiceMaker(options: ServiceOptions): (config: Config) =>
         accessLog: createAccessLog(logger, accessLogOptions(config)),
         clock,
       })
-      const { namesHost } = routes.table
-      const use = createUse(async () => {
-        routes.close()
-        await letGo()
-      })
       return {
         config,
         recorder,
         tokens: tokens.needed,
         upstreams: routes.upstreams,
-        retire: use.end,
-        handle: use.during(
-          createProxyHandler({
-            routes: routes.table,
-            callers: composeCallers(config),
-            via: viaName(config),
-            recorder,
-            clock,
-            stalls,
-          }),
-        ),
-        connect: use.during(
-          createConnectHandler({
-            namesHost,
-            tunnels: composeTunnels(config, metrics),
-            recorder,
-            clock,
-          }),
-        ),
+        async retire() {
+          await recorder.whenIdle()
+          routes.close()
+          await letGo()
+        },
+        handle: createProxyHandler({
+          routes: routes.table,
+          callers: composeCallers(config),
+          via: viaName(config),
+          recorder,
+          clock,
+          stalls,
+        }),
+        connect: createConnectHandler({
+          namesHost: routes.table.namesHost,
+          tunnels: composeTunnels(config, metrics),
+          recorder,
+          clock,
+        }),
       }
     } catch (error) {
       await letGo()
@@ -108,33 +103,5 @@ function accessLogOptions({ log }: Config): AccessLogOptions {
     slowMs: log.slow,
     withQuery: log.query,
     random: Math.random,
-  }
-}
-
-/** Counts what is running, and closes when nothing is and nothing more will come. */
-function createUse(close: () => Promise<void>) {
-  const closed = Promise.withResolvers<void>()
-  let running = 0
-  let isEnding = false
-  const closeIfOver = (): void => {
-    if (isEnding && running === 0) closed.resolve(close())
-  }
-  return {
-    during:
-      <A extends readonly unknown[]>(work: (...args: A) => Promise<void>) =>
-      async (...args: A): Promise<void> => {
-        running += 1
-        try {
-          await work(...args)
-        } finally {
-          running -= 1
-          closeIfOver()
-        }
-      },
-    end: async (): Promise<void> => {
-      isEnding = true
-      closeIfOver()
-      await closed.promise
-    },
   }
 }

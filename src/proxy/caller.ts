@@ -13,39 +13,46 @@ export type CallerPolicy = {
   readonly origins: ReadonlySet<string>
 }
 
+/** Fails with `egress_denied` for what a web page may have sent. */
+type WebPageGuard = (head: RequestHead, target: RequestTarget) => void
+
 /**
  * Keeps out web pages that are open in a browser on this machine: anything that can send a request
  * here would get a token otherwise. A page can't hide where it is from (`Origin`, Fetch Metadata), nor
  * the name under which it found us: after DNS rebinding that is a name of the attacker's. `isRouted`
- * tells hosts that a route names. Fails with `egress_denied`.
+ * tells hosts that a route names.
  */
-export function refuseWebPages(
-  head: RequestHead,
-  target: RequestTarget,
+export function createWebPageGuard(
   { listenHost, hosts, origins }: CallerPolicy,
   isRouted: (host: string) => boolean,
-): void {
-  const { origin, fetchSite } = head
-  const isInvited = origin !== undefined && origins.has(origin.toLowerCase())
-  if (origin !== undefined && !isInvited && hostOfOrigin(origin) !== target.host) {
-    throw denied(
-      'it comes from a web page of another origin; "access.origins" lists those that may',
-    )
-  }
-  if (
-    fetchSite !== undefined &&
-    fetchSite !== 'same-origin' &&
-    fetchSite !== 'none' &&
-    !isInvited
-  ) {
-    throw denied('a browser sent it for a web page of another site')
-  }
+): WebPageGuard {
   // What is not bound to loopback is called by names that nobody can know here.
-  if (listenHost === undefined || !isLoopbackHost(listenHost) || target.absolute) return
-  const { host } = target
-  const name = withoutPort(host)
-  if (host === '' || isLoopbackHost(name) || hosts.has(name) || isRouted(host)) return
-  throw denied(`"${host}" is no name of this listener; "access.hosts" lists further ones`)
+  const isOnLoopback = listenHost !== undefined && isLoopbackHost(listenHost)
+  /** The last that was found good: an application calls us by one name, mostly. */
+  let known = ''
+  const isOurs = (host: string): boolean => {
+    if (host === known) return true
+    const name = withoutPort(host)
+    const isGood = isLoopbackHost(name) || hosts.has(name) || isRouted(host)
+    if (isGood) known = host
+    return isGood
+  }
+  return ({ origin, fetchSite }, target) => {
+    const isInvited = origin !== undefined && origins.has(origin.toLowerCase())
+    if (origin !== undefined && !isInvited && hostOfOrigin(origin) !== target.host) {
+      throw denied(
+        'it comes from a web page of another origin; "access.origins" lists those that may',
+      )
+    }
+    const isSameSite =
+      fetchSite === undefined || fetchSite === 'same-origin' || fetchSite === 'none'
+    if (!isSameSite && !isInvited) throw denied('a browser sent it for a web page of another site')
+    if (isOnLoopback && !target.absolute && !isOurs(target.host)) {
+      throw denied(
+        `"${target.host}" is no name of this listener; "access.hosts" lists further ones`,
+      )
+    }
+  }
 }
 
 /** Whether an absolute target (RFC 9112 section 3.2.2) means the sidecar itself, and not a host behind it. */

@@ -37,6 +37,8 @@ export type Recorder = {
   tunnelled(record: ExchangeRecord, status: number): void
   /** `status` is what the application got. */
   end(record: ExchangeRecord, status: number): void
+  /** Resolves as soon as everything that was begun has ended. */
+  whenIdle(): Promise<void>
 }
 
 export type RecorderOptions = {
@@ -47,23 +49,29 @@ export type RecorderOptions = {
 }
 
 export function createRecorder({ unmatched, accessLog, clock }: RecorderOptions): Recorder {
+  const idle = Promise.withResolvers<void>()
+  let running = 0
+  let isAwaited = false
   const elapsedMs = ({ startedAtMs }: ExchangeRecord): number => clock.monotonicMs() - startedAtMs
   return {
-    begin: (method, requestId) => ({
-      method,
-      startedAtMs: clock.monotonicMs(),
-      path: '',
-      query: '',
-      route: undefined,
-      metrics: unmatched,
-      requestId,
-      tokenWaitMs: undefined,
-      upstreamMs: undefined,
-      tunnel: undefined,
-      failure: undefined,
-      status: 0,
-      durationMs: 0,
-    }),
+    begin(method, requestId) {
+      running += 1
+      return {
+        method,
+        startedAtMs: clock.monotonicMs(),
+        path: '',
+        query: '',
+        route: undefined,
+        metrics: unmatched,
+        requestId,
+        tokenWaitMs: undefined,
+        upstreamMs: undefined,
+        tunnel: undefined,
+        failure: undefined,
+        status: 0,
+        durationMs: 0,
+      }
+    },
 
     claim(record, { name, metrics }) {
       record.route = name
@@ -92,6 +100,14 @@ export function createRecorder({ unmatched, accessLog, clock }: RecorderOptions)
       if (tunnel === undefined) metrics.finished(method, status, record.durationMs)
       else metrics.tunnelClosed(tunnel.bytesToUpstream, tunnel.bytesToClient)
       accessLog(record)
+      running -= 1
+      if (isAwaited && running === 0) idle.resolve()
+    },
+
+    async whenIdle() {
+      isAwaited = true
+      if (running === 0) idle.resolve()
+      await idle.promise
     },
   }
 }

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Clock } from '../lib/clock.ts'
-import { type CallerPolicy, isOwnAddress, refuseWebPages } from './caller.ts'
+import { type CallerPolicy, createWebPageGuard, isOwnAddress } from './caller.ts'
 import type { Recorder } from './exchange-record.ts'
 import { forward } from './forward.ts'
 import { readRequestHead } from './request-head.ts'
@@ -33,6 +33,7 @@ export type ProxyHandler = (
 /** The straight line that each request takes. */
 export function createProxyHandler(options: ProxyHandlerOptions): ProxyHandler {
   const { routes, callers, via, recorder, clock, stalls } = options
+  const refuseWebPages = createWebPageGuard(callers, routes.namesHost)
   return async (req, res, upgradable) => {
     const head = readRequestHead(req)
     const record = recorder.begin(head.method, head.requestId)
@@ -44,7 +45,7 @@ export function createProxyHandler(options: ProxyHandlerOptions): ProxyHandler {
       const target = isForUs ? { ...asked, absolute: false } : asked
       record.path = target.path
       record.query = target.query
-      refuseWebPages(head, target, callers, routes.namesHost) // 403
+      refuseWebPages(head, target) // 403
       const route = routes.match(target, head.method) // 404, 403
       recorder.claim(record, route)
 

@@ -31,11 +31,16 @@ type ConnectionLimits = {
   readonly connections: number
 }
 
-export type ProxyServerOptions = {
+type ProxyService = {
   readonly handle: ProxyHandler
   readonly connect: ConnectHandler
   /** For what never gets to either of them. */
-  readonly recorder: () => Recorder
+  readonly recorder: Recorder
+}
+
+export type ProxyServerOptions = {
+  /** Who serves the next request. */
+  readonly service: () => ProxyService
   readonly maxHeaderBytes: number
   readonly limits: ConnectionLimits
 }
@@ -47,7 +52,7 @@ const CHECK_MS = 1_000
 
 /** The HTTP/1.1 server that the application talks to. */
 export function createProxyServer(options: ProxyServerOptions): ProxyServer {
-  const { handle, connect, recorder, maxHeaderBytes } = options
+  const { service, maxHeaderBytes } = options
   const connections = createConnections()
   /** Those that are, or may become, something else than HTTP. */
   const tunnels = new Set<Duplex>()
@@ -70,6 +75,10 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
       !connections.isSurplus(req.socket) &&
       connections.lastDue(req.socket) === undefined,
   })
+  const addTunnel = (socket: Duplex): void => {
+    tunnels.add(socket)
+    socket.once('close', () => tunnels.delete(socket))
+  }
   const setLimits = ({ headersTimeout, keepAlive, connections: most }: ConnectionLimits): void => {
     server.headersTimeout = headersTimeout
     if (!isEnding) server.keepAliveTimeout = keepAlive
@@ -88,7 +97,7 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
       if (connections.isSurplus(socket)) {
         res.shouldKeepAlive = false
         respondWithFailure(req, res, ...surplus(req))
-      } else settle(handle(req, res), socket)
+      } else settle(service().handle(req, res), socket)
     })
   }
   server.on('request', onRequest)
@@ -112,8 +121,8 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
       closeGently(socket)
     })
     res.assignSocket(socket)
-    tunnels.add(socket)
-    settle(handle(req, res, { socket, early }), socket)
+    addTunnel(socket)
+    settle(service().handle(req, res, { socket, early }), socket)
   })
 
   server.on('connect', (req, socket, early) => {
@@ -123,8 +132,8 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
     if (connections.lastDue(socket) !== undefined) socket.destroy()
     else if (connections.isSurplus(socket)) refuse(socket, ...surplus(req))
     else {
-      tunnels.add(socket)
-      settle(connect(req, socket, early), socket)
+      addTunnel(socket)
+      settle(service().connect(req, socket, early), socket)
     }
   })
 
@@ -161,20 +170,18 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
   }
 
   function count(method: string, thrown: unknown): FailureContext {
-    const own = recorder()
-    const record = own.begin(method)
-    own.end(record, own.fail(record, thrown).status)
+    const { recorder } = service()
+    const record = recorder.begin(method)
+    recorder.end(record, recorder.fail(record, thrown).status)
     return record
   }
 
   /** A fault of ours costs its connection, and no more. */
   function settle(work: Promise<void>, socket: Duplex): void {
-    work
-      .catch((thrown: unknown) => {
-        count('', thrown)
-        socket.destroy()
-      })
-      .finally(() => tunnels.delete(socket))
+    work.catch((thrown: unknown) => {
+      count('', thrown)
+      socket.destroy()
+    })
   }
 
   return {

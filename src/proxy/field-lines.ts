@@ -43,7 +43,8 @@ export function addConnectionOptions(
 ): Set<string> | undefined {
   let options = listed
   for (const option of value.toLowerCase().split(',')) {
-    const name = option.trim()
+    // Not trim(), which also takes what is a byte of a name to HTTP.
+    const name = option.replaceAll(/^[ \t]+|[ \t]+$/g, '')
     if (name === '' || name === 'keep-alive' || name === 'close' || NOT_FOR_CONNECTION.has(name))
       continue
     options ??= new Set()

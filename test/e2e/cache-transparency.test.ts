@@ -5,6 +5,7 @@ import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { isDeepStrictEqual } from 'node:util'
 import { expect, onTestFinished, test } from 'vitest'
+import { HOP_BY_HOP } from '../helpers/field-lines.ts'
 import type { Answer, SuiteRun } from '../helpers/cache-suite.ts'
 import { credentialConfig } from '../helpers/one-call.ts'
 import { startSidecar } from '../helpers/sidecar.ts'
@@ -47,20 +48,7 @@ function runScript(
 }
 
 /** Fields about one connection (RFC 9110 section 7.6.1), then those about the way and the moment. */
-const NOT_COMPARED = [
-  'connection',
-  'keep-alive',
-  'proxy-authenticate',
-  'proxy-authorization',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-  'via',
-  'date',
-  'server-now',
-]
+const NOT_COMPARED = [...HOP_BY_HOP, 'via', 'date', 'server-now']
 
 /** An answer as both ways have to give it. */
 function essence({ path, status, fields, body }: Answer): unknown {

@@ -4,7 +4,7 @@ import * as fc from 'fast-check'
 export type Field = readonly [string, string]
 
 /** RFC 9110 section 7.6.1, and those of RFC 9110 appendix A and of old that end at a hop, too. */
-const HOP_BY_HOP: readonly string[] = [
+export const HOP_BY_HOP: readonly string[] = [
   'connection',
   'keep-alive',
   'proxy-authenticate',

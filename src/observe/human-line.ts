@@ -16,7 +16,7 @@ export function humanLine(entry: Readonly<Record<string, unknown>>): string {
   const what =
     method === undefined
       ? String(message)
-      : `${String(status)} ${String(method)} ${plain(path)} ${String(durationMs)} ms`
+      : `${plain(status)} ${plain(method)} ${plain(path)} ${plain(durationMs)} ms`
   const details = Object.entries(entry)
     .filter(([key, value]) => !SAID.has(key) && value !== undefined)
     .map(([key, value]) => `${key}=${plain(value)}`)

@@ -169,10 +169,10 @@ test('under load, with a reload every few moments, nothing fails and no token is
   const { program, write } = await startReloading(variant(0))
   await until(async () => (await fetch(`${program.adminUrl}/readyz`)).status === 200)
 
-  let isOver = false
+  const over = new AbortController()
   let served = 0
   const load = Array.from({ length: 8 }, async () => {
-    while (!isOver) {
+    while (!over.signal.aborted) {
       const response = await fetch(program.proxyUrl, { method: 'POST', body: 'x'.repeat(1000) })
       expect(await response.text()).toBe('ok')
       expect(response.status).toBe(200)
@@ -184,7 +184,7 @@ test('under load, with a reload every few moments, nothing fails and no token is
     await write(variant(number))
     await until(async () => (await metric(program, reloads)) >= number)
   }
-  isOver = true
+  over.abort()
   await Promise.all(load)
   expect(served).toBeGreaterThan(100)
   expect(endpoint.requests).toHaveLength(1)

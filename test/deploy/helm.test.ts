@@ -2,12 +2,11 @@ import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { parse } from 'yaml'
 import * as z from 'zod'
-import { chartsDigest, RENDERED_FILE, renderChart } from '../../scripts/render-chart.ts'
+import { chartsDigest, RENDERED_FILE } from '../../scripts/render-chart.ts'
 import { loadDeployed } from '../helpers/deployed-config.ts'
 import { manifestProblems, podsOf, readDocuments } from '../helpers/manifests.ts'
 import { podProblems } from '../helpers/pod-rules.ts'
 import { readImage } from '../helpers/shipped-image.ts'
-import { findPrograms } from '../helpers/tools.ts'
 
 const RENDERED = readFileSync(RENDERED_FILE, 'utf8')
 const [, DEPLOYMENT] = readDocuments(RENDERED)
@@ -21,13 +20,6 @@ async function renderedConfig() {
 
 test('the rendered chart is that of these files; "node scripts/render-chart.ts" makes it so', () => {
   expect(RENDERED).toContain(`\n# charts: ${chartsDigest()}\n`)
-})
-
-const [helm] = findPrograms('helm')
-
-// Debian has no package of Helm, so the gate can't ask for it.
-test.skipIf(helm === undefined)('the rendered chart is what Helm makes', () => {
-  expect(renderChart(helm ?? 'helm')).toBe(RENDERED)
 })
 
 test('Kubernetes takes what the chart makes', () => {

@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process'
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
@@ -7,7 +6,6 @@ import { loadDeployed } from '../helpers/deployed-config.ts'
 import { manifestProblems, podsOf, readDocuments } from '../helpers/manifests.ts'
 import { imageProblems, podProblems } from '../helpers/pod-rules.ts'
 import { readImage } from '../helpers/shipped-image.ts'
-import { findPrograms } from '../helpers/tools.ts'
 
 const TOP = 'deploy/kubernetes'
 const CONFIGURATIONS = globSync(`${TOP}/**/token-sidecar.yaml`)
@@ -203,25 +201,3 @@ test('monitors and policies look for labels and ports that the pods have', async
   expect(read('components/pod-monitor/pod-monitor.yaml')).toContain('port: ts-admin')
   expect(read('components/network-policy/network-policy.yaml')).toContain('port: 9090')
 })
-
-const [kubectl] = findPrograms('kubectl')
-
-// Debian's own kubectl is too old for components, so the gate can't ask for one.
-test
-  .skipIf(kubectl === undefined)
-  .for(['base', 'overlays/jobs', 'overlays/complete', 'overlays/own-pod'])(
-  'kubectl builds %s, and Kubernetes takes the result',
-  (directory) => {
-    const { status, stdout, stderr } = spawnSync(
-      kubectl ?? 'kubectl',
-      ['kustomize', join(TOP, directory)],
-      { encoding: 'utf8' },
-    )
-    expect([status, stderr]).toEqual([0, ''])
-    expect(manifestProblems(stdout)).toEqual([])
-    expect(stdout).not.toContain('REPLACE-ME')
-    // The name with the hash reaches the volume.
-    const [name] = /token-sidecar-[a-z\d]{10}/.exec(stdout) ?? []
-    expect(stdout.split(`name: ${name}\n`)).toHaveLength(3)
-  },
-)

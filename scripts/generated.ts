@@ -1,5 +1,8 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { configJsonSchema } from '../src/config/json-schema.ts'
 import { dashboard } from './dashboard.ts'
+import { withMetricTables } from './metrics-markdown.ts'
 import { settingsTables } from './settings-markdown.ts'
 
 export type GeneratedFile = {
@@ -14,12 +17,17 @@ export function renderGenerated(): GeneratedFile[] {
   return [
     { path: 'config.schema.json', text: `${JSON.stringify(schema, undefined, 2)}\n` },
     { path: 'docs/settings.md', text: `${PREAMBLE}\n${settingsTables(schema)}\n` },
+    { path: METRICS, text: withMetricTables(readFileSync(join(TOP, METRICS), 'utf8')) },
     {
       path: 'deploy/grafana/token-sidecar.json',
       text: `${JSON.stringify(dashboard(), undefined, 2)}\n`,
     },
   ]
 }
+
+const TOP = join(import.meta.dirname, '..')
+/** Made in part: the tables in it. */
+const METRICS = 'docs/metrics.md'
 
 const PREAMBLE = `<!-- Made by "npm run generate" from src/config/schema.ts. Do not edit. -->
 

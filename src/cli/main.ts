@@ -1,10 +1,10 @@
-import { Command, CommanderError } from 'commander'
+import { Command, CommanderError, Option } from 'commander'
 import { closest } from '../lib/closest.ts'
 import { VERSION } from '../version.ts'
 import { check } from './check.ts'
 import { explain } from './explain.ts'
 import { health } from './health.ts'
-import { init } from './init.ts'
+import { init, INIT_DEFAULTS, type InitOptions } from './init.ts'
 import { EXIT, type Io } from './io.ts'
 import { run } from './run.ts'
 import { schema } from './schema.ts'
@@ -75,13 +75,31 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
   program
     .command('init')
     .description('write a commented configuration to start from')
-    .argument('[file]', 'where to write it', DEFAULT_CONFIG)
-    .option('--issuer <url>', 'the authorization server', 'https://login.example.com')
-    .option('--client-id <id>', 'the client identifier there', 'my-client')
-    .option('--upstream <url>', 'the API to call', 'https://api.example.com')
-    .action(async (file: string, given: { issuer: string; clientId: string; upstream: string }) =>
-      finish(await init({ file, ...given }, io)),
+    .argument('[file]', 'where to write it, or "-" for standard output', DEFAULT_CONFIG)
+    .option('--issuer <url>', `the authorization server (default: "${INIT_DEFAULTS.issuer}")`)
+    .addOption(
+      new Option('--token-endpoint <url>', 'its token endpoint, without discovery').conflicts(
+        'issuer',
+      ),
     )
+    .option('--client-id <id>', 'the client identifier there', INIT_DEFAULTS.clientId)
+    .option(
+      '--client-secret-file <file>',
+      `where the client secret is, from where the configuration is (default: "${INIT_DEFAULTS.clientSecretFile}")`,
+    )
+    .addOption(
+      new Option(
+        '--client-secret-env <name>',
+        'the environment variable that has the client secret',
+      ).conflicts('clientSecretFile'),
+    )
+    .option('--scope <scope>', 'a scope to ask for; may be repeated', collect)
+    .option('--upstream <url>', 'the API to call', INIT_DEFAULTS.upstream)
+    .option('--path <path>', 'only requests below this path (default: all)')
+    .option('--host <host>', 'only requests for this host (default: any)')
+    .option('--listen <address>', 'where the application sends its requests', INIT_DEFAULTS.listen)
+    .option('--admin <address>', 'where metrics, health and status are', INIT_DEFAULTS.admin)
+    .action(async (file: string, given: InitOptions) => finish(await init(file, given, io)))
   program
     .command('health')
     .description('ask the running sidecar whether it is well; for container health checks')
@@ -105,6 +123,11 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage
     throw error
   }
+}
+
+/** Every value of an option that may be repeated. */
+function collect(value: string, earlier: readonly string[] = []): string[] {
+  return [...earlier, value]
 }
 
 /** commander would take a command that it does not know for an argument of the default one. */

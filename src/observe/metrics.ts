@@ -18,6 +18,8 @@ export type Metrics = {
   /** What there is now; what was watched before is forgotten. */
   watch(watched: Watched): void
   readonly reloads: ReloadMetrics
+  /** What each metric is, in the order of the text. */
+  readonly descriptions: readonly MetricDescription[]
   expose(): Promise<string>
   readonly contentType: string
 }
@@ -45,13 +47,14 @@ type Watched = {
 
 type Labels = Readonly<Record<string, string>>
 type Sample = { readonly labels: Labels; readonly value: number; readonly metricName?: string }
-type Definition = {
+/** `help` is also the text in docs/metrics.md, which "npm run generate" brings up to date. */
+export type MetricDescription = {
   readonly name: string
   readonly type: 'counter' | 'gauge' | 'histogram'
   readonly help: string
   readonly labels: readonly string[]
-  readonly read: () => Sample[]
 }
+type Definition = MetricDescription & { readonly read: () => Sample[] }
 
 export function createMetrics(build: { version: string }): Metrics {
   const routes = new Map<string, RouteMetrics>()
@@ -90,7 +93,7 @@ export function createMetrics(build: { version: string }): Metrics {
     {
       name: 'token_sidecar_request_failures_total',
       type: 'counter',
-      help: 'Requests that the sidecar itself failed, by reason',
+      help: 'Requests that the sidecar itself failed, by reason; every code is there from the start, with 0',
       labels: ['route', 'code'],
       read: perRoute(({ failures }, route) =>
         failures.map(({ code, count }) => ({ labels: { route, code }, value: count })),
@@ -115,7 +118,7 @@ export function createMetrics(build: { version: string }): Metrics {
     {
       name: 'token_sidecar_upstream_response_seconds',
       type: 'histogram',
-      help: 'From sending the request to the head of the upstream response',
+      help: 'From sending the request to the head of the upstream response: the share of the upstream in the time',
       labels: ['route'],
       read: perRoute(({ upstream }, route) =>
         histogramSamples('token_sidecar_upstream_response_seconds', { route }, upstream),
@@ -124,7 +127,7 @@ export function createMetrics(build: { version: string }): Metrics {
     {
       name: 'token_sidecar_token_wait_seconds',
       type: 'histogram',
-      help: 'How long requests waited that found no token in hand',
+      help: 'How long requests waited that found no token in hand; the count should stand still once the sidecar is ready',
       labels: ['route'],
       read: perRoute(({ tokenWait }, route) =>
         histogramSamples('token_sidecar_token_wait_seconds', { route }, tokenWait),
@@ -133,7 +136,7 @@ export function createMetrics(build: { version: string }): Metrics {
     {
       name: 'token_sidecar_upstream_unauthorized_total',
       type: 'counter',
-      help: 'Responses with status 401 from the upstream',
+      help: 'Responses with status 401 from the upstream: it did not like the token',
       labels: ['route'],
       read: perRoute(({ unauthorized }, route) => [{ labels: { route }, value: unauthorized }]),
     },
@@ -147,7 +150,7 @@ export function createMetrics(build: { version: string }): Metrics {
     {
       name: 'token_sidecar_retries_total',
       type: 'counter',
-      help: 'Requests that were sent once more because the upstream had closed an idle connection',
+      help: 'Requests that were sent once more because the upstream had closed an idle connection under them',
       labels: ['route'],
       read: perRoute(({ retries }, route) => [{ labels: { route }, value: retries }]),
     },
@@ -161,7 +164,7 @@ export function createMetrics(build: { version: string }): Metrics {
     {
       name: 'token_sidecar_tunnels_opened_total',
       type: 'counter',
-      help: 'WebSockets and other upgraded connections, and tunnels of CONNECT, that were opened',
+      help: 'WebSockets and other upgraded connections, and tunnels of CONNECT, that were opened; their requests count with status 1xx, and 2xx for CONNECT',
       labels: ['route'],
       read: perRoute(({ tunnels }, route) => [{ labels: { route }, value: tunnels.opened }]),
     },
@@ -191,7 +194,7 @@ export function createMetrics(build: { version: string }): Metrics {
     {
       name: 'token_sidecar_tokens_obtained_total',
       type: 'counter',
-      help: 'Tokens that came: issued where there was none, renewed in time, or replaced after a refusal',
+      help: 'Tokens that came: issued where there was none, renewed in time, or replaced after an API refused one',
       labels: ['credential', 'reason'],
       read: () =>
         [...credentials].flatMap(([credential, metrics]) =>
@@ -215,7 +218,7 @@ export function createMetrics(build: { version: string }): Metrics {
     {
       name: 'token_sidecar_token_request_duration_seconds',
       type: 'histogram',
-      help: 'How long exchanges with the authorization server took',
+      help: 'How long exchanges with the authorization server took, discovery included',
       labels: ['credential'],
       read: () =>
         [...credentials].flatMap(([credential, metrics]) =>
@@ -229,7 +232,7 @@ export function createMetrics(build: { version: string }): Metrics {
     {
       name: 'token_sidecar_token_expiry_timestamp_seconds',
       type: 'gauge',
-      help: 'When the token in hand expires, in seconds since 1970',
+      help: 'When the token in hand expires, in seconds since 1970; absent until there was one',
       labels: ['credential', 'token'],
       read: perToken(({ expiresAtMs }) => expiresAtMs && expiresAtMs / 1000),
     },
@@ -243,7 +246,7 @@ export function createMetrics(build: { version: string }): Metrics {
     {
       name: 'token_sidecar_token_usable',
       type: 'gauge',
-      help: 'Whether there is a token in hand that is good',
+      help: '1 while a good token is in hand, else 0; a token that nobody uses is not renewed, so 0 need not be trouble',
       labels: ['credential', 'token'],
       read: perToken(({ usable }) => Number(usable)),
     },
@@ -264,14 +267,14 @@ export function createMetrics(build: { version: string }): Metrics {
     {
       name: 'token_sidecar_upstream_requests_queued',
       type: 'gauge',
-      help: 'Requests that wait for a connection to the upstream',
+      help: 'Requests that wait for a connection to the upstream, because all that the route allows are in use',
       labels: ['upstream'],
       read: perUpstream(({ queued }) => queued),
     },
     {
       name: 'token_sidecar_config_reloads_total',
       type: 'counter',
-      help: 'Times that the configuration was read again, by what came of it',
+      help: 'Times that the configuration was read again because it had changed, or for SIGHUP, by what came of it',
       labels: ['outcome'],
       read: () =>
         [...reloads.read().outcomes].map(([outcome, value]) => ({ labels: { outcome }, value })),
@@ -279,7 +282,7 @@ export function createMetrics(build: { version: string }): Metrics {
     {
       name: 'token_sidecar_config_reload_success',
       type: 'gauge',
-      help: 'Whether the configuration file, as it was last read, could be used',
+      help: '1 while the configuration file, as it was last read, can be used, else 0',
       labels: [],
       read: () => [{ labels: {}, value: Number(reloads.read().isGood) }],
     },
@@ -314,6 +317,7 @@ export function createMetrics(build: { version: string }): Metrics {
       watched = found
     },
     reloads,
+    descriptions: definitions,
     expose: async () => await registry.metrics(),
     contentType: registry.contentType,
   }

@@ -37,7 +37,7 @@ export function readProcess(): ProcessMetric[] {
     {
       name: 'token_sidecar_event_loop_utilization_ratio',
       type: 'gauge',
-      help: 'The share of time since the last scrape in which the event loop was busy',
+      help: 'The share of time since the last scrape, by whomever, in which the event loop was busy; near 1, one core is used up',
       read() {
         const current = performance.eventLoopUtilization()
         const { utilization: share } = performance.eventLoopUtilization(current, utilization)

@@ -1,9 +1,10 @@
+import { execFileSync } from 'node:child_process'
 import { readFile, readdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { runCommand } from '../../helpers/cli.ts'
-import { loadText } from '../../helpers/problems.ts'
+import { loadText, type Surroundings } from '../../helpers/problems.ts'
 import { temporaryDirectory } from '../../helpers/sidecar.ts'
 
 const SECRET = { files: { './client-secret': 's3cret\n' } }
@@ -17,7 +18,8 @@ test('the file that is written is right once the secret is there, and check says
   const { code, out, err } = await runCommand(['init', file])
   expect({ code, err }).toEqual({ code: 0, err: '' })
   expect(out).toContain(`Wrote ${file}.`)
-  expect(out).toContain(`token-sidecar check -c ${file}\n`)
+  expect(out).toContain(`token-sidecar check --live -c ${file}\n`)
+  expect(out).toContain(`into the file ${join(dirname(file), 'client-secret')}.\n`)
   expect(await runCommand(['check', '-c', file])).toMatchObject({
     code: 3,
     err: expect.stringContaining('auth.clientSecret.file: expected a file that can be read'),
@@ -49,13 +51,135 @@ test('what is given is in it', async () => {
   })
 })
 
+test('all that can be given is in it', async () => {
+  const given = [
+    ['--token-endpoint', 'https://login.corp.example/token'],
+    ['--client-secret-env', 'CORP_SECRET'],
+    ['--scope', 'orders.read', '--scope', 'true'],
+    ['--path', '/orders', '--host', '*.corp.example'],
+    ['--listen', '[::1]:8081', '--admin', 'unix:/run/admin.sock'],
+  ]
+  const { code, out, err } = await runCommand(['init', '-', ...given.flat()])
+  expect({ code, err }).toEqual({ code: 0, err: '' })
+  expect(await loadText(out, { env: { CORP_SECRET: 's3cret' } })).toMatchObject({
+    ok: true,
+    warnings: [],
+    config: {
+      listen: { host: '::1', port: 8081 },
+      admin: { path: '/run/admin.sock' },
+      credentials: {
+        default: {
+          tokenEndpoint: 'https://login.corp.example/token',
+          auth: { clientSecret: { env: 'CORP_SECRET' } },
+          scopes: ['orders.read', 'true'],
+        },
+      },
+      routes: [{ match: { path: '/orders', host: '*.corp.example' } }],
+    },
+  })
+})
+
+test('to "-" goes the text alone, and no file is written', async () => {
+  const file = await newFile()
+  await runCommand(['init', file])
+  expect(await runCommand(['init', '-'])).toEqual({
+    code: 0,
+    out: await readFile(file, 'utf8'),
+    err: '',
+  })
+  expect(await readdir('.')).not.toContain('-')
+})
+
+test('what to do next is told: where the secret goes, then check, then run', async () => {
+  const file = await newFile()
+  const { out } = await runCommand(['init', file, '--client-secret-file', '/run/secrets/corp'])
+  expect(out).toBe(`Wrote ${file}.
+Next:
+  1. Put the client secret into the file /run/secrets/corp.
+  2. See whether all is right, and a token comes:
+       token-sidecar check --live -c ${file}
+  3. Run it:
+       token-sidecar run -c ${file}
+`)
+  const other = await runCommand(['init', await newFile(), '--client-secret-env', 'CORP_SECRET'])
+  expect(other.out).toContain('1. Put the client secret into the environment variable CORP_SECRET.')
+})
+
+test('the lines to copy are right for a shell, whatever the file is called', async () => {
+  const file = join(await temporaryDirectory(), "it's $HOME.yaml")
+  const { out } = await runCommand(['init', file])
+  const [, word = ''] = /run -c (.*)\n/.exec(out) ?? []
+  expect(execFileSync('sh', ['-c', `printf %s ${word}`], { encoding: 'utf8' })).toBe(file)
+})
+
+test.for([
+  ['--issuer', 'login.corp.example', 'expected an http(s) URL'],
+  ['--issuer', '', 'expected an http(s) URL'],
+  ['--issuer', 'http://login.corp.example', 'expected an https URL'],
+  ['--token-endpoint', 'https://login.corp.example/token?a=b', 'expected an http(s) URL'],
+  ['--client-id', '', 'expected printable ASCII characters'],
+  ['--client-id', 'gr\u00FCn', 'expected printable ASCII characters'],
+  ['--client-secret-file', '', 'expected some text'],
+  ['--client-secret-env', '', 'expected some text'],
+  ['--scope', 'orders.read orders.write', 'expected one scope'],
+  ['--upstream', 'api.example.com', 'expected an http(s) URL'],
+  ['--upstream', 'http://127.0.0.1:8080/', 'requests would go in a circle'],
+  ['--path', 'orders', 'expected a path such as "/orders"'],
+  ['--path', '/a/../b', 'expected a path without'],
+  ['--host', 'https://api.example.com', 'expected a host such as'],
+  ['--listen', '8080', 'expected an address such as'],
+  ['--admin', '127.0.0.1:8080', 'expected another address than that of "listen"'],
+] as const)('%s %j is refused in the words of check, and nothing is written', async (given) => {
+  const [flag, value, message] = given
+  const file = await newFile()
+  const { code, out, err } = await runCommand(['init', file, `${flag}=${value}`])
+  expect({ code, out }).toEqual({ code: 2, out: '' })
+  expect(err.split('\n')[0]).toMatch(/^error: --[a-z-]+: expected /)
+  expect(err).toContain(`${flag}: `)
+  expect(err).toContain(message)
+  expect(await readdir(dirname(file))).toEqual([])
+})
+
+test('an address that is given twice is refused, though one of them is the default', async () => {
+  const { code, err } = await runCommand(['init', '-', '--listen=127.0.0.1:9090'])
+  expect(code).toBe(2)
+  expect(err).toContain('--admin: expected another address than that of "listen"')
+})
+
+test('everything that is wrong is said at once', async () => {
+  const { err } = await runCommand(['init', '-', '--issuer=a', '--path=b', '--scope=c', '--scope='])
+  expect(err.match(/^error: --\w+/gm)).toEqual([
+    'error: --issuer',
+    'error: --scope',
+    'error: --path',
+  ])
+})
+
+test.for([
+  ['--issuer', '--token-endpoint'],
+  ['--client-secret-file', '--client-secret-env'],
+] as const)('%s and %s can not be given together', async (flags) => {
+  const { code, err } = await runCommand([
+    'init',
+    '-',
+    ...flags.flatMap((flag) => [flag, 'https://a.example']),
+  ])
+  expect(code).toBe(2)
+  for (const flag of flags) expect(err).toContain(flag)
+})
+
 /** The client identifier that a file has which was made for this one. */
-async function roundTrip(file: string, clientId: string): Promise<string | undefined> {
-  const { code, err } = await runCommand(['init', file, `--client-id=${clientId}`])
+async function roundTrip(clientId: string): Promise<string | undefined> {
+  return (await credentialOf([`--client-id=${clientId}`]))?.clientId
+}
+
+/** The credential that a configuration has which was made with these options. */
+async function credentialOf(given: readonly string[], around: Surroundings = SECRET) {
+  const { code, out, err } = await runCommand(['init', '-', ...given])
   if (code !== 0) throw new Error(err)
-  const result = await loadText(await readFile(file, 'utf8'), SECRET)
+  const result = await loadText(out, around)
   if (!result.ok) throw new Error(JSON.stringify(result.problems))
-  return result.config.credentials['default']?.clientId
+  return result.config.credentials['default']
 }
 
 test.for([
@@ -96,19 +220,61 @@ test.for([
   '${HOME:-x}',
   'https://a.example/?b=c&d',
 ])('the client identifier %s is in it as it is', async (clientId) => {
-  expect(await roundTrip(await newFile(), clientId)).toBe(clientId)
+  expect(await roundTrip(clientId)).toBe(clientId)
 })
 
+const printable = fc.string({ unit: 'grapheme-ascii', minLength: 1, maxLength: 12 })
+/** Control characters and emoji included; a command line can't have NUL in it. */
+const anything = fc
+  .string({ unit: 'binary', minLength: 1, maxLength: 12 })
+  .map((text) => text.replaceAll('\0', '\u0001'))
+const RUNS = { seed: 26, numRuns: 200 }
+
 test('so is any other that a client may have', async () => {
-  const directory = await temporaryDirectory()
-  const printable = fc.string({ unit: 'grapheme-ascii', minLength: 1, maxLength: 12 })
-  let files = 0
   await fc.assert(
     fc.asyncProperty(printable, async (clientId) => {
-      files += 1
-      expect(await roundTrip(join(directory, `${files}.yaml`), clientId)).toBe(clientId)
+      expect(await roundTrip(clientId)).toBe(clientId)
     }),
-    { seed: 26, numRuns: 200 },
+    RUNS,
+  )
+})
+
+test('the file of the secret may have any name', async () => {
+  await fc.assert(
+    fc.asyncProperty(anything, async (name) => {
+      const credential = await credentialOf([`--client-secret-file=${name}`], {
+        files: { [name]: 's3cret' },
+      })
+      expect(credential?.auth).toMatchObject({ clientSecret: { file: name } })
+    }),
+    RUNS,
+  )
+})
+
+test('so may the environment variable', async () => {
+  await fc.assert(
+    fc.asyncProperty(anything, async (name) => {
+      const credential = await credentialOf([`--client-secret-env=${name}`], {
+        env: { [name]: 's3cret' },
+      })
+      expect(credential?.auth).toMatchObject({ clientSecret: { env: name } })
+    }),
+    RUNS,
+  )
+})
+
+// RFC 6749 appendix A.4.
+const scope = fc
+  .string({ unit: 'grapheme-ascii', minLength: 1, maxLength: 8 })
+  .filter((text) => !/[ "\\]/.test(text))
+
+test('scopes are in it as they are, and in their order', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(scope, { maxLength: 4 }), async (scopes) => {
+      const credential = await credentialOf(scopes.map((text) => `--scope=${text}`))
+      expect(credential?.scopes).toEqual(scopes)
+    }),
+    RUNS,
   )
 })
 

@@ -27,10 +27,11 @@ test.for(renderGenerated())('$path is up to date; "npm run generate" makes it so
   expect(readFileSync(generated.path, 'utf8')).toBe(generated.text)
 })
 
-test('the schema for editors, the documentation of the settings and the dashboard are generated', () => {
+test('the schema for editors, the documentation of settings and metrics, and the dashboard are generated', () => {
   expect(renderGenerated().map(({ path }) => path)).toEqual([
     'config.schema.json',
     'docs/settings.md',
+    'docs/metrics.md',
     'deploy/grafana/token-sidecar.json',
   ])
 })

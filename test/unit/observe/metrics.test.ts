@@ -178,17 +178,26 @@ test('two sidecars in one process do not share their numbers', async () => {
   expect(await currentValue(other, 'token_sidecar_requests_in_flight', route)).toBe(0)
 })
 
-test('docs/metrics.md lists every metric with its type and its labels', () => {
-  const documented = readFileSync('docs/metrics.md', 'utf8')
-    .split('\n')
-    .map((line) => line.split('|').map((cell) => cell.trim().replaceAll('`', '')))
-    .filter(([, name = '']) => /^(?:token_sidecar|process)_/.test(name))
-    .map(([, name, type, labels]) => `${name} ${type} ${labels}`)
+test('every metric has the type and the labels that it is described with', () => {
+  const described = METRICS.descriptions.map(
+    ({ name, type, labels }) => `${name} ${type} ${labels.join(', ')}`,
+  )
   const exposed = FAMILIES.map(({ name, type, samples: [first] }) => {
     const labels = Object.keys(first?.labels ?? {}).filter((label) => label !== 'le')
     return `${name} ${type} ${labels.join(', ')}`
   })
-  expect(documented.toSorted()).toEqual(exposed.toSorted())
+  expect(described).toEqual(exposed)
+})
+
+/** The running program's, which need no explanation. */
+const PLAIN_LABELS: ReadonlySet<string> = new Set(['version', 'node'])
+
+test('docs/metrics.md explains every label, and no other', () => {
+  const labels = METRICS.descriptions.flatMap((description) => description.labels)
+  const [, table = ''] = readFileSync('docs/metrics.md', 'utf8').split('| Label ')
+  const [rows = ''] = table.split('\n\n')
+  const explained = [...rows.matchAll(/^\| `(\w+)`/gm)].map(([, name = '']) => name)
+  expect(new Set(explained)).toEqual(new Set(labels).difference(PLAIN_LABELS))
 })
 
 const [promtool] = findPrograms('promtool')

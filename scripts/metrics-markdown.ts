@@ -1,0 +1,54 @@
+import { createMetrics, type MetricDescription } from '../src/observe/metrics.ts'
+
+/** Which metrics stand in which table of docs/metrics.md. */
+const TABLES: Readonly<Record<string, (metric: MetricDescription) => boolean>> = {
+  requests: ({ labels }) => labels.includes('route'),
+  tokens: ({ labels }) => labels.includes('credential'),
+  upstreams: ({ labels }) => labels.includes('upstream'),
+  configuration: ({ name }) => name.startsWith('token_sidecar_config_'),
+  process: ({ name }) => /^process_|_build_info$|_event_loop_/.test(name),
+}
+
+const TABLE = /(<!-- metrics: (\w+) -->\n)[^]*?(<!-- end -->)/g
+
+/** The document with its tables made anew; every metric must have a place in just one of them. */
+export function withMetricTables(document: string): string {
+  const { descriptions } = createMetrics({ version: '' })
+  const written: string[] = []
+  const text = document.replaceAll(TABLE, (_all, start: string, name: string, end: string) => {
+    const metrics = descriptions.filter((metric) => TABLES[name]?.(metric))
+    written.push(...metrics.map((metric) => metric.name))
+    return `${start}\n${table(metrics)}\n\n${end}`
+  })
+  for (const { name } of descriptions) {
+    const places = written.filter((other) => other === name).length
+    if (places !== 1) {
+      throw new Error(
+        `Cannot write docs/metrics.md: "${name}" is in ${places} of its tables; see TABLES in scripts/metrics-markdown.ts`,
+      )
+    }
+  }
+  return text
+}
+
+/** In the form that the formatter leaves alone: all cells of a column are equally wide. */
+function table(metrics: readonly MetricDescription[]): string {
+  const rows = [
+    ['Metric', 'Type', 'Labels', 'What it counts'],
+    ...metrics.map(({ name, type, labels, help }) => [
+      `\`${name}\``,
+      type,
+      labels.map((label) => `\`${label}\``).join(', '),
+      `${help}.`,
+    ]),
+  ]
+  const widths = rows[0]?.map((_, column) =>
+    Math.max(...rows.map((row) => row[column]?.length ?? 0)),
+  )
+  const padded = rows.map((row) => row.map((cell, column) => cell.padEnd(widths?.[column] ?? 0)))
+  const rule = widths?.map((width) => '-'.repeat(width)) ?? []
+  return padded
+    .toSpliced(1, 0, rule)
+    .map((cells) => `| ${cells.join(' | ')} |`)
+    .join('\n')
+}

@@ -15,6 +15,8 @@ type FinishedRequest = {
   /** From sending the request to the head of the response; undefined when none came. */
   readonly upstreamMs: number | undefined
   readonly requestId: string | undefined
+  /** Where tracing is on. */
+  readonly traceId: string | undefined
   /** What went through an upgraded connection or a tunnel. */
   readonly tunnel: FinishedTunnel | undefined
   readonly failure: SidecarError | undefined
@@ -42,6 +44,7 @@ export function createAccessLog(log: Logger, mode: 'on' | 'off'): AccessLog {
       upstreamMs: round(request.upstreamMs),
       tokenWaitMs: round(request.tokenWaitMs),
       requestId: request.requestId,
+      traceId: request.traceId,
       ...request.tunnel,
     }
     if (failure === undefined) log.info(fields, 'request')

@@ -54,7 +54,7 @@ export function createKeptToken(request: TokenRequest, options: KeptTokenOptions
   let cancelTimer: (() => void) | undefined
   let cancelWatch: (() => void) | undefined
 
-  return { current, get, replace, prepare, renew: async () => await renew(), state, close }
+  return { current, get, replace, prepare, renew, state, close }
 
   function current(): AccessToken | undefined {
     if (token === undefined || !isUsable(token, clock)) return undefined

@@ -10,6 +10,7 @@ import {
   spansInProtobuf,
   startOtlpReceiver,
 } from '../helpers/otlp-receiver.ts'
+import { isWholeRequest, startRawUpstream } from '../helpers/raw-http.ts'
 import { CLIENT_SECRET, startServer } from '../helpers/servers.ts'
 import { startProgram } from '../helpers/sidecar.ts'
 import { handshake, startSwitchingServer, SWITCHING } from '../helpers/switching-server.ts'
@@ -159,6 +160,26 @@ test('a request that is sent again after a 401 shows both times, and what came b
   expect(wait.parentSpanId).toBe(request.spanId)
   const asked = receiver.spans().filter(({ name }) => name === 'token request')
   expect(asked.map(({ parentSpanId }) => parentSpanId)).toEqual(['', wait.spanId])
+})
+
+test('a request that was lost with its connection shows both times', async () => {
+  const receiver = await startOtlpReceiver()
+  const upstream = await startRawUpstream((received, socket) => {
+    if (received.split('GET / HTTP/1.1').length > 2) socket.end()
+    else if (isWholeRequest(received)) socket.write('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n')
+  })
+  const program = await startProgram(forwardConfig(upstream.origin), receiver.env)
+  for (const time of ['first', 'second']) {
+    expect((await fetch(program.proxyUrl)).status, time).toBe(200)
+  }
+  await until(() => namesOf(receiver).length === 5)
+  const [, lost, again] = receiver.spans().filter(({ name }) => name === 'GET')
+  expect(lost).toMatchObject({ isError: true, attributes: { 'error.type': 'upstream_reset' } })
+  expect(again).toMatchObject({
+    parentSpanId: lost?.parentSpanId,
+    isError: false,
+    attributes: { 'http.request.resend_count': 1 },
+  })
 })
 
 test('a failure is an error with its code, where it happened and for the request', async () => {

@@ -10,6 +10,7 @@ import { listen } from './lib/listen.ts'
 import { stackFrames } from './lib/stack-frames.ts'
 import type { Logger } from './observe/logger.ts'
 import { createMetrics } from './observe/metrics.ts'
+import type { Tracer } from './observe/tracer.ts'
 import { createProxyServer } from './proxy/server.ts'
 import { createStallWatch } from './proxy/stall-watch.ts'
 import { VERSION } from './version.ts'
@@ -20,6 +21,8 @@ export type AppOptions = {
   readonly configVersion: string
   readonly places: SecretPlaces
   readonly logger: Logger
+  /** Undefined where tracing is off. */
+  readonly tracer?: Tracer | undefined
 }
 
 export type App = {
@@ -46,13 +49,13 @@ export type App = {
  * nobody can ask before everything is there to answer.
  */
 export async function startApp(options: AppOptions): Promise<App> {
-  const { places, logger } = options
+  const { places, logger, tracer } = options
   await using cleanup = new AsyncDisposableStack()
   const clock = systemClock
   const metrics = createMetrics({ version: VERSION })
   const startedAtMs = clock.wallMs()
   const stalls = createStallWatch(clock)
-  const makeService = createServiceMaker({ places, logger, metrics, clock, stalls })
+  const makeService = createServiceMaker({ places, logger, metrics, tracer, clock, stalls })
   const quit = Promise.withResolvers<void>()
   let draining = false
   let configuration: ConfigurationState = {

@@ -1,6 +1,8 @@
 import { type App, startApp } from '../app.ts'
 import { stackFrames } from '../lib/stack-frames.ts'
-import { createLog } from '../observe/logger.ts'
+import { createLog, type Logger } from '../observe/logger.ts'
+import type { Tracer } from '../observe/tracer.ts'
+import { readTracingSettings, type TracingSettings } from '../observe/tracing-settings.ts'
 import { VERSION } from '../version.ts'
 import { EXIT, type Io } from './io.ts'
 import { configVersion, readRunnableConfig } from './read-config.ts'
@@ -17,6 +19,12 @@ export async function run(file: string, io: Io): Promise<number> {
   const read = await readRunnableConfig(file, io)
   if (read === undefined) return EXIT.configInvalid
   const { text, config, places } = read
+
+  const tracing = readTracingSettings(io.env)
+  if (!tracing.ok) {
+    io.err(`Cannot start: ${tracing.problems.join('; ')}\n`)
+    return EXIT.failed
+  }
 
   const isPretty = config.log.format === 'auto' ? io.isTerminal : config.log.format === 'pretty'
   const log = createLog({
@@ -36,9 +44,10 @@ export async function run(file: string, io: Io): Promise<number> {
     log.flush()
     io.exit(EXIT.failed)
   })
+  const tracer = tracing.settings && (await startTracing(tracing.settings, logger))
   let app: App
   try {
-    app = await startApp({ config, configVersion: configVersion(text), places, logger })
+    app = await startApp({ config, configVersion: configVersion(text), places, logger, tracer })
   } catch (cause) {
     log.flush()
     io.err(`Cannot start: ${startFault(cause)}\n`)
@@ -60,12 +69,24 @@ export async function run(file: string, io: Io): Promise<number> {
   endReloads()
   logger.info({ signal }, 'shutting down')
   await app.close()
+  const isFlushed = (await tracer?.close(FLUSH_MS)) ?? true
   logger.info({}, 'stopped')
   log.flush()
+  // An exporter that still tries would keep the process alive.
+  if (!isFlushed) io.exit(EXIT.ok)
   return EXIT.ok
 }
 
 const STDOUT = 1
+/** What the last spans may take, behind all else that ends. */
+const FLUSH_MS = 2_000
+
+/** Loaded only here: who does not trace does not pay for what it takes. */
+async function startTracing(settings: TracingSettings, logger: Logger): Promise<Tracer> {
+  const { createOpenTelemetryTracer } = await import('../observe/open-telemetry.ts')
+  logger.info({ receiver: new URL(settings.url).origin, protocol: settings.protocol }, 'tracing')
+  return createOpenTelemetryTracer({ settings, version: VERSION, logger })
+}
 
 async function firstSignal(onSecond: () => void): Promise<NodeJS.Signals> {
   const { promise, resolve } = Promise.withResolvers<NodeJS.Signals>()

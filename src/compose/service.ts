@@ -5,6 +5,7 @@ import { createShared } from '../lib/shared.ts'
 import { type AccessLogOptions, createAccessLog } from '../observe/access-log.ts'
 import type { Logger } from '../observe/logger.ts'
 import { type Metrics, UNMATCHED } from '../observe/metrics.ts'
+import type { Tracer } from '../observe/tracer.ts'
 import { type ConnectHandler, createConnectHandler } from '../proxy/connect.ts'
 import { createRecorder, type Recorder } from '../proxy/exchange-record.ts'
 import { createProxyHandler, type ProxyHandler } from '../proxy/handler.ts'
@@ -32,6 +33,7 @@ export type ServiceOptions = {
   readonly places: SecretPlaces
   readonly logger: Logger
   readonly metrics: Metrics
+  readonly tracer: Tracer | undefined
   readonly clock: Clock
   readonly stalls: StallWatch
 }
@@ -42,7 +44,7 @@ export type ServiceOptions = {
  * or keys can't be read.
  */
 export function createServiceMaker(options: ServiceOptions): (config: Config) => Promise<Service> {
-  const { places, logger, metrics, clock, stalls } = options
+  const { places, logger, metrics, tracer, clock, stalls } = options
   const servers = createShared<AuthorizationServer>(() => {})
   const sources = createShared<TokenSource>((source) => source.close())
   const upstreams = createShared<Upstream>(async (upstream) => await upstream.close())
@@ -63,6 +65,7 @@ export function createServiceMaker(options: ServiceOptions): (config: Config) =>
       const recorder = createRecorder({
         unmatched: metrics.route(UNMATCHED),
         accessLog: createAccessLog(logger, accessLogOptions(config)),
+        tracer,
         clock,
       })
       return {

@@ -24,6 +24,8 @@ import { presetOf } from './provider-presets.ts'
 
 /** What the tokens of one credential have in common. */
 export type AuthorizationServer = {
+  /** Its token endpoint, or else its issuer. */
+  readonly url: URL
   readonly client: EndpointClient
   readonly metadata: ServerMetadata
   readonly auth: ClientAuthMethod
@@ -54,6 +56,7 @@ export function composeAuthorizationServer(
   const auth = clientAuthMethod(credential, places)
   const grant = grantOf(credential, [], places)
   return {
+    url: new URL(tokenEndpoint ?? issuer ?? ''),
     client,
     metadata,
     auth,

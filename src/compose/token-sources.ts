@@ -6,6 +6,7 @@ import { fingerprint } from '../lib/fingerprint.ts'
 import type { Holdings } from '../lib/shared.ts'
 import type { Logger } from '../observe/logger.ts'
 import type { Metrics } from '../observe/metrics.ts'
+import type { Tracer } from '../observe/tracer.ts'
 import { createDpopKey, type DpopKey } from '../tokens/dpop.ts'
 import { createKeptToken } from '../tokens/kept-token.ts'
 import { createObservedRequest } from '../tokens/observed-request.ts'
@@ -42,6 +43,7 @@ export type TokenSourcesOptions = {
   readonly clock: Clock
   readonly metrics: Metrics
   readonly logger: Logger
+  readonly tracer?: Tracer | undefined
   /** Those of an earlier configuration live on where their definition is the same. */
   readonly servers: Holdings<AuthorizationServer>
   readonly sources: Holdings<TokenSource>
@@ -110,10 +112,16 @@ type SourceParts = TokenSourcesOptions & {
 
 /** Obtain, count, remember: each wraps the one before. */
 function createSource(token: string, credentialName: string, parts: SourceParts): TokenSource {
-  const { credential, server, requested, clock, metrics, logger } = parts
+  const { credential, server, requested, clock, metrics, logger, tracer } = parts
   const direct = composeTokenRequest(credential, requested, server, parts)
   const counts = metrics.tokenRequests(credentialName)
-  const observed = createObservedRequest(direct, { metrics: counts, clock })
+  const observed = createObservedRequest(direct, {
+    credential: credentialName,
+    server: server.url,
+    metrics: counts,
+    tracer,
+    clock,
+  })
   return createKeptToken(observed, {
     refresh: { leewayMs: credential.refresh.leeway, jitterMs: credential.refresh.jitter },
     clock,

@@ -17,6 +17,8 @@ type FinishedRequest = {
   /** From sending the request to the head of the response; undefined when none came. */
   readonly upstreamMs: number | undefined
   readonly requestId: string | undefined
+  /** Where tracing is on. */
+  readonly traceId: string | undefined
   /** What went through an upgraded connection or a tunnel. */
   readonly tunnel: FinishedTunnel | undefined
   readonly failure: SidecarError | undefined
@@ -57,6 +59,7 @@ export function createAccessLog(log: Logger, options: AccessLogOptions): AccessL
       upstreamMs: round(request.upstreamMs),
       tokenWaitMs: round(request.tokenWaitMs),
       requestId: request.requestId,
+      traceId: request.traceId,
       ...tunnel,
     }
     if (failure === undefined && isSlow) log.warn(fields, 'slow request')

@@ -34,7 +34,7 @@ export function createConnectHandler(options: ConnectHandlerOptions): ConnectHan
   const { namesHost, tunnels, recorder, clock } = options
   return async (req, client, early) => {
     const head = readRequestHead(req)
-    const record = recorder.begin('CONNECT', head.requestId)
+    const record = recorder.begin('CONNECT', head)
     let status = 200
     try {
       refuseAmbiguous(head)

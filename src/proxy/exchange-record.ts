@@ -3,6 +3,9 @@ import { type SidecarError, toSidecarError } from '../errors.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { AccessLog } from '../observe/access-log.ts'
 import type { RouteMetrics } from '../observe/route-metrics.ts'
+import type { IncomingTrace, RequestSpan, Tracer } from '../observe/tracer.ts'
+import { fieldValues } from './field-lines.ts'
+import type { RequestHead } from './request-head.ts'
 import type { TunnelReport } from './tunnel.ts'
 
 /** What becomes known of one exchange while it runs. */
@@ -14,6 +17,9 @@ type ExchangeRecord = {
   route: string | undefined
   metrics: RouteMetrics
   requestId: string | undefined
+  /** Where tracing is on. */
+  readonly span: RequestSpan | undefined
+  readonly traceId: string | undefined
   tokenWaitMs: number | undefined
   upstreamMs: number | undefined
   tunnel: TunnelReport | undefined
@@ -23,9 +29,9 @@ type ExchangeRecord = {
   durationMs: number
 }
 
-/** Counts and logs exchanges, whichever way they take. */
+/** Counts, traces and logs exchanges, whichever way they take. */
 export type Recorder = {
-  begin(method: string, requestId?: string): ExchangeRecord
+  begin(method: string, head?: RequestHead): ExchangeRecord
   /** From now on it counts as the route's. */
   claim(
     record: ExchangeRecord,
@@ -45,16 +51,19 @@ export type RecorderOptions = {
   /** Counts what no route claims. */
   readonly unmatched: RouteMetrics
   readonly accessLog: AccessLog
+  readonly tracer: Tracer | undefined
   readonly clock: Clock
 }
 
-export function createRecorder({ unmatched, accessLog, clock }: RecorderOptions): Recorder {
+export function createRecorder(options: RecorderOptions): Recorder {
+  const { unmatched, accessLog, tracer, clock } = options
   const idle = Promise.withResolvers<void>()
   let running = 0
   let isAwaited = false
   const elapsedMs = ({ startedAtMs }: ExchangeRecord): number => clock.monotonicMs() - startedAtMs
   return {
-    begin(method, requestId) {
+    begin(method, head) {
+      const span = tracer?.request(method, incomingTrace(head?.fields ?? []))
       running += 1
       return {
         method,
@@ -63,7 +72,9 @@ export function createRecorder({ unmatched, accessLog, clock }: RecorderOptions)
         query: '',
         route: undefined,
         metrics: unmatched,
-        requestId,
+        requestId: head?.requestId,
+        span,
+        traceId: span?.traceId,
         tokenWaitMs: undefined,
         upstreamMs: undefined,
         tunnel: undefined,
@@ -91,14 +102,17 @@ export function createRecorder({ unmatched, accessLog, clock }: RecorderOptions)
     tunnelled(record, status) {
       record.metrics.finished(record.method, status, elapsedMs(record))
       record.metrics.tunnelOpened()
+      record.span?.end({ ...record, status })
     },
 
     end(record, status) {
-      const { method, metrics, tunnel } = record
+      const { method, metrics, tunnel, span } = record
       record.status = status
       record.durationMs = elapsedMs(record)
-      if (tunnel === undefined) metrics.finished(method, status, record.durationMs)
-      else metrics.tunnelClosed(tunnel.bytesToUpstream, tunnel.bytesToClient)
+      if (tunnel === undefined) {
+        metrics.finished(method, status, record.durationMs)
+        span?.end(record)
+      } else metrics.tunnelClosed(tunnel.bytesToUpstream, tunnel.bytesToClient)
       accessLog(record)
       running -= 1
       if (isAwaited && running === 0) idle.resolve()
@@ -109,5 +123,12 @@ export function createRecorder({ unmatched, accessLog, clock }: RecorderOptions)
       if (running === 0) idle.resolve()
       await idle.promise
     },
+  }
+}
+
+function incomingTrace(fields: readonly string[]): IncomingTrace {
+  return {
+    traceparent: fieldValues(fields, 'traceparent'),
+    tracestate: fieldValues(fields, 'tracestate'),
   }
 }

@@ -1,4 +1,6 @@
 import type { Readable } from 'node:stream'
+import { toSidecarError } from '../errors.ts'
+import type { AttemptSpan, RequestSpan } from '../observe/tracer.ts'
 import type { AccessToken } from '../tokens/access-token.ts'
 import { fieldValues } from './field-lines.ts'
 import {
@@ -15,6 +17,7 @@ import type { RequestTarget } from './request-target.ts'
 import type { Route } from './route.ts'
 import { upstreamPath } from './routes.ts'
 import { type TokenVerdict, tokenVerdict } from './token-verdict.ts'
+import { withTraceContext } from './trace-context.ts'
 import { whileClientWaits } from './wait-for-token.ts'
 
 export type Exchange = RelayContext & {
@@ -24,6 +27,8 @@ export type Exchange = RelayContext & {
   readonly token: AccessToken | undefined
   /** Whether the request asks to switch protocols, and its connection can be had for that. */
   readonly mayUpgrade: boolean
+  /** Where tracing is on. */
+  readonly span: RequestSpan | undefined
 }
 
 /**
@@ -83,8 +88,11 @@ async function secondAttempt(
   if (whole === undefined) return undefined
   if (verdict === 'nonce wanted') return { token, body: whole }
   try {
-    const better = await whileClientWaits(res, route.timeouts.tokenMs, (signal) =>
-      route.tokens?.replace(token, signal),
+    const better = await whileClientWaits(
+      res,
+      route.timeouts.tokenMs,
+      (signal, waiting) => route.tokens?.replace(token, signal, waiting),
+      exchange.span,
     )
     return better && { token: better, body: whole }
   } catch {
@@ -127,27 +135,39 @@ async function sendOnce(
   onNewConnection = false,
 ): Promise<UpstreamAnswer | LostConnection> {
   const { head, route, target } = exchange
-  return await relay(
-    {
-      upstream: route.upstream,
-      method: head.method,
-      path: upstreamPath(route, target.path) + target.query,
-      headers: await headersFor(exchange, token),
-      body,
-      upgrade: exchange.mayUpgrade ? head.upgrade : undefined,
-      onNewConnection,
-      judge,
-      answerHeaders: route.answerHeaders,
-      ownOrigin: target.host === '' ? '' : `${target.scheme}://${target.host}`,
-      responseMs: route.timeouts.responseMs,
-      idleMs: route.timeouts.idleMs,
-    },
-    exchange,
-  )
+  const attempt = exchange.span?.attempt(head.method, upstreamUrl(exchange))
+  try {
+    const outcome = await relay(
+      {
+        upstream: route.upstream,
+        method: head.method,
+        path: upstreamPath(route, target.path) + target.query,
+        headers: await headersFor(exchange, token, attempt),
+        body,
+        upgrade: exchange.mayUpgrade ? head.upgrade : undefined,
+        onNewConnection,
+        judge,
+        answerHeaders: route.answerHeaders,
+        ownOrigin: target.host === '' ? '' : `${target.scheme}://${target.host}`,
+        responseMs: route.timeouts.responseMs,
+        idleMs: route.timeouts.idleMs,
+      },
+      exchange,
+    )
+    attempt?.end('lost' in outcome ? { failure: outcome.lost } : outcome)
+    return outcome
+  } catch (cause) {
+    attempt?.end({ failure: toSidecarError(cause) })
+    throw cause
+  }
 }
 
-async function headersFor(exchange: Exchange, token: AccessToken | undefined): Promise<string[]> {
-  const { req, head, route, target } = exchange
+async function headersFor(
+  exchange: Exchange,
+  token: AccessToken | undefined,
+  attempt: AttemptSpan | undefined,
+): Promise<string[]> {
+  const { req, head, route, target, span } = exchange
   const headers = requestHeaders(head, route.headers, token && route.tokenValue(token), {
     socket: req.socket,
     host: target.host,
@@ -160,7 +180,8 @@ async function headersFor(exchange: Exchange, token: AccessToken | undefined): P
     })
     headers.push('DPoP', proof)
   }
-  return headers
+  if (attempt === undefined) return headers
+  return withTraceContext(headers, attempt.traceparent, span?.isContinued === true, route.headers)
 }
 
 /** RFC 9449 section 8.2: a nonce may come with any response. */

@@ -36,7 +36,7 @@ export function createProxyHandler(options: ProxyHandlerOptions): ProxyHandler {
   const refuseWebPages = createWebPageGuard(callers, routes.namesHost)
   return async (req, res, upgradable) => {
     const head = readRequestHead(req)
-    const record = recorder.begin(head.method, head.requestId)
+    const record = recorder.begin(head.method, head)
     let status: number
     try {
       refuseUnsupported(head, req.httpVersionMajor, via) // 400, 417, 501, 502
@@ -53,14 +53,15 @@ export function createProxyHandler(options: ProxyHandlerOptions): ProxyHandler {
         respondToOptions(res)
       } else {
         const { tokens, timeouts } = route
+        const { span } = record
         let token = tokens?.current()
         if (tokens !== undefined && token === undefined && !decidesByItself(head, route.headers)) {
-          token = await whileClientWaits(res, timeouts.tokenMs, tokens.get) // 503, 502
+          token = await whileClientWaits(res, timeouts.tokenMs, tokens.get, span) // 503, 502
           record.tokenWaitMs = clock.monotonicMs() - record.startedAtMs
           route.metrics.tokenWaited(record.tokenWaitMs)
         }
         const mayUpgrade = upgradable !== undefined
-        const exchange = { req, res, head, route, target, token, mayUpgrade, clock, stalls }
+        const exchange = { req, res, head, route, target, token, mayUpgrade, span, clock, stalls }
         const answer = await forward(exchange) // 400, 408, 502, 504
         record.upstreamMs = answer.waitedMs
         route.metrics.upstreamAnswered(answer.status, answer.waitedMs)

@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http'
-import { clientClosed, SidecarError } from '../errors.ts'
+import { clientClosed, SidecarError, toSidecarError } from '../errors.ts'
+import type { RequestSpan, TokenWaitSpan } from '../observe/tracer.ts'
 
 /**
  * Waits for something for the client of `res`: no longer than `limitMs` (`token_unavailable`), and
@@ -8,7 +9,8 @@ import { clientClosed, SidecarError } from '../errors.ts'
 export async function whileClientWaits<T>(
   res: ServerResponse,
   limitMs: number,
-  start: (signal: AbortSignal) => T,
+  start: (signal: AbortSignal, waiting: TokenWaitSpan | undefined) => T,
+  span: RequestSpan | undefined,
 ): Promise<Awaited<T>> {
   const left = new AbortController()
   const timer = setTimeout(() => {
@@ -22,8 +24,15 @@ export async function whileClientWaits<T>(
   }, limitMs)
   const onClose = (): void => left.abort(clientClosed())
   res.once('close', onClose)
+  const waiting = span?.tokenWait()
   try {
-    return await start(left.signal)
+    const outcome = await start(left.signal, waiting)
+    // Where there is nothing to wait for, nobody did.
+    if (outcome !== undefined) waiting?.end({})
+    return outcome
+  } catch (cause) {
+    waiting?.end({ failure: toSidecarError(cause) })
+    throw cause
   } finally {
     clearTimeout(timer)
     res.off('close', onClose)

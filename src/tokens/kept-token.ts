@@ -3,6 +3,7 @@ import { abortable } from '../lib/abortable.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Logger } from '../observe/logger.ts'
 import type { TokenRequestMetrics } from '../observe/token-request-metrics.ts'
+import type { TokenRequestTrace } from '../observe/tracer.ts'
 import { type AccessToken, isUsable } from './access-token.ts'
 import { type RefreshPolicy, renewAfterMs, retryDelayMs } from './renewal.ts'
 import type { TokenRequest, TokenSource, TokenState } from './token-source.ts'
@@ -63,15 +64,19 @@ export function createKeptToken(request: TokenRequest, options: KeptTokenOptions
     return token
   }
 
-  async function get(signal: AbortSignal): Promise<AccessToken> {
+  async function get(signal: AbortSignal, trace?: TokenRequestTrace): Promise<AccessToken> {
     wanted = true
     if (token !== undefined && isUsable(token, clock)) return token
     if (pending === undefined && isBackingOff(failure)) throw failFast(failure)
-    return await wait(signal)
+    return await wait(signal, trace)
   }
 
-  function replace(refused: AccessToken, signal: AbortSignal): Promise<AccessToken> | undefined {
-    if (token !== undefined && token !== refused) return get(signal)
+  function replace(
+    refused: AccessToken,
+    signal: AbortSignal,
+    trace?: TokenRequestTrace,
+  ): Promise<AccessToken> | undefined {
+    if (token !== undefined && token !== refused) return get(signal, trace)
     if (pending === undefined) {
       if (clock.monotonicMs() < replacedAtMs + REPLACE_INTERVAL_MS || isBackingOff(failure)) {
         return undefined
@@ -83,7 +88,7 @@ export function createKeptToken(request: TokenRequest, options: KeptTokenOptions
     }
     token = undefined
     wanted = true
-    return wait(signal)
+    return wait(signal, trace)
   }
 
   function prepare(): void {
@@ -91,18 +96,18 @@ export function createKeptToken(request: TokenRequest, options: KeptTokenOptions
     if (!isBackingOff(failure)) renewInBackground()
   }
 
-  async function renew(): Promise<AccessToken> {
-    pending ??= attempt().finally(() => {
+  async function renew(trace?: TokenRequestTrace): Promise<AccessToken> {
+    pending ??= attempt(trace).finally(() => {
       pending = undefined
     })
     return await pending
   }
 
-  async function attempt(): Promise<AccessToken> {
+  async function attempt(trace?: TokenRequestTrace): Promise<AccessToken> {
     // A file that can't be read is no other secret; the request itself says what is wrong with it.
     const used = readFingerprint().catch(() => '')
     try {
-      return succeed(await request())
+      return succeed(await request(trace))
     } catch (cause) {
       throw fail(cause, used)
     }
@@ -129,7 +134,7 @@ export function createKeptToken(request: TokenRequest, options: KeptTokenOptions
     cancelWatch?.()
   }
 
-  async function wait(signal: AbortSignal): Promise<AccessToken> {
+  async function wait(signal: AbortSignal, trace?: TokenRequestTrace): Promise<AccessToken> {
     if (waiting >= MAX_WAITING) {
       throw new SidecarError('token_unavailable', 'Cannot wait for a token: too many requests do', {
         retryAfterMs: 1_000,
@@ -137,7 +142,7 @@ export function createKeptToken(request: TokenRequest, options: KeptTokenOptions
     }
     waiting += 1
     try {
-      return await abortable(renew(), signal)
+      return await abortable(renew(trace), signal)
     } finally {
       waiting -= 1
     }

@@ -1,21 +1,36 @@
 import type { TokenRequestMetrics } from '../observe/token-request-metrics.ts'
+import type { TokenRequestTrace } from '../observe/tracer.ts'
 import { toSidecarError } from '../errors.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { TokenRequest } from './token-source.ts'
 
-/** Counts and times each exchange. */
+export type ObservedRequestOptions = {
+  readonly credential: string
+  /** The authorization server, or where it is discovered. */
+  readonly server: URL
+  readonly metrics: TokenRequestMetrics
+  /** For those that nobody waits for. */
+  readonly tracer: TokenRequestTrace | undefined
+  readonly clock: Clock
+}
+
+/** Counts, times and traces each exchange. */
 export function createObservedRequest(
   request: TokenRequest,
-  { metrics, clock }: { readonly metrics: TokenRequestMetrics; readonly clock: Clock },
+  { credential, server, metrics, tracer, clock }: ObservedRequestOptions,
 ): TokenRequest {
-  return async () => {
+  return async (trace = tracer) => {
     const startedAtMs = clock.monotonicMs()
+    const span = trace?.tokenRequest(credential, server)
     try {
       const token = await request()
       metrics.finished('success', clock.monotonicMs() - startedAtMs)
+      span?.end({})
       return token
     } catch (cause) {
-      metrics.finished(toSidecarError(cause).code, clock.monotonicMs() - startedAtMs)
+      const failure = toSidecarError(cause)
+      metrics.finished(failure.code, clock.monotonicMs() - startedAtMs)
+      span?.end({ failure })
       throw cause
     }
   }

@@ -1,8 +1,12 @@
 import type { SidecarError } from '../errors.ts'
+import type { TokenRequestTrace } from '../observe/tracer.ts'
 import type { AccessToken } from './access-token.ts'
 
-/** One exchange with an authorization server. Remembers nothing, retries nothing. */
-export type TokenRequest = () => Promise<AccessToken>
+/**
+ * One exchange with an authorization server. Remembers nothing, retries nothing. `trace` is that of
+ * whoever waits for it, where somebody does and tracing is on.
+ */
+export type TokenRequest = (trace?: TokenRequestTrace) => Promise<AccessToken>
 
 /** Gives a usable token, or fails with a reason. */
 export type TokenSource = {
@@ -12,13 +16,17 @@ export type TokenSource = {
    * Waits for a token until `signal` aborts. Fails at once with `token_*` while the authorization
    * server is being left alone after a failure, or when too many wait already.
    */
-  readonly get: (signal: AbortSignal) => Promise<AccessToken>
+  readonly get: (signal: AbortSignal, trace?: TokenRequestTrace) => Promise<AccessToken>
   /**
    * A token other than `refused`, which an API did not accept: the current one, or one that is asked
    * for now. Undefined when there will be none soon: the last was replaced moments ago, so that
    * asking again would not help.
    */
-  readonly replace: (refused: AccessToken, signal: AbortSignal) => Promise<AccessToken> | undefined
+  readonly replace: (
+    refused: AccessToken,
+    signal: AbortSignal,
+    trace?: TokenRequestTrace,
+  ) => Promise<AccessToken> | undefined
   /** Asks for a token ahead of need; what comes of it shows in `state`. */
   readonly prepare: () => void
   /** Asks for a new token now, whatever is in hand and however the last attempt went. */

@@ -23,6 +23,7 @@ const REQUEST: FinishedRequest = {
   durationMs: 12.345_678,
   tokenWaitMs: undefined,
   upstreamMs: 9.999,
+  traceId: undefined,
   requestId: 'abc-1',
   tunnel: undefined,
   failure: undefined,

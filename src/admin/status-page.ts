@@ -24,6 +24,8 @@ export const STATUS_PAGE = {
       `script-src ${hashOf(SCRIPT)}`,
       `style-src ${hashOf(STYLE)}`,
       "connect-src 'self'",
+      // The icon, whose colour tells the state.
+      'img-src data:',
       "base-uri 'none'",
       "form-action 'none'",
       "frame-ancestors 'none'",

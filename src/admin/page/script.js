@@ -7,6 +7,8 @@
 const POLL_MS = 5_000
 /** More routes than this are shown when somebody asks for them. */
 const FIRST_ROUTES = 200
+/** A failure that is older is history, and no alarm. */
+const RECENT_SECONDS = 600
 
 /**
  * What a chart shows of one route, the newest last.
@@ -94,7 +96,6 @@ function addSamples({ latest, length, intervalSeconds, routes }) {
 
 /** What changes with every second. */
 function show() {
-  const { document } = globalThis
   if (status === undefined) {
     if (silentSince === undefined) return
     byId('main').hidden = false
@@ -125,9 +126,9 @@ function show() {
   )
   showFacts([
     ['Version', status.version],
-    ['Running for', duration(secondsSince(status.startedAt))],
+    ['Running for', roughly(secondsSince(status.startedAt))],
     ['Configuration', configuration.version],
-    ['Loaded', `${duration(secondsSince(configuration.loadedAt))} ago`],
+    ['Loaded', `${roughly(secondsSince(configuration.loadedAt))} ago`],
     ['Node', status.node],
   ])
   byId('problems').hidden = configuration.problems.length === 0
@@ -174,7 +175,12 @@ const updateTokens = keyedList('token-rows', (/** @type {TokenStatus} */ { token
   const reason = element('p', { class: 'reason' })
   const advice = element('p')
   const next = element('p')
-  trouble.append(reason, advice, next)
+  trouble.append(
+    reason,
+    advice,
+    next,
+    element('p', {}, 'To ask again now: ', element('code', {}, renewCommand(credential))),
+  )
   const left = element('div', { class: 'left' })
   const bar = element('div', {
     class: 'meter',
@@ -200,8 +206,8 @@ const updateTokens = keyedList('token-rows', (/** @type {TokenStatus} */ { token
         ? []
         : [element('span', { class: 'detail' }, `credential ${credential}`)]),
     ),
-    cell('State', 'wide', state, trouble),
-    cell('Expires', '', left),
+    cell('State', 'prose', state, trouble),
+    cell('Expires', 'wide', left),
     cell('Age', 'number', age),
     cell('Requests waiting', 'number', waiting),
   )
@@ -217,35 +223,41 @@ const updateTokens = keyedList('token-rows', (/** @type {TokenStatus} */ { token
       if (failure !== undefined) {
         replaceText(reason, failure.reason)
         replaceText(advice, failure.advice)
-        const seconds = secondsUntil(failure.nextAttemptAt)
-        replaceText(
-          next,
-          `${current.requesting ? 'Being asked for again now' : seconds > 0 ? `Next attempt in ${duration(seconds)}` : 'Next attempt when somebody asks for it'}. ` +
-            `At once: ${renewCommand(credential)}`,
-        )
+        replaceText(next, nextAttempt(current.requesting, secondsUntil(failure.nextAttemptAt)))
       }
       const { lifetimeSeconds = 0, expiresAt } = current
       const remaining = expiresAt === undefined ? 0 : Math.max(0, secondsUntil(expiresAt))
       const share = lifetimeSeconds > 0 ? Math.min(1, remaining / lifetimeSeconds) : 0
-      bar.hidden = expiresAt === undefined
+      bar.hidden = remaining === 0
       fill.style.transform = `scaleX(${share})`
-      const words2 =
+      const expiry =
         expiresAt === undefined
           ? 'no token'
           : remaining > 0
             ? `in ${duration(remaining)}`
-            : `expired ${duration(-secondsUntil(expiresAt))} ago`
-      replaceText(leftText, words2)
+            : `${roughly(secondsSince(expiresAt))} ago`
+      replaceText(leftText, expiry)
       bar.setAttribute('aria-valuenow', String(Math.round(share * 100)))
-      bar.setAttribute('aria-valuetext', words2)
+      bar.setAttribute('aria-valuetext', expiry)
       replaceText(
         age,
-        current.obtainedAt === undefined ? '–' : duration(secondsSince(current.obtainedAt)),
+        current.obtainedAt === undefined ? '–' : roughly(secondsSince(current.obtainedAt)),
       )
       replaceText(waiting, String(current.waiting))
     },
   }
 })
+
+/**
+ * @param {boolean} isRequesting
+ * @param {number} seconds
+ */
+function nextAttempt(isRequesting, seconds) {
+  if (isRequesting) return 'It is being asked for again now.'
+  return seconds > 0
+    ? `Next attempt in ${duration(seconds)}.`
+    : 'Next attempt as soon as a request needs it.'
+}
 
 /** @param {TokenStatus} token */
 function tokenState({ usable, requesting, failure, obtainedAt }) {
@@ -262,8 +274,13 @@ function tokenState({ usable, requesting, failure, obtainedAt }) {
 
 function showFailures() {
   const failures = status?.failures ?? []
-  setText('failure-count', String(failures.length))
-  byId('failure-count').classList.toggle('bad', failures.length > 0)
+  const [newest] = failures
+  const agoSeconds = newest === undefined ? Infinity : secondsSince(newest.lastAt)
+  setText(
+    'failure-count',
+    newest === undefined ? '0' : `${failures.length}, the last ${roughly(agoSeconds)} ago`,
+  )
+  byId('failure-count').classList.toggle('bad', agoSeconds < RECENT_SECONDS)
   const shown = failures.filter(({ route, code, reason }) => matches(route ?? '', code, reason))
   showEmpty('failure', shown.length, failures.length, 'None since the sidecar started.')
   updateFailures(shown.map((failure) => [`${failure.code} ${failure.route ?? ''}`, failure]))
@@ -282,21 +299,18 @@ const updateFailures = keyedList('failure-rows', (/** @type {FailureStatus} */ {
       { role: 'row' },
       cell('Last time', '', time, ago),
       element('th', { role: 'rowheader', scope: 'row' }, route ?? 'no route'),
-      cell('What went wrong', 'wide', reason, advice, element('code', {}, code)),
+      cell('What went wrong', 'prose', reason, advice, element('code', {}, code)),
       cell('Times', 'number', count, since),
     ),
     /** @param {FailureStatus} failure */
     update(failure) {
       time.setAttribute('datetime', failure.lastAt)
       replaceText(time, clockTime(new Date(failure.lastAt)))
-      replaceText(ago, `${duration(secondsSince(failure.lastAt))} ago`)
+      replaceText(ago, `${roughly(secondsSince(failure.lastAt))} ago`)
       replaceText(reason, failure.reason)
       replaceText(advice, failure.advice)
       replaceText(count, failure.count.toLocaleString('en-GB'))
-      replaceText(
-        since,
-        failure.count > 1 ? `in ${duration(secondsSince(failure.firstAt))}` : 'once',
-      )
+      replaceText(since, failure.count > 1 ? `in ${roughly(secondsSince(failure.firstAt))}` : '')
     },
   }
 })
@@ -364,8 +378,8 @@ const updateRoutes = keyedList(
       ),
       cell('In flight', 'number', inFlight),
       cell('Requests', 'figure', rate.text, rate.chart),
-      cell('Latency', 'figure', latency.text, latency.chart),
-      cell('Errors', 'figure', errors.text, errors.chart),
+      cell('Latency, p50 · p95', 'figure', latency.text, latency.chart),
+      cell('Errors', 'figure errors', errors.text, errors.chart),
     )
     return {
       element: row,
@@ -384,7 +398,7 @@ const updateRoutes = keyedList(
         latency.update(
           p50Seconds === undefined
             ? '–'
-            : `${latencyText(p50Seconds)} · p95 ${latencyText(p95Seconds ?? 0)}`,
+            : `${latencyText(p50Seconds)} · ${latencyText(p95Seconds ?? 0)}`,
           [samples?.p95Seconds ?? [], samples?.p50Seconds ?? []],
           latencyText,
         )
@@ -444,7 +458,7 @@ function figure(name) {
       )
       setAttribute(area, 'd', areaPath(series[0] ?? [], scale))
       for (const [index, line] of lines.entries()) {
-        setAttribute(line, 'd', linePath(series[index] ?? [], scale))
+        setAttribute(line, 'd', most === 0 ? '' : linePath(series[index] ?? [], scale))
       }
     },
   }
@@ -503,6 +517,16 @@ function duration(seconds) {
   if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`
   if (whole < 86_400) return `${Math.floor(whole / 3600)} h ${Math.floor((whole % 3600) / 60)} min`
   return `${Math.floor(whole / 86_400)} d ${Math.floor((whole % 86_400) / 3600)} h`
+}
+
+/**
+ * For what need not be known to the second.
+ *
+ * @param {number} seconds
+ */
+function roughly(seconds) {
+  const [most = ''] = duration(seconds).split(/(?<=[a-z]) /)
+  return most
 }
 
 /** @param {number} seconds */

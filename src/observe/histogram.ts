@@ -52,14 +52,16 @@ export function createHistogram(): Histogram {
  * two bounds, as Prometheus makes it. Undefined where nothing was counted.
  */
 export function quantileSeconds(counts: Uint32Array, share: number): number | undefined {
-  const total = counts.reduce((sum, count) => sum + count, 0)
+  let total = 0
+  for (const count of counts) total += count
   if (total === 0) return undefined
   const rank = share * total
   let below = 0
-  for (const [index, upper] of BOUNDS.entries()) {
+  for (let index = 0; index < BOUNDS.length; index += 1) {
     const count = counts[index] ?? 0
     if (count > 0 && below + count >= rank) {
       const lower = BOUNDS[index - 1] ?? 0
+      const upper = BOUNDS[index] ?? lower
       return lower + (upper - lower) * ((rank - below) / count)
     }
     below += count

@@ -62,7 +62,10 @@ export function createRouteHistory(clock: Clock): RouteHistory {
   let latest = 0
   let endedAtMs = clock.wallMs()
   const sampledAtMs = new Float64Array(SLOTS).fill(clock.monotonicMs())
+  // Used again and again: with thousands of routes, garbage would cost more than the sums.
   const scratch = new Uint32Array(TALLY)
+  const delta = new Uint32Array(TALLY)
+  const durations = delta.subarray(1)
   let cancel = plan()
 
   function plan(): () => void {
@@ -87,25 +90,34 @@ export function createRouteHistory(clock: Clock): RouteHistory {
     }
   }
 
-  /** What was counted between a sample and a later reading; counts may have gone once around. */
-  function since(ring: Uint32Array | undefined, sampleNumber: number, later: Uint32Array) {
+  /** Writes what was counted between a sample and a later reading; counts may have gone once around. */
+  function subtract(later: Uint32Array, ring: Uint32Array | undefined, sampleNumber: number): void {
     const at = (sampleNumber % SLOTS) * TALLY
-    return later.map((count, index) => count - (ring?.[at + index] ?? 0))
+    for (let index = 0; index < TALLY; index += 1) {
+      delta[index] = (later[index] ?? 0) - (ring?.[at + index] ?? 0)
+    }
   }
 
   function samplesOf(route: string, ring: Uint32Array, count: number): RouteSamples {
-    const deltas = Array.from({ length: count }, (_, index) => {
-      const number = latest - count + 1 + index
+    const requests: number[] = []
+    const errors: number[] = []
+    const p50Seconds: (number | null)[] = []
+    const p95Seconds: (number | null)[] = []
+    for (let number = latest - count + 1; number <= latest; number += 1) {
       const at = (number % SLOTS) * TALLY
-      return since(ring, number - 1, ring.subarray(at, at + TALLY))
-    })
-    return {
-      route,
-      requests: deltas.map(answers),
-      errors: deltas.map(([errors = 0]) => errors),
-      p50Seconds: deltas.map((delta) => rounded(latency(delta, 0.5)) ?? null),
-      p95Seconds: deltas.map((delta) => rounded(latency(delta, 0.95)) ?? null),
+      subtract(ring.subarray(at, at + TALLY), ring, number - 1)
+      requests.push(answers())
+      errors.push(delta[0] ?? 0)
+      p50Seconds.push(rounded(quantileSeconds(durations, 0.5)) ?? null)
+      p95Seconds.push(rounded(quantileSeconds(durations, 0.95)) ?? null)
     }
+    return { route, requests, errors, p50Seconds, p95Seconds }
+  }
+
+  function answers(): number {
+    let sum = 0
+    for (const count of durations) sum += count
+    return sum
   }
 
   return {
@@ -117,15 +129,18 @@ export function createRouteHistory(clock: Clock): RouteHistory {
     lastMinute(name) {
       const route = followed.get(name)
       const from = Math.max(0, latest - MINUTE + 1)
-      route?.metrics.tally(scratch, 0)
-      const delta = since(route?.ring, from, route === undefined ? new Uint32Array(TALLY) : scratch)
+      if (route === undefined) delta.fill(0)
+      else {
+        route.metrics.tally(scratch, 0)
+        subtract(scratch, route.ring, from)
+      }
       const elapsedMs = clock.monotonicMs() - (sampledAtMs[from % SLOTS] ?? 0)
-      const count = answers(delta)
+      const count = answers()
       return {
         requestsPerSecond: rounded(count / Math.max(1, elapsedMs / 1000)) ?? 0,
         errorShare: count === 0 ? undefined : rounded((delta[0] ?? 0) / count),
-        p50Seconds: rounded(latency(delta, 0.5)),
-        p95Seconds: rounded(latency(delta, 0.95)),
+        p50Seconds: rounded(quantileSeconds(durations, 0.5)),
+        p95Seconds: rounded(quantileSeconds(durations, 0.95)),
       }
     },
     read(after = 0) {
@@ -158,15 +173,7 @@ function begin(metrics: RouteMetrics): Followed {
   return { metrics, ring }
 }
 
-function answers(delta: Uint32Array): number {
-  return delta.subarray(1).reduce((sum, count) => sum + count, 0)
-}
-
-function latency(delta: Uint32Array, share: number): number | undefined {
-  return quantileSeconds(delta.subarray(1), share)
-}
-
-/** To three digits: the rest is noise, and takes room. */
+/** Finer is noise, and takes room. */
 function rounded(value: number | undefined): number | undefined {
-  return value === undefined ? undefined : Number(value.toPrecision(3))
+  return value === undefined ? undefined : Math.round(value * 1e5) / 1e5
 }

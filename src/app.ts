@@ -1,6 +1,12 @@
 import { createAdminServer } from './admin/handler.ts'
+import { isOwnHost } from './admin/own-host.ts'
 import { readinessOf } from './admin/readiness.ts'
-import { type ConfigurationState, configurationStatus, tokenStatus } from './admin/status.ts'
+import {
+  type ConfigurationState,
+  configurationStatus,
+  failureStatus,
+  tokenStatus,
+} from './admin/read-status.ts'
 import { createServiceMaker } from './compose/service.ts'
 import { fixedChanges } from './config/fixed-settings.ts'
 import type { Config } from './config/schema.ts'
@@ -10,6 +16,8 @@ import { listen } from './lib/listen.ts'
 import { stackFrames } from './lib/stack-frames.ts'
 import type { Logger } from './observe/logger.ts'
 import { createMetrics } from './observe/metrics.ts'
+import { createRecentFailures } from './observe/recent-failures.ts'
+import { createRouteHistory } from './observe/route-history.ts'
 import type { Tracer } from './observe/tracer.ts'
 import { createProxyServer } from './proxy/server.ts'
 import { createStallWatch } from './proxy/stall-watch.ts'
@@ -55,7 +63,11 @@ export async function startApp(options: AppOptions): Promise<App> {
   const metrics = createMetrics({ version: VERSION })
   const startedAtMs = clock.wallMs()
   const stalls = createStallWatch(clock)
-  const makeService = createServiceMaker({ places, logger, metrics, tracer, clock, stalls })
+  const failures = createRecentFailures(clock)
+  const history = createRouteHistory(clock)
+  cleanup.defer(history.stop)
+  const parts = { places, logger, metrics, tracer, failures, clock, stalls }
+  const makeService = createServiceMaker(parts)
   const quit = Promise.withResolvers<void>()
   let draining = false
   let configuration: ConfigurationState = {
@@ -78,6 +90,7 @@ export async function startApp(options: AppOptions): Promise<App> {
         read: () => pool().stats,
       })),
     })
+    history.follow(new Map(current.config.routes.map(({ name }) => [name, metrics.route(name)])))
     for (const { prefetch, source } of current.tokens) {
       if (prefetch && source.state().obtainedAtMs === undefined) source.prepare()
     }
@@ -108,6 +121,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     status: () => ({
       version: VERSION,
       node: process.versions.node,
+      at: new Date(clock.wallMs()).toISOString(),
       startedAt: new Date(startedAtMs).toISOString(),
       ...readiness(),
       configuration: configurationStatus(configuration),
@@ -116,10 +130,15 @@ export async function startApp(options: AppOptions): Promise<App> {
         match,
         upstream,
         credential,
-        inFlight: metrics.route(name).read().inFlight,
+        token: current.tokenOf.get(name),
+        inFlight: metrics.route(name).inFlight(),
+        lastMinute: history.lastMinute(name),
       })),
       tokens: current.tokens.map((token) => tokenStatus(token, clock.wallMs())),
+      failures: failures.list().map(failureStatus),
     }),
+    history: history.read,
+    isOwnHost: (host) => isOwnHost(host, options.config.admin, current.config.access.hosts),
   })
   const proxy = createProxyServer({
     service: () => current,

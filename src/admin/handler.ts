@@ -1,37 +1,50 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { type SidecarError, toSidecarError } from '../errors.ts'
 import type { Metrics } from '../observe/metrics.ts'
+import type { HistoryReading } from '../observe/route-history.ts'
 import type { Readiness } from './readiness.ts'
 import type { Status, TokenStatus } from './status.ts'
+import { STATUS_PAGE } from './status-page.ts'
 
 export type AdminOptions = {
   readonly readiness: () => Readiness
   readonly status: () => Status
+  /** What the routes did in the last minutes: all that is kept, or what came after that sample. */
+  readonly history: (after?: number) => HistoryReading
   readonly metrics: Pick<Metrics, 'expose' | 'contentType'>
   /** Fetches new tokens of a credential now; undefined if there is no such credential. */
   readonly renew: (credential: string) => Promise<readonly TokenStatus[]> | undefined
   /** Ends the sidecar; false where that is not allowed. */
   readonly quit: () => boolean
+  /** Whether a `Host` header names this listener. */
+  readonly isOwnHost: (host: string) => boolean
 }
 
 type Page = {
   readonly status: number
   readonly type: string
   readonly body: string
-  /** RFC 9110 section 15.5.6: what a 405 has to say. */
-  readonly allow?: string
+  readonly headers?: Readonly<Record<string, string>>
 }
 
 /** Health, metrics and status, on a port of their own. Shows no token and no secret. */
 export function createAdminServer(options: AdminOptions): Server {
-  const { readiness, status, metrics, renew, quit } = options
-  const pages: Readonly<Record<string, () => Page | Promise<Page>>> = {
+  const { readiness, status, history, metrics, renew, quit, isOwnHost } = options
+  const pages: Readonly<Record<string, (query: URLSearchParams) => Page | Promise<Page>>> = {
+    '/': () => STATUS_PAGE,
     '/livez': () => ({ status: 200, type: 'text/plain', body: 'ok\n' }),
     '/readyz': () => {
       const current = readiness()
       return json(current.ready ? 200 : 503, current)
     },
     '/status': () => json(200, status()),
+    '/status/history': (query) => {
+      const after = query.get('after') ?? undefined
+      if (after === undefined) return dense(history())
+      return /^\d{1,15}$/.test(after)
+        ? dense(history(Number(after)))
+        : json(400, { error: '"after" has to be the number of a sample' })
+    },
     '/metrics': async () => ({
       status: 200,
       type: metrics.contentType,
@@ -40,11 +53,18 @@ export function createAdminServer(options: AdminOptions): Server {
   }
 
   const answer = async (req: IncomingMessage): Promise<Page> => {
-    const [path = ''] = (req.url ?? '').split('?')
+    const [path = '', query = ''] = (req.url ?? '').split('?')
+    if (req.headers.host !== undefined && !isOwnHost(req.headers.host)) {
+      return json(403, {
+        error: 'that is no name of this listener; "access.hosts" lists further ones',
+      })
+    }
     const page = Object.hasOwn(pages, path) ? pages[path] : undefined
     const credential = /^\/credentials\/([^/]+)\/renew$/.exec(path)?.[1]
     if (page !== undefined) {
-      return req.method === 'GET' || req.method === 'HEAD' ? await page() : wrongMethod('GET, HEAD')
+      return req.method === 'GET' || req.method === 'HEAD'
+        ? await page(new URLSearchParams(query))
+        : wrongMethod('GET, HEAD')
     }
     if (path === '/quit') {
       const refusal = unlessProgram(req)
@@ -91,20 +111,26 @@ function failurePage({ status, code, message, oauthError }: SidecarError): Page 
 }
 
 function wrongMethod(allowed: string): Page {
-  return { ...json(405, { error: `only ${allowed}` }), allow: allowed }
+  return { ...json(405, { error: `only ${allowed}` }), headers: { Allow: allowed } }
 }
 
 function json(status: number, value: unknown): Page {
   return { status, type: 'application/json', body: `${JSON.stringify(value, undefined, 2)}\n` }
 }
 
-function send(res: ServerResponse, { status, type, body, allow }: Page): void {
+/** Nobody reads thousands of numbers. */
+function dense(value: unknown): Page {
+  return { status: 200, type: 'application/json', body: `${JSON.stringify(value)}\n` }
+}
+
+function send(res: ServerResponse, { status, type, body, headers }: Page): void {
   res.writeHead(status, {
     'Content-Type': type,
     'Content-Length': Buffer.byteLength(body),
     'Cache-Control': 'no-store',
     'X-Content-Type-Options': 'nosniff',
-    ...(allow !== undefined && { Allow: allow }),
+    'Cross-Origin-Resource-Policy': 'same-origin',
+    ...headers,
   })
   res.end(body)
 }

@@ -1,41 +1,29 @@
-import { oauthErrorAdvice } from '../tokens/oauth-error.ts'
-import type { TokenState } from '../tokens/token-source.ts'
+import type { RouteFigures } from '../observe/route-history.ts'
 
 /** What `/status` shows: for people and scripts, so times are ISO 8601 and durations seconds. */
 export type Status = {
   readonly version: string
   readonly node: string
+  /** When this was true. */
+  readonly at: string
   readonly startedAt: string
   readonly ready: boolean
   readonly reasons: readonly string[]
   readonly configuration: ConfigurationStatus
   readonly routes: readonly RouteStatus[]
   readonly tokens: readonly TokenStatus[]
+  /** The last kinds of failure, the newest first. */
+  readonly failures: readonly FailureStatus[]
 }
 
-/** Which configuration is in use, and what is wrong with the file as it is now. */
-export type ConfigurationState = {
-  readonly version: string
-  readonly loadedAtMs: number
-  readonly problems: readonly string[]
-}
-
-type ConfigurationStatus = {
+export type ConfigurationStatus = {
   readonly version: string
   readonly loadedAt: string
   /** Empty unless the file has changed since, and can't be used. */
   readonly problems: readonly string[]
 }
 
-export function configurationStatus({
-  version,
-  loadedAtMs,
-  problems,
-}: ConfigurationState): ConfigurationStatus {
-  return { version, loadedAt: new Date(loadedAtMs).toISOString(), problems }
-}
-
-type RouteStatus = {
+export type RouteStatus = {
   readonly route: string
   readonly match: {
     readonly host?: string | undefined
@@ -44,7 +32,24 @@ type RouteStatus = {
   }
   readonly upstream: string
   readonly credential: string
+  /** The token that it needs, as `tokens` names it; undefined for a route that only forwards. */
+  readonly token: string | undefined
   readonly inFlight: number
+  readonly lastMinute: RouteFigures
+}
+
+export type FailureStatus = {
+  /** Undefined where no route claimed the request. */
+  readonly route: string | undefined
+  readonly code: string
+  readonly oauthError: string | undefined
+  readonly reason: string
+  /** What to do about it. */
+  readonly advice: string
+  /** How many of this kind came since the first. */
+  readonly count: number
+  readonly firstAt: string
+  readonly lastAt: string
 }
 
 export type TokenStatus = {
@@ -58,47 +63,16 @@ export type TokenStatus = {
   readonly ageSeconds: number | undefined
   readonly expiresAt: string | undefined
   readonly expiresInSeconds: number | undefined
+  /** What it was issued with. */
+  readonly lifetimeSeconds: number | undefined
   readonly failure:
     | {
         readonly code: string
         readonly oauthError: string | undefined
         readonly reason: string
         /** What to do about it. */
-        readonly advice: string | undefined
+        readonly advice: string
         readonly nextAttemptAt: string
       }
     | undefined
-}
-
-export type ObservedToken = {
-  readonly token: string
-  readonly credential: string
-  readonly source: { readonly state: () => TokenState }
-}
-
-export function tokenStatus(observed: ObservedToken, nowWallMs: number): TokenStatus {
-  const { token, credential, source } = observed
-  const { usable, requesting, waiting, obtainedAtMs, expiresAtMs, failure } = source.state()
-  return {
-    token,
-    credential,
-    usable,
-    requesting,
-    waiting,
-    obtainedAt: isoTime(obtainedAtMs),
-    ageSeconds: obtainedAtMs && Math.round((nowWallMs - obtainedAtMs) / 1000),
-    expiresAt: isoTime(expiresAtMs),
-    expiresInSeconds: expiresAtMs && Math.max(0, Math.round((expiresAtMs - nowWallMs) / 1000)),
-    failure: failure && {
-      code: failure.error.code,
-      oauthError: failure.error.oauthError,
-      reason: failure.error.message,
-      advice: oauthErrorAdvice(failure.error.oauthError),
-      nextAttemptAt: new Date(failure.nextAttemptAtMs).toISOString(),
-    },
-  }
-}
-
-function isoTime(ms: number | undefined): string | undefined {
-  return ms === undefined ? undefined : new Date(ms).toISOString()
 }

@@ -2,9 +2,10 @@ import type { Config } from '../config/schema.ts'
 import type { SecretPlaces } from '../config/secret-ref.ts'
 import type { Clock } from '../lib/clock.ts'
 import { createShared } from '../lib/shared.ts'
-import { type AccessLogOptions, createAccessLog } from '../observe/access-log.ts'
+import { type AccessLog, type AccessLogOptions, createAccessLog } from '../observe/access-log.ts'
 import type { Logger } from '../observe/logger.ts'
 import { type Metrics, UNMATCHED } from '../observe/metrics.ts'
+import type { RecentFailures } from '../observe/recent-failures.ts'
 import type { Tracer } from '../observe/tracer.ts'
 import { type ConnectHandler, createConnectHandler } from '../proxy/connect.ts'
 import { createRecorder, type Recorder } from '../proxy/exchange-record.ts'
@@ -24,6 +25,8 @@ export type Service = {
   readonly connect: ConnectHandler
   readonly recorder: Recorder
   readonly tokens: TokenSources['needed']
+  /** By the route's name, the name of the token that it needs. */
+  readonly tokenOf: ReadonlyMap<string, string>
   readonly upstreams: readonly Upstream[]
   /** Takes no more requests; lets go of what no other service uses when the last one is over. */
   readonly retire: () => Promise<void>
@@ -34,6 +37,7 @@ export type ServiceOptions = {
   readonly logger: Logger
   readonly metrics: Metrics
   readonly tracer: Tracer | undefined
+  readonly failures: RecentFailures
   readonly clock: Clock
   readonly stalls: StallWatch
 }
@@ -44,7 +48,7 @@ export type ServiceOptions = {
  * or keys can't be read.
  */
 export function createServiceMaker(options: ServiceOptions): (config: Config) => Promise<Service> {
-  const { places, logger, metrics, tracer, clock, stalls } = options
+  const { places, logger, metrics, tracer, failures, clock, stalls } = options
   const servers = createShared<AuthorizationServer>(() => {})
   const sources = createShared<TokenSource>((source) => source.close())
   const upstreams = createShared<Upstream>(async (upstream) => await upstream.close())
@@ -64,7 +68,7 @@ export function createServiceMaker(options: ServiceOptions): (config: Config) =>
       const routes = await composeRoutes(parts)
       const recorder = createRecorder({
         unmatched: metrics.route(UNMATCHED),
-        accessLog: createAccessLog(logger, accessLogOptions(config)),
+        accessLog: notingFailures(createAccessLog(logger, accessLogOptions(config)), failures),
         tracer,
         clock,
       })
@@ -72,6 +76,7 @@ export function createServiceMaker(options: ServiceOptions): (config: Config) =>
         config,
         recorder,
         tokens: tokens.needed,
+        tokenOf: tokenNames(config, tokens),
         upstreams: routes.upstreams,
         async retire() {
           await recorder.whenIdle()
@@ -98,6 +103,24 @@ export function createServiceMaker(options: ServiceOptions): (config: Config) =>
       throw error
     }
   }
+}
+
+function notingFailures(log: AccessLog, failures: RecentFailures): AccessLog {
+  return (request) => {
+    if (request.failure !== undefined) failures.note(request.route, request.failure)
+    log(request)
+  }
+}
+
+function tokenNames({ routes }: Config, tokens: TokenSources): ReadonlyMap<string, string> {
+  const names = new Map(tokens.needed.map(({ source, token }) => [source, token]))
+  return new Map(
+    routes.flatMap((route) => {
+      const source = tokens.of(route)
+      const name = source && names.get(source)
+      return name === undefined ? [] : [[route.name, name] as const]
+    }),
+  )
 }
 
 function accessLogOptions({ log }: Config): AccessLogOptions {

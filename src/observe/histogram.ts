@@ -3,6 +3,8 @@ export type Histogram = {
   observe(durationMs: number): void
   /** Cumulative, as Prometheus wants them. */
   read(): HistogramReading
+  /** Writes how many were seen of each size, the `SIZES` of them in ascending order, from `at` on. */
+  copyTo(into: Uint32Array, at: number): void
 }
 
 type HistogramReading = {
@@ -16,8 +18,11 @@ const BOUNDS = [
   0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
 ] as const
 
+/** How many sizes are told apart; the last is whatever is longer than the longest bound. */
+export const SIZES = BOUNDS.length + 1
+
 export function createHistogram(): Histogram {
-  const counts = new Float64Array(BOUNDS.length + 1)
+  const counts = new Float64Array(SIZES)
   let sumSeconds = 0
   return {
     observe(durationMs) {
@@ -36,5 +41,30 @@ export function createHistogram(): Histogram {
       count += counts[BOUNDS.length] ?? 0
       return { buckets, count, sumSeconds }
     },
+    copyTo(into, at) {
+      into.set(counts, at)
+    },
   }
+}
+
+/**
+ * The duration that `share` of those counted in `counts` did not exceed, in seconds: a guess between
+ * two bounds, as Prometheus makes it. Undefined where nothing was counted.
+ */
+export function quantileSeconds(counts: Uint32Array, share: number): number | undefined {
+  let total = 0
+  for (const count of counts) total += count
+  if (total === 0) return undefined
+  const rank = share * total
+  let below = 0
+  for (let index = 0; index < BOUNDS.length; index += 1) {
+    const count = counts[index] ?? 0
+    if (count > 0 && below + count >= rank) {
+      const lower = BOUNDS[index - 1] ?? 0
+      const upper = BOUNDS[index] ?? lower
+      return lower + (upper - lower) * ((rank - below) / count)
+    }
+    below += count
+  }
+  return BOUNDS.at(-1)
 }

@@ -1,5 +1,5 @@
 import { FAILURE_CODES, type FailureCode } from '../errors.ts'
-import { createHistogram, type Histogram } from './histogram.ts'
+import { createHistogram, type Histogram, SIZES } from './histogram.ts'
 
 /** What one route counts. Plain numbers: nothing is looked up or formatted while a request runs. */
 export type RouteMetrics = {
@@ -17,6 +17,9 @@ export type RouteMetrics = {
   /** From the dispatch to the head of the response. */
   upstreamAnswered(status: number, durationMs: number): void
   read(): RouteReading
+  readonly inFlight: () => number
+  /** Writes `TALLY` counts: answers with a status of 5xx, then all answers by duration. */
+  readonly tally: (into: Uint32Array, at: number) => void
 }
 
 type RouteReading = {
@@ -44,6 +47,10 @@ const METHOD_INDEX: ReadonlyMap<string, number> = new Map(
   METHODS.map((method, index) => [method, index]),
 )
 const OTHER = METHODS.length - 1
+const SERVER_ERROR = STATUS_CLASSES.indexOf('5xx')
+
+/** How many counts are enough to tell rate, latency and errors between two moments. */
+export const TALLY = 1 + SIZES
 
 export function createRouteMetrics(): RouteMetrics {
   const requests = new Float64Array(METHODS.length * STATUS_CLASSES.length)
@@ -90,6 +97,15 @@ export function createRouteMetrics(): RouteMetrics {
     upstreamAnswered(status, durationMs) {
       if (status === 401) unauthorized += 1
       upstream.observe(durationMs)
+    },
+    inFlight: () => inFlight,
+    tally(into, at) {
+      let errors = 0
+      for (let row = 0; row < METHODS.length; row += 1) {
+        errors += requests[row * STATUS_CLASSES.length + SERVER_ERROR] ?? 0
+      }
+      into[at] = errors
+      duration.copyTo(into, at + 1)
     },
     read: () => ({
       inFlight,

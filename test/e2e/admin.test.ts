@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { endpointConfig, ordersConfig } from '../helpers/config-text.ts'
+import { exchangeRaw } from '../helpers/raw-http.ts'
 import { CLIENT_SECRET, startIssuer, startServer } from '../helpers/servers.ts'
 import { startSidecar } from '../helpers/sidecar.ts'
 import { sendToken, startTokenEndpoint } from '../helpers/token-endpoint.ts'
@@ -98,7 +99,13 @@ test.for([
   { path: '/credentials/none/renew', method: 'POST', status: 404 },
   { path: '/credentials/corp/renew', method: 'GET', status: 405 },
   { path: '/metrics', method: 'POST', status: 405 },
-  { path: '/', method: 'GET', status: 404 },
+  { path: '/', method: 'GET', status: 200 },
+  { path: '/', method: 'HEAD', status: 200 },
+  { path: '/', method: 'POST', status: 405 },
+  { path: '/status/history', method: 'GET', status: 200 },
+  { path: '/status/history?after=3', method: 'GET', status: 200 },
+  { path: '/status/history?after=-1', method: 'GET', status: 400 },
+  { path: '/none', method: 'GET', status: 404 },
   { path: '/constructor', method: 'GET', status: 404 },
   { path: '/livez?x=1', method: 'GET', status: 200 },
   { path: '/livez', method: 'HEAD', status: 200 },
@@ -137,4 +144,66 @@ test('a route may be left out of readiness', async () => {
   )
   await until(() => endpoint.requests.length > 0)
   expect((await fetch(`${sidecar.adminUrl}/readyz`)).status).toBe(200)
+})
+
+test('the status page allows nothing that is not in it', async () => {
+  const endpoint = await startTokenEndpoint((_request, res) => sendToken(res))
+  const sidecar = await startSidecar(
+    endpointConfig({ endpoint: endpoint.url, upstream: 'http://127.0.0.1:1' }),
+  )
+  const { headers } = await fetch(`${sidecar.adminUrl}/`)
+  expect(headers.get('content-type')).toBe('text/html; charset=utf-8')
+  expect(headers.get('referrer-policy')).toBe('no-referrer')
+  expect(headers.get('x-content-type-options')).toBe('nosniff')
+  const policy = headers.get('content-security-policy')?.split('; ')
+  expect(policy).toEqual(
+    expect.arrayContaining([
+      "default-src 'none'",
+      "connect-src 'self'",
+      "base-uri 'none'",
+      "form-action 'none'",
+      "frame-ancestors 'none'",
+      expect.stringMatching(/^script-src 'sha256-[\w+/=]{44}'$/),
+      expect.stringMatching(/^style-src 'sha256-[\w+/=]{44}'$/),
+    ]),
+  )
+})
+
+test('after DNS rebinding a web page reads nothing', async () => {
+  const endpoint = await startTokenEndpoint((_request, res) => sendToken(res))
+  const sidecar = await startSidecar(
+    endpointConfig({ endpoint: endpoint.url, upstream: 'http://127.0.0.1:1' }),
+  )
+  for (const path of ['/', '/status', '/status/history', '/metrics']) {
+    const answer = await exchangeRaw(
+      sidecar.adminUrl,
+      `GET ${path} HTTP/1.1\r\nHost: evil.example:9090\r\nConnection: close\r\n\r\n`,
+    )
+    expect(answer).toMatch(/^HTTP\/1.1 403 /)
+    expect(answer).not.toContain('orders')
+  }
+})
+
+test('/status tells the last minute of each route, and its last failures with what to do', async () => {
+  const endpoint = await startTokenEndpoint((_request, res) => sendToken(res))
+  const sidecar = await startSidecar(
+    endpointConfig({ endpoint: endpoint.url, upstream: 'http://127.0.0.1:1' }),
+  )
+  await (await fetch(`${sidecar.proxyUrl}/orders?q=hidden`)).text()
+  await (await fetch(`${sidecar.proxyUrl}/orders?q=hidden`)).text()
+  await (await fetch(`${sidecar.proxyUrl}/nowhere`)).text()
+  const status = await statusOf(sidecar.adminUrl)
+  expect(status).toMatchObject({
+    routes: [{ route: 'orders', token: 'corp', lastMinute: { errorShare: 1 } }],
+    failures: [
+      { code: 'route_not_found', count: 1, advice: expect.stringContaining('explain') },
+      {
+        route: 'orders',
+        code: 'upstream_unreachable',
+        reason: expect.stringContaining('the connection was refused'),
+        count: 2,
+      },
+    ],
+  })
+  expect(JSON.stringify(status)).not.toContain('hidden')
 })

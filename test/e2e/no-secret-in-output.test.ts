@@ -128,7 +128,15 @@ log: { level: debug }
       `POST /good HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz${CANARY}\r\n`,
     ),
   )
-  for (const page of ['/metrics', '/status', '/readyz', '/livez', `/none?${CANARY}`]) {
+  for (const page of [
+    '/',
+    '/metrics',
+    '/status',
+    '/status/history',
+    '/readyz',
+    '/livez',
+    `/none?${CANARY}`,
+  ]) {
     seen.push(await (await fetch(program.adminUrl + page)).text())
   }
   expect((await program.stop()).code).toBe(0)

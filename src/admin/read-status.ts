@@ -1,0 +1,68 @@
+import type { RecentFailure } from '../observe/recent-failures.ts'
+import type { TokenState } from '../tokens/token-source.ts'
+import { failureAdvice } from './failure-advice.ts'
+import type { ConfigurationStatus, FailureStatus, TokenStatus } from './status.ts'
+
+/** Which configuration is in use, and what is wrong with the file as it is now. */
+export type ConfigurationState = {
+  readonly version: string
+  readonly loadedAtMs: number
+  readonly problems: readonly string[]
+}
+
+export function configurationStatus({
+  version,
+  loadedAtMs,
+  problems,
+}: ConfigurationState): ConfigurationStatus {
+  return { version, loadedAt: new Date(loadedAtMs).toISOString(), problems }
+}
+
+export type ObservedToken = {
+  readonly token: string
+  readonly credential: string
+  readonly source: { readonly state: () => TokenState }
+}
+
+export function tokenStatus(observed: ObservedToken, nowWallMs: number): TokenStatus {
+  const { token, credential, source } = observed
+  const { usable, requesting, waiting, obtainedAtMs, expiresAtMs, lifetimeMs, failure } =
+    source.state()
+  return {
+    token,
+    credential,
+    usable,
+    requesting,
+    waiting,
+    obtainedAt: isoTime(obtainedAtMs),
+    ageSeconds: obtainedAtMs && Math.round((nowWallMs - obtainedAtMs) / 1000),
+    expiresAt: isoTime(expiresAtMs),
+    expiresInSeconds: expiresAtMs && Math.max(0, Math.round((expiresAtMs - nowWallMs) / 1000)),
+    lifetimeSeconds: lifetimeMs && Math.round(lifetimeMs / 1000),
+    failure: failure && {
+      code: failure.error.code,
+      oauthError: failure.error.oauthError,
+      reason: failure.error.message,
+      advice: failureAdvice(failure.error.code, failure.error.oauthError),
+      nextAttemptAt: new Date(failure.nextAttemptAtMs).toISOString(),
+    },
+  }
+}
+
+export function failureStatus(failure: RecentFailure): FailureStatus {
+  const { route, code, oauthError, reason, count, firstAtMs, lastAtMs } = failure
+  return {
+    route,
+    code,
+    oauthError,
+    reason,
+    advice: failureAdvice(code, oauthError),
+    count,
+    firstAt: new Date(firstAtMs).toISOString(),
+    lastAt: new Date(lastAtMs).toISOString(),
+  }
+}
+
+function isoTime(ms: number | undefined): string | undefined {
+  return ms === undefined ? undefined : new Date(ms).toISOString()
+}

@@ -1,0 +1,179 @@
+import type { Clock } from '../lib/clock.ts'
+import { quantileSeconds } from './histogram.ts'
+import { type RouteMetrics, TALLY } from './route-metrics.ts'
+
+/** The last minutes of each route, for people who look when something has gone wrong already. */
+export type RouteHistory = {
+  /** These routes, and no others, are followed from now on. */
+  readonly follow: (routes: ReadonlyMap<string, RouteMetrics>) => void
+  /** What a route does now: from about a minute ago to this moment. */
+  readonly lastMinute: (route: string) => RouteFigures
+  /** All that is kept, or only what came after the sample of that number. */
+  readonly read: (after?: number) => HistoryReading
+  readonly stop: () => void
+}
+
+export type RouteFigures = {
+  readonly requestsPerSecond: number
+  /** Answers with a status of 5xx, of all; undefined where there were none, as are the latencies. */
+  readonly errorShare: number | undefined
+  readonly p50Seconds: number | undefined
+  readonly p95Seconds: number | undefined
+}
+
+export type HistoryReading = {
+  readonly intervalSeconds: number
+  /** How many samples are kept at most. */
+  readonly length: number
+  /** The number of the newest sample; it goes up by one each time. */
+  readonly latest: number
+  readonly endedAt: string
+  /** Routes that answered nothing in that time are left out. */
+  readonly routes: readonly RouteSamples[]
+}
+
+/** One entry for each interval, the newest last. */
+type RouteSamples = {
+  readonly route: string
+  readonly requests: readonly number[]
+  readonly errors: readonly number[]
+  readonly p50Seconds: readonly (number | null)[]
+  readonly p95Seconds: readonly (number | null)[]
+}
+
+type Followed = {
+  readonly metrics: RouteMetrics
+  /** The counts at each sample, in a ring; none as long as nothing has been counted. */
+  ring: Uint32Array | undefined
+}
+
+const INTERVAL_MS = 10_000
+const LENGTH = 60
+/** A difference takes one sample more than there are intervals. */
+const SLOTS = LENGTH + 1
+const MINUTE = 60_000 / INTERVAL_MS
+
+/**
+ * Copies each route's counts every 10 seconds and keeps ten minutes of them: 4.6 KB for a route that
+ * is used. Everything else is computed when somebody looks; a request costs nothing.
+ */
+export function createRouteHistory(clock: Clock): RouteHistory {
+  let followed = new Map<string, Followed>()
+  let latest = 0
+  let endedAtMs = clock.wallMs()
+  const sampledAtMs = new Float64Array(SLOTS).fill(clock.monotonicMs())
+  // Used again and again: with thousands of routes, garbage would cost more than the sums.
+  const scratch = new Uint32Array(TALLY)
+  const delta = new Uint32Array(TALLY)
+  const durations = delta.subarray(1)
+  let cancel = plan()
+
+  function plan(): () => void {
+    return clock.schedule(INTERVAL_MS, () => {
+      sample()
+      cancel = plan()
+    })
+  }
+
+  function sample(): void {
+    latest += 1
+    endedAtMs = clock.wallMs()
+    sampledAtMs[latest % SLOTS] = clock.monotonicMs()
+    for (const route of followed.values()) {
+      if (route.ring === undefined) {
+        route.metrics.tally(scratch, 0)
+        if (!scratch.some((count) => count > 0)) continue
+        // All samples before were zeros.
+        route.ring = new Uint32Array(SLOTS * TALLY)
+      }
+      route.metrics.tally(route.ring, (latest % SLOTS) * TALLY)
+    }
+  }
+
+  /** Writes what was counted between a sample and a later reading; counts may have gone once around. */
+  function subtract(later: Uint32Array, ring: Uint32Array | undefined, sampleNumber: number): void {
+    const at = (sampleNumber % SLOTS) * TALLY
+    for (let index = 0; index < TALLY; index += 1) {
+      delta[index] = (later[index] ?? 0) - (ring?.[at + index] ?? 0)
+    }
+  }
+
+  function samplesOf(route: string, ring: Uint32Array, count: number): RouteSamples {
+    const requests: number[] = []
+    const errors: number[] = []
+    const p50Seconds: (number | null)[] = []
+    const p95Seconds: (number | null)[] = []
+    for (let number = latest - count + 1; number <= latest; number += 1) {
+      const at = (number % SLOTS) * TALLY
+      subtract(ring.subarray(at, at + TALLY), ring, number - 1)
+      requests.push(answers())
+      errors.push(delta[0] ?? 0)
+      p50Seconds.push(rounded(quantileSeconds(durations, 0.5)) ?? null)
+      p95Seconds.push(rounded(quantileSeconds(durations, 0.95)) ?? null)
+    }
+    return { route, requests, errors, p50Seconds, p95Seconds }
+  }
+
+  function answers(): number {
+    let sum = 0
+    for (const count of durations) sum += count
+    return sum
+  }
+
+  return {
+    follow(routes) {
+      followed = new Map(
+        [...routes].map(([name, metrics]) => [name, followed.get(name) ?? begin(metrics)]),
+      )
+    },
+    lastMinute(name) {
+      const route = followed.get(name)
+      const from = Math.max(0, latest - MINUTE + 1)
+      if (route === undefined) delta.fill(0)
+      else {
+        route.metrics.tally(scratch, 0)
+        subtract(scratch, route.ring, from)
+      }
+      const elapsedMs = clock.monotonicMs() - (sampledAtMs[from % SLOTS] ?? 0)
+      const count = answers()
+      return {
+        requestsPerSecond: rounded(count / Math.max(1, elapsedMs / 1000)) ?? 0,
+        errorShare: count === 0 ? undefined : rounded((delta[0] ?? 0) / count),
+        p50Seconds: rounded(quantileSeconds(durations, 0.5)),
+        p95Seconds: rounded(quantileSeconds(durations, 0.95)),
+      }
+    },
+    read(after = 0) {
+      // Whoever knows of a later sample knows it from another process, and knows nothing of this one.
+      const known = after > latest ? 0 : after
+      const count = Math.min(latest - known, LENGTH)
+      return {
+        intervalSeconds: INTERVAL_MS / 1000,
+        length: LENGTH,
+        latest,
+        endedAt: new Date(endedAtMs).toISOString(),
+        routes: [...followed].flatMap(([name, { ring }]) => {
+          if (ring === undefined) return []
+          const samples = samplesOf(name, ring, count)
+          return samples.requests.some((requests) => requests > 0) ? [samples] : []
+        }),
+      }
+    },
+    stop: () => cancel(),
+  }
+}
+
+/** A route that had been there before, and comes back, has counted already: not in these minutes. */
+function begin(metrics: RouteMetrics): Followed {
+  const counts = new Uint32Array(TALLY)
+  metrics.tally(counts, 0)
+  if (!counts.some((count) => count > 0)) return { metrics, ring: undefined }
+  const ring = new Uint32Array(SLOTS * TALLY)
+  for (let slot = 0; slot < SLOTS; slot += 1) ring.set(counts, slot * TALLY)
+  return { metrics, ring }
+}
+
+/** Finer is noise, and takes room. */
+function rounded(value: number | undefined): number | undefined {
+  return value === undefined ? undefined : Math.round(value * 1e5) / 1e5
+}

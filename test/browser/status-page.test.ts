@@ -1,0 +1,177 @@
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import axe from 'axe-core'
+import { describe, expect, test } from 'vitest'
+import { CHROMIUM, openPage } from '../helpers/browser.ts'
+import { startServer } from '../helpers/servers.ts'
+import { type RunningProgram, startProgramAt, temporaryDirectory } from '../helpers/sidecar.ts'
+import { sendToken, startTokenEndpoint } from '../helpers/token-endpoint.ts'
+import { MAY_SKIP } from '../helpers/tools.ts'
+import { until } from '../helpers/wait.ts'
+
+/** The name of the configuration file, which the page shows when something is wrong with it. */
+const MARKUP = '<img src=x onerror=alert(1)>'
+const CANARY = 'canary0secret'
+
+type Scene = RunningProgram & {
+  readonly file: string
+  /** From now on the authorization server accepts the credential that it refused. */
+  readonly heal: () => void
+}
+
+/** One credential that works and one that is refused, each with a route; what ships serves them. */
+async function startScene(): Promise<Scene> {
+  let isHealed = false
+  const endpoint = await startTokenEndpoint(({ body }, res) => {
+    if (body.includes('client_id=refused') && !isHealed) {
+      res.writeHead(400, { 'content-type': 'application/json' })
+      res.end(JSON.stringify({ error: 'invalid_scope', error_description: CANARY }))
+    } else sendToken(res, { access_token: `${CANARY}-token` })
+  })
+  const upstream = await startServer((_req, res) => void res.end('ok'))
+  const credential = (name: string): string =>
+    `  ${name}: { tokenEndpoint: '${endpoint.url}', clientId: ${name}, auth: { method: client_secret_post, clientSecret: { env: SECRET } } }`
+  const file = join(await temporaryDirectory(), `${MARKUP}.yaml`)
+  await writeFile(
+    file,
+    `listen: 127.0.0.1:0
+admin: 127.0.0.1:0
+credentials:
+${credential('accepted')}
+${credential('refused')}
+routes:
+  - { name: orders, match: { path: /orders }, upstream: '${upstream}', credential: accepted }
+  - { name: invoices, match: { path: /invoices }, upstream: '${upstream}', credential: accepted }
+  - { name: ledger, match: { path: /ledger }, upstream: '${upstream}', credential: refused }
+`,
+  )
+  const program = await startProgramAt(file, { SECRET: CANARY })
+  for (const path of ['/orders/1', '/ledger/1', `/nowhere/${CANARY}?q=${CANARY}`]) {
+    await (await fetch(program.proxyUrl + path)).text()
+  }
+  return { ...program, file, heal: () => (isHealed = true) }
+}
+
+const LOOKS = [320, 768, 1280].flatMap((width) =>
+  (['light', 'dark'] as const).map((colorScheme) => ({ width, colorScheme })),
+)
+
+describe.skipIf(CHROMIUM === undefined && MAY_SKIP)(
+  'in a browser (skipped where there is no Chromium)',
+  () => {
+    test('the page says what is wrong and what to do', async () => {
+      const scene = await startScene()
+      const { page, complaints, asked } = await openPage(`${scene.adminUrl}/`)
+      await page.getByRole('heading', { name: 'Not ready' }).waitFor()
+      expect(await page.title()).toBe('Not ready – token-sidecar')
+
+      const tokens = page.getByRole('table', { name: /^What each credential/ })
+      // Problems come first.
+      const refused = tokens.getByRole('row').nth(1)
+      const text = await refused.innerText()
+      expect(text).toContain('refused')
+      expect(text).toContain('None: requests that need it fail')
+      expect(text).toContain('compare "scopes" with the registration')
+      expect(text).toMatch(/Next attempt in \d+ s/)
+      expect(text).toContain(`curl -X POST ${scene.adminUrl}/credentials/refused/renew`)
+      const accepted = tokens.getByRole('row').nth(2)
+      expect(await accepted.innerText()).toContain('Usable')
+      const meter = accepted.getByRole('meter')
+      expect(await meter.getAttribute('aria-valuetext')).toMatch(/^in 4 min \d+ s$/)
+
+      const failures = await page
+        .getByRole('table', { name: /^Requests that the sidecar/ })
+        .innerText()
+      expect(failures).toContain('no route matches its host, path and method')
+      expect(failures).toContain('token_rejected')
+      const routes = page.getByRole('table', { name: /^Figures are of/ })
+      expect(await routes.getByRole('row').nth(1).innerText()).toMatch(/^ledger[^]*cannot be had/)
+      expect(await page.content()).not.toContain(CANARY)
+      expect(complaints).toEqual([])
+      expect(
+        asked.filter((url) => !url.startsWith(scene.adminUrl) && !url.startsWith('data:')),
+      ).toEqual([])
+    })
+
+    test('the page follows what happens without being loaded again', async () => {
+      const scene = await startScene()
+      const { page, complaints } = await openPage(`${scene.adminUrl}/`)
+      await page.getByRole('heading', { name: 'Not ready' }).waitFor()
+      const meter = page.getByRole('meter').first()
+      const before = await meter.getAttribute('aria-valuetext')
+      await until(async () => (await meter.getAttribute('aria-valuetext')) !== before)
+
+      const good = await readFile(scene.file, 'utf8')
+      await writeFile(scene.file, `${good}typo: 1\n`)
+      // What could be markup is text.
+      await page.getByText(`${MARKUP}.yaml`).filter({ hasText: 'unknown key "typo"' }).waitFor()
+      expect(await page.locator('img').count()).toBe(0)
+      await writeFile(scene.file, good)
+      scene.heal()
+      await fetch(`${scene.adminUrl}/credentials/refused/renew`, { method: 'POST' })
+      await page.getByRole('heading', { name: 'Ready', exact: true }).waitFor()
+      // The first sample is ten seconds old at most.
+      await page
+        .getByRole('img', { name: /^Requests per second, .* from 0/ })
+        .first()
+        .waitFor()
+      expect(complaints).toEqual([])
+
+      await scene.stop()
+      await page.getByRole('heading', { name: 'No answer' }).waitFor()
+      expect(await page.getByText('has not answered since').count()).toBe(1)
+    })
+
+    test('the keyboard is enough: skip, jump, filter', async () => {
+      const scene = await startScene()
+      const { page } = await openPage(`${scene.adminUrl}/`)
+      await page.getByRole('heading', { name: 'Not ready' }).waitFor()
+      const focused = async (): Promise<string> => await page.locator(':focus').innerText()
+      await page.keyboard.press('Tab')
+      expect(await focused()).toBe('Skip to the content')
+      await page.keyboard.press('Enter')
+      await page.keyboard.press('Tab')
+      expect(await focused()).toBe('Tokens')
+      await page.keyboard.press('Tab')
+      await page.keyboard.press('Tab')
+      expect(await focused()).toBe('Routes')
+      await page.keyboard.press('Tab')
+      await page.keyboard.type('ledger')
+      const routes = page.getByRole('table', { name: /^Figures are of/ }).getByRole('row')
+      await until(async () => (await routes.count()) === 2)
+      expect(await page.getByText('1 of 3 routes match').count()).toBe(1)
+      await page.keyboard.press('Escape')
+      await until(async () => (await routes.count()) === 4)
+    })
+
+    test.for(LOOKS)(
+      '$width pixels wide and $colorScheme, it fits and everybody can use it',
+      async ({ width, colorScheme }) => {
+        const scene = await startScene()
+        const { page, complaints } = await openPage(`${scene.adminUrl}/`, {
+          viewport: { width, height: 800 },
+          colorScheme,
+          // The checker is put into the page from outside, which its policy would forbid.
+          bypassCSP: true,
+        })
+        await page.getByRole('heading', { name: 'Not ready' }).waitFor()
+        expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(width)
+        const dark = await page.evaluate('getComputedStyle(document.body).backgroundColor')
+        expect(dark).toBe(colorScheme === 'dark' ? 'rgb(20, 23, 27)' : 'rgb(246, 247, 249)')
+        await page.evaluate(axe.source)
+        const violations = await page.evaluate(
+          'axe.run().then(({ violations }) => violations.map(({ id, nodes }) => [id, ...nodes.map(({ html, failureSummary }) => html + failureSummary)]))',
+        )
+        expect(violations).toEqual([])
+        expect(complaints).toEqual([])
+      },
+    )
+
+    test('without JavaScript the page says where to look', async () => {
+      const scene = await startScene()
+      const { page } = await openPage(`${scene.adminUrl}/`, { javaScriptEnabled: false })
+      expect(await page.locator('body').innerText()).toContain('needs JavaScript')
+      expect(await page.locator('noscript a').first().getAttribute('href')).toBe('/status')
+    })
+  },
+)

@@ -1,0 +1,11 @@
+import { expect, test } from 'vitest'
+import { failureAdvice } from '../../../src/admin/failure-advice.ts'
+import { FAILURE_CODES } from '../../../src/errors.ts'
+
+test.for(FAILURE_CODES)('%s comes with a sentence on what to do', (code) => {
+  expect(failureAdvice(code, undefined)).toMatch(/^[A-Z].*\.$/)
+})
+
+test('what the authorization server gives as its reason tells more than the code', () => {
+  expect(failureAdvice('token_rejected', 'invalid_scope')).toContain('compare "scopes"')
+})

@@ -21,6 +21,6 @@ export function createTerminalShow(file: string, text: string, paint: Paint): Sh
       written === undefined || pointer === undefined
         ? ''
         : `      ${paint('dim', written)}\n      ${paint('red', pointer)}\n`
-    return `${place} ${key}${message}${paint('yellow', note)}\n${below}`
+    return `${place} ${key}${message}${note === '' ? '' : paint('yellow', note)}\n${below}`
   }
 }

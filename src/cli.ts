@@ -10,6 +10,7 @@ if (complaint === undefined) {
     err: (text) => void process.stderr.write(text),
     env: process.env,
     isTerminal: process.stdout.isTTY,
+    isErrTerminal: process.stderr.isTTY,
     exit: (code) => process.exit(code),
   })
 } else {

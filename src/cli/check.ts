@@ -1,16 +1,20 @@
-import type { AuthorizationServer } from '../compose/token-request.ts'
-import { composeTokenSources } from '../compose/token-sources.ts'
 import type { Config } from '../config/schema.ts'
-import type { SecretPlaces } from '../config/secret-ref.ts'
-import { systemClock } from '../lib/clock.ts'
-import { createShared } from '../lib/shared.ts'
-import { createLog } from '../observe/logger.ts'
-import { createMetrics } from '../observe/metrics.ts'
-import type { TokenSource } from '../tokens/token-source.ts'
-import { VERSION } from '../version.ts'
-import { describeToken, describeTokenFailure, formatLines } from './describe-token.ts'
+import { formatPlan } from './check-plan.ts'
+import { checkReport, planOf, tokenReport, unreadableReport } from './check-report.ts'
+import { describeToken, describeTokenFailure } from './describe-token.ts'
+import { fetchNeeded } from './fetch-needed.ts'
+import { formatLines } from './format-lines.ts'
 import { EXIT, type Io } from './io.ts'
-import { count, readRunnableConfig } from './read-config.ts'
+import { createPaint } from './paint.ts'
+import { printJson } from './print-json.ts'
+import {
+  count,
+  type ReadConfig,
+  readConfig,
+  reportProblems,
+  reportUnreadable,
+} from './read-config.ts'
+import { createPlainShow, createTerminalShow } from './show-problem.ts'
 
 export type CheckOptions = {
   readonly file: string
@@ -18,40 +22,63 @@ export type CheckOptions = {
   readonly live: boolean
 }
 
-/** `check`: everything that is wrong with a configuration, without running it. */
+/** `check`: everything that is wrong with a configuration, and what it would do, without running it. */
 export async function check({ file, live }: CheckOptions, io: Io): Promise<number> {
-  const read = await readRunnableConfig(file, io)
-  if (read === undefined) return EXIT.configInvalid
-  const { config, places } = read
-  const { routes, credentials } = config
-  io.out(
-    `${file} is valid: ${count(routes.length, 'route')}, ${count(Object.keys(credentials).length, 'credential')}\n`,
-  )
-  return live ? await checkLive(config, places, io) : EXIT.ok
+  const read = await readConfig(file, io)
+  if ('fault' in read) {
+    reportUnreadable(read, io)
+    return EXIT.configInvalid
+  }
+  const { text, result } = read
+  const show = io.isErrTerminal
+    ? createTerminalShow(file, text, createPaint(true, io))
+    : createPlainShow(file)
+  reportProblems(file, result, io, show)
+  if (!result.ok) return EXIT.configInvalid
+
+  const paint = createPaint(io.isTerminal, io)
+  const { config, warnings } = result
+  io.out(`${file} is ${paint('green', 'valid')}: ${summaryOf(config, warnings.length)}\n`)
+  io.out(formatPlan(planOf(config), paint))
+  return live ? await showTokens(config, read, io) : EXIT.ok
 }
 
-/** Fetches every token that a route needs, as the sidecar would. */
-async function checkLive(config: Config, places: SecretPlaces, io: Io): Promise<number> {
-  const sources = createShared<TokenSource>((source) => source.close()).holdings()
-  const tokens = await composeTokenSources({
-    ...config,
-    sources,
-    servers: createShared<AuthorizationServer>(() => {}).holdings(),
-    places,
-    clock: systemClock,
-    metrics: createMetrics({ version: VERSION }),
-    // What goes wrong is said below, in more words.
-    logger: createLog({ level: 'silent', format: 'json', destination: 2 }).logger,
-  })
-  let failures = 0
-  for (const { token, source } of tokens.needed) {
-    try {
-      io.out(`${token}\n${formatLines(describeToken(await source.renew()))}`)
-    } catch (cause) {
-      failures += 1
-      io.out(`${token}\n${formatLines(describeTokenFailure(cause))}`)
-    }
+/** `check --json`: the same as one object. */
+export async function checkJson({ file, live }: CheckOptions, io: Io): Promise<number> {
+  const read = await readConfig(file, io)
+  if ('fault' in read) {
+    printJson(unreadableReport(file, read.fault), io)
+    return EXIT.configInvalid
   }
-  await sources.letGo()
+  const { result, places } = read
+  const report = checkReport(file, result)
+  if (!result.ok || !live) {
+    printJson(report, io)
+    return result.ok ? EXIT.ok : EXIT.configInvalid
+  }
+  const fetched = await Array.fromAsync(fetchNeeded(result.config, places))
+  const tokens = fetched.map(tokenReport)
+  printJson({ ...report, tokens }, io)
+  return tokens.some(({ error }) => error !== null) ? EXIT.failed : EXIT.ok
+}
+
+function summaryOf({ routes, credentials }: Config, warnings: number): string {
+  return [
+    count(routes.length, 'route'),
+    count(Object.keys(credentials).length, 'credential'),
+    ...(warnings === 0 ? [] : [count(warnings, 'warning')]),
+  ].join(', ')
+}
+
+/** One by one, as they come. */
+async function showTokens(config: Config, { places }: ReadConfig, io: Io): Promise<number> {
+  const paint = createPaint(io.isTerminal, io)
+  let failures = 0
+  for await (const fetched of fetchNeeded(config, places)) {
+    const isGood = 'obtained' in fetched
+    if (!isGood) failures += 1
+    const lines = isGood ? describeToken(fetched.obtained) : describeTokenFailure(fetched.cause)
+    io.out(`\n${paint(isGood ? 'green' : 'red', fetched.token)}\n${formatLines(lines, paint)}`)
+  }
   return failures === 0 ? EXIT.ok : EXIT.failed
 }

@@ -1,5 +1,5 @@
 import { decodeJwt } from 'jose'
-import { SidecarError } from '../errors.ts'
+import { SidecarError, toSidecarError } from '../errors.ts'
 import type { AccessToken } from '../tokens/access-token.ts'
 import { oauthErrorAdvice } from '../tokens/oauth-error.ts'
 
@@ -17,40 +17,73 @@ const CLAIMS = [
   'exp',
 ] as const
 
-/** What a token is good for, for a person; never the token. */
-export function describeToken(token: AccessToken): [string, string][] {
-  const expiresAt = new Date(token.obtainedAt.wallMs + token.lifetimeMs)
-  const lines: [string, string][] = [
-    ['type', token.dpop === undefined ? 'Bearer' : 'DPoP'],
-    ['lifetime', `${Math.round(token.lifetimeMs / 1000)} s, until ${expiresAt.toISOString()}`],
-  ]
-  if (token.scope !== undefined) lines.push(['granted', withoutControls(token.scope)])
-  const claims = claimsOf(token)
-  if (claims === undefined) return [...lines, ['claims', 'none to show: the token is opaque']]
-  for (const name of CLAIMS) {
-    const value = claims[name]
-    if (value === undefined) continue
-    const text =
-      name === 'exp' && typeof value === 'number'
-        ? new Date(value * 1000).toISOString()
-        : wordsOf(value)
-    lines.push([name, text])
-  }
-  return lines
+/** What a token is good for; never the token. */
+export type TokenFacts = {
+  readonly type: 'Bearer' | 'DPoP'
+  readonly lifetimeSeconds: number
+  readonly expiresAt: string
+  /** As the server says it; null where it says nothing. */
+  readonly granted: string | null
+  /** The claims worth knowing; null for an opaque token. */
+  readonly claims: Readonly<Record<string, unknown>> | null
 }
 
-/** Why there is none, and what to do about it. */
+export function tokenFacts(token: AccessToken): TokenFacts {
+  const claims = claimsOf(token)
+  return {
+    type: token.dpop === undefined ? 'Bearer' : 'DPoP',
+    lifetimeSeconds: Math.round(token.lifetimeMs / 1000),
+    expiresAt: new Date(token.obtainedAt.wallMs + token.lifetimeMs).toISOString(),
+    granted: token.scope ?? null,
+    claims:
+      claims === undefined
+        ? null
+        : Object.fromEntries(
+            CLAIMS.filter((name) => claims[name] !== undefined).map((name) => [name, claims[name]]),
+          ),
+  }
+}
+
+/** The same for a person. */
+export function describeToken(token: AccessToken): [string, string][] {
+  const { type, lifetimeSeconds, expiresAt, granted, claims } = tokenFacts(token)
+  return [
+    ['type', type],
+    ['lifetime', `${lifetimeSeconds} s, until ${expiresAt}`],
+    ...(granted === null ? [] : [pair('granted', withoutControls(granted))]),
+    ...(claims === null
+      ? [pair('claims', 'none to show: the token is opaque')]
+      : Object.entries(claims).map(([name, value]) => pair(name, claimText(name, value)))),
+  ]
+}
+
+/** Why there is no token, and what to do about it. */
+export type TokenFailure = {
+  readonly code: string
+  readonly message: string
+  readonly advice: string | null
+}
+
+export function tokenFailure(cause: unknown): TokenFailure {
+  const { code, message, oauthError } = toSidecarError(cause)
+  return { code, message, advice: oauthErrorAdvice(oauthError) ?? null }
+}
+
+/** The same for a person. */
 export function describeTokenFailure(cause: unknown): [string, string][] {
   if (!(cause instanceof SidecarError)) return [['failed', 'an unexpected error']]
-  const advice = oauthErrorAdvice(cause.oauthError)
-  const lines: [string, string][] = [['failed', `${cause.code}: ${cause.message}`]]
-  if (advice !== undefined) lines.push(['advice', advice])
-  return lines
+  const { code, message, advice } = tokenFailure(cause)
+  return [['failed', `${code}: ${message}`], ...(advice === null ? [] : [pair('advice', advice)])]
 }
 
-/** Name and value in two columns, indented. */
-export function formatLines(lines: readonly (readonly [string, string])[]): string {
-  return lines.map(([name, value]) => `  ${name.padEnd(10)}  ${value}\n`).join('')
+function pair(name: string, value: string): [string, string] {
+  return [name, value]
+}
+
+function claimText(name: string, value: unknown): string {
+  return name === 'exp' && typeof value === 'number'
+    ? new Date(value * 1000).toISOString()
+    : wordsOf(value)
 }
 
 function claimsOf(token: AccessToken): Readonly<Record<string, unknown>> | undefined {

@@ -5,6 +5,8 @@ export type Io = {
   readonly env: Readonly<Record<string, string | undefined>>
   /** Whether a person reads standard output. */
   readonly isTerminal: boolean
+  /** The same for standard error. */
+  readonly isErrTerminal: boolean
   /** Ends the process at once; for what can't wait for a command to return. */
   readonly exit: (code: number) => void
 }

@@ -1,8 +1,10 @@
-import { Command, CommanderError, Option } from 'commander'
+import { Argument, Command, CommanderError, Option } from 'commander'
 import { closest } from '../lib/closest.ts'
 import { VERSION } from '../version.ts'
-import { check } from './check.ts'
-import { explain } from './explain.ts'
+import { check, checkJson } from './check.ts'
+import { completeCredentials, completion, SHELLS, type Shell } from './completion.ts'
+import { completionWords } from './completion-words.ts'
+import { explain, explainJson } from './explain.ts'
 import { health } from './health.ts'
 import { init, INIT_DEFAULTS, type InitOptions } from './init.ts'
 import { EXIT, type Io } from './io.ts'
@@ -11,6 +13,9 @@ import { schema } from './schema.ts'
 import { token } from './token.ts'
 
 const DEFAULT_CONFIG = 'token-sidecar.yaml'
+
+/** What commander reads for commands that look at the configuration. */
+type Given = { readonly config: string; readonly live?: boolean; readonly json?: boolean }
 
 /** Runs one command line. Returns the exit code. */
 export async function main(args: readonly string[], io: Io): Promise<number> {
@@ -30,11 +35,9 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
     .exitOverride()
     .addHelpText('after', HELP)
 
-  const configOption = [
-    '-c, --config <file>',
-    'the configuration file',
-    io.env['TOKEN_SIDECAR_CONFIG'] ?? DEFAULT_CONFIG,
-  ] as const
+  const defaultConfig = io.env['TOKEN_SIDECAR_CONFIG'] ?? DEFAULT_CONFIG
+  const configOption = ['-c, --config <file>', 'the configuration file', defaultConfig] as const
+  const jsonOption = ['--json', 'print one JSON object, for a program to read'] as const
 
   program
     .command('run', { isDefault: true })
@@ -46,8 +49,9 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
     .description('say everything that is wrong with the configuration')
     .option(...configOption)
     .option('--live', 'also fetch each token that a route needs, and show what it is good for')
-    .action(async ({ config, live = false }: { config: string; live?: boolean }) =>
-      finish(await check({ file: config, live }, io)),
+    .option(...jsonOption)
+    .action(async ({ config: file, live = false, json = false }: Given) =>
+      finish(await (json ? checkJson : check)({ file, live }, io)),
     )
   program
     .command('token')
@@ -65,8 +69,9 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
     .argument('<method>', 'such as GET')
     .argument('<url>', 'a path, or the URL that the application calls')
     .option(...configOption)
-    .action(async (method: string, url: string, { config }: { config: string }) =>
-      finish(await explain({ method, url, file: config }, io)),
+    .option(...jsonOption)
+    .action(async (method: string, url: string, { config: file, json = false }: Given) =>
+      finish(await (json ? explainJson : explain)({ method, url, file }, io)),
     )
   program
     .command('schema')
@@ -108,6 +113,15 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
     .action(async ({ config, ready = false }: { config: string; ready?: boolean }) =>
       finish(await health({ file: config, page: ready ? '/readyz' : '/livez' }, io)),
     )
+  program
+    .command('completion')
+    .description('print a script that makes a shell complete all this')
+    .addArgument(new Argument('<shell>', 'which shell').choices(SHELLS))
+    .action((shell: Shell) => finish(completion(shell, completionWords(program, 'run'), io)))
+  program
+    .command('complete-credentials', { hidden: true })
+    .argument('[words...]')
+    .action(async (words: string[]) => finish(await completeCredentials(words, defaultConfig, io)))
   for (const command of program.commands) command.helpOption('-h, --help', 'print this help')
 
   const unknown = unknownCommand(args, program)

@@ -2,13 +2,13 @@ import { createHash } from 'node:crypto'
 import { dirname } from 'node:path'
 import { readFile } from 'node:fs/promises'
 import { loadConfig, type LoadResult } from '../config/load.ts'
-import { formatProblem } from '../config/problem.ts'
 import { createFileReader, unreadableReason } from '../config/read-file.ts'
 import type { Config } from '../config/schema.ts'
 import type { SecretPlaces } from '../config/secret-ref.ts'
 import type { Io } from './io.ts'
+import { createPlainShow } from './show-problem.ts'
 
-type ReadConfig = {
+export type ReadConfig = {
   readonly text: string
   readonly result: LoadResult
   readonly places: SecretPlaces
@@ -26,7 +26,10 @@ export async function readRunnableConfig(
   io: Io,
 ): Promise<RunnableConfig | undefined> {
   const read = await readConfig(file, io)
-  if (read === undefined) return undefined
+  if ('fault' in read) {
+    reportUnreadable(read, io)
+    return undefined
+  }
   const { text, result, places } = read
   reportProblems(file, result, io)
   return result.ok ? { text, config: result.config, places } : undefined
@@ -39,23 +42,20 @@ export function configVersion(text: string): string {
 
 /** For what only has to understand the file: the secrets that it names may be elsewhere. */
 export async function readReadableConfig(file: string, io: Io): Promise<Config | undefined> {
-  const result = (await readConfig(file, io))?.result
-  if (result !== undefined && result.config === undefined) reportProblems(file, result, io)
-  return result?.config
-}
-
-/** Undefined, and said why, when there is nothing to read. */
-async function readConfig(file: string, io: Io): Promise<ReadConfig | undefined> {
-  const read = await readText(file)
+  const read = await readConfig(file, io)
   if ('fault' in read) {
-    io.err(
-      `${read.fault}\n` +
-        'Name it with -c FILE, or write one to start from with "token-sidecar init".\n',
-    )
+    reportUnreadable(read, io)
     return undefined
   }
-  const { text } = read
-  return { text, ...(await loadText(text, file, io)) }
+  const { result } = read
+  if (result.config === undefined) reportProblems(file, result, io)
+  return result.config
+}
+
+/** Says nothing itself. */
+export async function readConfig(file: string, io: Io): Promise<ReadConfig | { fault: string }> {
+  const read = await readText(file)
+  return 'fault' in read ? read : { ...read, ...(await loadText(read.text, file, io)) }
 }
 
 export async function readText(file: string): Promise<{ text: string } | { fault: string }> {
@@ -75,15 +75,24 @@ export async function loadText(
   return { result: await loadConfig(text, places), places }
 }
 
-/** A line for each problem. */
-function reportProblems(file: string, result: LoadResult, io: Io): void {
+export function reportUnreadable({ fault }: { readonly fault: string }, io: Io): void {
+  io.err(`${fault}\nName it with -c FILE, or write one to start from with "token-sidecar init".\n`)
+}
+
+/** Everything there is to say about a configuration: a line for each, unless it is shown otherwise. */
+export function reportProblems(
+  file: string,
+  result: LoadResult,
+  io: Io,
+  show = createPlainShow(file),
+): void {
   if (result.ok) {
-    for (const warning of result.warnings) io.err(`${formatProblem(file, warning)} (warning)\n`)
+    for (const warning of result.warnings) io.err(show(warning, ' (warning)'))
     return
   }
   const { problems } = result
   io.err(`Cannot use the configuration "${file}": ${count(problems.length, 'problem')}\n`)
-  for (const problem of problems) io.err(`  ${formatProblem(file, problem)}\n`)
+  for (const problem of problems) io.err(`  ${show(problem)}`)
 }
 
 export function count(number: number, noun: string): string {

@@ -2,7 +2,8 @@ import { composeAuthorizationServer, composeTokenRequest } from '../compose/toke
 import { composeDpopKey } from '../compose/token-sources.ts'
 import { systemClock } from '../lib/clock.ts'
 import { closest } from '../lib/closest.ts'
-import { describeToken, describeTokenFailure, formatLines } from './describe-token.ts'
+import { describeToken, describeTokenFailure } from './describe-token.ts'
+import { formatLines } from './format-lines.ts'
 import { EXIT, type Io } from './io.ts'
 import { readRunnableConfig } from './read-config.ts'
 

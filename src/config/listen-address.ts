@@ -19,6 +19,13 @@ export function parseListenAddress(text: string): ListenAddress | undefined {
   return { kind: 'tcp', host, port: Number(port) }
 }
 
+/** As it is written in the file. */
+export function formatListenAddress(address: ListenAddress): string {
+  if (address.kind === 'unix') return `unix:${address.path}`
+  const { host, port } = address
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
+}
+
 /** What the system takes: the address of a socket has room for 107 bytes. */
 export function isSocketPath(path: string): boolean {
   return path !== '' && Buffer.byteLength(path) <= 107

@@ -16,8 +16,12 @@ export type Outcome = {
 
 type Environment = Readonly<Record<string, string>>
 
-/** A command line, run in this process. */
-export async function runCommand(args: readonly string[], env: Environment = {}): Promise<Outcome> {
+/** A command line, run in this process; by a person, if it is on a terminal. */
+export async function runCommand(
+  args: readonly string[],
+  env: Environment = {},
+  isTerminal = false,
+): Promise<Outcome> {
   let out = ''
   let err = ''
   const code = await main(args, {
@@ -28,7 +32,8 @@ export async function runCommand(args: readonly string[], env: Environment = {})
       err += part
     },
     env,
-    isTerminal: false,
+    isTerminal,
+    isErrTerminal: isTerminal,
     exit(exitCode) {
       throw new Error(`expected no exit, got exit code ${exitCode}`)
     },

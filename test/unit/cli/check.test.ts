@@ -19,7 +19,12 @@ test('a configuration that is right is said to be', async () => {
   const file = await writeConfig(VALID)
   expect(await runCommand(['check', '-c', file], ENV)).toEqual({
     code: 0,
-    out: `${file} is valid: 1 route, 1 credential\n`,
+    out: `${file} is valid: 1 route, 1 credential
+  listen      127.0.0.1:8080
+  admin       127.0.0.1:9090
+
+  orders  /orders  → https://orders.example.com (corp)
+`,
     err: '',
   })
 })
@@ -31,7 +36,7 @@ test('routes and credentials are counted as a person would', async () => {
   )
   const file = await writeConfig(`routes:\n${routes.join('')}`)
   const { out } = await runCommand(['check', '-c', file])
-  expect(out).toBe(`${file} is valid: 2 routes, 0 credentials\n`)
+  expect(out).toMatch(/^\S+ is valid: 2 routes, 0 credentials\n/)
 })
 
 test('every problem is a line on standard error that an editor can jump to', async () => {
@@ -65,7 +70,8 @@ test('a secret that is not there is a problem', async () => {
 test('a warning is told, and the configuration is right', async () => {
   const file = await writeConfig(VALID.replace('env: CORP_SECRET', 'value: s3cret'))
   const { code, out, err } = await runCommand(['check', '-c', file])
-  expect({ code, out }).toEqual({ code: 0, out: `${file} is valid: 1 route, 1 credential\n` })
+  expect(code).toBe(0)
+  expect(out).toContain(`${file} is valid: 1 route, 1 credential, 1 warning\n`)
   expect(err).toMatch(/^\S+:5:36 credentials\.corp\.auth\.clientSecret\.value: .* \(warning\)\n$/)
   expect(err).not.toContain('s3cret')
 })
@@ -94,4 +100,65 @@ test('the file may be named by the environment, and -c goes before it', async ()
   expect(await runCommand(['check'], env)).toMatchObject({ code: 0 })
   const { err } = await runCommand(['check', '-c', 'other.yaml'], env)
   expect(err).toContain('"other.yaml"')
+})
+
+test('a person sees in a few lines what the sidecar would do', async () => {
+  const file = await writeConfig(`${VALID}
+  - { name: b, match: { host: b.example, methods: [GET] }, upstream: 'https://b.example', credential: none }
+  - { name: c, match: { host: c.example, path: /c }, upstream: 'https://c.example', credential: corp }
+`)
+  const { out } = await runCommand(['check', '-c', file], ENV)
+  expect(out).toBe(`${file} is valid: 3 routes, 1 credential
+  listen      127.0.0.1:8080
+  admin       127.0.0.1:9090
+
+  orders  /orders        → https://orders.example.com (corp)
+  b       GET b.example  → https://b.example (no token)
+  c       c.example/c    → https://c.example (corp)
+`)
+})
+
+const COLOUR = new RegExp(String.raw`\u001B\[\d+m`, 'g')
+
+test('on a terminal the place of each problem is shown, and no value', async () => {
+  const file = await writeConfig(
+    VALID.replace('clientId: a', 'clientId: 7').replace('credential: corp', 'credental: s3cret'),
+  )
+  const { code, out, err } = await runCommand(['check', '-c', file], ENV, true)
+  expect({ code, out }).toEqual({ code: 3, out: '' })
+  expect(err.replaceAll(COLOUR, '')).toBe(`Cannot use the configuration "${file}": 2 problems
+  ${file}:4:15 credentials.corp.clientId: expected a string, got the number 7
+      4 |     clientId: …
+        |               ^
+  ${file}:10:5 routes[0]: unknown key "credental"; did you mean "credential"?
+      10 |     credental: …
+         |     ^^^^^^^^^
+`)
+})
+
+test.for(['check', 'explain GET /orders/7', 'explain GET /none'])(
+  '%s is coloured on a terminal only, and not where NO_COLOR or TERM=dumb asks for none',
+  async (command) => {
+    const file = await writeConfig(VALID.replace('env: CORP_SECRET', 'value: s3cret'))
+    const args = [...command.split(' '), '-c', file]
+    const plain = await runCommand(args, {}, false)
+    expect(plain.out + plain.err).not.toMatch(COLOUR)
+    const coloured = await runCommand(args, {}, true)
+    expect(coloured.out).toMatch(COLOUR)
+    expect(coloured.out.replaceAll(COLOUR, '')).toBe(plain.out)
+    for (const env of [{ NO_COLOR: '1' }, { TERM: 'dumb' }]) {
+      const refused = await runCommand(args, env, true)
+      expect(refused.out).toBe(plain.out)
+      expect(refused.err).not.toMatch(COLOUR)
+    }
+    // An empty variable is none (https://no-color.org).
+    expect(await runCommand(args, { NO_COLOR: '' }, true)).toEqual(coloured)
+  },
+)
+
+test('a warning on a terminal is marked as one', async () => {
+  const file = await writeConfig(VALID.replace('env: CORP_SECRET', 'value: s3cret'))
+  const { err } = await runCommand(['check', '-c', file], {}, true)
+  expect(err.replaceAll(COLOUR, '')).toMatch(/ \(warning\)\n {6}5 \| {5}auth: …\n {8}\| {11}\^\n$/)
+  expect(err).not.toContain('s3cret')
 })

@@ -126,10 +126,12 @@ test('a request that no route takes is told why, by each', async () => {
     err: '',
     out: `GET /orders-old
   route_not_found: Cannot route the request: no route matches its host, path and method
-  route "orders": wants a path below /orders
-  route "orders-admin": wants a path below /orders/admin
-  route "partner": wants host api.partner.example, not 127.0.0.1:8080
-  route "health": wants a path below /health
+
+  Why no route takes it:
+  orders        wants a path below /orders
+  orders-admin  wants a path below /orders/admin
+  partner       wants host api.partner.example, not 127.0.0.1:8080
+  health        wants a path below /health
 `,
   })
 })
@@ -138,14 +140,14 @@ test('a request with a method that no route takes is told so', async () => {
   const yaml = CONFIG.replace('path: /health', 'path: /health, methods: [GET]')
   const { code, out } = await explain('DELETE', '/health', yaml)
   expect(code).toBe(1)
-  expect(out).toContain('route "health": wants method GET, not DELETE\n')
+  expect(out).toContain('  health        wants method GET, not DELETE\n')
 })
 
 test('a request to another host, as through a forward proxy, is told why it is denied', async () => {
   const { code, out } = await explain('GET', 'http://elsewhere.example/x')
   expect(code).toBe(1)
   expect(out).toContain('egress_denied: ')
-  expect(out).toContain('route "partner": wants host api.partner.example, not elsewhere.example\n')
+  expect(out).toContain('  partner       wants host api.partner.example, not elsewhere.example\n')
 })
 
 test.for([
@@ -241,7 +243,7 @@ test('a route without a host is not for requests to a forward proxy', async () =
   const { code, out } = await explain('GET', 'http://elsewhere.example/orders/7')
   expect(code).toBe(1)
   expect(out).toContain(
-    'route "orders": names no host, so it is not for requests to a forward proxy\n',
+    '  orders        names no host, so it is not for requests to a forward proxy\n',
   )
 })
 

@@ -25,9 +25,9 @@ test('the file that is written is right once the secret is there, and check says
     err: expect.stringContaining('auth.clientSecret.file: expected a file that can be read'),
   })
   await writeFile(join(dirname(file), 'client-secret'), 's3cret\n')
-  expect(await runCommand(['check', '-c', file])).toEqual({
+  expect(await runCommand(['check', '-c', file])).toMatchObject({
     code: 0,
-    out: `${file} is valid: 1 route, 1 credential\n`,
+    out: expect.stringContaining(`${file} is valid: 1 route, 1 credential\n`),
     err: '',
   })
 })

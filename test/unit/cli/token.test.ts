@@ -77,7 +77,7 @@ test('check --live fetches every token that a route needs, and says which could 
   const good = await writeConfig(config)
   const right = await runCommand(['check', '--live', '-c', good])
   expect(right.code).toBe(0)
-  expect(right.out).toMatch(/ is valid: 1 route, 1 credential\ncorp\n {2}type {8}Bearer\n/)
+  expect(right.out).toMatch(/ is valid: 1 route, 1 credential\n[^]*\n\ncorp\n {2}type {8}Bearer\n/)
 
   const bad = await writeConfig(`${config}
   - { name: more, match: { path: /more }, upstream: '${UPSTREAM}', credential: corp, scopes: [more] }

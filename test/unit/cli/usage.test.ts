@@ -4,6 +4,8 @@ import { runCommand } from '../../helpers/cli.ts'
 
 const PACKAGE: { version?: unknown } = JSON.parse(readFileSync('package.json', 'utf8'))
 
+const COMMANDS = ['run', 'check', 'token', 'explain', 'schema', 'init', 'health', 'completion']
+
 test.for(['--version', '-V'])('%s prints the version', async (option) => {
   expect(await runCommand([option])).toEqual({
     code: 0,
@@ -20,7 +22,7 @@ test.for(['--help', '-h'])(
     const commands = [...out.matchAll(/^ {2}(?<name>[a-z]+) /gm)].map(
       ({ groups }) => groups?.['name'],
     )
-    expect(commands).toEqual(['run', 'check', 'token', 'explain', 'schema', 'init', 'health'])
+    expect(commands).toEqual(COMMANDS)
     expect(out).toContain('TOKEN_SIDECAR_CONFIG')
     expect([...out.matchAll(/^ {2}(\d) {2}/gm)].map(([, digit]) => digit)).toEqual([
       '0',
@@ -31,14 +33,11 @@ test.for(['--help', '-h'])(
   },
 )
 
-test.for(['run', 'check', 'token', 'explain', 'schema', 'init', 'health'])(
-  '%s --help tells its options',
-  async (command) => {
-    const { code, out, err } = await runCommand([command, '--help'])
-    expect({ code, err }).toEqual({ code: 0, err: '' })
-    expect(out).toMatch(new RegExp(`^Usage: token-sidecar ${command} `))
-  },
-)
+test.for(COMMANDS)('%s --help tells its options', async (command) => {
+  const { code, out, err } = await runCommand([command, '--help'])
+  expect({ code, err }).toEqual({ code: 0, err: '' })
+  expect(out).toMatch(new RegExp(`^Usage: token-sidecar ${command} `))
+})
 
 test('schema prints the schema for editors', async () => {
   const schema = readFileSync('config.schema.json', 'utf8')
@@ -57,6 +56,7 @@ test.for([
   { args: ['check', 'a.yaml'], says: ['too many arguments'] },
   { args: ['explain', 'GET'], says: ["missing required argument 'url'"] },
   { args: ['init', 'a.yaml', 'b.yaml'], says: ['too many arguments'] },
+  { args: ['completion', 'tcsh'], says: ['tcsh', 'bash, zsh, fish'] },
   { args: ['schema', '-c', 'a.yaml'], says: ["unknown option '-c'"] },
 ])('$args is refused with exit code 2, on standard error', async ({ args, says }) => {
   const { code, out, err } = await runCommand(args)

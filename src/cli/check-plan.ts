@@ -1,0 +1,35 @@
+import type { Plan, PlannedRoute } from './check-report.ts'
+import { formatLines } from './format-lines.ts'
+import type { Paint } from './paint.ts'
+
+/** For a person: where the sidecar listens, and what it would do with which request. */
+export function formatPlan({ listen, admin, routes }: Plan, paint: Paint): string {
+  const names = widthOf(routes.map(({ name }) => name))
+  const matches = widthOf(routes.map(formatMatch))
+  const lines = routes.map((route) => {
+    const token = route.credential === null ? '(no token)' : `(${route.credential})`
+    return [
+      `  ${paint('bold', route.name.padEnd(names))}`,
+      formatMatch(route).padEnd(matches),
+      `→ ${route.upstream} ${paint(route.credential === null ? 'dim' : 'green', token)}\n`,
+    ].join('  ')
+  })
+  const listeners = formatLines(
+    [
+      ['listen', listen],
+      ['admin', admin],
+    ],
+    paint,
+  )
+  return `${listeners}\n${lines.join('')}`
+}
+
+/** `GET, HEAD api.example.com/orders` */
+function formatMatch({ host, path, methods }: PlannedRoute): string {
+  const place = host === null ? path : host + path.replace(/^\/$/, '')
+  return [methods?.join(', '), place].filter(Boolean).join(' ')
+}
+
+function widthOf(texts: readonly string[]): number {
+  return Math.max(0, ...texts.map((text) => text.length))
+}

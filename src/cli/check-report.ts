@@ -1,0 +1,95 @@
+import type { LoadResult } from '../config/load.ts'
+import { formatListenAddress } from '../config/listen-address.ts'
+import type { RouteConfig } from '../config/route-schema.ts'
+import type { Config } from '../config/schema.ts'
+import { type TokenFacts, tokenFacts, type TokenFailure, tokenFailure } from './describe-token.ts'
+import type { FetchedToken } from './fetch-needed.ts'
+import { type ReportedProblem, unreadableProblem } from './reported-problem.ts'
+import { tokenFrom } from './token-from.ts'
+
+/**
+ * What `check --json` prints; described in docs/command-line.md. Every key is always there, except
+ * `tokens`, which only `--live` has.
+ */
+export type CheckReport = {
+  readonly file: string
+  readonly valid: boolean
+  readonly problems: readonly ReportedProblem[]
+  readonly warnings: readonly ReportedProblem[]
+  readonly plan: Plan | null
+  readonly tokens?: readonly TokenReport[]
+}
+
+/** What the sidecar would do with the configuration. */
+export type Plan = {
+  readonly listen: string
+  readonly admin: string
+  readonly routes: readonly PlannedRoute[]
+  readonly credentials: readonly {
+    readonly name: string
+    readonly clientId: string | null
+    readonly tokenFrom: string
+  }[]
+}
+
+export type PlannedRoute = {
+  readonly name: string
+  readonly host: string | null
+  readonly path: string
+  readonly methods: readonly string[] | null
+  readonly upstream: string
+  readonly credential: string | null
+}
+
+export type TokenReport = {
+  readonly token: string
+  readonly credential: string
+  readonly obtained: TokenFacts | null
+  readonly error: TokenFailure | null
+}
+
+export function checkReport(file: string, result: LoadResult): CheckReport {
+  return {
+    file,
+    valid: result.ok,
+    problems: result.ok ? [] : result.problems,
+    warnings: result.ok ? result.warnings : [],
+    plan: result.config === undefined ? null : planOf(result.config),
+  }
+}
+
+export function planOf({ listen, admin, routes, credentials }: Config): Plan {
+  return {
+    listen: formatListenAddress(listen),
+    admin: formatListenAddress(admin),
+    routes: routes.map(plannedRoute),
+    credentials: Object.entries(credentials).map(([name, credential]) => ({
+      name,
+      clientId: credential.clientId ?? null,
+      tokenFrom: tokenFrom(credential),
+    })),
+  }
+}
+
+function plannedRoute({ name, match, upstream, credential }: RouteConfig): PlannedRoute {
+  return {
+    name,
+    host: match.host ?? null,
+    path: match.path,
+    methods: match.methods ?? null,
+    upstream,
+    credential: credential === 'none' ? null : credential,
+  }
+}
+
+export function tokenReport(fetched: FetchedToken): TokenReport {
+  const { token, credential } = fetched
+  return 'obtained' in fetched
+    ? { token, credential, obtained: tokenFacts(fetched.obtained), error: null }
+    : { token, credential, obtained: null, error: tokenFailure(fetched.cause) }
+}
+
+/** The problem that there is nothing to read. */
+export function unreadableReport(file: string, fault: string): CheckReport {
+  return { file, valid: false, problems: [unreadableProblem(fault)], warnings: [], plan: null }
+}

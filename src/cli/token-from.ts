@@ -1,0 +1,7 @@
+import { presetOf } from '../compose/provider-presets.ts'
+import type { CredentialConfig } from '../config/credential-schema.ts'
+
+/** Where a credential's tokens come from, as a person knows it. */
+export function tokenFrom(credential: CredentialConfig): string {
+  return credential.issuer ?? credential.tokenEndpoint ?? presetOf(credential).tokenEndpoint ?? ''
+}

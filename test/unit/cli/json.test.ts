@@ -1,0 +1,295 @@
+import { expect, test } from 'vitest'
+import { type Outcome, runCommand, runProgram, writeConfig } from '../../helpers/cli.ts'
+import { endpointConfig, ordersConfig } from '../../helpers/config-text.ts'
+import { CLIENT_ID, RESOURCE, startIssuer } from '../../helpers/servers.ts'
+import { sendToken, startTokenEndpoint } from '../../helpers/token-endpoint.ts'
+
+const UPSTREAM = 'http://127.0.0.1:1'
+
+const VALID = `listen: unix:/run/app.sock
+admin: '[::1]:9090'
+credentials:
+  corp:
+    tokenEndpoint: https://login.example.com/token
+    clientId: a
+    auth: { clientSecret: { env: CORP_SECRET } }
+  entra:
+    provider: { name: entra, tenant: corp }
+    clientId: b
+    auth: { clientSecret: { value: s3cret } }
+routes:
+  - name: orders
+    match: { path: /orders, host: api.example.com, methods: [GET, HEAD] }
+    upstream: https://orders.example.com/v2
+    credential: corp
+    scopes: [orders.read]
+  - { name: rest, match: { path: / }, upstream: 'https://rest.example.com', credential: none }
+`
+const ENV = { CORP_SECRET: 's3cret' }
+
+/** What it printed, which is JSON and nothing else, and nothing on standard error. */
+function reportOf({ out, err }: Outcome): unknown {
+  expect(err).toBe('')
+  return JSON.parse(out)
+}
+
+test('check --json says what the sidecar would do, and what it warns of', async () => {
+  const file = await writeConfig(VALID)
+  const outcome = await runCommand(['check', '--json', '-c', file], ENV)
+  expect(outcome.code).toBe(0)
+  expect(reportOf(outcome)).toEqual({
+    file,
+    valid: true,
+    problems: [],
+    warnings: [
+      { line: 9, column: 5, path: 'credentials.entra', message: 'no route uses this credential' },
+      {
+        line: 11,
+        column: 36,
+        path: 'credentials.entra.auth.clientSecret.value',
+        message: 'the secret stands in the configuration file; "file" or "env" keeps it out',
+      },
+    ],
+    plan: {
+      listen: 'unix:/run/app.sock',
+      admin: '[::1]:9090',
+      routes: [
+        {
+          name: 'orders',
+          host: 'api.example.com',
+          path: '/orders',
+          methods: ['GET', 'HEAD'],
+          upstream: 'https://orders.example.com/v2',
+          credential: 'corp',
+        },
+        {
+          name: 'rest',
+          host: null,
+          path: '/',
+          methods: null,
+          upstream: 'https://rest.example.com',
+          credential: null,
+        },
+      ],
+      credentials: [
+        { name: 'corp', clientId: 'a', tokenFrom: 'https://login.example.com/token' },
+        {
+          name: 'entra',
+          clientId: 'b',
+          tokenFrom: 'https://login.microsoftonline.com/corp/oauth2/v2.0/token',
+        },
+      ],
+    },
+  })
+  expect(outcome.out).not.toContain('s3cret')
+})
+
+test('check --json has every problem with its place, and the plan where it can be read', async () => {
+  const file = await writeConfig(VALID)
+  const withoutSecret = await runCommand(['check', '--json', '-c', file])
+  expect(withoutSecret.code).toBe(3)
+  expect(reportOf(withoutSecret)).toMatchObject({
+    valid: false,
+    problems: [{ line: 7, column: 34, path: 'credentials.corp.auth.clientSecret.env' }],
+    plan: { admin: '[::1]:9090' },
+  })
+  const wrong = await writeConfig(VALID.replace('clientId: a', 'clientId: 7'))
+  const outcome = await runCommand(['check', '--json', '-c', wrong], ENV)
+  expect(outcome.code).toBe(3)
+  expect(reportOf(outcome)).toEqual({
+    file: wrong,
+    valid: false,
+    problems: [
+      {
+        line: 6,
+        column: 15,
+        path: 'credentials.corp.clientId',
+        message: 'expected a string, got the number 7',
+      },
+    ],
+    warnings: [],
+    plan: null,
+  })
+})
+
+test.for([['check'], ['explain', 'GET', '/']])(
+  '%j --json says that there is no file as a problem without a place',
+  async (command) => {
+    const outcome = await runCommand([...command, '--json', '-c', '/no/such/file'])
+    expect(outcome.code).toBe(3)
+    expect(reportOf(outcome)).toMatchObject({
+      file: '/no/such/file',
+      problems: [
+        {
+          line: null,
+          column: null,
+          path: '',
+          message: 'Cannot read the configuration "/no/such/file": no such file',
+        },
+      ],
+    })
+  },
+)
+
+test('check --live --json has what each token is good for, and never the token', async () => {
+  const issuer = await startIssuer()
+  const file = await writeConfig(ordersConfig({ issuer: issuer.issuer, upstream: UPSTREAM }))
+  const outcome = await runCommand(['check', '--live', '--json', '-c', file])
+  expect(outcome.code).toBe(0)
+  expect(reportOf(outcome)).toMatchObject({
+    valid: true,
+    tokens: [
+      {
+        token: 'corp',
+        credential: 'corp',
+        obtained: {
+          type: 'Bearer',
+          lifetimeSeconds: expect.closeTo(300, -1),
+          expiresAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/),
+          claims: { iss: issuer.issuer, aud: RESOURCE, client_id: CLIENT_ID },
+        },
+        error: null,
+      },
+    ],
+  })
+  expect(outcome.out).not.toContain('eyJ')
+})
+
+test('check --live --json has why a token could not be had, and fails', async () => {
+  const endpoint = await startTokenEndpoint(({ body }, res) => {
+    if (new URLSearchParams(body).get('scope') === 'orders.read') {
+      sendToken(res, { scope: 'a\u009B2Jb' })
+      return
+    }
+    res.writeHead(400, { 'content-type': 'application/json' })
+    res.end(JSON.stringify({ error: 'invalid_scope', error_description: 'nonsense' }))
+  })
+  const config = endpointConfig({ endpoint: endpoint.url, upstream: UPSTREAM })
+  const file = await writeConfig(`${config}
+  - { name: more, match: { path: /more }, upstream: '${UPSTREAM}', credential: corp, scopes: [more] }
+`)
+  const outcome = await runCommand(['check', '--live', '--json', '-c', file])
+  expect(outcome.code).toBe(1)
+  expect(reportOf(outcome)).toMatchObject({
+    valid: true,
+    tokens: [
+      { token: 'corp', obtained: { granted: 'a\u009B2Jb', claims: null }, error: null },
+      {
+        token: 'corp/more',
+        credential: 'corp',
+        obtained: null,
+        error: {
+          code: 'token_rejected',
+          message: expect.stringContaining('invalid_scope'),
+          advice: expect.stringMatching(/^A scope is unknown/),
+        },
+      },
+    ],
+  })
+  // Nor can what a server says move the cursor.
+  expect(outcome.out).not.toContain('\u009B')
+  expect(outcome.out).not.toContain('nonsense')
+})
+
+test('check --live --json asks nobody where the configuration is wrong', async () => {
+  const file = await writeConfig(VALID)
+  const outcome = await runCommand(['check', '--live', '--json', '-c', file])
+  expect(outcome.code).toBe(3)
+  expect(reportOf(outcome)).not.toHaveProperty('tokens')
+})
+
+async function explain(method: string, url: string, yaml = VALID): Promise<Outcome> {
+  return await runCommand(['explain', method, url, '--json', '-c', await writeConfig(yaml)])
+}
+
+const NOTHING = {
+  file: expect.stringMatching(/token-sidecar\.yaml$/),
+  problems: [],
+  route: null,
+  upstream: null,
+  token: null,
+  error: null,
+  otherRoutes: [],
+}
+
+test('explain --json has the route, the upstream and the token', async () => {
+  const outcome = await explain('get', 'http://api.example.com/orders/7?a=b')
+  expect(outcome.code).toBe(0)
+  expect(reportOf(outcome)).toEqual({
+    ...NOTHING,
+    method: 'GET',
+    url: 'http://api.example.com/orders/7?a=b',
+    outcome: 'routed',
+    route: { name: 'orders', host: 'api.example.com', path: '/orders', methods: ['GET', 'HEAD'] },
+    upstream: 'https://orders.example.com/v2/7?a=b',
+    token: {
+      credential: 'corp',
+      clientId: 'a',
+      tokenFrom: 'https://login.example.com/token',
+      scopes: ['orders.read'],
+      audience: [],
+      resource: [],
+      header: 'Authorization',
+      prefix: 'Bearer',
+    },
+  })
+})
+
+test('explain --json of a route that only forwards has no token', async () => {
+  const outcome = await explain('GET', '/orders/7')
+  expect(reportOf(outcome)).toMatchObject({ route: { name: 'rest', path: '/' }, token: null })
+})
+
+test('explain --json of a request that is refused has why, by route', async () => {
+  const outcome = await explain('GET', 'http://elsewhere.example/x')
+  expect(outcome.code).toBe(1)
+  expect(reportOf(outcome)).toEqual({
+    ...NOTHING,
+    method: 'GET',
+    url: 'http://elsewhere.example/x',
+    outcome: 'refused',
+    error: {
+      code: 'egress_denied',
+      message: expect.stringContaining('Cannot forward the request'),
+    },
+    otherRoutes: [
+      { route: 'orders', reason: 'wants host api.example.com, not elsewhere.example' },
+      { route: 'rest', reason: 'names no host, so it is not for requests to a forward proxy' },
+    ],
+  })
+})
+
+test.for([
+  ['TRACE', '/', 'method_not_supported'],
+  ['CONNECT', 'a.example:443', 'egress_denied'],
+  ['GET', '*', 'request_invalid'],
+] as const)('explain --json %s %s is refused with %s', async ([method, url, code]) => {
+  const outcome = await explain(method, url)
+  expect(outcome.code).toBe(1)
+  expect(reportOf(outcome)).toMatchObject({ outcome: 'refused', error: { code }, otherRoutes: [] })
+})
+
+test('explain --json of what is passed on says so', async () => {
+  const outcome = await explain('GET', 'http://elsewhere.example/x', `forward: pass\n${VALID}`)
+  expect(outcome.code).toBe(0)
+  expect(reportOf(outcome)).toMatchObject({ ...NOTHING, outcome: 'passed' })
+})
+
+test('explain --json of a configuration that is wrong has its problems', async () => {
+  const outcome = await explain('GET', '/', VALID.replace('credential: corp', 'credential: crop'))
+  expect(outcome.code).toBe(3)
+  expect(reportOf(outcome)).toMatchObject({
+    outcome: null,
+    problems: [
+      { path: 'credentials.corp.auth.clientSecret.env' },
+      { line: 16, column: 17, path: 'routes[0].credential' },
+    ],
+  })
+})
+
+test('the bundled program prints JSON and nothing else', async () => {
+  const file = await writeConfig(VALID)
+  const outcome = await runProgram(['check', '--json', '-c', file], { env: ENV })
+  expect(outcome.code).toBe(0)
+  expect(reportOf(outcome)).toMatchObject({ valid: true })
+})

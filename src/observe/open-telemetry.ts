@@ -49,7 +49,7 @@ export type OpenTelemetryOptions = {
 /**
  * The one file that knows OpenTelemetry, loaded where tracing is on. Contexts are handed on by
  * argument: nothing global is registered, and no async hook follows the program around. Nor does its
- * diagnostic logger get ours: it writes header values.
+ * diagnostic logger get ours: it repeats what a receiver answers, and settings that may hold keys.
  */
 export function createOpenTelemetryTracer(options: OpenTelemetryOptions): Tracer {
   const { settings, version, logger } = options

@@ -371,6 +371,7 @@ test('a receiver that fails is reported once, until it is back, and harms no req
   await program.stop()
   expect(program.output().match(/cannot export traces/g)).toHaveLength(1)
   expect(program.output()).toContain('"reason":"the receiver answers 500"')
+  expect(program.output()).not.toContain('canary-answer')
 })
 
 test('a receiver that is down does not hold up the end for long', async () => {

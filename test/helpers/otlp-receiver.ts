@@ -42,7 +42,8 @@ export async function startOtlpReceiver(): Promise<OtlpReceiver> {
   const url = await startServer((req, res) => {
     void buffer(req).then((body) => {
       exports.push({ path: req.url, headers: req.headers, body })
-      res.writeHead(status, { 'content-type': 'application/json' }).end('{}')
+      res.writeHead(status, { 'content-type': 'application/json' })
+      res.end(status === 200 ? '{}' : '{"message":"canary-answer"}')
     })
   })
   const spans = (): ReceivedSpan[] => exports.flatMap(({ body }) => spansOf(body.toString()))

@@ -53,8 +53,8 @@ export async function joinTunnel(
     })
     from.pipe(to)
     const closed = (): void => {
-      // Without an end it was cut off; after one the other side has been told already.
-      if (!from.readableEnded) breakOff('reset')
+      // Without an end in both directions it was cut off; after them the other side has been told.
+      if (!from.readableEnded || !from.writableFinished) breakOff('reset')
       onClose()
     }
     if (from.closed) closed()

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { type Outcome, runCommand, runProgram, writeConfig } from '../../helpers/cli.ts'
 import { endpointConfig, ordersConfig } from '../../helpers/config-text.ts'
@@ -293,3 +294,28 @@ test('the bundled program prints JSON and nothing else', async () => {
   expect(outcome.code).toBe(0)
   expect(reportOf(outcome)).toMatchObject({ valid: true })
 })
+
+test('docs/command-line.md names every key', async () => {
+  const issuer = await startIssuer()
+  const file = await writeConfig(ordersConfig({ issuer: issuer.issuer, upstream: UPSTREAM }))
+  const outputs = await Promise.all([
+    runCommand(['check', '--live', '--json', '-c', file]),
+    runCommand(['check', '--json', '-c', '/no/such/file']),
+    runCommand(['explain', 'GET', '/orders', '--json', '-c', file]),
+    runCommand(['explain', 'GET', '/none', '--json', '-c', await writeConfig(VALID)]),
+  ])
+  const keys = outputs.flatMap(({ out }) => keysOf(JSON.parse(out)))
+  expect(keys.length).toBeGreaterThan(50)
+  const docs = readFileSync('docs/command-line.md', 'utf8')
+  const named = new Set([...docs.matchAll(/`(?:plan\.)?([a-zA-Z]+)`/g)].map(([, name]) => name))
+  expect([...new Set(keys)].filter((key) => !named.has(key))).toEqual([])
+})
+
+/** All keys, however deep, but for those that a token chooses. */
+function keysOf(value: unknown): string[] {
+  if (typeof value !== 'object' || value === null) return []
+  return Object.entries(value).flatMap(([key, inner]) => [
+    ...(Array.isArray(value) ? [] : [key]),
+    ...(key === 'claims' ? [] : keysOf(inner)),
+  ])
+}

@@ -138,3 +138,14 @@ test('and nowhere else', async () => {
   expect(await response.text()).toContain('shutdown.quit')
   expect((await fetch(`${program.adminUrl}/livez`)).status).toBe(200)
 })
+
+test('a tunnel whose client has left, while the upstream stays, does not hold up the end', async () => {
+  const switching = await startSwitchingServer((socket) => void socket.write(SWITCHING))
+  const program = await startProgram(
+    `${forwardConfig(switching.origin)}\nshutdown: { upgraded: 100ms }`,
+  )
+  const client = await openRaw(program.proxyUrl, handshake('/chat'))
+  await client.sees('\r\n\r\n')
+  client.socket.end()
+  expect((await program.stop()).code).toBe(0)
+})

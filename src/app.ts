@@ -77,7 +77,7 @@ export async function startApp(options: AppOptions): Promise<App> {
   }
 
   let current = await makeService(options.config)
-  cleanup.defer(async () => await current.retire())
+  cleanup.defer(async () => await current.close())
   begin(options.configVersion)
 
   function begin(version: string): void {

@@ -30,6 +30,8 @@ export type Service = {
   readonly upstreams: readonly Upstream[]
   /** Takes no more requests; lets go of what no other service uses when the last one is over. */
   readonly retire: () => Promise<void>
+  /** Lets go at once, whatever is running. */
+  readonly close: () => Promise<void>
 }
 
 export type ServiceOptions = {
@@ -72,16 +74,20 @@ export function createServiceMaker(options: ServiceOptions): (config: Config) =>
         tracer,
         clock,
       })
+      const close = async (): Promise<void> => {
+        routes.close()
+        await letGo()
+      }
       return {
         config,
         recorder,
         tokens: tokens.needed,
         tokenOf: tokenNames(config, tokens),
         upstreams: routes.upstreams,
+        close,
         async retire() {
           await recorder.whenIdle()
-          routes.close()
-          await letGo()
+          await close()
         },
         handle: createProxyHandler({
           routes: routes.table,

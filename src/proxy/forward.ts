@@ -137,12 +137,17 @@ async function sendOnce(
   const { head, route, target } = exchange
   const attempt = exchange.span?.attempt(head.method, upstreamUrl(exchange))
   try {
+    const headers = headersFor(exchange, token, attempt)
+    // Nothing is waited for where no proof is needed.
+    if (token?.dpop !== undefined && !decidesByItself(head, route.headers)) {
+      headers.push('DPoP', await proofFor(exchange, token, token.dpop))
+    }
     const outcome = await relay(
       {
         upstream: route.upstream,
         method: head.method,
         path: upstreamPath(route, target.path) + target.query,
-        headers: await headersFor(exchange, token, attempt),
+        headers,
         body,
         upgrade: exchange.mayUpgrade ? head.upgrade : undefined,
         onNewConnection,
@@ -162,26 +167,30 @@ async function sendOnce(
   }
 }
 
-async function headersFor(
+function headersFor(
   exchange: Exchange,
   token: AccessToken | undefined,
   attempt: AttemptSpan | undefined,
-): Promise<string[]> {
+): string[] {
   const { req, head, route, target, span } = exchange
   const headers = requestHeaders(head, route.headers, token && route.tokenValue(token), {
     socket: req.socket,
     host: target.host,
   })
-  if (token?.dpop !== undefined && !decidesByItself(head, route.headers)) {
-    const proof = await token.dpop.prove({
-      method: head.method,
-      url: upstreamUrl(exchange),
-      accessToken: token.value.reveal(),
-    })
-    headers.push('DPoP', proof)
-  }
   if (attempt === undefined) return headers
   return withTraceContext(headers, attempt.traceparent, span?.isContinued === true, route.headers)
+}
+
+async function proofFor(
+  exchange: Exchange,
+  token: AccessToken,
+  dpop: NonNullable<AccessToken['dpop']>,
+): Promise<string> {
+  return await dpop.prove({
+    method: exchange.head.method,
+    url: upstreamUrl(exchange),
+    accessToken: token.value.reveal(),
+  })
 }
 
 /** RFC 9449 section 8.2: a nonce may come with any response. */

@@ -15,6 +15,7 @@ import {
 } from './response-headers.ts'
 import type { StallWatch } from './stall-watch.ts'
 import { toUpstreamFailure, upstreamFailure } from './upstream-failure.ts'
+import { wereAskedFor } from './upgrade.ts'
 import type { Upstream } from './upstream.ts'
 
 export type UpstreamRequest = {
@@ -350,19 +351,6 @@ function isChunkedTo(req: IncomingMessage, head: ResponseHead, method: string): 
     head.status !== 304 &&
     req.httpVersionMinor > 0
   )
-}
-
-/** RFC 9110 section 7.8: whether all of these protocols were asked for, and there is one. */
-function wereAskedFor(chosen: readonly string[], asked = ''): boolean {
-  const wanted = new Set(protocolsOf(asked))
-  return chosen.length > 0 && protocolsOf(chosen.join()).every((protocol) => wanted.has(protocol))
-}
-
-function protocolsOf(list: string): string[] {
-  return list
-    .toLowerCase()
-    .split(',')
-    .map((protocol) => protocol.trim())
 }
 
 function switchedUnasked(origin: string): SidecarError {

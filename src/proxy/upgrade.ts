@@ -48,3 +48,16 @@ export async function switchProtocols(
   client.write(`${lines.join('\r\n')}\r\n\r\n`, 'latin1')
   return await joinTunnel({ client, upstream, early }, route.timeouts.upgradedMs, clock)
 }
+
+/** RFC 9110 section 7.8: whether all of these protocols were asked for, and there is one. */
+export function wereAskedFor(chosen: readonly string[], asked = ''): boolean {
+  const wanted = new Set(protocolsOf(asked))
+  return chosen.length > 0 && protocolsOf(chosen.join()).every((protocol) => wanted.has(protocol))
+}
+
+function protocolsOf(list: string): string[] {
+  return list
+    .toLowerCase()
+    .split(',')
+    .map((protocol) => protocol.trim())
+}

@@ -35,7 +35,7 @@ export function reloadOnChange(options: ReloadOptions): () => void {
     // Between two steps of a change there may be no file for a moment; who asks wants to know.
     if ('fault' in read && !isAsked) return
     if ('fault' in read) {
-      refuse([read.fault])
+      refuse([read.fault], isAsked)
       return
     }
     if (read.text === known && problems.length === 0) {
@@ -45,7 +45,8 @@ export function reloadOnChange(options: ReloadOptions): () => void {
     known = read.text
     const { result } = await loadText(read.text, file, io)
     if (!result.ok) {
-      refuse(result.problems.map((problem) => formatProblem(file, problem)))
+      const found = result.problems.map((problem) => formatProblem(file, problem))
+      refuse(found, isAsked)
       return
     }
     try {
@@ -60,12 +61,12 @@ export function reloadOnChange(options: ReloadOptions): () => void {
         logger.warn({ settings: fixed }, 'these settings take a restart to change')
       }
     } catch (cause) {
-      refuse([toSidecarError(cause).message])
+      refuse([toSidecarError(cause).message], isAsked)
     }
   }
-  const refuse = (found: readonly string[]): void => {
+  const refuse = (found: readonly string[], isAsked: boolean): void => {
     // A file that was wrong is looked at again and again: what it names may have been put right.
-    if (isDeepStrictEqual(found, problems)) return
+    if (!isAsked && isDeepStrictEqual(found, problems)) return
     problems = found
     app.refuse(problems)
     logger.error({ config: file, problems }, 'cannot use the configuration, going on as before')

@@ -105,6 +105,11 @@ test('a file that is wrong changes nothing, and is reported until it is right', 
   expect(await metric(program, 'token_sidecar_config_reload_success')).toBe(0)
   await until(() => program.output().includes('did you mean'))
   expect(await answer(program)).toBe('one')
+  // Whoever asks again is told again.
+  const reports = (): number => program.output().split('did you mean').length - 1
+  const before = reports()
+  program.process.kill('SIGHUP')
+  await until(() => reports() > before)
 
   await write(forwarding(upstream, 'forward: deny'))
   await until(async () => (await configuration(program)).problems.length === 0)

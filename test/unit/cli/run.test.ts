@@ -60,7 +60,8 @@ test('a directory of a socket that does not exist is named', async () => {
   const { code, err } = await runProgram(['run', '-c', await listeningAt(`unix:${path}`)])
   expect(code).toBe(1)
   expect(err).toContain(`"${path}"`)
-  expect(err).not.toContain('-1')
+  // As a port; the name of the directory may have it by chance.
+  expect(err).not.toContain(':-1')
 })
 
 test('requests are taken over a unix socket', async () => {

@@ -2,29 +2,40 @@ import type { Clock } from '../lib/clock.ts'
 
 /** Looks at what is running, again and again, for whatever has come to a halt. */
 export type StallWatch = {
-  /** Calls `look` a few times a second. Returns a function that ends it. */
+  /** Calls `look` a few times a second. Returns a function that ends it, to be called once. */
   readonly watch: (look: () => void) => () => void
 }
 
 const INTERVAL_MS = 250
 
-/** One timer for all, because one for each request would cost more than most requests need. */
+/**
+ * One timer for all, because one for each request would cost more than most requests need. A list
+ * from which the last takes the place of whoever leaves: a `Set` that much comes and goes in makes
+ * itself anew again and again, and each former self, once it is old, keeps alive what it held.
+ */
 export function createStallWatch(clock: Clock): StallWatch {
-  const looks = new Set<() => void>()
+  const watched: { look: () => void; at: number }[] = []
   let isTicking = false
   const tick = (): void => {
-    for (const look of looks) look()
-    isTicking = looks.size > 0
+    // From the end: whoever leaves while it is looked at leaves its place to one that was.
+    for (let at = watched.length - 1; at >= 0; at -= 1) watched[at]?.look()
+    isTicking = watched.length > 0
     if (isTicking) clock.schedule(INTERVAL_MS, tick)
   }
   return {
     watch(look) {
-      looks.add(look)
+      const entry = { look, at: watched.length }
+      watched.push(entry)
       if (!isTicking) {
         isTicking = true
         clock.schedule(INTERVAL_MS, tick)
       }
-      return () => looks.delete(look)
+      return () => {
+        const last = watched.pop()
+        if (last === undefined || last === entry) return
+        last.at = entry.at
+        watched[entry.at] = last
+      }
     },
   }
 }

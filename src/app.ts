@@ -85,10 +85,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     metrics.reloads.loaded(configuration.loadedAtMs)
     metrics.watch({
       tokens: current.tokens.map((token) => ({ ...token, read: token.source.state })),
-      upstreams: current.upstreams.map(({ origin, pool }) => ({
-        origin,
-        read: () => pool().stats,
-      })),
+      upstreams: current.upstreams.map(({ origin, load }) => ({ origin, read: load })),
     })
     history.follow(new Map(current.config.routes.map(({ name }) => [name, metrics.route(name)])))
     for (const { prefetch, source } of current.tokens) {

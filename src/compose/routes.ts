@@ -70,7 +70,7 @@ function composePassage(options: ComposeRoutesOptions): Passage {
   // It has no upstream of its own that references could be mapped back from.
   const config = { ...defaultRoute(), name: PASSED, rewriteLocation: false }
   return createPassage(
-    (origin) => openUpstream({ ...upstreamOptions(config, options), origin }, {}),
+    (origin) => openUpstream({ ...upstreamOptions(config, options), origin }, {}, options.clock),
     (upstream) => composeRoute(config, upstream, options),
   )
 }

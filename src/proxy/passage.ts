@@ -26,8 +26,8 @@ export function createPassage(
       const [oldest] = routes
       if (routes.size > MOST_ORIGINS && oldest !== undefined) {
         routes.delete(oldest[0])
-        // What runs on it is finished first; so is what was given it within this turn, and sets out later.
-        setImmediate(() => void oldest[1].upstream.pool().close())
+        // What runs on it is finished first; so is what was given it and sets out later.
+        oldest[1].upstream.retire()
       }
       return route
     },

@@ -86,7 +86,7 @@ const DISCARD_MS = 2_000
  * that happens after the head of the response was passed on, the connection to the client has been
  * cut, because a truncated response must not look whole.
  */
-export async function relay(
+export function relay(
   request: UpstreamRequest,
   { req, res, clock, stalls }: RelayContext,
 ): Promise<UpstreamAnswer | LostConnection> {
@@ -128,8 +128,9 @@ export async function relay(
   }
   const abort = (error: SidecarError): void => {
     fail(error)
-    // Without a controller it still waits for a connection, and ends when it gets one.
-    controller?.abort(error)
+    if (controller !== undefined) controller.abort(error)
+    // Where a connection is being made for it already, it ends with that.
+    else upstream.forget(handler)
   }
   const onClose = (): void => {
     if (!res.writableFinished) abort(clientGone(req))
@@ -235,21 +236,7 @@ export async function relay(
     first.resolve({ ...kept, held })
   }
 
-  const endWatch = stalls.watch(lookForStall)
-  res.once('close', onClose)
-  const dispatcher = request.onNewConnection ? upstream.newConnection() : upstream.pool()
-  const options = {
-    method: request.method,
-    path: request.path,
-    headers: request.headers,
-    body,
-    upgrade: request.upgrade ?? null,
-    // Not in undici's types: else it would go by the Host header, which may be the application's.
-    servername: upstream.servername,
-    // Without this a HEAD request costs its connection; with it an upgrade would be refused.
-    ...(request.upgrade === undefined && { reset: false }),
-  }
-  dispatcher.dispatch(options, {
+  const handler: Dispatcher.DispatchHandler = {
     onRequestStart(started) {
       controller = started
       wasUsedBefore = !upstream.isConnecting()
@@ -326,8 +313,26 @@ export async function relay(
         first.resolve({ lost: reason })
       } else fail(reason)
     },
-  })
-  return await first.promise
+  }
+  const endWatch = stalls.watch(lookForStall)
+  res.once('close', onClose)
+  if (request.onNewConnection) upstream.dispatchOnNew(optionsFor(request), handler)
+  else upstream.dispatch(optionsFor(request), handler)
+  return first.promise
+}
+
+function optionsFor({ upstream, method, path, headers, body, upgrade }: UpstreamRequest) {
+  return {
+    method,
+    path,
+    headers,
+    body,
+    upgrade: upgrade ?? null,
+    // Not in undici's types: else it would go by the Host header, which may be the application's.
+    servername: upstream.servername,
+    // Without this a HEAD request costs its connection; with it an upgrade would be refused.
+    ...(upgrade === undefined && { reset: false }),
+  }
 }
 
 const CUT_SHORT = 'the connection was reset within the response'

@@ -65,6 +65,8 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
     // An upload may take as long as it makes progress.
     requestTimeout: 0,
     insecureHTTPParser: false,
+    // Else a request without a body costs as much in events as one that has one.
+    optimizeEmptyRequests: true,
     // Refused in parseRequestTarget, with an explanation.
     requireHostHeader: false,
     // Behind an answer that is due the wish is ignored, as RFC 9110 section 7.8 allows.

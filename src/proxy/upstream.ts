@@ -1,8 +1,9 @@
 import { isIP } from 'node:net'
-import { buildConnector, Client, Pool } from 'undici'
+import { buildConnector, Client, type Dispatcher } from 'undici'
 import type { Clock } from '../lib/clock.ts'
 import { fingerprint } from '../lib/fingerprint.ts'
 import type { TlsMaterial, TlsReader } from '../lib/tls-material.ts'
+import { type ConnectionPool, createConnectionPool, type Load } from './connection-pool.ts'
 
 /** The connections to one origin. */
 export type Upstream = {
@@ -11,16 +12,24 @@ export type Upstream = {
   readonly host: string
   /** The name to ask for and to verify in TLS, whatever `Host` says; undefined without TLS. */
   readonly servername: string | undefined
-  /** For the next request; another one after certificates were rotated. */
-  readonly pool: () => Pool
-  /** A connection that nobody has used yet, for one request; it closes by itself when idle. */
-  readonly newConnection: () => Client
+  /** Sends a request as soon as there is a connection for it. */
+  readonly dispatch: Dispatch
+  /** Sends a request on a connection that nobody has used yet, and that closes by itself when idle. */
+  readonly dispatchOnNew: Dispatch
+  /** Takes back a request that still waits for a connection. */
+  readonly forget: (handler: Dispatcher.DispatchHandler) => void
   /** Whether a connection is being handed over at this moment: a request that starts now is its first. */
   readonly isConnecting: () => boolean
   /** Whether a connection is being reset at this moment: a response that ends now is cut short. */
   readonly isBreaking: () => boolean
+  readonly load: () => Load
+  /** Lets go of connections as soon as they are free. */
+  readonly retire: () => void
+  /** Cuts off whatever is running. */
   readonly close: () => Promise<void>
 }
+
+type Dispatch = (options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler) => void
 
 export type UpstreamOptions = {
   readonly origin: string
@@ -43,7 +52,7 @@ export async function createUpstream(
   clock: Clock,
 ): Promise<Upstream> {
   let tls = await readTls()
-  const connections = openUpstream(options, tls)
+  const connections = openUpstream(options, tls, clock)
   let cancelWatch = watch()
   return {
     ...connections,
@@ -75,7 +84,11 @@ type Connections = Upstream & {
 }
 
 /** Every option that matters is set, because defaults change between versions. */
-export function openUpstream(options: UpstreamOptions, firstTls: TlsMaterial): Connections {
+export function openUpstream(
+  options: UpstreamOptions,
+  firstTls: TlsMaterial,
+  clock: Clock,
+): Connections {
   const { origin, connectTimeoutMs, maxConnections, maxHeaderBytes } = options
   const url = new URL(origin)
   const shared = {
@@ -121,12 +134,12 @@ export function openUpstream(options: UpstreamOptions, firstTls: TlsMaterial): C
       })
     }
   }
-  const poolFor = (connect: buildConnector.connector): Pool =>
-    new Pool(origin, {
-      ...shared,
-      connect,
-      connections: maxConnections,
-      clientTtl: options.connectionLifetimeMs ?? CONNECTION_LIFETIME_MS,
+  const poolFor = (connect: buildConnector.connector): ConnectionPool =>
+    createConnectionPool({
+      open: () => new Client(origin, { ...shared, connect }),
+      most: maxConnections,
+      lifetimeMs: options.connectionLifetimeMs ?? CONNECTION_LIFETIME_MS,
+      clock,
     })
 
   let connect = connectorFor(firstTls)
@@ -135,16 +148,19 @@ export function openUpstream(options: UpstreamOptions, firstTls: TlsMaterial): C
     origin,
     host: url.host,
     servername: serverName(url, firstTls),
-    pool: () => pool,
-    newConnection: () => new Client(origin, { ...shared, connect }),
+    dispatch: (request, handler) => pool.dispatch(request, handler),
+    dispatchOnNew: (request, handler) =>
+      void new Client(origin, { ...shared, connect }).dispatch(request, handler),
+    forget: (handler) => pool.forget(handler),
     isConnecting: () => connecting > 0,
     isBreaking: () => isBreaking,
     renew(tls) {
-      const old = pool
+      pool.retire()
       connect = connectorFor(tls)
       pool = poolFor(connect)
-      void old.close()
     },
+    load: () => pool.load(),
+    retire: () => pool.retire(),
     close: async () => await pool.destroy(),
   }
 }

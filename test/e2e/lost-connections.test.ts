@@ -3,6 +3,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { systemClock } from '../../src/lib/clock.ts'
 import { createUpstream } from '../../src/proxy/upstream.ts'
 import { endpointConfig, forwardConfig } from '../helpers/config-text.ts'
+import { bodyFrom } from '../helpers/one-exchange.ts'
 import { exchangeRaw, isWholeRequest, startRawUpstream } from '../helpers/raw-http.ts'
 import { type RunningSidecar, startSidecar } from '../helpers/sidecar.ts'
 import { startServer } from '../helpers/servers.ts'
@@ -140,8 +141,7 @@ test('connections are given up after a while, so that a changed address is notic
   )
   onTestFinished(connections.close)
   await until(async () => {
-    const { body } = await connections.pool().request({ path: '/', method: 'GET' })
-    await body.text()
+    await bodyFrom(connections)
     return upstream.connections.length > 1
   })
   expect(upstream.connections.length).toBeGreaterThan(1)

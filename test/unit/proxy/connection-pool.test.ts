@@ -1,0 +1,188 @@
+import { createServer, type ServerResponse } from 'node:http'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { Client, type Dispatcher } from 'undici'
+import { expect, onTestFinished, test } from 'vitest'
+import { type ConnectionPool, createConnectionPool } from '../../../src/proxy/connection-pool.ts'
+import { createFakeClock } from '../../helpers/fake-clock.ts'
+import { startListening } from '../../helpers/servers.ts'
+import { until } from '../../helpers/wait.ts'
+
+const NONE_FREE = { connected: 1, running: 1, queued: 1 }
+
+test('a connection that is free is used again', async () => {
+  const { pool, ports } = await startPool({ most: 8 })
+  await ask(pool).answer
+  await nextTurn()
+  await ask(pool).answer
+  expect(new Set(ports).size).toBe(1)
+})
+
+test('of those that are free, the one used last is taken', async () => {
+  const { pool, ports, held } = await startPool({ most: 8, holding: 2 })
+  const answers = [ask(pool), ask(pool)].map(({ answer }) => answer)
+  await until(() => held.length === 2)
+  for (const [index, res] of held.entries()) {
+    res.end()
+    await answers[index]
+    await nextTurn()
+  }
+  await ask(pool).answer
+  await nextTurn()
+  await ask(pool).answer
+  const [, second] = ports
+  expect(ports.slice(2)).toEqual([second, second])
+})
+
+test('beyond the most there may be, a request waits until one is free', async () => {
+  const { pool, held, ports } = await startPool({ most: 1, holding: 1 })
+  const first = ask(pool)
+  const second = ask(pool)
+  await until(() => held.length === 1)
+  expect(pool.load()).toEqual(NONE_FREE)
+  held[0]?.end()
+  expect(await Promise.all([first.answer, second.answer])).toEqual([200, 200])
+  expect(new Set(ports).size).toBe(1)
+})
+
+test('a request that is taken back is not sent', async () => {
+  const { pool, held, ports } = await startPool({ most: 1, holding: 1 })
+  const first = ask(pool)
+  const second = ask(pool)
+  await until(() => held.length === 1)
+  pool.forget(second.handler)
+  expect(pool.load()).toEqual({ ...NONE_FREE, queued: 0 })
+  held[0]?.end()
+  await first.answer
+  await ask(pool).answer
+  expect(ports).toHaveLength(2)
+})
+
+test('what undici refuses to send takes no connection from others', async () => {
+  const { pool } = await startPool({ most: 1 })
+  await expect(ask(pool, { headers: ['bad name', 'x'] }).answer).rejects.toThrow('header')
+  expect(await ask(pool).answer).toBe(200)
+})
+
+test('a request that is refused when its turn comes holds up nobody behind it', async () => {
+  const { pool, held } = await startPool({ most: 1, holding: 1 })
+  const first = ask(pool)
+  const bad = ask(pool, { headers: ['bad name', 'x'] })
+  const last = ask(pool)
+  await until(() => held.length === 1)
+  held[0]?.end()
+  await expect(bad.answer).rejects.toThrow('header')
+  expect(await Promise.all([first.answer, last.answer])).toEqual([200, 200])
+})
+
+test('a connection that is too old is not used again, whether somebody waits or not', async () => {
+  const { pool, held, ports, clock } = await startPool({ most: 1, holding: 1 })
+  const first = ask(pool)
+  const second = ask(pool)
+  await until(() => held.length === 1)
+  await clock.advance(1_001)
+  held[0]?.end()
+  await Promise.all([first.answer, second.answer])
+  await nextTurn()
+  await ask(pool).answer
+  const [old, next, last] = ports
+  expect(next).not.toBe(old)
+  expect(last).toBe(next)
+})
+
+test('the age of a connection that had to be made again counts from then', async () => {
+  const { pool, ports, clock, hangUp } = await startPool({ most: 1 })
+  await ask(pool).answer
+  hangUp()
+  await until(() => pool.load().connected === 0)
+  await clock.advance(1_001)
+  await ask(pool).answer
+  await nextTurn()
+  await ask(pool).answer
+  const [, again, last] = ports
+  expect(last).toBe(again)
+})
+
+test('where no connection comes about, each request fails, and the next one tries again', async () => {
+  const { pool, close } = await startPool({ most: 1 })
+  await close()
+  const failed = [ask(pool), ask(pool)].map(async ({ answer }) => await answer)
+  for (const answer of failed) await expect(answer).rejects.toThrow('ECONNREFUSED')
+  await expect(ask(pool).answer).rejects.toThrow('ECONNREFUSED')
+})
+
+test('a retired pool finishes what runs and what waits, and then closes', async () => {
+  const { pool, held } = await startPool({ most: 1, holding: 1 })
+  const first = ask(pool)
+  const second = ask(pool)
+  await until(() => held.length === 1)
+  pool.retire()
+  held[0]?.end()
+  expect(await Promise.all([first.answer, second.answer])).toEqual([200, 200])
+  await until(() => pool.load().connected === 0)
+})
+
+test('a pool that is retired while its connections are free closes them', async () => {
+  const { pool, connections } = await startPool({ most: 1 })
+  await ask(pool).answer
+  await nextTurn()
+  pool.retire()
+  await until(async () => (await connections()) === 0)
+})
+
+test('a pool that is destroyed fails what runs and what waits', async () => {
+  const { pool, held } = await startPool({ most: 1, holding: 1 })
+  const answers = [ask(pool), ask(pool)].map(async ({ answer }) => await answer)
+  await until(() => held.length === 1)
+  const failed = Promise.allSettled(answers)
+  await pool.destroy()
+  expect((await failed).map(({ status }) => status)).toEqual(['rejected', 'rejected'])
+})
+
+/** A pool of connections to a server that notes the client's port, and keeps the first answers back. */
+async function startPool({ most, holding = 0 }: { most: number; holding?: number }) {
+  const ports: (number | undefined)[] = []
+  const held: ServerResponse[] = []
+  const server = createServer((req, res) => {
+    ports.push(req.socket.remotePort)
+    if (ports.length > holding) res.end()
+    else held.push(res)
+  })
+  const origin = await startListening(server)
+  const clock = createFakeClock()
+  const pool = createConnectionPool({
+    open: () => new Client(origin, { pipelining: 1 }),
+    most,
+    lifetimeMs: 1_000,
+    clock,
+  })
+  onTestFinished(pool.destroy)
+  const connections = async (): Promise<number> => {
+    const { promise, resolve } = Promise.withResolvers<number>()
+    server.getConnections((_error, count) => resolve(count))
+    return await promise
+  }
+  const close = async (): Promise<void> => {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    server.close(() => resolve())
+    await promise
+  }
+  const hangUp = (): void => server.closeAllConnections()
+  return { pool, clock, ports, held, connections, close, hangUp }
+}
+
+/** The status of the answer. */
+function ask(pool: ConnectionPool, { headers = [] }: { headers?: string[] } = {}) {
+  const { promise: answer, resolve, reject } = Promise.withResolvers<number>()
+  let status = 0
+  const handler: Dispatcher.DispatchHandler = {
+    onRequestStart() {},
+    onResponseStart(_controller, got) {
+      status = got
+    },
+    onResponseData() {},
+    onResponseEnd: () => resolve(status),
+    onResponseError: (_controller, error) => reject(error),
+  }
+  pool.dispatch({ path: '/', method: 'GET', headers }, handler)
+  return { handler, answer }
+}

@@ -1,4 +1,4 @@
-import type { ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 
 /** The connections of clients that are open, and what is due on them. */
@@ -9,14 +9,16 @@ export type Connections = {
   /** How many there may be, from now on. */
   limit(most: number): void
   /**
-   * Runs `act` when every answer that was due before is out. RFC 9112 section 9.3.2: requests in a
-   * row are done in a row, because a later one may build upon what an earlier one does.
+   * Has a request served when every answer that was due before is out. RFC 9112 section 9.3.2: requests
+   * in a row are done in a row, because a later one may build upon what an earlier one does.
    */
-  next(socket: Duplex, res: ServerResponse, act: () => void): void
+  next(req: IncomingMessage, res: ServerResponse, serve: Serve): void
   /** The last answer that is due; undefined if none is. */
   lastDue(socket: Duplex): ServerResponse | undefined
   all(): Iterable<Duplex>
 }
+
+type Serve = (req: IncomingMessage, res: ServerResponse) => void
 
 type State = {
   readonly isSurplus: boolean
@@ -49,12 +51,13 @@ export function createConnections(): Connections {
     limit(changed) {
       limit = changed
     },
-    next(socket, res, act) {
+    next(req, res, serve) {
+      const { socket } = req
       const state = open.get(socket)
-      const before = lastDue(socket)
+      const before = state?.last
       if (state !== undefined) state.last = res
-      if (state === undefined || before === undefined) {
-        act()
+      if (state === undefined || before === undefined || before.closed) {
+        serve(req, res)
         return
       }
       state.waiting += 1
@@ -62,7 +65,7 @@ export function createConnections(): Connections {
       before.once('close', () => {
         state.waiting -= 1
         // The answer before may have been the last one, as it said.
-        if (socket.writable) act()
+        if (socket.writable) serve(req, res)
         if (state.waiting <= MOST_WAITING) socket.resume()
       })
     },

@@ -41,6 +41,7 @@ export function addConnectionOptions(
   listed: Set<string> | undefined,
   value: string,
 ): Set<string> | undefined {
+  if (value === 'keep-alive' || value === 'close') return listed
   let options = listed
   for (const option of value.toLowerCase().split(',')) {
     // Not trim(), which also takes what is a byte of a name to HTTP.

@@ -1,14 +1,14 @@
-import type { Readable } from 'node:stream'
-import { toSidecarError } from '../errors.ts'
-import type { AttemptSpan, RequestSpan } from '../observe/tracer.ts'
+import { type SidecarError, toSidecarError } from '../errors.ts'
+import type { RequestSpan } from '../observe/tracer.ts'
 import type { AccessToken } from '../tokens/access-token.ts'
 import { fieldValues } from './field-lines.ts'
 import {
   answerOr,
-  type LostConnection,
   relay,
   type RelayContext,
+  type RelayOutcome,
   type UpstreamAnswer,
+  type UpstreamRequest,
 } from './relay.ts'
 import { createRequestBody, type RequestBody } from './request-body.ts'
 import type { RequestHead } from './request-head.ts'
@@ -51,7 +51,8 @@ export async function forward(exchange: Exchange): Promise<UpstreamAnswer> {
   }
 
   if (head.expectation === 'continue') res.writeContinue()
-  const first = await send(exchange, token, body, judge)
+  const outcome = await send(exchange, token, body?.stream ?? null, judge)
+  const first = 'lost' in outcome ? await repeat(exchange, outcome.lost, body, judge) : outcome
   if (token === undefined || verdict === 'accepted') return first
   if (first.held === undefined) {
     // Too large to be sent again; but the next request shall have a better token.
@@ -67,7 +68,7 @@ export async function forward(exchange: Exchange): Promise<UpstreamAnswer> {
   if (again === undefined) return await first.held.pass()
   first.held.discard()
   route.metrics.replayed()
-  const second = await sendOnce(exchange, again.token, again.body, (_status, headers) => {
+  const second = await send(exchange, again.token, again.body, (_status, headers) => {
     rememberNonce(exchange, headers)
     return false
   })
@@ -110,55 +111,56 @@ const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
  * A server may close an idle connection at the moment that a request sets out on it. A request that
  * does no harm twice is then sent once more, on a connection of its own (RFC 9112 section 9.3.1).
  */
-async function send(
+async function repeat(
   exchange: Exchange,
-  token: AccessToken | undefined,
+  lost: SidecarError,
   body: RequestBody | undefined,
   judge: Judge,
 ): Promise<UpstreamAnswer> {
-  const { head, route, req } = exchange
-  const first = await sendOnce(exchange, token, body?.stream ?? null, judge)
-  if (!('lost' in first)) return first
+  const { head, route, req, token } = exchange
   const mayRepeat = route.retry && IDEMPOTENT.has(head.method)
-  if (!mayRepeat || (body !== undefined && !(body.isKept() && req.complete))) throw first.lost
+  if (!mayRepeat || (body !== undefined && !(body.isKept() && req.complete))) throw lost
   const whole = body === undefined ? null : await body.whole()
-  if (whole === undefined) throw first.lost
+  if (whole === undefined) throw lost
   route.metrics.retried()
-  return answerOr(await sendOnce(exchange, token, whole, judge, true))
+  return answerOr(await send(exchange, token, whole, judge, true))
 }
 
-async function sendOnce(
+/** One attempt. Where no proof is needed and nobody traces, the answer is all that is waited for. */
+function send(
   exchange: Exchange,
   token: AccessToken | undefined,
-  body: Readable | Buffer | null,
+  body: Body,
   judge: Judge,
   onNewConnection = false,
-): Promise<UpstreamAnswer | LostConnection> {
-  const { head, route, target } = exchange
-  const attempt = exchange.span?.attempt(head.method, upstreamUrl(exchange))
+): Promise<RelayOutcome> {
+  const { head, route, span } = exchange
+  const dpop = token && !decidesByItself(head, route.headers) ? token.dpop : undefined
+  const request = requestFor(exchange, token, body, judge, onNewConnection)
+  if (dpop === undefined && span === undefined) return relay(request, exchange)
+  return sendProvenAndTraced(exchange, request, token, dpop)
+}
+
+type Body = UpstreamRequest['body']
+
+async function sendProvenAndTraced(
+  exchange: Exchange,
+  request: UpstreamRequest,
+  token: AccessToken | undefined,
+  dpop: AccessToken['dpop'],
+): Promise<RelayOutcome> {
+  const { span, head, route } = exchange
+  const attempt = span?.attempt(head.method, upstreamUrl(exchange))
   try {
-    const headers = headersFor(exchange, token, attempt)
-    // Nothing is waited for where no proof is needed.
-    if (token?.dpop !== undefined && !decidesByItself(head, route.headers)) {
-      headers.push('DPoP', await proofFor(exchange, token, token.dpop))
+    let { headers } = request
+    if (attempt !== undefined) {
+      const isContinued = span?.isContinued === true
+      headers = withTraceContext(headers, attempt.traceparent, isContinued, route.headers)
     }
-    const outcome = await relay(
-      {
-        upstream: route.upstream,
-        method: head.method,
-        path: upstreamPath(route, target.path) + target.query,
-        headers,
-        body,
-        upgrade: exchange.mayUpgrade ? head.upgrade : undefined,
-        onNewConnection,
-        judge,
-        answerHeaders: route.answerHeaders,
-        ownOrigin: target.host === '' ? '' : `${target.scheme}://${target.host}`,
-        responseMs: route.timeouts.responseMs,
-        idleMs: route.timeouts.idleMs,
-      },
-      exchange,
-    )
+    if (token !== undefined && dpop !== undefined) {
+      headers.push('DPoP', await proofFor(exchange, token, dpop))
+    }
+    const outcome = await relay({ ...request, headers }, exchange)
     attempt?.end('lost' in outcome ? { failure: outcome.lost } : outcome)
     return outcome
   } catch (cause) {
@@ -167,18 +169,29 @@ async function sendOnce(
   }
 }
 
-function headersFor(
-  exchange: Exchange,
+function requestFor(
+  { req, head, route, target, mayUpgrade }: Exchange,
   token: AccessToken | undefined,
-  attempt: AttemptSpan | undefined,
-): string[] {
-  const { req, head, route, target, span } = exchange
-  const headers = requestHeaders(head, route.headers, token && route.tokenValue(token), {
-    socket: req.socket,
-    host: target.host,
-  })
-  if (attempt === undefined) return headers
-  return withTraceContext(headers, attempt.traceparent, span?.isContinued === true, route.headers)
+  body: Body,
+  judge: Judge,
+  onNewConnection: boolean,
+): UpstreamRequest {
+  const tokenValue = token && route.tokenValue(token)
+  const sender = { socket: req.socket, host: target.host }
+  return {
+    upstream: route.upstream,
+    method: head.method,
+    path: upstreamPath(route, target.path) + target.query,
+    headers: requestHeaders(head, route.headers, tokenValue, sender),
+    body,
+    upgrade: mayUpgrade ? head.upgrade : undefined,
+    onNewConnection,
+    judge,
+    answerHeaders: route.answerHeaders,
+    ownOrigin: target.host === '' ? '' : `${target.scheme}://${target.host}`,
+    responseMs: route.timeouts.responseMs,
+    idleMs: route.timeouts.idleMs,
+  }
 }
 
 async function proofFor(

@@ -58,8 +58,10 @@ export type UpstreamAnswer = {
   readonly switched?: { readonly socket: Duplex; readonly headers: readonly string[] }
 }
 
+export type RelayOutcome = UpstreamAnswer | LostConnection
+
 /** A connection that had been used before was closed under the request, and nothing came back. */
-export type LostConnection = { readonly lost: SidecarError }
+type LostConnection = { readonly lost: SidecarError }
 
 type HeldAnswer = {
   /** Streams it to the client after all. */
@@ -89,12 +91,12 @@ const DISCARD_MS = 2_000
 export function relay(
   request: UpstreamRequest,
   { req, res, clock, stalls }: RelayContext,
-): Promise<UpstreamAnswer | LostConnection> {
+): Promise<RelayOutcome> {
   const { upstream, body, responseMs, idleMs } = request
   // While a proof was signed, say: the end that is listened for below would never come.
   if (res.destroyed) throw clientGone(req)
   const client = createAnswerWriter(req, res)
-  const first = Promise.withResolvers<UpstreamAnswer | LostConnection>()
+  const first = Promise.withResolvers<RelayOutcome>()
   const dispatchedAtMs = clock.monotonicMs()
   /** When something last went from one side to the other. */
   let movedAtMs = dispatchedAtMs
@@ -115,7 +117,6 @@ export function relay(
   const finish = (): void => {
     phase = 'over'
     endWatch()
-    res.off('close', onClose)
   }
   const fail = (error: SidecarError): void => {
     if (phase === 'over') return
@@ -133,7 +134,9 @@ export function relay(
     else upstream.forget(handler)
   }
   const onClose = (): void => {
-    if (!res.writableFinished) abort(clientGone(req))
+    // Where the answer is not wanted, the client goes on with another attempt.
+    const isOurs = phase !== 'over' && phase !== 'discarding'
+    if (isOurs && !res.writableFinished) abort(clientGone(req))
   }
 
   const lookForStall = (): void => {
@@ -228,8 +231,6 @@ export function relay(
         }
         phase = 'discarding'
         movedAtMs = clock.monotonicMs()
-        // The client goes on with another attempt.
-        res.off('close', onClose)
         controller?.resume()
       },
     }
@@ -315,7 +316,8 @@ export function relay(
     },
   }
   const endWatch = stalls.watch(lookForStall)
-  res.once('close', onClose)
+  // Not once(): that would cost more than it saves.
+  res.on('close', onClose)
   if (request.onNewConnection) upstream.dispatchOnNew(optionsFor(request), handler)
   else upstream.dispatch(optionsFor(request), handler)
   return first.promise
@@ -338,7 +340,7 @@ function optionsFor({ upstream, method, path, headers, body, upgrade }: Upstream
 const CUT_SHORT = 'the connection was reset within the response'
 
 /** The answer; fails if there is none. */
-export function answerOr(outcome: UpstreamAnswer | LostConnection): UpstreamAnswer {
+export function answerOr(outcome: RelayOutcome): UpstreamAnswer {
   if ('lost' in outcome) throw outcome.lost
   return outcome
 }
@@ -368,6 +370,8 @@ function clientStalled(reason: string): SidecarError {
 
 /** undici gives header bytes as they came; they are latin1, whatever they mean. */
 function rawPairs(raw: Dispatcher.DispatchController['rawHeaders']): string[] {
-  if (!Array.isArray(raw)) return []
-  return raw.map((part) => (typeof part === 'string' ? part : part.toString('latin1')))
+  const pairs: string[] = []
+  if (!Array.isArray(raw)) return pairs
+  for (const part of raw) pairs.push(typeof part === 'string' ? part : part.toString('latin1'))
+  return pairs
 }

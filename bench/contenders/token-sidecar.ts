@@ -1,0 +1,113 @@
+import { existsSync, openSync } from 'node:fs'
+import { closeSync } from 'node:fs'
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import * as z from 'zod'
+import { CLIENT } from '../stage/authorization-server.ts'
+import { BenchError } from '../system/bench-error.ts'
+import { askVersion } from '../system/find-program.ts'
+import type { Contender, Setting } from './contender.ts'
+import { routePrefixes } from './route-paths.ts'
+import { SHIPPED_NODE_FLAGS } from './shipped-node-flags.ts'
+
+const BUNDLE = join(import.meta.dirname, '..', '..', 'dist', 'cli.js')
+
+/** As it ships: the bundle, with the flags of the image, a real configuration and a real token. */
+export const tokenSidecar: Contender = {
+  name: 'token-sidecar',
+  about: 'dist/cli.js as shipped, fetching its token',
+  async find() {
+    if (!existsSync(BUNDLE)) {
+      return { isFound: false, missing: 'dist/cli.js is not there; "npm run build" makes it' }
+    }
+    return {
+      isFound: true,
+      version: (await askVersion(process.execPath, [BUNDLE, '--version'])).trim(),
+    }
+  },
+  async start(setting) {
+    const { directory, processes, cores } = setting
+    const configFile = join(directory, 'token-sidecar.yaml')
+    await writeFile(configFile, configuration(setting))
+    // A file, because this process would have to read a pipe while it should rest.
+    const logFile = join(directory, 'log')
+    const output = openSync(logFile, 'a')
+    const started = processes.start({
+      command: process.execPath,
+      args: [...SHIPPED_NODE_FLAGS, BUNDLE, 'run', '-c', configFile],
+      env: { PATH: process.env['PATH'] },
+      cores,
+      output,
+    })
+    closeSync(output)
+    const { listen, admin } = await Promise.race([readPlaces(logFile), started.failed])
+    const readyUrl = `${admin}/readyz`
+    await Promise.race([untilReady(readyUrl), started.failed])
+    return {
+      origin: listen,
+      readyUrl,
+      pids: [started.pid],
+      stop: async () => await started.stop(),
+    }
+  },
+}
+
+const DEADLINE_MS = 15_000
+const PAUSE_MS = 2
+
+const listeningLine = z.object({
+  message: z.literal('listening'),
+  listen: z.string(),
+  admin: z.string(),
+})
+
+/** Where it listens, from its log. */
+async function readPlaces(logFile: string): Promise<z.output<typeof listeningLine>> {
+  const deadlineMs = performance.now() + DEADLINE_MS
+  while (performance.now() < deadlineMs) {
+    const lines = (await readFile(logFile, 'utf8')).split('\n').slice(0, -1)
+    const found = lines.map((line) => listeningLine.safeParse(JSON.parse(line)))
+    const places = found.find(({ success }) => success)?.data
+    if (places !== undefined) return places
+    await sleep(PAUSE_MS)
+  }
+  throw new BenchError('Cannot start token-sidecar: its log does not say where it listens')
+}
+
+async function untilReady(readyUrl: string): Promise<void> {
+  const deadlineMs = performance.now() + DEADLINE_MS
+  while (performance.now() < deadlineMs) {
+    const response = await fetch(readyUrl)
+    await response.text()
+    if (response.ok) return
+    await sleep(PAUSE_MS)
+  }
+  throw new BenchError('Cannot start token-sidecar: it does not become ready')
+}
+
+/** JSON is YAML, too. */
+function configuration(setting: Setting): string {
+  const { upstream, upstreamTls, authorityFile, tokenEndpoint, routes, accessLog } = setting
+  return JSON.stringify({
+    listen: '127.0.0.1:0',
+    admin: '127.0.0.1:0',
+    credentials: {
+      bench: {
+        tokenEndpoint,
+        clientId: CLIENT.id,
+        auth: { clientSecret: { value: CLIENT.secret } },
+        scopes: [CLIENT.scope],
+      },
+    },
+    routes: routePrefixes(routes).map((prefix, index) => ({
+      name: `route-${index}`,
+      match: { path: prefix },
+      upstream: upstream.origin,
+      keepPath: true,
+      credential: 'bench',
+      ...(upstreamTls && { tls: { ca: { file: authorityFile } } }),
+    })),
+    log: { access: accessLog ? 'on' : 'off', format: 'json' },
+  })
+}

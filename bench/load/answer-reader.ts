@@ -1,0 +1,40 @@
+/** Reads answers off one connection, as far as counting them takes. */
+export type AnswerReader = {
+  /** Returns whether the answer is complete. */
+  read(chunk: Buffer): boolean
+}
+
+const HEAD_END = '\r\n\r\n'
+
+/** Fails on any status but 200, and on an answer that doesn't say how long it is. */
+export function createAnswerReader(): AnswerReader {
+  let head = ''
+  let bodyBytesLeft = 0
+  return {
+    read(chunk) {
+      if (bodyBytesLeft > 0) {
+        bodyBytesLeft -= chunk.length
+        return isComplete()
+      }
+      head += chunk.toString('latin1')
+      const end = head.indexOf(HEAD_END)
+      if (end === -1) return false
+      bodyBytesLeft = contentLength(head.slice(0, end)) - (head.length - end - HEAD_END.length)
+      head = ''
+      return isComplete()
+    },
+  }
+
+  function isComplete(): boolean {
+    if (bodyBytesLeft < 0) throw new Error('more came than the answer announced')
+    return bodyBytesLeft === 0
+  }
+}
+
+function contentLength(head: string): number {
+  const status = head.slice(9, 12)
+  if (status !== '200') throw new Error(`an answer with status ${status}`)
+  const length = /^content-length: *(\d+)/im.exec(head)?.[1]
+  if (length === undefined) throw new Error('an answer without Content-Length')
+  return Number(length)
+}

@@ -1,0 +1,44 @@
+import { percentile } from '../measure/statistics.ts'
+import type { Outcome } from './load.ts'
+
+/** What a load generator of our own counts. */
+export type LoadRecord = {
+  begin(): void
+  answered(): void
+  latency(ms: number): void
+  failed(why: string): void
+  end(): Outcome
+}
+
+export function createLoadRecord(): LoadRecord {
+  const latenciesMs: number[] = []
+  const failures = new Map<string, number>()
+  let requests = 0
+  let begunAtMs = 0
+  return {
+    begin() {
+      begunAtMs = performance.now()
+    },
+    answered() {
+      requests += 1
+    },
+    latency(ms) {
+      latenciesMs.push(ms)
+    },
+    failed(why) {
+      failures.set(why, (failures.get(why) ?? 0) + 1)
+    },
+    end() {
+      const seconds = (performance.now() - begunAtMs) / 1000
+      const sorted = Float64Array.from(latenciesMs).toSorted()
+      const failure = [...failures].map(([why, count]) => `${count} × ${why}`).join(', ')
+      return {
+        requests,
+        seconds,
+        p50Ms: percentile(sorted, 50),
+        p99Ms: percentile(sorted, 99),
+        ...(failure !== '' && { failure }),
+      }
+    },
+  }
+}

@@ -1,0 +1,78 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import * as z from 'zod'
+import { BenchError } from '../system/bench-error.ts'
+import type { Processes } from '../system/processes.ts'
+import type { Load, Outcome, SendLoad } from './load.ts'
+
+export const loadSettings = z.object({
+  host: z.string(),
+  port: z.number(),
+  /** The head of every request, and its body. */
+  head: z.string(),
+  bodyBytes: z.number(),
+  connections: z.number(),
+  seconds: z.number(),
+  perSecond: z.number(),
+})
+
+export const loadReport = z.object({
+  requests: z.number(),
+  seconds: z.number(),
+  p50Ms: z.number(),
+  p99Ms: z.number(),
+  failure: z.string().optional(),
+})
+
+export type NodeLoadOptions = {
+  readonly processes: Processes
+  readonly directory: string
+  readonly cores: string | undefined
+}
+
+/** Where there is no wrk: each connection sends its next request when it has the last answer. */
+export function createClosedLoop(options: NodeLoadOptions): SendLoad {
+  return async (load) => await sendFromNode('closed-loop-program.ts', load, 0, options)
+}
+
+/** At a fixed rate, which wrk can't: a request that is late was late from when it was due. */
+export function createPaced(options: NodeLoadOptions & { readonly perSecond: number }): SendLoad {
+  return async (load) => await sendFromNode('paced-program.ts', load, options.perSecond, options)
+}
+
+async function sendFromNode(
+  program: string,
+  load: Load,
+  perSecond: number,
+  { processes, directory, cores }: NodeLoadOptions,
+): Promise<Outcome> {
+  const { origin, bodyBytes, connections, seconds } = load
+  const { hostname, port } = new URL(origin)
+  const settings: z.output<typeof loadSettings> = {
+    host: hostname,
+    port: Number(port),
+    head: requestHead(load),
+    bodyBytes,
+    connections,
+    seconds,
+    perSecond,
+  }
+  const file = join(directory, 'load.json')
+  await writeFile(file, JSON.stringify(settings))
+  const started = processes.start({
+    command: process.execPath,
+    args: [join(import.meta.dirname, program), file],
+    cores,
+  })
+  const { code, stdout } = await started.exit
+  if (code !== 0) throw new BenchError(`Cannot send load: ${program} ended with ${code}`)
+  const { failure, ...outcome } = loadReport.parse(JSON.parse(stdout))
+  return failure === undefined ? outcome : { ...outcome, failure }
+}
+
+function requestHead({ method, path, origin, headers, bodyBytes }: Load): string {
+  const fields = [['Host', new URL(origin).host], ...headers]
+  if (method === 'POST') fields.push(['Content-Length', String(bodyBytes)])
+  const lines = fields.map(([name, value]) => `${name}: ${value}\r\n`)
+  return `${method} ${path} HTTP/1.1\r\n${lines.join('')}\r\n`
+}

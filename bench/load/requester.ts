@@ -1,0 +1,50 @@
+import { connect } from 'node:net'
+import { createAnswerReader } from './answer-reader.ts'
+
+/** One kept connection, with at most one request on it. */
+export type Requester = {
+  /** Resolves once connected. */
+  readonly opened: Promise<void>
+  send(): void
+  close(): void
+}
+
+export type RequesterOptions = {
+  readonly host: string
+  readonly port: number
+  readonly request: Buffer
+  readonly onAnswer: (requester: Requester) => void
+  readonly onFailure: (why: string) => void
+}
+
+export function createRequester(options: RequesterOptions): Requester {
+  const { host, port, request, onAnswer, onFailure } = options
+  const reader = createAnswerReader()
+  const opened = Promise.withResolvers<void>()
+  const socket = connect({ host, port, noDelay: true }, () => opened.resolve())
+  let isClosing = false
+  const fail = (why: string): void => {
+    socket.destroy()
+    opened.reject(new Error(why))
+    if (!isClosing) onFailure(why)
+  }
+  opened.promise.catch(() => {})
+  const requester: Requester = {
+    opened: opened.promise,
+    send: () => void socket.write(request),
+    close() {
+      isClosing = true
+      socket.destroy()
+    },
+  }
+  socket.on('data', (chunk: Buffer) => {
+    try {
+      if (reader.read(chunk)) onAnswer(requester)
+    } catch (cause) {
+      fail(cause instanceof Error ? cause.message : String(cause))
+    }
+  })
+  socket.on('error', ({ message }) => fail(message))
+  socket.on('close', () => fail('a connection was closed'))
+  return requester
+}

@@ -1,0 +1,114 @@
+import { SMALL_GET, type Workload } from './workload.ts'
+
+export type Case = {
+  readonly name: string
+  readonly title: string
+  /** What contenders are compared at; more than one where a contender is compared with itself. */
+  readonly variations: readonly Variation[]
+  /** The contenders that it is about, when not all. */
+  readonly only?: readonly string[]
+  readonly isQuick: boolean
+  /** Figures that say something here, besides CPU, requests per second and memory. */
+  readonly shows?: 'latency' | 'throughput'
+}
+
+export type Variation = {
+  /** Follows the name of the contender. */
+  readonly label: string
+  readonly workload: Workload
+}
+
+const MIB = 1024 * 1024
+
+export const CASES: readonly Case[] = [
+  single('get', 'GET, 100-byte answer, 32 connections', {}, { isQuick: true }),
+  single('get-1', 'GET, 100-byte answer, 1 connection', { connections: 1 }),
+  single('get-256', 'GET, 100-byte answer, 256 connections', { connections: 256 }),
+  single(
+    'post',
+    'POST of 1 KiB, 32 connections',
+    { method: 'POST', bodyBytes: 1024 },
+    { isQuick: true },
+  ),
+  single(
+    'download',
+    'GET, 1 MiB answer, 32 connections',
+    { answer: 'mebibyte' },
+    { isQuick: true, shows: 'throughput' },
+  ),
+  single(
+    'upload',
+    'POST of 10 MiB, 8 connections',
+    { method: 'POST', bodyBytes: 10 * MIB, connections: 8 },
+    { shows: 'throughput' },
+  ),
+  single('tls', 'GET over TLS to the upstream, 32 connections', { upstreamTls: true }),
+  single('headers', 'GET with 20 header fields, 32 connections', { headers: 20 }),
+  {
+    name: 'routes',
+    title: 'GET with 200 routes beside 1, 32 connections',
+    isQuick: false,
+    variations: [
+      { label: '', workload: SMALL_GET },
+      { label: ', 200 routes', workload: { ...SMALL_GET, routes: 200 } },
+    ],
+    only: ['token-sidecar', 'bare-dispatch', 'haproxy', 'nginx', 'envoy'],
+  },
+  {
+    name: 'log',
+    title: 'GET with the access log on (to a file), 32 connections',
+    isQuick: true,
+    variations: [
+      { label: '', workload: SMALL_GET },
+      { label: ', access log on', workload: { ...SMALL_GET, accessLog: true } },
+    ],
+    only: ['token-sidecar', 'bare-dispatch'],
+  },
+  single(
+    'rate',
+    'GET at 1,000 requests/s, 32 connections',
+    { perSecond: 1000 },
+    { isQuick: true, shows: 'latency' },
+  ),
+]
+
+/** How cost grows: each column is compared with the first of its own. */
+export const SCALE_CASES: readonly Case[] = [
+  growing('scale-routes', 'Routes', [1, 20, 200, 2000], (routes) => ({ routes }), 'routes'),
+  growing(
+    'scale-connections',
+    'Connections',
+    [1, 32, 256, 1000],
+    (connections) => ({ connections }),
+    'connections',
+  ),
+  growing('scale-headers', 'Header fields', [5, 20, 60], (headers) => ({ headers }), 'headers'),
+]
+
+function single(
+  name: string,
+  title: string,
+  differs: Partial<Workload>,
+  more: Partial<Case> = {},
+): Case {
+  const variations = [{ label: '', workload: { ...SMALL_GET, ...differs } }]
+  return { name, title, variations, isQuick: false, ...more }
+}
+
+function growing(
+  name: string,
+  title: string,
+  steps: readonly number[],
+  differs: (step: number) => Partial<Workload>,
+  unit: string,
+): Case {
+  return {
+    name,
+    title: `${title}: GET, 100-byte answer`,
+    isQuick: true,
+    variations: steps.map((step) => ({
+      label: `, ${step} ${unit}`,
+      workload: { ...SMALL_GET, ...differs(step) },
+    })),
+  }
+}

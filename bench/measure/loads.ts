@@ -1,0 +1,28 @@
+import { createClosedLoop, createPaced } from '../load/node-load.ts'
+import type { SendLoad } from '../load/load.ts'
+import { createWrk } from '../load/wrk.ts'
+import type { Stage } from '../stage/stage.ts'
+import { findProgram } from '../system/find-program.ts'
+import type { Workload } from './workload.ts'
+
+/** Chooses the load generator for a workload. */
+export type Loads = {
+  sender(workload: Workload): SendLoad
+  /** What it runs on, for the report. */
+  readonly note: string
+}
+
+export function createLoads(
+  { processes, directory, cores }: Stage,
+  { onlyNode = false } = {},
+): Loads {
+  const options = { processes, directory, cores: cores.others }
+  const program = onlyNode ? undefined : findProgram('wrk')
+  const saturate =
+    program === undefined ? createClosedLoop(options) : createWrk({ ...options, program })
+  return {
+    sender: ({ perSecond }) =>
+      perSecond === undefined ? saturate : createPaced({ ...options, perSecond }),
+    note: program === undefined ? 'our own in Node (no wrk here; Debian: wrk)' : 'wrk',
+  }
+}

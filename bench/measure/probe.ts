@@ -1,0 +1,61 @@
+import { once } from 'node:events'
+import { type IncomingMessage, request } from 'node:http'
+import { buffer } from 'node:stream/consumers'
+import type { Running } from '../contenders/contender.ts'
+import { ANSWERS, patternOf } from '../stage/answers.ts'
+import { digestOf, receivedSchema } from '../stage/describe-request.ts'
+import { tokenLengths } from '../stage/upstream.ts'
+import { probePath, requestHeaders, requestPath, type Workload } from './workload.ts'
+
+export type ProbeOptions = {
+  readonly running: Running
+  readonly workload: Workload
+  readonly token: string
+}
+
+/**
+ * Whether the contender does the work: what arrived at the upstream, and then every byte of the
+ * answer that is measured. Returns what is wrong, in words.
+ */
+export async function probe(options: ProbeOptions): Promise<string | undefined> {
+  const { running, workload, token } = options
+  const arrived = await send(running, workload, probePath(workload))
+  if (arrived.status !== 200) return `the probe got status ${arrived.status}`
+  const received = receivedSchema.parse(JSON.parse(arrived.body.toString()))
+  const [authorization = '', ...further] = received.authorization
+  if (further.length > 0) return 'the upstream got more than one Authorization'
+  if (!isBearer(authorization, token)) return 'the upstream got no Authorization of the right kind'
+  if (received.method !== workload.method) return `the upstream got a ${received.method}`
+  if (received.bodyDigest !== digestOf(patternOf(workload.bodyBytes))) {
+    return `the upstream got another body, of ${received.bodyBytes} bytes`
+  }
+  const lost = requestHeaders(workload).find(
+    ([name]) => !received.fields.includes(name.toLowerCase()),
+  )
+  if (lost !== undefined) return `the upstream did not get the header "${lost[0]}"`
+
+  const answered = await send(running, workload, requestPath(workload))
+  if (answered.status !== 200) return `the answer has status ${answered.status}`
+  if (!answered.body.equals(ANSWERS[workload.answer].body)) {
+    return `the answer has another body, of ${answered.body.length} bytes`
+  }
+  return undefined
+}
+
+function isBearer(authorization: string, token: string): boolean {
+  const [scheme, value = ''] = authorization.split(' ')
+  const { least, most } = tokenLengths(token)
+  return scheme === 'Bearer' && value.length >= least && value.length <= most
+}
+
+async function send({ origin, authorization }: Running, workload: Workload, path: string) {
+  const headers = Object.fromEntries(requestHeaders(workload))
+  if (authorization !== undefined) headers['Authorization'] = authorization
+  const req = request(origin + path, { method: workload.method, headers, agent: false })
+  const answered: Promise<IncomingMessage[]> = once(req, 'response')
+  if (workload.method === 'POST') req.end(patternOf(workload.bodyBytes))
+  else req.end()
+  const [response] = await answered
+  if (response === undefined) throw new TypeError('expected a response')
+  return { status: response.statusCode, body: await buffer(response) }
+}

@@ -1,0 +1,21 @@
+export type Summary = {
+  readonly median: number
+  readonly least: number
+  readonly most: number
+}
+
+export function summarise(values: readonly number[]): Summary {
+  return { median: median(values), least: Math.min(...values), most: Math.max(...values) }
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  const middle = Math.floor(sorted.length / 2)
+  const upper = sorted[middle] ?? Number.NaN
+  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2
+}
+
+/** The nearest rank: the least value that so many per cent of all don't exceed. */
+export function percentile(sorted: ArrayLike<number>, percent: number): number {
+  return sorted[Math.max(0, Math.ceil((sorted.length * percent) / 100) - 1)] ?? Number.NaN
+}

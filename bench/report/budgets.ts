@@ -1,0 +1,118 @@
+import {
+  abortedGrowth,
+  addedLatency,
+  addedLatencyRatio,
+  cpuRatio,
+  hourGrowth,
+  type Measure,
+  memoryMegabytes,
+  residentGrowth,
+  startMs,
+  throughputRatio,
+  tokenRequestsPerLifetime,
+} from './measures.ts'
+
+/** What the sidecar has promised, and how it is read from the figures of a run. */
+export type Budget = {
+  readonly figure: string
+  readonly bound: { readonly most: number } | { readonly least: number }
+  readonly unit: string
+  readonly measure: Measure
+}
+
+const SIDECAR = 'token-sidecar'
+const BARE = 'bare-dispatch'
+/** What "flat" is: what V8 gives and takes from one minute to the next is less than this. */
+const FLAT = 1.1
+
+export const BUDGETS: readonly Budget[] = [
+  {
+    figure: 'CPU per request, small GET, against the bare dispatch loop',
+    bound: { most: 1.15 },
+    unit: '×',
+    measure: cpuRatio({ inCase: 'get', of: SIDECAR, to: BARE }),
+  },
+  {
+    figure: 'CPU per request, small GET, against http-proxy',
+    bound: { most: 0.4 },
+    unit: '×',
+    measure: cpuRatio({ inCase: 'get', of: SIDECAR, to: 'http-proxy' }),
+  },
+  {
+    figure: 'CPU per request with the access log on, against the bare dispatch loop',
+    bound: { most: 1.45 },
+    unit: '×',
+    measure: cpuRatio({ inCase: 'log', of: SIDECAR, label: ', access log on', to: BARE }),
+  },
+  {
+    figure: 'latency added at 1,000 requests/s, p50',
+    bound: { most: 0.5 },
+    unit: 'ms',
+    measure: addedLatency({ inCase: 'rate', of: SIDECAR, figure: ({ p50Ms }) => p50Ms }),
+  },
+  {
+    figure: 'latency added at 1,000 requests/s, p99, against HAProxy',
+    bound: { most: 2 },
+    unit: '×',
+    measure: addedLatencyRatio({
+      inCase: 'rate',
+      of: SIDECAR,
+      to: 'haproxy',
+      figure: ({ p99Ms }) => p99Ms,
+    }),
+  },
+  {
+    figure: 'throughput of 1 MiB responses, against HAProxy',
+    bound: { least: 0.8 },
+    unit: '×',
+    measure: throughputRatio({ inCase: 'download', of: SIDECAR, to: 'haproxy' }),
+  },
+  {
+    figure: 'memory in the course of 1 MiB responses, last round against first',
+    bound: { most: FLAT },
+    unit: '×',
+    measure: residentGrowth({ inCase: 'download', of: SIDECAR }),
+  },
+  {
+    figure: 'CPU per request, 200 routes against 1',
+    bound: { most: 1.05 },
+    unit: '×',
+    measure: cpuRatio({ inCase: 'routes', of: SIDECAR, label: ', 200 routes', to: SIDECAR }),
+  },
+  {
+    figure: 'token requests per token and lifetime, under load',
+    bound: { most: 1 },
+    unit: '',
+    measure: tokenRequestsPerLifetime,
+  },
+  {
+    figure: 'memory at rest',
+    bound: { most: 90 },
+    unit: 'MB',
+    measure: memoryMegabytes(({ restBytes }) => restBytes),
+  },
+  {
+    figure: 'memory under 256 connections',
+    bound: { most: 150 },
+    unit: 'MB',
+    measure: memoryMegabytes(({ under256Bytes }) => under256Bytes),
+  },
+  {
+    figure: 'memory over an hour, last quarter against first',
+    bound: { most: FLAT },
+    unit: '×',
+    measure: hourGrowth,
+  },
+  {
+    figure: 'memory after 10,000 aborted requests, against before',
+    bound: { most: FLAT },
+    unit: '×',
+    measure: abortedGrowth,
+  },
+  {
+    figure: 'start to ready with a local authorization server',
+    bound: { most: 400 },
+    unit: 'ms',
+    measure: startMs,
+  },
+]

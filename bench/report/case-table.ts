@@ -1,0 +1,114 @@
+import type { CaseResult, EntryResult, Round } from '../measure/result.ts'
+import { median, summarise } from '../measure/statistics.ts'
+import {
+  cpuPerMegabyte,
+  cpuPerRequest,
+  megabytesPerSecond,
+  ratios,
+  requestsPerSecond,
+  residentMegabytes,
+} from './figures.ts'
+import { formatNumber, formatSummary } from './format.ts'
+import { markdownTable } from './markdown-table.ts'
+
+type Column = {
+  readonly title: string
+  readonly cell: (rounds: readonly Round[], base: readonly Round[] | undefined) => string
+}
+
+const CPU: Column = {
+  title: 'CPU µs/request (spread)',
+  cell: (rounds) => summaryOf(rounds, cpuPerRequest),
+}
+const CPU_PER_MB: Column = {
+  title: 'CPU µs/MB (spread)',
+  cell: (rounds) => summaryOf(rounds, cpuPerMegabyte),
+}
+const MB_PER_SECOND: Column = {
+  title: 'MB/s (spread)',
+  cell: (rounds) => summaryOf(rounds, megabytesPerSecond),
+}
+const PER_SECOND: Column = {
+  title: 'requests/s',
+  cell: (rounds) => formatNumber(median(rounds.map(requestsPerSecond))),
+}
+const LATENCY: readonly Column[] = [
+  { title: 'p50 ms (spread)', cell: (rounds) => summaryOf(rounds, ({ p50Ms }) => p50Ms) },
+  { title: 'p99 ms (spread)', cell: (rounds) => summaryOf(rounds, ({ p99Ms }) => p99Ms) },
+  { title: 'added p50 ms', cell: (rounds, base) => added(rounds, base, ({ p50Ms }) => p50Ms) },
+  { title: 'added p99 ms', cell: (rounds, base) => added(rounds, base, ({ p99Ms }) => p99Ms) },
+]
+const RESIDENT: Column = {
+  title: 'resident MB',
+  cell: (rounds) => formatNumber(median(rounds.map(residentMegabytes))),
+}
+/** From the first round to the last, where what passes is large. */
+const RESIDENT_CHANGE: Column = {
+  title: 'resident MB, first → last round',
+  cell: (rounds) => {
+    const values = rounds.map(residentMegabytes)
+    return `${formatNumber(values.at(0) ?? Number.NaN)} → ${formatNumber(values.at(-1) ?? Number.NaN)}`
+  },
+}
+const RATIO: Column = {
+  title: '× bare-dispatch',
+  cell: (rounds, base) =>
+    base === undefined ? '–' : formatNumber(median(ratios(rounds, base, cpuPerRequest))),
+}
+
+/** One case, as a heading, a table, and what there is to say about the gaps in it. */
+export function caseTable(result: CaseResult): string {
+  const { name, title, entries } = result
+  const rows = entries
+    .filter(({ leftOut }) => leftOut === undefined)
+    .map((entry) => [entry.contender + entry.label, ...cellsOf(entry, result)])
+  const notes = entries.flatMap(noteOf).join('\n')
+  const head = ['', ...columnsOf(result).map((column) => column.title)]
+  const table = rows.length === 0 ? '' : `\n${markdownTable(head, rows)}`
+  return `### ${title} (\`${name}\`)\n${table}${notes === '' ? '' : `\n${notes}\n`}`
+}
+
+function columnsOf({ shows }: CaseResult): readonly Column[] {
+  switch (shows) {
+    case 'latency': {
+      return [...LATENCY, CPU, RESIDENT]
+    }
+    case 'throughput': {
+      return [CPU_PER_MB, MB_PER_SECOND, RESIDENT_CHANGE, RATIO]
+    }
+    case undefined: {
+      return [CPU, PER_SECOND, RESIDENT, RATIO]
+    }
+  }
+}
+
+function cellsOf(entry: EntryResult, result: CaseResult): string[] {
+  const columns = columnsOf(result)
+  if (entry.failure !== undefined || entry.rounds.length === 0) {
+    return columns.map((_column, index) => (index === 0 ? 'failed' : ''))
+  }
+  const base = (name: string): readonly Round[] | undefined =>
+    result.entries.find(({ contender, rounds }) => contender === name && rounds.length > 0)?.rounds
+  return columns.map((column) =>
+    column.cell(entry.rounds, base(LATENCY.includes(column) ? 'no-proxy' : 'bare-dispatch')),
+  )
+}
+
+function noteOf({ contender, label, leftOut, failure }: EntryResult): string[] {
+  if (failure !== undefined) return [`- **${contender}${label} failed:** ${failure}`]
+  if (leftOut !== undefined) return [`- ${contender}${label}: – (${leftOut})`]
+  return []
+}
+
+function summaryOf(rounds: readonly Round[], figure: (round: Round) => number): string {
+  return formatSummary(summarise(rounds.map(figure)))
+}
+
+function added(
+  rounds: readonly Round[],
+  base: readonly Round[] | undefined,
+  figure: (round: Round) => number,
+): string {
+  if (base === undefined) return '–'
+  return formatNumber(median(rounds.map(figure)) - median(base.map(figure)))
+}

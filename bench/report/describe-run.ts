@@ -1,0 +1,45 @@
+import type { Contender } from '../contenders/contender.ts'
+import type { Pace } from '../measure/compare.ts'
+import type { Loads } from '../measure/loads.ts'
+import type { Stage } from '../stage/stage.ts'
+import { describeMachine } from './machine.ts'
+
+export type RunOptions = {
+  readonly contenders: readonly Contender[]
+  readonly pace: Pace
+  readonly stage: Stage
+  readonly loads: Loads
+}
+
+/** How a run was made: for the head of the report, and for the raw figures. */
+export async function describeRun({ contenders, pace, stage, loads }: RunOptions) {
+  const machine = describeMachine()
+  const versions = await Promise.all(
+    contenders.map(async (each) => ({
+      name: each.name,
+      about: each.about,
+      ...(await each.find()),
+    })),
+  )
+  const facts = {
+    machine,
+    versions,
+    pace,
+    cores: stage.cores.note,
+    upstream: stage.upstream.note,
+    load: loads.note,
+  }
+  const { processor, processors, memoryGb, system, node, nodeFlags, date } = machine
+  const lines = [
+    `- Machine: ${processor}, ${processors} processors, ${memoryGb} GB; ${system}; ${date.slice(0, 10)}`,
+    `- Node ${node} with \`${nodeFlags.join(' ')}\`, as in the image, for every contender that runs on it`,
+    `- Cores: ${facts.cores}`,
+    `- Upstream: ${facts.upstream}; load: ${facts.load}, at a fixed rate our own generator`,
+    `- ${pace.rounds} interleaved rounds of ${pace.seconds} s, after ${pace.warmUpSeconds} s of warm-up; medians, and from the least to the most in parentheses`,
+    ...versions.map(
+      (each) =>
+        `- ${each.name}: ${each.isFound ? [each.version, each.about].filter((text) => text !== '').join(', ') : `left out: ${each.missing}`}`,
+    ),
+  ]
+  return { facts, markdown: `${lines.join('\n')}\n\n` }
+}

@@ -1,0 +1,13 @@
+import type { Summary } from '../measure/statistics.ts'
+
+/** As many digits as a figure is worth. */
+export function formatNumber(value: number): string {
+  if (!Number.isFinite(value)) return '–'
+  if (Math.abs(value) >= 1000) return Math.round(value).toLocaleString('en-GB')
+  if (Math.abs(value) >= 100) return value.toFixed(0)
+  return value.toFixed(Math.abs(value) >= 10 ? 1 : 2)
+}
+
+export function formatSummary({ median, least, most }: Summary): string {
+  return `${formatNumber(median)} (${formatNumber(least)}–${formatNumber(most)})`
+}

@@ -1,0 +1,146 @@
+import type { Round } from '../measure/result.ts'
+import { median, summarise } from '../measure/statistics.ts'
+import {
+  cpuPerRequest,
+  type Figures,
+  megabytesPerSecond,
+  type MemoryFigures,
+  ratios,
+  residentMegabytes,
+  roundsOf,
+} from './figures.ts'
+import { formatNumber } from './format.ts'
+
+type Measured =
+  /** The spread and what else is worth knowing is in the detail. */
+  | { readonly value: number; readonly detail: string }
+  /** Completes "not measured: …". */
+  | { readonly missing: string }
+
+export type Measure = (figures: Figures) => Measured
+
+type OfOne = { readonly inCase: string; readonly of: string; readonly label?: string }
+type OfTwo = OfOne & { readonly to: string }
+type Figure = { readonly figure: (round: Round) => number }
+
+/** The median of the ratios of each round. */
+function ratioOf({ figure, ...which }: OfTwo & Figure): Measure {
+  return (figures) => {
+    const rounds = roundsOf(figures, which)
+    const others = roundsOf(figures, { inCase: which.inCase, of: which.to })
+    if (rounds === undefined || others === undefined) return missing(figures, which)
+    const { median: value, least, most } = summarise(ratios(rounds, others, figure))
+    return { value, detail: `${formatNumber(least)}–${formatNumber(most)}` }
+  }
+}
+
+export function cpuRatio(which: OfTwo): Measure {
+  return ratioOf({ ...which, figure: cpuPerRequest })
+}
+
+export function throughputRatio(which: OfTwo): Measure {
+  return ratioOf({ ...which, figure: megabytesPerSecond })
+}
+
+/** What it takes longer than without any proxy. */
+export function addedLatency({ figure, ...which }: OfOne & Figure): Measure {
+  return (figures) => {
+    const rounds = roundsOf(figures, which)
+    const direct = roundsOf(figures, { inCase: which.inCase, of: 'no-proxy' })
+    if (rounds === undefined || direct === undefined) {
+      return missing(figures, { ...which, to: 'no-proxy' })
+    }
+    const [with_, without] = [median(rounds.map(figure)), median(direct.map(figure))]
+    return {
+      value: with_ - without,
+      detail: `${formatNumber(with_)} ms, without a proxy ${formatNumber(without)} ms`,
+    }
+  }
+}
+
+export function addedLatencyRatio({ figure, to, ...which }: OfTwo & Figure): Measure {
+  return (figures) => {
+    const own = addedLatency({ ...which, figure })(figures)
+    const other = addedLatency({ inCase: which.inCase, of: to, figure })(figures)
+    if ('missing' in own) return own
+    if ('missing' in other) return other
+    return {
+      // Where the other adds nothing that can be measured, there is nothing to be a multiple of.
+      value: other.value > 0 ? own.value / other.value : Number.NaN,
+      detail: `adds ${formatNumber(own.value)} ms (${own.detail}); ${to} ${formatNumber(other.value)} ms (${other.detail})`,
+    }
+  }
+}
+
+export function residentGrowth(which: OfOne): Measure {
+  return (figures) => {
+    const values = roundsOf(figures, which)?.map(residentMegabytes)
+    const [first, last] = [values?.at(0), values?.at(-1)]
+    if (first === undefined || last === undefined) return missing(figures, which)
+    return {
+      value: last / first,
+      detail: `${formatNumber(first)} MB → ${formatNumber(last)} MB`,
+    }
+  }
+}
+
+export function memoryMegabytes(part: (memory: MemoryFigures) => number): Measure {
+  return ({ memory }) =>
+    memory === undefined
+      ? { missing: 'see "npm run bench -- memory"' }
+      : { value: part(memory) / 1_000_000, detail: '' }
+}
+
+export const hourGrowth: Measure = ({ memory }) => {
+  if (memory === undefined) return { missing: 'see "npm run bench -- memory"' }
+  const { requests, residentBytes } = memory.hour
+  const quarter = Math.ceil(residentBytes.length / 4)
+  const first = median(residentBytes.slice(0, quarter)) / 1_000_000
+  const last = median(residentBytes.slice(-quarter)) / 1_000_000
+  return {
+    value: last / first,
+    detail: `${formatNumber(first)} MB → ${formatNumber(last)} MB in ${formatNumber(requests)} requests`,
+  }
+}
+
+export const abortedGrowth: Measure = ({ memory }) => {
+  if (memory === undefined) return { missing: 'see "npm run bench -- memory"' }
+  const { beforeBytes, afterBytes, requests } = memory.aborted
+  return {
+    value: afterBytes / beforeBytes,
+    detail: `${formatNumber(beforeBytes / 1_000_000)} MB → ${formatNumber(afterBytes / 1_000_000)} MB, ${formatNumber(requests)} aborted`,
+  }
+}
+
+export const tokenRequestsPerLifetime: Measure = ({ tokens }) => {
+  if (tokens === undefined) return { missing: 'see "npm run bench -- tokens"' }
+  const { tokenRequests, seconds, expected, requests, burst } = tokens
+  return {
+    value: Math.max(tokenRequests / expected, burst.tokenRequests),
+    detail: `${tokenRequests} in ${formatNumber(seconds)} s for ${formatNumber(requests)} requests, ${formatNumber(expected)} expected; ${burst.tokenRequests} for ${burst.requests} first requests at once`,
+  }
+}
+
+export const startMs: Measure = ({ start }) => {
+  if (start === undefined) return { missing: 'see "npm run bench -- start"' }
+  const { median: value, least, most } = summarise(start.readyMs)
+  return {
+    value,
+    detail: `${formatNumber(least)}–${formatNumber(most)} in ${start.readyMs.length} starts`,
+  }
+}
+
+/** Why there is no figure, from what the run knows. */
+function missing({ cases }: Figures, { inCase, of, to }: OfOne & { readonly to?: string }) {
+  const found = cases.find(({ name }) => name === inCase)
+  if (found === undefined) return { missing: `the case "${inCase}" was not run` }
+  for (const name of to === undefined ? [of] : [of, to]) {
+    const entries = found.entries.filter(({ contender }) => contender === name)
+    if (entries.length === 0) return { missing: `${name} was not run` }
+    const faulty = entries.find(({ failure }) => failure !== undefined)
+    if (faulty !== undefined) return { missing: `${name} failed` }
+    const leftOut = entries.find(({ rounds }) => rounds.length === 0)?.leftOut
+    if (leftOut !== undefined) return { missing: leftOut }
+  }
+  return { missing: 'there are no rounds of it' }
+}

@@ -1,0 +1,20 @@
+import { closest } from '../src/lib/closest.ts'
+import { BenchError } from './system/bench-error.ts'
+
+/** Those of a list that somebody named, in the order of the list; all of them where nobody did. */
+export function selectNamed<T extends { readonly name: string }>(
+  kind: string,
+  all: readonly T[],
+  wanted: readonly string[],
+): readonly T[] {
+  const names = all.map(({ name }) => name)
+  for (const name of wanted) {
+    if (names.includes(name)) continue
+    const meant = closest(name, names)
+    const hint = meant === undefined ? '' : `; did you mean "${meant}"?`
+    throw new BenchError(
+      `Cannot select ${kind} "${name}": there are ${names.map((each) => `"${each}"`).join(', ')}${hint}`,
+    )
+  }
+  return wanted.length === 0 ? all : all.filter(({ name }) => wanted.includes(name))
+}

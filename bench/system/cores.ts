@@ -1,0 +1,57 @@
+import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { findProgram } from './find-program.ts'
+
+export type Cores = {
+  /** For the contender under measure, which has it to itself. */
+  readonly contender: string | undefined
+  readonly others: string | undefined
+  /** What was done, in words. */
+  readonly note: string
+}
+
+/** Shares the processors out, and moves this process to those that its children shall have. */
+export function pinCores(): Cores {
+  const allowed = parseCpuList(allowedCpus())
+  const [first, ...rest] = allowed
+  if (first === undefined || rest.length === 0) {
+    return unpinned(`only ${allowed.length} processor: nothing is pinned`)
+  }
+  if (findProgram('taskset') === undefined) {
+    return unpinned('no "taskset" (Debian: util-linux): nothing is pinned')
+  }
+  const others = rest.join(',')
+  const moved = spawnSync('taskset', ['-a', '-c', '-p', others, String(process.pid)])
+  if (moved.status !== 0) return unpinned('"taskset" was refused: nothing is pinned')
+  return {
+    contender: String(first),
+    others,
+    note: `the contender on processor ${first}, upstream and load generator on ${others}`,
+  }
+}
+
+/** The lists of the kernel, such as "0-2,5". */
+export function parseCpuList(text: string): number[] {
+  return text
+    .trim()
+    .split(',')
+    .filter((part) => part !== '')
+    .flatMap((part) => {
+      const [from = '', to = from] = part.split('-')
+      const first = Number(from)
+      return Array.from({ length: Number(to) - first + 1 }, (_, index) => first + index)
+    })
+}
+
+function allowedCpus(): string {
+  try {
+    const status = readFileSync('/proc/self/status', 'utf8')
+    return /^Cpus_allowed_list:\s*(\S+)$/m.exec(status)?.[1] ?? ''
+  } catch {
+    return ''
+  }
+}
+
+function unpinned(note: string): Cores {
+  return { contender: undefined, others: undefined, note }
+}

@@ -1,6 +1,9 @@
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import { closest } from '../src/lib/closest.ts'
 import { EXIT, type Io } from './commands/io.ts'
 import { listAll, runCases } from './commands/run-cases.ts'
+import { runGuard } from './commands/run-guard.ts'
+import { runMemory, runStart, runTokens } from './commands/run-sidecar.ts'
 import { CONTENDERS } from './contenders/all.ts'
 import { CASES, SCALE_CASES } from './measure/cases.ts'
 import type { Pace } from './measure/compare.ts'
@@ -72,7 +75,27 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
       const options = { ...common(narrowed), cases: SCALE_CASES, hasBudgets: false }
       finish(await runCases(options, io))
     })
+  for (const { name, description, run } of SIDECAR_COMMANDS) {
+    program
+      .command(name)
+      .description(description)
+      .option('--quick', 'shorter')
+      .option(...jsonOption)
+      .action(async ({ quick = false, json }: Given) =>
+        finish(await run({ isQuick: quick, jsonFile: json }, io)),
+      )
+  }
+  program
+    .command('guard')
+    .description('fail if a request costs far more than in the bare loop; with npm packages alone')
+    .action(async () => finish(await runGuard(io)))
   for (const command of program.commands) command.helpOption('-h, --help', 'print this help')
+
+  const unknown = unknownCommand(args, program)
+  if (unknown !== undefined) {
+    io.err(unknown)
+    return EXIT.usage
+  }
 
   try {
     await program.parseAsync([...args], { from: 'user' })
@@ -85,6 +108,25 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
     io.err(`${error.message}\n`)
     return EXIT.failed
   }
+}
+
+const SIDECAR_COMMANDS = [
+  {
+    name: 'memory',
+    description: 'resident memory: at rest, under load, over an hour of requests, after aborts',
+    run: runMemory,
+  },
+  { name: 'start', description: 'from the start of the process to ready', run: runStart },
+  { name: 'tokens', description: 'token requests for each lifetime, under load', run: runTokens },
+] as const
+
+/** commander would count it as one argument too many. */
+function unknownCommand([first = '-']: readonly string[], program: Command): string | undefined {
+  const known = program.commands.map((command) => command.name())
+  if (first.startsWith('-') || known.includes(first)) return undefined
+  const meant = closest(first, known)
+  const hint = meant === undefined ? `there are ${known.join(', ')}` : `did you mean "${meant}"?`
+  return `error: unknown command "${first}"; ${hint}\n`
 }
 
 /** What the comparing commands have in common. */

@@ -42,7 +42,5 @@ export type Running = {
   readonly authorization?: string
   /** The processes whose time and memory count. */
   readonly pids: readonly number[]
-  /** Where it tells whether it is ready, when it tells. */
-  readonly readyUrl?: string
   stop(): Promise<void>
 }

@@ -1,5 +1,4 @@
-import { existsSync, openSync } from 'node:fs'
-import { closeSync } from 'node:fs'
+import { closeSync, existsSync, openSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -7,7 +6,7 @@ import * as z from 'zod'
 import { CLIENT } from '../stage/authorization-server.ts'
 import { BenchError } from '../system/bench-error.ts'
 import { askVersion } from '../system/find-program.ts'
-import type { Contender, Setting } from './contender.ts'
+import type { Contender, Running, Setting } from './contender.ts'
 import { routePrefixes } from './route-paths.ts'
 import { SHIPPED_NODE_FLAGS } from './shipped-node-flags.ts'
 
@@ -26,31 +25,31 @@ export const tokenSidecar: Contender = {
       version: (await askVersion(process.execPath, [BUNDLE, '--version'])).trim(),
     }
   },
-  async start(setting) {
-    const { directory, processes, cores } = setting
-    const configFile = join(directory, 'token-sidecar.yaml')
-    await writeFile(configFile, configuration(setting))
-    // A file, because this process would have to read a pipe while it should rest.
-    const logFile = join(directory, 'log')
-    const output = openSync(logFile, 'a')
-    const started = processes.start({
-      command: process.execPath,
-      args: [...SHIPPED_NODE_FLAGS, BUNDLE, 'run', '-c', configFile],
-      env: { PATH: process.env['PATH'] },
-      cores,
-      output,
-    })
-    closeSync(output)
-    const { listen, admin } = await Promise.race([readPlaces(logFile), started.failed])
-    const readyUrl = `${admin}/readyz`
-    await Promise.race([untilReady(readyUrl), started.failed])
-    return {
-      origin: listen,
-      readyUrl,
-      pids: [started.pid],
-      stop: async () => await started.stop(),
-    }
-  },
+  start: async (setting) => await startTokenSidecar(setting),
+}
+
+/** Starts it, and waits until it is ready. `credential` is added to that of its configuration. */
+export async function startTokenSidecar(
+  setting: Setting,
+  credential: object = {},
+): Promise<Running> {
+  const { directory, processes, cores } = setting
+  const configFile = join(directory, 'token-sidecar.yaml')
+  await writeFile(configFile, configuration(setting, credential))
+  // A file, because this process would have to read a pipe while it should rest.
+  const logFile = join(directory, 'log')
+  const output = openSync(logFile, 'a')
+  const started = processes.start({
+    command: process.execPath,
+    args: [...SHIPPED_NODE_FLAGS, BUNDLE, 'run', '-c', configFile],
+    env: { PATH: process.env['PATH'] },
+    cores,
+    output,
+  })
+  closeSync(output)
+  const { listen, admin } = await Promise.race([readPlaces(logFile), started.failed])
+  await Promise.race([untilReady(`${admin}/readyz`), started.failed])
+  return { origin: listen, pids: [started.pid], stop: async () => await started.stop() }
 }
 
 const DEADLINE_MS = 15_000
@@ -87,7 +86,7 @@ async function untilReady(readyUrl: string): Promise<void> {
 }
 
 /** JSON is YAML, too. */
-function configuration(setting: Setting): string {
+function configuration(setting: Setting, credential: object): string {
   const { upstream, upstreamTls, authorityFile, tokenEndpoint, routes, accessLog } = setting
   return JSON.stringify({
     listen: '127.0.0.1:0',
@@ -98,6 +97,7 @@ function configuration(setting: Setting): string {
         clientId: CLIENT.id,
         auth: { clientSecret: { value: CLIENT.secret } },
         scopes: [CLIENT.scope],
+        ...credential,
       },
     },
     routes: routePrefixes(routes).map((prefix, index) => ({

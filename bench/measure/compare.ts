@@ -1,5 +1,3 @@
-import { mkdir } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { Contender, Running } from '../contenders/contender.ts'
 import type { Stage } from '../stage/stage.ts'
 import { BenchError } from '../system/bench-error.ts'
@@ -7,6 +5,7 @@ import type { Case, Variation } from './cases.ts'
 import type { Loads } from './loads.ts'
 import { measureRound } from './measure-round.ts'
 import { probe } from './probe.ts'
+import { settingOf } from './setting-of.ts'
 import type { CaseResult, EntryResult, Round } from './result.ts'
 
 export type Pace = {
@@ -119,23 +118,5 @@ function createEntry(contender: Contender, { label, workload }: Variation): Entr
       ...(leftOut !== undefined && { leftOut }),
       ...(failure !== undefined && { failure }),
     }),
-  }
-}
-
-async function settingOf(stage: Stage, { routes, accessLog, upstreamTls }: Variation['workload']) {
-  const directory = join(stage.directory, crypto.randomUUID())
-  await mkdir(directory)
-  const origin = upstreamTls ? stage.upstream.https : stage.upstream.http
-  return {
-    routes,
-    accessLog,
-    upstreamTls,
-    upstream: { origin, port: Number(new URL(origin).port) },
-    authorityFile: stage.authorityFile,
-    token: stage.token,
-    tokenEndpoint: stage.authorizationServer.tokenEndpoint,
-    directory,
-    processes: stage.processes,
-    cores: stage.cores.contender,
   }
 }

@@ -1,0 +1,72 @@
+import { bareDispatch } from '../contenders/bare-dispatch.ts'
+import { tokenSidecar } from '../contenders/token-sidecar.ts'
+import { compare } from '../measure/compare.ts'
+import { createLoads } from '../measure/loads.ts'
+import { median } from '../measure/statistics.ts'
+import { SMALL_GET } from '../measure/workload.ts'
+import { cpuPerRequest, ratios, roundsOf } from '../report/figures.ts'
+import { formatNumber } from '../report/format.ts'
+import { setStage } from '../stage/stage.ts'
+import { BenchError } from '../system/bench-error.ts'
+import { EXIT, type Io } from './io.ts'
+
+/**
+ * Far above the budget: this is to notice a request path that has become slow, on any machine and
+ * beside any neighbours, and not to measure.
+ */
+const MOST_RATIO = 2.5
+const ATTEMPTS = 3
+const PACE = { rounds: 5, seconds: 1, warmUpSeconds: 2 }
+const TOKEN_LIFETIME_SECONDS = 3600
+
+const CASE = {
+  name: 'guard',
+  title: 'GET, 100-byte answer',
+  isQuick: true,
+  variations: [{ label: '', workload: SMALL_GET }],
+}
+
+/** `guard`: fails when a request costs far more than the bare loop, each time that it is tried. */
+export async function runGuard(io: Io): Promise<number> {
+  // With npm packages alone, so that it is the same everywhere.
+  const onlyNode = { onlyNode: true }
+  const stage = await setStage({
+    tokenLifetimeSeconds: TOKEN_LIFETIME_SECONDS,
+    signal: io.signal,
+    ...onlyNode,
+  })
+  try {
+    const loads = createLoads(stage, onlyNode)
+    for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
+      const result = await compare(CASE, {
+        stage,
+        loads,
+        pace: PACE,
+        contenders: [tokenSidecar, bareDispatch],
+        onStep: () => io.signal.throwIfAborted(),
+      })
+      const fault = result.entries.find(({ failure }) => failure !== undefined)
+      if (fault !== undefined) {
+        throw new BenchError(`Cannot compare: ${fault.contender} failed, ${fault.failure}`)
+      }
+      const figures = { cases: [result] }
+      const own = roundsOf(figures, { inCase: CASE.name, of: tokenSidecar.name }) ?? []
+      const bare = roundsOf(figures, { inCase: CASE.name, of: bareDispatch.name }) ?? []
+      const ratio = median(ratios(own, bare, cpuPerRequest))
+      const text = `CPU per request: token-sidecar ${micros(own.map(cpuPerRequest))}, bare dispatch ${micros(bare.map(cpuPerRequest))}; ratio ${formatNumber(ratio)}, bound ${MOST_RATIO}`
+      if (ratio <= MOST_RATIO) {
+        io.out(`${text}\n`)
+        return EXIT.ok
+      }
+      io.err(`${text} (attempt ${attempt} of ${ATTEMPTS})\n`)
+    }
+    io.err(`A request costs more than ${MOST_RATIO} times what it costs in the bare loop.\n`)
+    return EXIT.failed
+  } finally {
+    await stage.close()
+  }
+}
+
+function micros(values: readonly number[]): string {
+  return `${formatNumber(median(values))} µs`
+}

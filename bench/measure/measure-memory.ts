@@ -1,0 +1,100 @@
+import type { Running } from '../contenders/contender.ts'
+import { startTokenSidecar } from '../contenders/token-sidecar.ts'
+import type { MemoryFigures } from '../report/figures.ts'
+import type { Stage } from '../stage/stage.ts'
+import { BenchError } from '../system/bench-error.ts'
+import { residentBytes } from '../system/proc.ts'
+import { abortRequests } from './abort-requests.ts'
+import type { Loads } from './loads.ts'
+import { measureRound } from './measure-round.ts'
+import { settingOf } from './setting-of.ts'
+import { settledBytes } from './settle.ts'
+import { requestPath, SMALL_GET, type Workload } from './workload.ts'
+
+export type MeasureMemoryOptions = {
+  readonly stage: Stage
+  readonly loads: Loads
+  /** How long each number of connections is held under load. */
+  readonly seconds: number
+  /** An hour of 1,000 requests/s has 3.6 million. */
+  readonly hourRequests: number
+  readonly signal: AbortSignal
+  readonly onStep: (what: string) => void
+}
+
+const ABORTED = 10_000
+const IDLE = { leastSeconds: 10, mostSeconds: 60 }
+/** Between two looks at the memory while an hour's requests go through. */
+const WINDOW_SECONDS = 5
+
+/** Each part with a process of its own, so that none inherits what another has left. */
+export async function measureMemory(options: MeasureMemoryOptions): Promise<MemoryFigures> {
+  const { stage, onStep, signal } = options
+  onStep('memory at rest')
+  const restBytes = await withSidecar(
+    stage,
+    async ({ pids }) => await settledBytes(pids, { ...IDLE, signal }),
+  )
+  const under32Bytes = await underConnections(32, options)
+  const under256Bytes = await underConnections(256, options)
+  const hour = await overAnHour(options)
+  onStep(`memory after ${ABORTED} aborted requests`)
+  return { restBytes, under32Bytes, under256Bytes, hour, aborted: await afterAborts(options) }
+}
+
+async function underConnections(
+  connections: number,
+  { stage, loads, seconds, onStep }: MeasureMemoryOptions,
+): Promise<number> {
+  onStep(`memory under ${connections} connections, ${seconds} s`)
+  const workload = { ...SMALL_GET, connections }
+  return await withSidecar(stage, async (running) => {
+    const round = await sendWell(running, workload, loads, seconds)
+    return round.residentBytes ?? Number.NaN
+  })
+}
+
+async function overAnHour(options: MeasureMemoryOptions): Promise<MemoryFigures['hour']> {
+  const { stage, loads, hourRequests, onStep, signal } = options
+  return await withSidecar(stage, async (running) => {
+    const samples: number[] = []
+    let requests = 0
+    while (requests < hourRequests) {
+      signal.throwIfAborted()
+      onStep(`memory over ${hourRequests} requests, ${requests} so far`)
+      requests += (await sendWell(running, SMALL_GET, loads, WINDOW_SECONDS)).requests
+      samples.push(residentBytes(running.pids))
+    }
+    return { requests, residentBytes: samples }
+  })
+}
+
+async function afterAborts(options: MeasureMemoryOptions): Promise<MemoryFigures['aborted']> {
+  const { stage, loads, seconds, signal } = options
+  const large: Workload = { ...SMALL_GET, answer: 'mebibyte' }
+  return await withSidecar(stage, async (running) => {
+    // As warm before as after: what requests cost in any case is no leak.
+    await sendWell(running, large, loads, seconds)
+    const beforeBytes = await settledBytes(running.pids, { ...IDLE, signal })
+    const path = requestPath(large)
+    await abortRequests({ origin: running.origin, path, requests: ABORTED, atOnce: 32 })
+    const afterBytes = await settledBytes(running.pids, { ...IDLE, signal })
+    return { requests: ABORTED, beforeBytes, afterBytes }
+  })
+}
+
+async function withSidecar<T>(stage: Stage, use: (running: Running) => Promise<T>): Promise<T> {
+  const running = await startTokenSidecar(await settingOf(stage, SMALL_GET))
+  try {
+    return await use(running)
+  } finally {
+    await running.stop()
+  }
+}
+
+async function sendWell(running: Running, workload: Workload, loads: Loads, seconds: number) {
+  const window = { send: loads.sender(workload), seconds }
+  const { round, failure } = await measureRound(running, workload, window)
+  if (failure !== undefined) throw new BenchError(`Cannot measure memory: ${failure}`)
+  return round
+}

@@ -1,0 +1,23 @@
+import { startTokenSidecar } from '../contenders/token-sidecar.ts'
+import type { StartFigures } from '../report/figures.ts'
+import type { Stage } from '../stage/stage.ts'
+import { settingOf } from './setting-of.ts'
+import { SMALL_GET } from './workload.ts'
+
+/** From the start of the process to the first 200 of /readyz, so many times. */
+export async function measureStart(
+  stage: Stage,
+  { starts, onStep }: { readonly starts: number; readonly onStep: (what: string) => void },
+): Promise<StartFigures> {
+  const readyMs: number[] = []
+  // The first one does not count: it finds neither files nor the authorization server warm.
+  for (let index = 0; index <= starts; index += 1) {
+    onStep(`start ${index} of ${starts}`)
+    const setting = await settingOf(stage, SMALL_GET)
+    const beganAtMs = performance.now()
+    const running = await startTokenSidecar(setting)
+    if (index > 0) readyMs.push(performance.now() - beganAtMs)
+    await running.stop()
+  }
+  return { readyMs }
+}

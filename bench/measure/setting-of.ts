@@ -1,0 +1,26 @@
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Needs, Setting } from '../contenders/contender.ts'
+import type { Stage } from '../stage/stage.ts'
+
+/** How a contender is set up on a stage. */
+export async function settingOf(
+  stage: Stage,
+  { routes, accessLog, upstreamTls }: Needs,
+): Promise<Setting> {
+  const directory = join(stage.directory, crypto.randomUUID())
+  await mkdir(directory)
+  const origin = upstreamTls ? stage.upstream.https : stage.upstream.http
+  return {
+    routes,
+    accessLog,
+    upstreamTls,
+    upstream: { origin, port: Number(new URL(origin).port) },
+    authorityFile: stage.authorityFile,
+    token: stage.token,
+    tokenEndpoint: stage.authorizationServer.tokenEndpoint,
+    directory,
+    processes: stage.processes,
+    cores: stage.cores.contender,
+  }
+}

@@ -1,0 +1,28 @@
+import { median } from '../measure/statistics.ts'
+import type { MemoryFigures } from './figures.ts'
+import { formatNumber } from './format.ts'
+import { markdownTable } from './markdown-table.ts'
+
+export function memoryTable({ restBytes, hour, aborted, ...under }: MemoryFigures): string {
+  const quarter = Math.ceil(hour.residentBytes.length / 4)
+  const requests = formatNumber(hour.requests)
+  return markdownTable(
+    ['', 'resident MB'],
+    [
+      ['at rest', megabytes(restBytes)],
+      ['under 32 connections, the most', megabytes(under.under32Bytes)],
+      ['under 256 connections, the most', megabytes(under.under256Bytes)],
+      [
+        `first quarter of ${requests} requests, median`,
+        megabytes(median(hour.residentBytes.slice(0, quarter))),
+      ],
+      ['last quarter of them, median', megabytes(median(hour.residentBytes.slice(-quarter)))],
+      [`before ${formatNumber(aborted.requests)} aborted requests`, megabytes(aborted.beforeBytes)],
+      ['after them', megabytes(aborted.afterBytes)],
+    ],
+  )
+}
+
+function megabytes(bytes: number): string {
+  return formatNumber(bytes / 1_000_000)
+}

@@ -1,12 +1,15 @@
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { closest } from '../src/lib/closest.ts'
+import { conclude } from './commands/conclude.ts'
 import { EXIT, type Io } from './commands/io.ts'
-import { listAll, runCases } from './commands/run-cases.ts'
+import { listAll } from './commands/list-all.ts'
+import { measureCases } from './commands/measure-cases.ts'
+import { measureItsMemory, measureItsStart, measureItsTokens } from './commands/measure-sidecar.ts'
 import { runGuard } from './commands/run-guard.ts'
-import { runMemory, runStart, runTokens } from './commands/run-sidecar.ts'
 import { CONTENDERS } from './contenders/all.ts'
-import { CASES, SCALE_CASES } from './measure/cases.ts'
+import { type Case, CASES, SCALE_CASES } from './measure/cases.ts'
 import type { Pace } from './measure/compare.ts'
+import { mergeFigures } from './report/figures.ts'
 import { selectNamed } from './selection.ts'
 import { BenchError } from './system/bench-error.ts'
 
@@ -57,11 +60,15 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
     .option(...jsonOption)
     .option('--list', 'show which cases and contenders there are, and run nothing')
     .action(async (given: Given) => {
-      if (given.list === true) return finish(await listAll(CASES, io))
-      const named = selectNamed('case', CASES, given.case ?? [])
-      const isNarrowed = given.case !== undefined
-      const cases = named.filter(({ isQuick }) => isNarrowed || given.quick !== true || isQuick)
-      finish(await runCases({ ...common(given), cases, hasBudgets: true }, io))
+      if (given.list === true) return finish(await listAll(io))
+      const isNarrowed = given.case !== undefined || given.contender !== undefined
+      const figures = await measureCases({ ...comparison(given), cases: casesOf(given) }, io)
+      finish(
+        await conclude(
+          { figures, budgets: isNarrowed ? 'measured' : 'all', jsonFile: given.json },
+          io,
+        ),
+      )
     })
   program
     .command('scale')
@@ -71,20 +78,34 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
     .option(...quickOption)
     .option(...jsonOption)
     .action(async (given: Given) => {
-      const narrowed = { ...given, contender: given.contender ?? ['token-sidecar'] }
-      const options = { ...common(narrowed), cases: SCALE_CASES, hasBudgets: false }
-      finish(await runCases(options, io))
+      const figures = await measureCases(scaling(given), io)
+      finish(await conclude({ figures, budgets: 'measured', jsonFile: given.json }, io))
     })
-  for (const { name, description, run } of SIDECAR_COMMANDS) {
+  for (const { name, description, measure } of SIDECAR_COMMANDS) {
     program
       .command(name)
       .description(description)
       .option('--quick', 'shorter')
       .option(...jsonOption)
-      .action(async ({ quick = false, json }: Given) =>
-        finish(await run({ isQuick: quick, jsonFile: json }, io)),
-      )
+      .action(async ({ quick = false, json }: Given) => {
+        const figures = await measure({ isQuick: quick }, io)
+        finish(await conclude({ figures, budgets: 'measured', jsonFile: json }, io))
+      })
   }
+  program
+    .command('all')
+    .description('all of the above and the cases, with one table of budgets at the end')
+    .option(...roundsOption)
+    .option(...quickOption)
+    .option(...jsonOption)
+    .action(async (given: Given) => {
+      let figures = await measureCases({ ...comparison(given), cases: casesOf(given) }, io)
+      figures = mergeFigures(await measureCases(scaling(given), io), figures)
+      for (const { measure } of SIDECAR_COMMANDS) {
+        figures = mergeFigures(figures, await measure({ isQuick: given.quick ?? false }, io))
+      }
+      finish(await conclude({ figures, budgets: 'all', jsonFile: given.json }, io))
+    })
   program
     .command('guard')
     .description('fail if a request costs far more than in the bare loop; with npm packages alone')
@@ -114,10 +135,18 @@ const SIDECAR_COMMANDS = [
   {
     name: 'memory',
     description: 'resident memory: at rest, under load, over an hour of requests, after aborts',
-    run: runMemory,
+    measure: measureItsMemory,
   },
-  { name: 'start', description: 'from the start of the process to ready', run: runStart },
-  { name: 'tokens', description: 'token requests for each lifetime, under load', run: runTokens },
+  {
+    name: 'start',
+    description: 'from the start of the process to ready',
+    measure: measureItsStart,
+  },
+  {
+    name: 'tokens',
+    description: 'token requests for each lifetime, under load',
+    measure: measureItsTokens,
+  },
 ] as const
 
 /** commander would count it as one argument too many. */
@@ -129,14 +158,23 @@ function unknownCommand([first = '-']: readonly string[], program: Command): str
   return `error: unknown command "${first}"; ${hint}\n`
 }
 
-/** What the comparing commands have in common. */
-function common({ contender = [], rounds, quick = false, json }: Given) {
+/** What those commands have in common that compare contenders. */
+function comparison({ contender = [], rounds, quick = false }: Given) {
   const pace = quick ? QUICK : FULL
   return {
     contenders: selectNamed('contender', CONTENDERS, contender),
     pace: { ...pace, rounds: rounds ?? pace.rounds },
-    jsonFile: json,
   }
+}
+
+function casesOf({ case: wanted, quick = false }: Given): readonly Case[] {
+  const named = selectNamed('case', CASES, wanted ?? [])
+  return named.filter(({ isQuick }) => wanted !== undefined || !quick || isQuick)
+}
+
+function scaling(given: Given) {
+  const contender = given.contender ?? ['token-sidecar']
+  return { ...comparison({ ...given, contender }), cases: SCALE_CASES }
 }
 
 function collect(value: string, earlier: readonly string[] = []): string[] {

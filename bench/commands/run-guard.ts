@@ -36,7 +36,7 @@ export async function runGuard(io: Io): Promise<number> {
     ...onlyNode,
   })
   try {
-    const loads = createLoads(stage, onlyNode)
+    const loads = await createLoads(stage, onlyNode)
     for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
       const result = await compare(CASE, {
         stage,

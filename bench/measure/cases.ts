@@ -9,7 +9,7 @@ export type Case = {
   readonly only?: readonly string[]
   readonly isQuick: boolean
   /** Figures that say something here, besides CPU, requests per second and memory. */
-  readonly shows?: 'latency' | 'throughput'
+  readonly shows?: 'latency' | 'throughput' | 'growth'
 }
 
 export type Variation = {
@@ -106,6 +106,7 @@ function growing(
     name,
     title: `${title}: GET, 100-byte answer`,
     isQuick: true,
+    shows: 'growth',
     variations: steps.map((step) => ({
       label: `, ${step} ${unit}`,
       workload: { ...SMALL_GET, ...differs(step) },

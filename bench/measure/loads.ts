@@ -2,7 +2,7 @@ import { createClosedLoop, createPaced } from '../load/node-load.ts'
 import type { SendLoad } from '../load/load.ts'
 import { createWrk } from '../load/wrk.ts'
 import type { Stage } from '../stage/stage.ts'
-import { findProgram } from '../system/find-program.ts'
+import { askVersion, findProgram } from '../system/find-program.ts'
 import type { Workload } from './workload.ts'
 
 /** Chooses the load generator for a workload. */
@@ -12,10 +12,10 @@ export type Loads = {
   readonly note: string
 }
 
-export function createLoads(
+export async function createLoads(
   { processes, directory, cores }: Stage,
   { onlyNode = false } = {},
-): Loads {
+): Promise<Loads> {
   const options = { processes, directory, cores: cores.others }
   const program = onlyNode ? undefined : findProgram('wrk')
   const saturate =
@@ -23,6 +23,11 @@ export function createLoads(
   return {
     sender: ({ perSecond }) =>
       perSecond === undefined ? saturate : createPaced({ ...options, perSecond }),
-    note: program === undefined ? 'our own in Node (no wrk here; Debian: wrk)' : 'wrk',
+    note:
+      program === undefined ? 'our own in Node (no wrk here; Debian: wrk)' : await askWrk(program),
   }
+}
+
+async function askWrk(program: string): Promise<string> {
+  return /^wrk \S+/.exec(await askVersion(program, ['-v']))?.[0] ?? 'wrk'
 }

@@ -4,11 +4,18 @@ import type { Stage } from '../stage/stage.ts'
 import { settingOf } from './setting-of.ts'
 import { SMALL_GET } from './workload.ts'
 
+export type MeasureStartOptions = {
+  readonly stage: Stage
+  readonly starts: number
+  readonly onStep: (what: string) => void
+}
+
 /** From the start of the process to the first 200 of /readyz, so many times. */
-export async function measureStart(
-  stage: Stage,
-  { starts, onStep }: { readonly starts: number; readonly onStep: (what: string) => void },
-): Promise<StartFigures> {
+export async function measureStart({
+  stage,
+  starts,
+  onStep,
+}: MeasureStartOptions): Promise<StartFigures> {
   const readyMs: number[] = []
   // The first one does not count: it finds neither files nor the authorization server warm.
   for (let index = 0; index <= starts; index += 1) {

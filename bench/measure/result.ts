@@ -26,6 +26,6 @@ export type EntryResult = {
 export type CaseResult = {
   readonly name: string
   readonly title: string
-  readonly shows?: 'latency' | 'throughput' | undefined
+  readonly shows?: 'latency' | 'throughput' | 'growth' | undefined
   readonly entries: readonly EntryResult[]
 }

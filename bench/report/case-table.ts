@@ -47,13 +47,17 @@ const RESIDENT_CHANGE: Column = {
   title: 'resident MB, first → last round',
   cell: (rounds) => {
     const values = rounds.map(residentMegabytes)
-    return `${formatNumber(values.at(0) ?? Number.NaN)} → ${formatNumber(values.at(-1) ?? Number.NaN)}`
+    const [first = Number.NaN, last = Number.NaN] = [values.at(0), values.at(-1)]
+    return Number.isNaN(first) ? '–' : `${formatNumber(first)} → ${formatNumber(last)}`
   },
+}
+const GROWTH: Column = {
+  title: '× the first',
+  cell: (rounds, base) => ratioOf(rounds, base),
 }
 const RATIO: Column = {
   title: '× bare-dispatch',
-  cell: (rounds, base) =>
-    base === undefined ? '–' : formatNumber(median(ratios(rounds, base, cpuPerRequest))),
+  cell: (rounds, base) => ratioOf(rounds, base),
 }
 
 /** One case, as a heading, a table, and what there is to say about the gaps in it. */
@@ -76,6 +80,9 @@ function columnsOf({ shows }: CaseResult): readonly Column[] {
     case 'throughput': {
       return [CPU_PER_MB, MB_PER_SECOND, RESIDENT_CHANGE, RATIO]
     }
+    case 'growth': {
+      return [CPU, PER_SECOND, RESIDENT, GROWTH]
+    }
     case undefined: {
       return [CPU, PER_SECOND, RESIDENT, RATIO]
     }
@@ -87,11 +94,19 @@ function cellsOf(entry: EntryResult, result: CaseResult): string[] {
   if (entry.failure !== undefined || entry.rounds.length === 0) {
     return columns.map((_column, index) => (index === 0 ? 'failed' : ''))
   }
+  /** The first of that contender, with the fewest routes or connections. */
   const base = (name: string): readonly Round[] | undefined =>
     result.entries.find(({ contender, rounds }) => contender === name && rounds.length > 0)?.rounds
-  return columns.map((column) =>
-    column.cell(entry.rounds, base(LATENCY.includes(column) ? 'no-proxy' : 'bare-dispatch')),
-  )
+  const compared = { latency: 'no-proxy', growth: entry.contender, throughput: BARE }
+  const rounds = base(result.shows === undefined ? BARE : compared[result.shows])
+  return columns.map((column) => column.cell(entry.rounds, rounds))
+}
+
+const BARE = 'bare-dispatch'
+
+/** The median of the ratios of each round. */
+function ratioOf(rounds: readonly Round[], base: readonly Round[] | undefined): string {
+  return base === undefined ? '–' : formatNumber(median(ratios(rounds, base, cpuPerRequest)))
 }
 
 function noteOf({ contender, label, leftOut, failure }: EntryResult): string[] {

@@ -35,7 +35,8 @@ export async function describeRun({ contenders, pace, stage, loads }: RunOptions
     `- Node ${node} with \`${nodeFlags.join(' ')}\`, as in the image, for every contender that runs on it`,
     `- Cores: ${facts.cores}`,
     `- Upstream: ${facts.upstream}; load: ${facts.load}, at a fixed rate our own generator`,
-    `- ${pace.rounds} interleaved rounds of ${pace.seconds} s, after ${pace.warmUpSeconds} s of warm-up; medians, and from the least to the most in parentheses`,
+    `- ${pace.rounds} interleaved round${pace.rounds === 1 ? '' : 's'} of ${pace.seconds} s, after ${pace.warmUpSeconds} s of warm-up; medians, and from the least to the most in parentheses`,
+    '- The access log goes to a file in the temporary directory; into a pipe it may cost more or less',
     ...versions.map(
       (each) =>
         `- ${each.name}: ${each.isFound ? [each.version, each.about].filter((text) => text !== '').join(', ') : `left out: ${each.missing}`}`,

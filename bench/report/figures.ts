@@ -3,6 +3,8 @@ import type { CaseResult, EntryResult, Round } from '../measure/result.ts'
 /** Everything that a run has found out; what it did not look for is not there. */
 export type Figures = {
   readonly cases: readonly CaseResult[]
+  /** How the cases were compared: for whoever reads the raw figures. */
+  readonly setup?: object
   readonly memory?: MemoryFigures
   readonly start?: StartFigures
   readonly tokens?: TokenFigures
@@ -35,6 +37,10 @@ export type TokenFigures = {
   readonly tokenRequests: number
   /** Requests that came at once, when nobody had a token, and the token requests they caused. */
   readonly burst: { readonly requests: number; readonly tokenRequests: number }
+}
+
+export function mergeFigures(some: Figures, more: Figures): Figures {
+  return { ...some, ...more, cases: [...some.cases, ...more.cases] }
 }
 
 /** A figure of each round of one entry, if it was measured and did nothing wrong. */

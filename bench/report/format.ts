@@ -9,5 +9,6 @@ export function formatNumber(value: number): string {
 }
 
 export function formatSummary({ median, least, most }: Summary): string {
+  if (Number.isNaN(median)) return '–'
   return `${formatNumber(median)} (${formatNumber(least)}–${formatNumber(most)})`
 }

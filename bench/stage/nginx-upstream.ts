@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
+import { askVersion } from '../system/find-program.ts'
 import { freePort, untilListening } from '../system/ports.ts'
 import { ANSWERS, PROBE_PATH, UPLOAD_PATH } from './answers.ts'
 import { describeRequest } from './describe-request.ts'
@@ -24,7 +25,7 @@ export async function startNginxUpstream(
   return {
     http: `http://127.0.0.1:${httpPort}`,
     https: `https://127.0.0.1:${httpsPort}`,
-    note: 'nginx',
+    note: (await askVersion(nginx, ['-v'])).trim().replace(/^nginx version: /, ''),
   }
 }
 

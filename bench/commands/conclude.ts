@@ -1,0 +1,35 @@
+import { BUDGETS } from '../report/budgets.ts'
+import type { Figures } from '../report/figures.ts'
+import { describeMachine } from '../report/machine.ts'
+import { budgetTable, judge } from '../report/verdict.ts'
+import { writeJson } from '../report/write-json.ts'
+import { EXIT, type Io } from './io.ts'
+
+export type ConcludeOptions = {
+  readonly figures: Figures
+  /** All budgets, or only those that something was measured for. */
+  readonly budgets: 'all' | 'measured'
+  readonly jsonFile: string | undefined
+}
+
+/** What every command ends with: the budgets, the raw figures, and the exit code. */
+export async function conclude(
+  { figures, budgets, jsonFile }: ConcludeOptions,
+  io: Io,
+): Promise<number> {
+  const shown = BUDGETS.filter(
+    (budget) => budgets === 'all' || judge(budget, figures).verdict !== 'not measured',
+  )
+  if (shown.length > 0) io.out(`### Budgets\n\n${budgetTable(shown, figures)}`)
+  if (jsonFile !== undefined) {
+    const verdicts = BUDGETS.map((budget) => judge(budget, figures))
+    await writeJson(jsonFile, { machine: describeMachine(), ...figures, verdicts })
+  }
+  const failures = figures.cases.flatMap(({ name, entries }) =>
+    entries
+      .filter(({ failure }) => failure !== undefined)
+      .map(({ contender, label, failure }) => `${name}: ${contender}${label} failed: ${failure}\n`),
+  )
+  io.err(failures.join(''))
+  return failures.length > 0 ? EXIT.failed : EXIT.ok
+}

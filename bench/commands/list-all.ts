@@ -1,0 +1,18 @@
+import { CONTENDERS } from '../contenders/all.ts'
+import { CASES } from '../measure/cases.ts'
+import { EXIT, type Io } from './io.ts'
+
+/** `--list`: what could be run here. */
+export async function listAll(io: Io): Promise<number> {
+  const cases = CASES.map(({ name, title }) => `  ${name.padEnd(14)} ${title}`)
+  const contenders = await Promise.all(
+    CONTENDERS.map(async (contender) => {
+      const { name, about } = contender
+      const found = await contender.find()
+      const state = found.isFound ? found.version : `left out: ${found.missing}`
+      return `  ${name.padEnd(14)} ${about}${state === '' ? '' : ` [${state}]`}`
+    }),
+  )
+  io.out(`Cases:\n${cases.join('\n')}\n\nContenders:\n${contenders.join('\n')}\n`)
+  return EXIT.ok
+}

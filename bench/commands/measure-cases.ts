@@ -8,6 +8,7 @@ import { describeRun } from '../report/describe-run.ts'
 import type { Figures } from '../report/figures.ts'
 import { createProgress } from '../report/progress.ts'
 import { setStage } from '../stage/stage.ts'
+import { pinCores } from '../system/cores.ts'
 import type { Io } from './io.ts'
 
 export type MeasureCasesOptions = {
@@ -22,7 +23,11 @@ const TOKEN_LIFETIME_SECONDS = 36_000
 /** Compares contenders, and prints the table of each case as soon as there is one. */
 export async function measureCases(options: MeasureCasesOptions, io: Io): Promise<Figures> {
   const { cases, contenders, pace } = options
-  const stage = await setStage({ tokenLifetimeSeconds: TOKEN_LIFETIME_SECONDS, signal: io.signal })
+  const stage = await setStage({
+    cores: pinCores(),
+    tokenLifetimeSeconds: TOKEN_LIFETIME_SECONDS,
+    signal: io.signal,
+  })
   try {
     const loads = await createLoads(stage)
     const { facts: setup, markdown } = await describeRun({ contenders, pace, stage, loads })

@@ -5,6 +5,7 @@ import { measureTokens, TOKEN_LIFETIME_SECONDS } from '../measure/measure-tokens
 import type { Figures } from '../report/figures.ts'
 import { memoryTable } from '../report/memory-table.ts'
 import { setStage, type Stage } from '../stage/stage.ts'
+import { pinCores } from '../system/cores.ts'
 import type { Io } from './io.ts'
 
 export type MeasureSidecar = (options: { readonly isQuick: boolean }, io: Io) => Promise<Figures>
@@ -49,7 +50,7 @@ async function onStage(
   io: Io,
   measure: (tools: Tools) => Promise<Figures>,
 ): Promise<Figures> {
-  const stage = await setStage({ tokenLifetimeSeconds, signal: io.signal })
+  const stage = await setStage({ cores: pinCores(), tokenLifetimeSeconds, signal: io.signal })
   try {
     const onStep = (what: string): void => {
       io.signal.throwIfAborted()

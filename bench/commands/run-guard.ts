@@ -8,6 +8,7 @@ import { cpuPerRequest, ratios, roundsOf } from '../report/figures.ts'
 import { formatNumber } from '../report/format.ts'
 import { setStage } from '../stage/stage.ts'
 import { BenchError } from '../system/bench-error.ts'
+import { pinCores } from '../system/cores.ts'
 import { EXIT, type Io } from './io.ts'
 
 /**
@@ -31,6 +32,7 @@ export async function runGuard(io: Io): Promise<number> {
   // With npm packages alone, so that it is the same everywhere.
   const onlyNode = { onlyNode: true }
   const stage = await setStage({
+    cores: pinCores(),
     tokenLifetimeSeconds: TOKEN_LIFETIME_SECONDS,
     signal: io.signal,
     ...onlyNode,

@@ -16,7 +16,7 @@ export const loadSettings = z.object({
   perSecond: z.number(),
 })
 
-export const loadReport = z.object({
+const loadReport = z.object({
   requests: z.number(),
   seconds: z.number(),
   p50Ms: z.number(),

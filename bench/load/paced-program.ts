@@ -45,6 +45,13 @@ const pacer = new Worker(new URL('pacer-thread.ts', import.meta.url), {
 })
 await once(pacer, 'message')
 record.begin()
+setTimeout(
+  () => {
+    record.failed(`still without ${total - over} answers`)
+    end()
+  },
+  seconds * 2000 + 10_000,
+)
 const beganAtMs = performance.now()
 pacer.on('message', sendWhatIsDue)
 

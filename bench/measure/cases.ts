@@ -74,15 +74,21 @@ export const CASES: readonly Case[] = [
 
 /** How cost grows: each column is compared with the first of its own. */
 export const SCALE_CASES: readonly Case[] = [
-  growing('scale-routes', 'Routes', [1, 20, 200, 2000], (routes) => ({ routes }), 'routes'),
+  growing('scale-routes', 'Routes', [1, 20, 200, 2000], (routes) => ({ routes }), 'route'),
   growing(
     'scale-connections',
     'Connections',
     [1, 32, 256, 1000],
     (connections) => ({ connections }),
-    'connections',
+    'connection',
   ),
-  growing('scale-headers', 'Header fields', [5, 20, 60], (headers) => ({ headers }), 'headers'),
+  growing(
+    'scale-headers',
+    'Header fields',
+    [5, 20, 60],
+    (headers) => ({ headers }),
+    'header field',
+  ),
 ]
 
 function single(
@@ -108,7 +114,7 @@ function growing(
     isQuick: true,
     shows: 'growth',
     variations: steps.map((step) => ({
-      label: `, ${step} ${unit}`,
+      label: `, ${step} ${unit}${step === 1 ? '' : 's'}`,
       workload: { ...SMALL_GET, ...differs(step) },
     })),
   }

@@ -30,6 +30,9 @@ type Step = {
   readonly round: number
 }
 
+/** At a fixed rate there are fewer requests, and a p99 needs many. */
+const PACED_FACTOR = 2
+
 /** Every contender in every variation of a case, in interleaved rounds. */
 export async function compare(what: Case, options: CompareOptions): Promise<CaseResult> {
   const { name, title, shows, variations } = what
@@ -88,7 +91,8 @@ function createEntry(contender: Contender, { label, workload }: Variation): Entr
         running = await contender.start(await settingOf(stage, workload))
         const fault = await probe({ running, workload, token: stage.token })
         if (fault !== undefined) return fault
-        const warm = { send: loads.sender(workload), seconds: pace.warmUpSeconds }
+        // With as much as goes, also before a fixed rate: it is about a process that has run for long.
+        const warm = { send: loads.saturate, seconds: pace.warmUpSeconds }
         return (await measureRound(running, workload, warm)).failure
       })
     },
@@ -96,7 +100,8 @@ function createEntry(contender: Contender, { label, workload }: Variation): Entr
       onStep({ what: what.name, entry: title, round })
       await attempt(async () => {
         if (running === undefined) return undefined
-        const window = { send: loads.sender(workload), seconds: pace.seconds }
+        const seconds = pace.seconds * (workload.perSecond === undefined ? 1 : PACED_FACTOR)
+        const window = { send: loads.sender(workload), seconds }
         const measured = await measureRound(running, workload, window)
         rounds.push(measured.round)
         return measured.failure

@@ -8,6 +8,8 @@ import type { Workload } from './workload.ts'
 /** Chooses the load generator for a workload. */
 export type Loads = {
   sender(workload: Workload): SendLoad
+  /** As much as goes, whatever the workload says. */
+  readonly saturate: SendLoad
   /** What it runs on, for the report. */
   readonly note: string
 }
@@ -21,6 +23,7 @@ export async function createLoads(
   const saturate =
     program === undefined ? createClosedLoop(options) : createWrk({ ...options, program })
   return {
+    saturate,
     sender: ({ perSecond }) =>
       perSecond === undefined ? saturate : createPaced({ ...options, perSecond }),
     note:

@@ -76,10 +76,17 @@ async function afterAborts(options: MeasureMemoryOptions): Promise<MemoryFigures
     // As warm before as after: what requests cost in any case is no leak.
     await sendWell(running, large, loads, seconds)
     const beforeBytes = await settledBytes(running.pids, { ...IDLE, signal })
-    const path = requestPath(large)
-    await abortRequests({ origin: running.origin, path, requests: ABORTED, atOnce: 32 })
+    const half = {
+      origin: running.origin,
+      path: requestPath(large),
+      requests: ABORTED / 2,
+      atOnce: 32,
+    }
+    await abortRequests(half)
+    const halfWayBytes = await settledBytes(running.pids, { ...IDLE, signal })
+    await abortRequests(half)
     const afterBytes = await settledBytes(running.pids, { ...IDLE, signal })
-    return { requests: ABORTED, beforeBytes, afterBytes }
+    return { requests: ABORTED, beforeBytes, halfWayBytes, afterBytes }
   })
 }
 

@@ -13,6 +13,8 @@ export type ProbeOptions = {
   readonly token: string
 }
 
+const DEADLINE_MS = 15_000
+
 /**
  * Whether the contender does the work: what arrived at the upstream, and then every byte of the
  * answer that is measured. Returns what is wrong, in words.
@@ -21,7 +23,9 @@ export async function probe(options: ProbeOptions): Promise<string | undefined> 
   const { running, workload, token } = options
   const arrived = await send(running, workload, probePath(workload))
   if (arrived.status !== 200) return `the probe got status ${arrived.status}`
-  const received = receivedSchema.parse(JSON.parse(arrived.body.toString()))
+  const description = receivedSchema.safeParse(parseJson(arrived.body.toString()))
+  if (!description.success) return 'the request did not reach the upstream'
+  const received = description.data
   const [authorization = '', ...further] = received.authorization
   if (further.length > 0) return 'the upstream got more than one Authorization'
   if (!isBearer(authorization, token)) return 'the upstream got no Authorization of the right kind'
@@ -42,6 +46,14 @@ export async function probe(options: ProbeOptions): Promise<string | undefined> 
   return undefined
 }
 
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
 function isBearer(authorization: string, token: string): boolean {
   const [scheme, value = ''] = authorization.split(' ')
   const { least, most } = tokenLengths(token)
@@ -51,7 +63,12 @@ function isBearer(authorization: string, token: string): boolean {
 async function send({ origin, authorization }: Running, workload: Workload, path: string) {
   const headers = Object.fromEntries(requestHeaders(workload))
   if (authorization !== undefined) headers['Authorization'] = authorization
-  const req = request(origin + path, { method: workload.method, headers, agent: false })
+  const req = request(origin + path, {
+    method: workload.method,
+    headers,
+    agent: false,
+    signal: AbortSignal.timeout(DEADLINE_MS),
+  })
   const answered: Promise<IncomingMessage[]> = once(req, 'response')
   if (workload.method === 'POST') req.end(patternOf(workload.bodyBytes))
   else req.end()

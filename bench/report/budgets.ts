@@ -1,5 +1,4 @@
 import {
-  abortedGrowth,
   addedLatency,
   addedLatencyRatio,
   cpuRatio,
@@ -102,12 +101,6 @@ export const BUDGETS: readonly Budget[] = [
     bound: { most: FLAT },
     unit: '×',
     measure: hourGrowth,
-  },
-  {
-    figure: 'memory after 10,000 aborted requests, against before',
-    bound: { most: FLAT },
-    unit: '×',
-    measure: abortedGrowth,
   },
   {
     figure: 'start to ready with a local authorization server',

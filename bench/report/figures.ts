@@ -22,6 +22,8 @@ export type MemoryFigures = {
   readonly aborted: {
     readonly requests: number
     readonly beforeBytes: number
+    /** After half of them, which have also filled whatever fills once. */
+    readonly halfWayBytes: number
     readonly afterBytes: number
   }
 }

@@ -8,6 +8,10 @@ export function formatNumber(value: number): string {
   return value.toFixed(Math.abs(value) >= 10 ? 1 : 2)
 }
 
+export function formatCount(count: number): string {
+  return count.toLocaleString('en-GB')
+}
+
 export function formatSummary({ median, least, most }: Summary): string {
   if (Number.isNaN(median)) return '–'
   return `${formatNumber(median)} (${formatNumber(least)}–${formatNumber(most)})`

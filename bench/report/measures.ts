@@ -9,7 +9,7 @@ import {
   residentMegabytes,
   roundsOf,
 } from './figures.ts'
-import { formatNumber } from './format.ts'
+import { formatCount, formatNumber } from './format.ts'
 
 type Measured =
   /** The spread and what else is worth knowing is in the detail. */
@@ -66,7 +66,7 @@ export function addedLatencyRatio({ figure, to, ...which }: OfTwo & Figure): Mea
     if ('missing' in other) return other
     return {
       // Where the other adds nothing that can be measured, there is nothing to be a multiple of.
-      value: other.value > 0 ? own.value / other.value : Number.NaN,
+      value: other.value > 0 ? Math.max(0, own.value / other.value) : Number.NaN,
       detail: `adds ${formatNumber(own.value)} ms (${own.detail}); ${to} ${formatNumber(other.value)} ms (${other.detail})`,
     }
   }
@@ -99,16 +99,7 @@ export const hourGrowth: Measure = ({ memory }) => {
   const last = median(residentBytes.slice(-quarter)) / 1_000_000
   return {
     value: last / first,
-    detail: `${formatNumber(first)} MB → ${formatNumber(last)} MB in ${formatNumber(requests)} requests`,
-  }
-}
-
-export const abortedGrowth: Measure = ({ memory }) => {
-  if (memory === undefined) return { missing: 'see "npm run bench -- memory"' }
-  const { beforeBytes, afterBytes, requests } = memory.aborted
-  return {
-    value: afterBytes / beforeBytes,
-    detail: `${formatNumber(beforeBytes / 1_000_000)} MB → ${formatNumber(afterBytes / 1_000_000)} MB, ${formatNumber(requests)} aborted`,
+    detail: `${formatNumber(first)} MB → ${formatNumber(last)} MB in ${formatCount(requests)} requests`,
   }
 }
 
@@ -117,7 +108,7 @@ export const tokenRequestsPerLifetime: Measure = ({ tokens }) => {
   const { tokenRequests, seconds, expected, requests, burst } = tokens
   return {
     value: Math.max(tokenRequests / expected, burst.tokenRequests),
-    detail: `${tokenRequests} in ${formatNumber(seconds)} s for ${formatNumber(requests)} requests, ${formatNumber(expected)} expected; ${burst.tokenRequests} for ${burst.requests} first requests at once`,
+    detail: `${tokenRequests} in ${formatNumber(seconds)} s for ${formatCount(requests)} requests, ${expected} expected; ${burst.tokenRequests} for ${burst.requests} first requests at once`,
   }
 }
 

@@ -1,11 +1,11 @@
 import { median } from '../measure/statistics.ts'
 import type { MemoryFigures } from './figures.ts'
-import { formatNumber } from './format.ts'
+import { formatCount, formatNumber } from './format.ts'
 import { markdownTable } from './markdown-table.ts'
 
 export function memoryTable({ restBytes, hour, aborted, ...under }: MemoryFigures): string {
   const quarter = Math.ceil(hour.residentBytes.length / 4)
-  const requests = formatNumber(hour.requests)
+  const requests = formatCount(hour.requests)
   return markdownTable(
     ['', 'resident MB'],
     [
@@ -17,8 +17,9 @@ export function memoryTable({ restBytes, hour, aborted, ...under }: MemoryFigure
         megabytes(median(hour.residentBytes.slice(0, quarter))),
       ],
       ['last quarter of them, median', megabytes(median(hour.residentBytes.slice(-quarter)))],
-      [`before ${formatNumber(aborted.requests)} aborted requests`, megabytes(aborted.beforeBytes)],
-      ['after them', megabytes(aborted.afterBytes)],
+      [`before ${formatCount(aborted.requests)} aborted requests`, megabytes(aborted.beforeBytes)],
+      ['after half of them', megabytes(aborted.halfWayBytes)],
+      ['after all of them', megabytes(aborted.afterBytes)],
     ],
   )
 }

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createAuthority } from '../../test/helpers/certificates.ts'
-import { type Cores, pinCores } from '../system/cores.ts'
+import type { Cores } from '../system/cores.ts'
 import { createProcesses, type Processes } from '../system/processes.ts'
 import {
   type AuthorizationServer,
@@ -28,6 +28,7 @@ export type Stage = {
 }
 
 export type StageOptions = {
+  readonly cores: Cores
   readonly tokenLifetimeSeconds: number
   /** Leaves nginx alone, so that the stage is the same everywhere. */
   readonly onlyNode?: boolean
@@ -36,6 +37,7 @@ export type StageOptions = {
 }
 
 export async function setStage({
+  cores,
   tokenLifetimeSeconds,
   onlyNode = false,
   signal,
@@ -49,7 +51,6 @@ export async function setStage({
   signal.addEventListener('abort', interrupt)
   cleanup.defer(() => signal.removeEventListener('abort', interrupt))
 
-  const cores = pinCores()
   const authorizationServer = await startAuthorizationServer({
     processes,
     cores: cores.others,

@@ -52,6 +52,6 @@ function allowedCpus(): string {
   }
 }
 
-function unpinned(note: string): Cores {
+export function unpinned(note: string): Cores {
   return { contender: undefined, others: undefined, note }
 }

@@ -29,6 +29,7 @@ export type Processes = {
   close(): Promise<void>
 }
 
+const START_DEADLINE_MS = 15_000
 const STOP_DEADLINE_MS = 3_000
 const SHOWN_COMPLAINTS = 2_000
 
@@ -104,7 +105,17 @@ function startProcess({ command, args, env, cores, output }: ProcessOptions): Ru
     pid: child.pid ?? 0,
     failed,
     exit,
-    firstLine: async () => await Promise.race([line.promise, failed]),
+    async firstLine() {
+      const timer = setTimeout(
+        () => line.reject(new BenchError(`Cannot start "${command}": it says nothing`)),
+        START_DEADLINE_MS,
+      )
+      try {
+        return await Promise.race([line.promise, failed])
+      } finally {
+        clearTimeout(timer)
+      }
+    },
     async stop() {
       isStopping = true
       kill('SIGTERM')

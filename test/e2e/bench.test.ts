@@ -1,0 +1,162 @@
+import { once } from 'node:events'
+import { createServer, type RequestListener, request } from 'node:http'
+import { beforeAll, expect, onTestFinished, test } from 'vitest'
+import { bareDispatch } from '../../bench/contenders/bare-dispatch.ts'
+import type { Contender, Setting } from '../../bench/contenders/contender.ts'
+import { tokenSidecar } from '../../bench/contenders/token-sidecar.ts'
+import { compare } from '../../bench/measure/compare.ts'
+import { createLoads } from '../../bench/measure/loads.ts'
+import type { CaseResult } from '../../bench/measure/result.ts'
+import { SMALL_GET, type Workload } from '../../bench/measure/workload.ts'
+import { ANSWERS } from '../../bench/stage/answers.ts'
+import { setStage, type Stage } from '../../bench/stage/stage.ts'
+import { unpinned } from '../../bench/system/cores.ts'
+import { portOf } from '../helpers/servers.ts'
+
+const TINY = { rounds: 1, seconds: 0.2, warmUpSeconds: 0.1 }
+
+let stage: Stage
+
+beforeAll(async () => {
+  stage = await setStage({
+    cores: unpinned('as many tests run at once'),
+    tokenLifetimeSeconds: 300,
+    onlyNode: true,
+    signal: new AbortController().signal,
+  })
+  return async () => await stage.close()
+})
+
+async function measure(
+  contenders: readonly Contender[],
+  differs: Partial<Workload> = {},
+): Promise<CaseResult> {
+  const variations = [{ label: '', workload: { ...SMALL_GET, connections: 4, ...differs } }]
+  return await compare(
+    { name: 'tiny', title: 'tiny', isQuick: true, variations },
+    {
+      stage,
+      loads: await createLoads(stage, { onlyNode: true }),
+      pace: TINY,
+      contenders,
+      onStep: () => {},
+    },
+  )
+}
+
+/** A contender within this process. */
+function contenderOf(name: string, handlerOf: (setting: Setting) => RequestListener): Contender {
+  return {
+    name,
+    about: 'made for a test',
+    find: async () => ({ isFound: true, version: '1' }),
+    async start(setting) {
+      const server = createServer(handlerOf(setting)).listen(0, '127.0.0.1')
+      onTestFinished(() => server.close().closeAllConnections())
+      await once(server, 'listening')
+      return {
+        origin: `http://127.0.0.1:${portOf(server)}`,
+        pids: [process.pid],
+        stop: async () => {},
+      }
+    },
+  }
+}
+
+/** Passes everything on, with these headers and this body. */
+function forwarding(
+  headersOf: (setting: Setting) => Record<string, string>,
+  bodyOf: (body: Buffer) => Buffer = (body) => body,
+) {
+  return (setting: Setting): RequestListener =>
+    (req, res) => {
+      const upstream = request(setting.upstream.origin + req.url, {
+        method: req.method,
+        headers: { ...req.headers, ...headersOf(setting) },
+      })
+      req.pipe(upstream)
+      upstream.on('response', (answer) => {
+        const chunks: Buffer[] = []
+        answer.on('data', (chunk: Buffer) => chunks.push(chunk))
+        answer.on('end', () => {
+          const body = bodyOf(Buffer.concat(chunks))
+          res.writeHead(answer.statusCode ?? 0, { 'content-length': body.length }).end(body)
+        })
+      })
+    }
+}
+
+const authorize = ({ token }: Setting) => ({ authorization: `Bearer ${token}` })
+
+test('the sidecar and the bare loop are measured, each in its own process', async () => {
+  const { entries } = await measure([tokenSidecar, bareDispatch])
+  expect(entries).toEqual(
+    ['token-sidecar', 'bare-dispatch'].map((contender) => ({
+      contender,
+      label: '',
+      rounds: [
+        expect.objectContaining({
+          requests: expect.toSatisfy((requests: number) => requests > 0),
+          cpuMicros: expect.any(Number),
+          residentBytes: expect.toSatisfy((bytes: number) => bytes > 10_000_000),
+        }),
+      ],
+    })),
+  )
+})
+
+test.for<{ what: string; differs: Partial<Workload> }>([
+  { what: 'large answers', differs: { answer: 'mebibyte' } },
+  {
+    what: 'bodies, many header fields and TLS to the upstream',
+    differs: { method: 'POST', bodyBytes: 100_000, headers: 20, upstreamTls: true },
+  },
+])('the sidecar and the bare loop take $what', async ({ differs }) => {
+  const { entries } = await measure([tokenSidecar, bareDispatch], differs)
+  expect(entries.map(({ failure }) => failure)).toEqual([undefined, undefined])
+})
+
+test('what a contender can not do is no failure of its', async () => {
+  const { entries } = await measure([bareDispatch], { routes: 200 })
+  expect(entries).toEqual([
+    { contender: 'bare-dispatch', label: '', rounds: [], leftOut: 'it has no routes' },
+  ])
+})
+
+test.for([
+  {
+    cheat: 'passes requests on without a token',
+    handlerOf: forwarding(() => ({})),
+    failure: 'the probe got status 401',
+  },
+  {
+    cheat: 'makes up a token',
+    handlerOf: forwarding(() => ({ authorization: 'Bearer x' })),
+    failure: 'the probe got status 401',
+  },
+  {
+    cheat: 'answers by itself',
+    handlerOf: () => (_req, res) => void res.end(ANSWERS.small.body),
+    failure: 'the request did not reach the upstream',
+  },
+  {
+    cheat: 'cuts answers short',
+    handlerOf: forwarding(authorize, (body) => (body.length === 100 ? body.subarray(1) : body)),
+    failure: 'the answer has another body, of 99 bytes',
+  },
+] satisfies { cheat: string; handlerOf: (setting: Setting) => RequestListener; failure: string }[])(
+  'a contender that $cheat fails, and has no figures',
+  async ({ handlerOf, failure }) => {
+    const { entries } = await measure([contenderOf('cheat', handlerOf)])
+    expect(entries).toEqual([{ contender: 'cheat', label: '', rounds: [], failure }])
+  },
+)
+
+test('a contender that leaves the token out only while it is measured fails', async () => {
+  let seen = 0
+  const cheat = contenderOf('cheat', (setting) =>
+    forwarding(() => ((seen += 1) > 10 ? {} : authorize(setting)))(setting),
+  )
+  const { entries } = await measure([cheat])
+  expect(entries[0]?.failure).toMatch(/× an answer with status 401/)
+})

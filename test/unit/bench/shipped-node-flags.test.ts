@@ -1,0 +1,19 @@
+import { expect, test } from 'vitest'
+import { parseNodeFlags } from '../../../bench/contenders/shipped-node-flags.ts'
+
+test.for([
+  {
+    entryPoint: '["node", "--max-semi-space-size=32", "/app/cli.js"]',
+    flags: ['--max-semi-space-size=32'],
+  },
+  { entryPoint: '["node", "/app/cli.js"]', flags: [] },
+])('of $entryPoint the flags are $flags', ({ entryPoint, flags }) => {
+  expect(parseNodeFlags(`FROM node\nENTRYPOINT ${entryPoint}\nCMD ["run"]\n`)).toEqual(flags)
+})
+
+test.for(['FROM node\n', 'FROM node\nENTRYPOINT node cli.js\n', 'ENTRYPOINT ["sh", "run.sh"]\n'])(
+  'a Dockerfile that starts something else is refused: %j',
+  (dockerfile) => {
+    expect(() => parseNodeFlags(dockerfile)).toThrow('Cannot read the Dockerfile: ')
+  },
+)

@@ -124,7 +124,10 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
   } catch (error) {
     // commander has said already what was wrong, or printed the help that was asked for.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage
-    if (io.signal.aborted) return EXIT.failed
+    if (io.signal.aborted) {
+      io.err('\nInterrupted; everything has been stopped.\n')
+      return EXIT.failed
+    }
     if (!(error instanceof BenchError)) throw error
     io.err(`${error.message}\n`)
     return EXIT.failed

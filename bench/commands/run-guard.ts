@@ -2,10 +2,9 @@ import { bareDispatch } from '../contenders/bare-dispatch.ts'
 import { tokenSidecar } from '../contenders/token-sidecar.ts'
 import { compare } from '../measure/compare.ts'
 import { createLoads } from '../measure/loads.ts'
-import { median } from '../measure/statistics.ts'
+import { guardVerdict } from '../measure/guard-verdict.ts'
 import { SMALL_GET } from '../measure/workload.ts'
-import { cpuPerRequest, ratios, roundsOf } from '../report/figures.ts'
-import { formatNumber } from '../report/format.ts'
+import { roundsOf } from '../report/figures.ts'
 import { setStage } from '../stage/stage.ts'
 import { BenchError } from '../system/bench-error.ts'
 import { pinCores } from '../system/cores.ts'
@@ -54,21 +53,15 @@ export async function runGuard(io: Io): Promise<number> {
       const figures = { cases: [result] }
       const own = roundsOf(figures, { inCase: CASE.name, of: tokenSidecar.name }) ?? []
       const bare = roundsOf(figures, { inCase: CASE.name, of: bareDispatch.name }) ?? []
-      const ratio = median(ratios(own, bare, cpuPerRequest))
-      const text = `CPU per request: token-sidecar ${micros(own.map(cpuPerRequest))}, bare dispatch ${micros(bare.map(cpuPerRequest))}; ratio ${formatNumber(ratio)}, bound ${MOST_RATIO}`
-      if (ratio <= MOST_RATIO) {
+      const { isWithin, text } = guardVerdict(own, bare, MOST_RATIO)
+      if (isWithin) {
         io.out(`${text}\n`)
         return EXIT.ok
       }
       io.err(`${text} (attempt ${attempt} of ${ATTEMPTS})\n`)
     }
-    io.err(`A request costs more than ${MOST_RATIO} times what it costs in the bare loop.\n`)
     return EXIT.failed
   } finally {
     await stage.close()
   }
-}
-
-function micros(values: readonly number[]): string {
-  return `${formatNumber(median(values))} µs`
 }

@@ -48,7 +48,7 @@ function configuration(setting: Setting, port: number): string {
   const prefixes = routePrefixes(routes)
   return `global
   nbthread 1
-  maxconn 8000
+  maxconn 4000
 defaults
   mode http
   timeout connect 5s

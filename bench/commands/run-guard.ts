@@ -46,9 +46,8 @@ export async function runGuard(io: Io): Promise<number> {
         contenders: [tokenSidecar, bareDispatch],
         onStep: () => io.signal.throwIfAborted(),
       })
-      const fault = result.entries.find(({ failure }) => failure !== undefined)
-      if (fault !== undefined) {
-        throw new BenchError(`Cannot compare: ${fault.contender} failed, ${fault.failure}`)
+      for (const { contender, leftOut, failure = leftOut } of result.entries) {
+        if (failure !== undefined) throw new BenchError(`Cannot compare ${contender}: ${failure}`)
       }
       const figures = { cases: [result] }
       const own = roundsOf(figures, { inCase: CASE.name, of: tokenSidecar.name }) ?? []

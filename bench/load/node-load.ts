@@ -16,11 +16,17 @@ export const loadSettings = z.object({
   perSecond: z.number(),
 })
 
+/** Without any answer there is none, which JSON writes as null. */
+const latency = z
+  .number()
+  .nullable()
+  .transform((ms) => ms ?? Number.NaN)
+
 const loadReport = z.object({
   requests: z.number(),
   seconds: z.number(),
-  p50Ms: z.number(),
-  p99Ms: z.number(),
+  p50Ms: latency,
+  p99Ms: latency,
   failure: z.string().optional(),
 })
 

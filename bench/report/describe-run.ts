@@ -2,6 +2,7 @@ import type { Contender } from '../contenders/contender.ts'
 import type { Pace } from '../measure/compare.ts'
 import type { Loads } from '../measure/loads.ts'
 import type { Stage } from '../stage/stage.ts'
+import { formatNumber } from './format.ts'
 import { describeMachine } from './machine.ts'
 
 export type RunOptions = {
@@ -29,9 +30,9 @@ export async function describeRun({ contenders, pace, stage, loads }: RunOptions
     upstream: stage.upstream.note,
     load: loads.note,
   }
-  const { processor, processors, memoryGb, system, node, nodeFlags, date } = machine
+  const { processor, processors, memoryGb, system, node, nodeFlags, date, loadAverage } = machine
   const lines = [
-    `- Machine: ${processor}, ${processors} processors, ${memoryGb} GB; ${system}; ${date.slice(0, 10)}`,
+    `- Machine: ${processor}, ${processors} processors, ${memoryGb} GB; ${system}; ${date.slice(0, 10)}, load average before the run ${formatNumber(loadAverage)}`,
     `- Node ${node} with \`${nodeFlags.join(' ')}\`, as in the image, for every contender that runs on it`,
     `- Cores: ${facts.cores}`,
     `- Upstream: ${facts.upstream}; load: ${facts.load}, at a fixed rate our own generator`,

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { cpus, release, totalmem } from 'node:os'
+import { cpus, loadavg, release, totalmem } from 'node:os'
 import { SHIPPED_NODE_FLAGS } from '../contenders/shipped-node-flags.ts'
 
 /** Where and with what it was measured: part of every figure. */
@@ -9,6 +9,8 @@ export type Machine = {
   readonly processors: number
   readonly memoryGb: number
   readonly system: string
+  /** Over the last minute: what else is going on spoils the figures. */
+  readonly loadAverage: number
   readonly node: string
   readonly nodeFlags: readonly string[]
 }
@@ -20,6 +22,7 @@ export function describeMachine(): Machine {
     processors: cpus().length,
     memoryGb: Math.round(totalmem() / 1_000_000_000),
     system: `${distribution()}, Linux ${release()}`,
+    loadAverage: loadavg()[0] ?? Number.NaN,
     node: process.version,
     nodeFlags: SHIPPED_NODE_FLAGS,
   }

@@ -1,4 +1,5 @@
-import { Pool } from 'undici'
+import type { ServerResponse } from 'node:http'
+import { type Dispatcher, Pool } from 'undici'
 import { readProgramSettings, serveProgram } from './serve-program.ts'
 
 const { upstream, ca, authorization } = readProgramSettings()
@@ -31,9 +32,9 @@ await serveProgram((req, res) => {
         res.writeHead(status, fields)
       },
       onResponseData(controller, chunk) {
-        if (res.write(chunk)) return
-        controller.pause()
-        res.once('drain', () => controller.resume())
+        // Whoever has gone never drains, and would keep the connection for ever.
+        if (res.destroyed) controller.abort(new Error('the client has gone'))
+        else if (!res.write(chunk)) pauseUntilDrained(controller, res)
       },
       onResponseEnd() {
         res.end()
@@ -44,3 +45,12 @@ await serveProgram((req, res) => {
     },
   )
 })
+
+function pauseUntilDrained(controller: Dispatcher.DispatchController, res: ServerResponse): void {
+  controller.pause()
+  const resume = (): void => {
+    res.off('drain', resume).off('close', resume)
+    controller.resume()
+  }
+  res.once('drain', resume).once('close', resume)
+}

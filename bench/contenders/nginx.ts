@@ -1,10 +1,14 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { BenchError } from '../system/bench-error.ts'
 import { askVersion, findProgram } from '../system/find-program.ts'
 import { freePort, untilListening } from '../system/ports.ts'
 import { childrenOf } from '../system/proc.ts'
 import type { Contender, Setting } from './contender.ts'
 import { routePrefixes } from './route-paths.ts'
+
+const FORK_DEADLINE_MS = 5_000
 
 /** The floor, like HAProxy. */
 export const nginx: Contender = {
@@ -37,10 +41,21 @@ export const nginx: Contender = {
     return {
       origin: `http://127.0.0.1:${port}`,
       // The worker; the master does nothing.
-      pids: childrenOf(started.pid),
+      pids: await untilForked(started.pid),
       stop: async () => await started.stop(),
     }
   },
+}
+
+/** It listens a moment before it has a worker. */
+async function untilForked(pid: number): Promise<readonly number[]> {
+  const deadlineMs = performance.now() + FORK_DEADLINE_MS
+  while (performance.now() < deadlineMs) {
+    const workers = childrenOf(pid)
+    if (workers.length > 0) return workers
+    await sleep(10)
+  }
+  throw new BenchError('Cannot start nginx: it has no worker')
 }
 
 function configuration(setting: Setting, port: number): string {

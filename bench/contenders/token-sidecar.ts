@@ -52,7 +52,8 @@ export async function startTokenSidecar(
   return { origin: listen, pids: [started.pid], stop: async () => await started.stop() }
 }
 
-const DEADLINE_MS = 15_000
+/** Long, for thousands of routes on a busy machine. */
+const DEADLINE_MS = 60_000
 const PAUSE_MS = 2
 
 const listeningLine = z.object({

@@ -192,7 +192,7 @@ function parseCount(text: string): number {
 
 const HELP = `
 Examples:
-  $ npm run bench                          # everything, about half an hour
+  $ npm run bench                          # every case and contender, about half an hour
   $ npm run bench -- --quick               # the cases that say most, a few minutes
   $ npm run bench -- --case get --contender token-sidecar --contender bare-dispatch
   $ npm run --silent bench -- --json figures.json > table.md
@@ -205,5 +205,5 @@ Environment:
 
 Exit codes:
   0  every contender did its work, whatever the budgets say
-  1  a contender failed, or the benchmark could not run
+  1  a contender failed, the guard found a request too dear, or the benchmark could not run
   2  the command line is wrong`

@@ -4,6 +4,7 @@ import { createLog, type Logger } from '../observe/logger.ts'
 import type { Tracer } from '../observe/tracer.ts'
 import { readTracingSettings, type TracingSettings } from '../observe/tracing-settings.ts'
 import { VERSION } from '../version.ts'
+import { keepRequestsYoung } from './garbage-collection.ts'
 import { EXIT, type Io } from './io.ts'
 import { configVersion, readRunnableConfig } from './read-config.ts'
 import { reloadOnChange } from './reload.ts'
@@ -19,6 +20,7 @@ export async function run(file: string, io: Io): Promise<number> {
   const read = await readRunnableConfig(file, io)
   if (read === undefined) return EXIT.configInvalid
   const { text, config, places } = read
+  keepRequestsYoung()
 
   const tracing = readTracingSettings(io.env)
   if (!tracing.ok) {

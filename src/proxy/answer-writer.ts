@@ -71,5 +71,6 @@ export function createAnswerWriter(req: IncomingMessage, res: ServerResponse): A
 }
 
 function flushHead(res: ServerResponse): void {
-  res.flushHeaders()
+  // After its end that would be a write of nothing, which costs as much as any other.
+  if (!res.writableEnded) res.flushHeaders()
 }

@@ -26,7 +26,7 @@ export function createLog({ level, format, destination }: LogOptions): Log {
       level,
       base: null,
       messageKey: 'message',
-      timestamp: () => `,"time":"${new Date().toISOString()}"`,
+      timestamp: createTimestamp(),
       formatters: { level: (label) => ({ level: label }), log: withoutNestedSecrets },
       // Lines are made of chosen fields only; this is for the day when one is chosen badly.
       redact: { paths: UNWANTED, censor: REDACTED },
@@ -66,6 +66,20 @@ function withoutSecrets(fields: object): object {
 
 function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null
+}
+
+/** The field that says when, which is the same for all lines of one millisecond. */
+function createTimestamp(): () => string {
+  let lastMs = Number.NaN
+  let field = ''
+  return () => {
+    const nowMs = Date.now()
+    if (nowMs !== lastMs) {
+      lastMs = nowMs
+      field = `,"time":"${new Date(nowMs).toISOString()}"`
+    }
+    return field
+  }
 }
 
 /** Lines are collected: a write for each request would cost as much as the request itself. */

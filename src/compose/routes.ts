@@ -7,7 +7,7 @@ import { createTlsReader } from '../lib/tls-material.ts'
 import { type Metrics, PASSED } from '../observe/metrics.ts'
 import type { TunnelPolicy } from '../proxy/connect.ts'
 import { createPassage, type Passage } from '../proxy/passage.ts'
-import { createReferenceMap } from '../proxy/reference-map.ts'
+import { createReferenceMap, type MappedRoute } from '../proxy/reference-map.ts'
 import type { RequestHeaderPolicy } from '../proxy/request-headers.ts'
 import type { ResponseHeaderPolicy } from '../proxy/response-headers.ts'
 import type { Route } from '../proxy/route.ts'
@@ -48,6 +48,7 @@ export async function composeRoutes(options: ComposeRoutesOptions): Promise<Comp
   const { config, readFile, clock } = options
   const upstreams = new Set<Upstream>()
   const routes: Route[] = []
+  const all = config.routes.map(mappedRoute)
   for (const route of config.routes) {
     const own = upstreamOptions(route, options)
     const upstream = await options.upstreams.use(
@@ -55,7 +56,7 @@ export async function composeRoutes(options: ComposeRoutesOptions): Promise<Comp
       async () => await createUpstream(own, createTlsReader(route.tls, readFile), clock),
     )
     upstreams.add(upstream)
-    routes.push(composeRoute(route, upstream, options))
+    routes.push(composeRoute(route, upstream, options, all))
   }
   const passage = config.forward === 'pass' ? composePassage(options) : undefined
   return {
@@ -71,7 +72,7 @@ function composePassage(options: ComposeRoutesOptions): Passage {
   const config = { ...defaultRoute(), name: PASSED, rewriteLocation: false }
   return createPassage(
     (origin) => openUpstream({ ...upstreamOptions(config, options), origin }, {}, options.clock),
-    (upstream) => composeRoute(config, upstream, options),
+    (upstream) => composeRoute(config, upstream, options, []),
   )
 }
 
@@ -112,6 +113,7 @@ function composeRoute(
   route: RouteConfig,
   upstream: Upstream,
   options: ComposeRoutesOptions,
+  all: readonly MappedRoute[],
 ): Route {
   const { config, tokens, metrics } = options
   const source = tokens.of(route)
@@ -124,7 +126,7 @@ function composeRoute(
     ...destinationOf(route),
     upstream,
     headers: { ...headerPolicy(route, upstream, isDpop), via },
-    answerHeaders: { ...answerPolicy(route, isDpop, config.routes), via },
+    answerHeaders: { ...answerPolicy(route, isDpop, all), via },
     tokens: source,
     tokenValue: createTokenValue(route.inject.prefix),
     retry: route.retry,
@@ -147,22 +149,20 @@ function destinationOf(route: RouteConfig): RouteDestination {
   }
 }
 
+function mappedRoute(route: RouteConfig): MappedRoute {
+  return { ...destinationOf(route), origin: new URL(route.upstream).origin }
+}
+
 function answerPolicy(
   route: RouteConfig,
   isDpop: boolean,
-  all: readonly RouteConfig[],
+  all: readonly MappedRoute[],
 ): Omit<ResponseHeaderPolicy, 'via'> {
-  const mapped = (other: RouteConfig) => ({
-    ...destinationOf(other),
-    origin: new URL(other.upstream).origin,
-  })
   const { domain, path, secure } = route.cookies
   return {
     // A nonce for our proofs (RFC 9449 section 8.2) would only puzzle the application.
     hidden: new Set(isDpop ? ['dpop-nonce'] : []),
-    references: route.rewriteLocation
-      ? createReferenceMap(mapped(route), all.filter((other) => other !== route).map(mapped))
-      : undefined,
+    references: route.rewriteLocation ? createReferenceMap(mappedRoute(route), all) : undefined,
     cookies:
       domain === 'drop' || path === 'map' || secure === 'drop'
         ? {

@@ -3,7 +3,7 @@ import { isLoopbackHost } from '../lib/loopback.ts'
 import { checkCredential, credentialOutline } from './credential-checks.ts'
 import { error, type Finding, warning } from './finding.ts'
 import { parseListenAddress } from './listen-address.ts'
-import { checkDistinct, checkRoute, routeOutline } from './route-checks.ts'
+import { checkRoute, createDistinctCheck, routeOutline } from './route-checks.ts'
 
 const credentialsOutline = z.record(z.string(), credentialOutline.optional().catch(undefined))
 
@@ -50,10 +50,10 @@ export function crossCheck(data: unknown): Finding[] {
       findings.push(warning(['credentials', name], 'no route uses this credential'))
     }
   }
+  const checkDistinct = createDistinctCheck()
   for (const [index, route] of routes.entries()) {
     if (route === undefined) continue
-    const earlier = routes.slice(0, index)
-    findings.push(...checkRoute(index, route, names), ...checkDistinct(index, route, earlier))
+    findings.push(...checkRoute(index, route, names), ...checkDistinct(index, route))
     if (route.upstream !== undefined && isAt(route.upstream, listen)) {
       findings.push(
         error(

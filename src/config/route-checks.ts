@@ -125,31 +125,35 @@ function checkHeaders(at: KeyPath, { credential, inject, headers }: RouteOutline
   return findings
 }
 
-/** No two routes have one name, or claim the same requests. */
-export function checkDistinct(
-  index: number,
-  route: RouteOutline,
-  earlier: readonly (RouteOutline | undefined)[],
-): Finding[] {
-  const findings: Finding[] = []
-  if (route.name !== undefined && earlier.some((other) => other?.name === route.name)) {
-    findings.push(error(['routes', index, 'name'], 'expected a name that no other route has'))
+/**
+ * No two routes have one name, or claim the same requests. The check is to be called for one route
+ * after the other.
+ */
+export function createDistinctCheck(): (index: number, route: RouteOutline) => Finding[] {
+  const names = new Set<string>()
+  const claims = new Map<string, number>()
+  return (index, route) => {
+    const findings: Finding[] = []
+    if (route.name !== undefined && names.has(route.name)) {
+      findings.push(error(['routes', index, 'name'], 'expected a name that no other route has'))
+    }
+    if (route.name !== undefined) names.add(route.name)
+    const claim = claimOf(route)
+    const twin = claim === undefined ? undefined : claims.get(claim)
+    if (twin !== undefined) {
+      findings.push(
+        error(
+          ['routes', index, 'match'],
+          `expected a match that differs from that of routes[${twin}]`,
+        ),
+      )
+    } else if (claim !== undefined) claims.set(claim, index)
+    return findings
   }
-  const key = matchKey(route)
-  const twin = earlier.findIndex((other) => other !== undefined && matchKey(other) === key)
-  if (key !== undefined && twin !== -1) {
-    findings.push(
-      error(
-        ['routes', index, 'match'],
-        `expected a match that differs from that of routes[${twin}]`,
-      ),
-    )
-  }
-  return findings
 }
 
 /** Equal for routes that claim the same requests; undefined for one whose claim can't be read. */
-function matchKey({ match }: RouteOutline): string | undefined {
+function claimOf({ match }: RouteOutline): string | undefined {
   if (match === undefined || (match.host === undefined && match.path === undefined))
     return undefined
   const { host = '', path = '/', methods } = match

@@ -11,18 +11,17 @@ export type ReferenceMap = (reference: string, ownOrigin: string) => string
 export type MappedRoute = RouteDestination & { readonly origin: string }
 
 /**
- * The map of a route. Where the reference lies outside of what the route itself reaches, one of
- * `others` may reach it: those that the application addresses by the same host.
+ * The map of a route. Where the reference lies outside of what the route itself reaches, one of `all`
+ * routes may reach it: those that the application addresses by the same host. They are looked through
+ * when they are needed, because a list of its own for each route would grow with their square.
  */
 export function createReferenceMap(
   own: MappedRoute,
-  others: readonly MappedRoute[] = [],
+  all: readonly MappedRoute[] = [],
 ): ReferenceMap {
-  const candidates = [
-    own,
-    ...others.filter(({ origin, match }) => origin === own.origin && match.host === own.match.host),
-  ]
   const host = hostOf(own.origin)
+  const isNear = ({ origin, match }: MappedRoute): boolean =>
+    origin === own.origin && match.host === own.match.host
   return (reference, ownOrigin) => {
     const [, scheme, authority, rest = ''] =
       /^(?:(?:(https?):)?\/\/([^/?#]*))?(\/[^]*|[?#][^]*|)$/i.exec(reference) ?? []
@@ -32,7 +31,7 @@ export function createReferenceMap(
     // Without an authority only a path from the root is another one from here; "7" and "?x" are not.
     if (authority === undefined && !rest.startsWith('/')) return reference
     const [, path = '', suffix = ''] = /^([^?#]*)([^]*)$/.exec(rest) ?? []
-    for (const candidate of candidates) {
+    for (const candidate of [own, ...all.filter(isNear)]) {
       const mapped = pathBefore(path === '' ? '/' : path, candidate)
       if (mapped !== undefined) {
         // What begins with two slashes would name another host (RFC 3986 section 4.2).

@@ -57,6 +57,8 @@ export async function run(file: string, io: Io): Promise<number> {
   }
   const { proxyUrl, adminUrl } = app
   logger.info({ version: VERSION, listen: proxyUrl, admin: adminUrl, config: file }, 'listening')
+  // Whoever waits for this line shall not wait for others to follow it.
+  log.flush()
 
   const endReloads = reloadOnChange({
     file,

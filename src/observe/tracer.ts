@@ -37,7 +37,7 @@ export type Span = { readonly end: (outcome: Outcome) => void }
 export type TokenWaitSpan = Span & TokenRequestTrace
 
 /** `traceparent` tells the upstream what its part of the trace belongs to. */
-export type AttemptSpan = Span & { readonly traceparent: string }
+type AttemptSpan = Span & { readonly traceparent: string }
 
 type Outcome = {
   /** That of the answer, where one came. */

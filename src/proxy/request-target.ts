@@ -31,7 +31,7 @@ export function parseRequestTarget(
   if (hosts.length > 1) throw invalid(`expected one Host header, got ${hosts.length}`)
   if (hosts.length === 0 && httpVersion !== '1.0') throw invalid('it has no Host header')
   if (target.startsWith('/')) {
-    const host = hostField === undefined ? '' : parseHost(hostField)
+    const host = hostField === undefined ? '' : parseAuthority(hostField, 'http')
     return readPath(host, 'http', target, false)
   }
   if (target === '*') throw invalid('"*" is not supported as a target')
@@ -48,14 +48,6 @@ export function parseRequestTarget(
     throw invalid('its target and its Host header differ')
   }
   return readPath(host, scheme, rest.startsWith('/') ? rest : `/${rest}`, true)
-}
-
-/** The last `Host` that was read, and how it reads: an application names the same one again and again. */
-let lastHost: { readonly field: string; readonly host: string } | undefined
-
-function parseHost(field: string): string {
-  if (field !== lastHost?.field) lastHost = { field, host: parseAuthority(field, 'http') }
-  return lastHost.host
 }
 
 // RFC 3986 section 3.2.2 would allow more, but no name that can be looked up has any of it.

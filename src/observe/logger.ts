@@ -61,6 +61,8 @@ function withoutNestedSecrets(fields: Record<string, unknown>): Record<string, u
 
 function withoutSecrets(fields: object): object {
   const found = UNWANTED.filter((name) => name in fields)
+  // Not a copy without need: an array, say, would not be one any more.
+  if (found.length === 0) return fields
   return { ...fields, ...Object.fromEntries(found.map((name) => [name, REDACTED])) }
 }
 

@@ -53,6 +53,11 @@ test.for([
   expect(levels).toEqual(expected)
 })
 
+test('a list in a field stays one', async () => {
+  const lines = await logged((logger) => logger.info({ settings: ['listen'] }, 'a'))
+  expect(lines).toContain('"settings":["listen"]')
+})
+
 const UNWANTED = ['authorization', 'headers', 'secret', 'clientSecret', 'token', 'access_token']
 
 test.for(UNWANTED)(

@@ -55,11 +55,6 @@ export async function run(file: string, io: Io): Promise<number> {
     io.err(`Cannot start: ${startFault(cause)}\n`)
     return EXIT.failed
   }
-  const { proxyUrl, adminUrl } = app
-  logger.info({ version: VERSION, listen: proxyUrl, admin: adminUrl, config: file }, 'listening')
-  // Whoever waits for this line shall not wait for others to follow it.
-  log.flush()
-
   const endReloads = reloadOnChange({
     file,
     io,
@@ -68,6 +63,10 @@ export async function run(file: string, io: Io): Promise<number> {
     logger,
     onLoaded: ({ log: { level } }) => log.setLevel(level),
   })
+  const { proxyUrl, adminUrl } = app
+  logger.info({ version: VERSION, listen: proxyUrl, admin: adminUrl, config: file }, 'listening')
+  // Whoever waits for this line, to send a signal, say, shall not wait for others to follow it.
+  log.flush()
 
   const signal = await Promise.race([signalled, app.quit.then(() => 'quit')])
   endReloads()

@@ -10,8 +10,19 @@ export type Cores = {
   readonly note: string
 }
 
-/** Shares the processors out, and moves this process to those that its children shall have. */
+/** Where this process has been moved to, which is the process's own: there is one for all. */
+let pinned: Cores | undefined
+
+/**
+ * Shares the processors out, and moves this process to those that its children shall have: once,
+ * because from then on it may use no others.
+ */
 export function pinCores(): Cores {
+  pinned ??= pin()
+  return pinned
+}
+
+function pin(): Cores {
   const allowed = parseCpuList(allowedCpus())
   const [first, ...rest] = allowed
   if (first === undefined || rest.length === 0) {

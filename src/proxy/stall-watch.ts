@@ -2,7 +2,7 @@ import type { Clock } from '../lib/clock.ts'
 
 /** Looks at what is running, again and again, for whatever has come to a halt. */
 export type StallWatch = {
-  /** Calls `look` a few times a second. Returns a function that ends it, to be called once. */
+  /** Calls `look` a few times a second. Returns a function that ends it. */
   readonly watch: (look: () => void) => () => void
 }
 
@@ -31,10 +31,11 @@ export function createStallWatch(clock: Clock): StallWatch {
         clock.schedule(INTERVAL_MS, tick)
       }
       return () => {
+        if (watched[entry.at] !== entry) return
         const last = watched.pop()
         if (last === undefined || last === entry) return
-        last.at = entry.at
         watched[entry.at] = last
+        last.at = entry.at
       }
     },
   }

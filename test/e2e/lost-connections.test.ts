@@ -173,6 +173,21 @@ test('no more connections are opened than the route allows; the others wait', as
   expect(upstream.connections).toHaveLength(2)
 })
 
+test('a request that waits for a connection is forgotten when its client leaves', async () => {
+  const upstream = await startRawUpstream(() => {})
+  const sidecar = await startSidecar(forwardConfig(upstream.origin, 'connections: 1'))
+  const queued = async (): Promise<number | undefined> =>
+    await metric(sidecar, QUEUED, { upstream: upstream.origin })
+  const get = 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n'
+  await openRaw(sidecar.proxyUrl, get)
+  await until(() => upstream.connections.length === 1)
+  const { socket } = await openRaw(sidecar.proxyUrl, get)
+  await until(async () => (await queued()) === 1)
+  socket.destroy()
+  await until(async () => (await queued()) === 0)
+  expect(upstream.connections).toHaveLength(1)
+})
+
 test('whoever gets no connection in time is told that this was why', async () => {
   const upstream = await startRawUpstream(() => {})
   const limits = 'connections: 1\ntimeouts: { response: 100ms }'

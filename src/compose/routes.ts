@@ -6,6 +6,7 @@ import type { Holdings } from '../lib/shared.ts'
 import { createTlsReader } from '../lib/tls-material.ts'
 import { type Metrics, PASSED } from '../observe/metrics.ts'
 import type { TunnelPolicy } from '../proxy/connect.ts'
+import { fieldNames } from '../proxy/field-lines.ts'
 import { createPassage, type Passage } from '../proxy/passage.ts'
 import { createReferenceMap, type MappedRoute } from '../proxy/reference-map.ts'
 import type { RequestHeaderPolicy } from '../proxy/request-headers.ts'
@@ -161,7 +162,7 @@ function answerPolicy(
   const { domain, path, secure } = route.cookies
   return {
     // A nonce for our proofs (RFC 9449 section 8.2) would only puzzle the application.
-    hidden: new Set(isDpop ? ['dpop-nonce'] : []),
+    hidden: fieldNames(isDpop ? ['dpop-nonce'] : []),
     references: route.rewriteLocation ? createReferenceMap(mappedRoute(route), all) : undefined,
     cookies:
       domain === 'drop' || path === 'map' || secure === 'drop'
@@ -195,9 +196,7 @@ function headerPolicy(
     injected: route.credential === 'none' ? undefined : inject.header.toLowerCase(),
     injectedName: inject.header,
     existing: existingAuthorization,
-    dropped: new Set(
-      [...headers.remove, ...proof, ...set.map(([name]) => name)].map((name) => name.toLowerCase()),
-    ),
+    dropped: fieldNames([...headers.remove, ...proof, ...set.map(([name]) => name)]),
     added: set.flat(),
     forwarded,
   }

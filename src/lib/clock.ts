@@ -1,3 +1,5 @@
+import { performance } from 'node:perf_hooks'
+
 /** Time and timers, passed in so that a test can turn the hands. */
 export type Clock = {
   /** Milliseconds on a clock that is never set; its zero means nothing. */
@@ -11,6 +13,7 @@ export type Clock = {
 // A longer setTimeout fires at once (its delay is a signed 32-bit number), so long waits are chained.
 const LONGEST_TIMER_MS = 2 ** 31 - 1
 
+// Not the global of this name, which is looked up anew each time.
 export const systemClock: Clock = {
   monotonicMs: () => performance.now(),
   wallMs: () => Date.now(),

@@ -21,7 +21,7 @@ export function fieldValues(raw: readonly string[], wanted: string): string[] {
  * What is about one connection alone, and ends here (RFC 9110 section 7.6.1). `Proxy-Authorization`
  * is for us (section 11.7.1), and undici writes the framing itself.
  */
-export const HOP_BY_HOP: ReadonlySet<string> = new Set([
+export const HOP_BY_HOP = [
   'connection',
   'keep-alive',
   'proxy-authenticate',
@@ -31,7 +31,39 @@ export const HOP_BY_HOP: ReadonlySet<string> = new Set([
   'trailer',
   'transfer-encoding',
   'upgrade',
-])
+] as const
+
+/** Names of fields, however they are written. */
+export type FieldNames = { readonly has: (name: string) => boolean }
+
+/**
+ * Most names are none of these, and their length with their first letter tells: they are not put in
+ * lower case, and have no hash made for them, which for ten or twenty names in each message adds up.
+ */
+export function fieldNames(names: Iterable<string>): FieldNames {
+  const known = new Set([...names].map((name) => name.toLowerCase()))
+  /** For each length, a bit for each letter that a name of this length begins with. */
+  const firstLetters = new Int32Array(LENGTHS)
+  for (const name of known) setBit(firstLetters, name)
+  return { has: (name) => hasBit(firstLetters, name) && known.has(name.toLowerCase()) }
+}
+
+/** Longer names share the places of shorter ones. */
+const LENGTHS = 32
+
+function setBit(bits: Int32Array, name: string): void {
+  const at = name.length % LENGTHS
+  bits[at] = (bits[at] ?? 0) | (1 << letterOf(name))
+}
+
+function hasBit(bits: Int32Array, name: string): boolean {
+  return (((bits[name.length % LENGTHS] ?? 0) >>> letterOf(name)) & 1) === 1
+}
+
+/** ASCII letters have the same last five bits in either case. */
+function letterOf(name: string): number {
+  return name.charCodeAt(0) & 31
+}
 
 /** Fields that naming them in `Connection` must not remove: they say what the message is. */
 const NOT_FOR_CONNECTION = new Set(['content-length', 'content-type', 'host'])

@@ -324,17 +324,11 @@ export function relay(
 }
 
 function optionsFor({ upstream, method, path, headers, body, upgrade }: UpstreamRequest) {
-  return {
-    method,
-    path,
-    headers,
-    body,
-    upgrade: upgrade ?? null,
-    // Not in undici's types: else it would go by the Host header, which may be the application's.
-    servername: upstream.servername,
-    // Without this a HEAD request costs its connection; with it an upgrade would be refused.
-    ...(upgrade === undefined && { reset: false }),
-  }
+  // Not in undici's types: else it would go by the Host header, which may be the application's.
+  const { servername } = upstream
+  if (upgrade !== undefined) return { method, path, headers, body, upgrade, servername }
+  // Else a HEAD request would cost its connection; an upgrade would be refused with it.
+  return { method, path, headers, body, upgrade: null, servername, reset: false }
 }
 
 const CUT_SHORT = 'the connection was reset within the response'

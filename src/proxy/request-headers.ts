@@ -1,5 +1,5 @@
 import { SidecarError } from '../errors.ts'
-import { fieldValues, HOP_BY_HOP } from './field-lines.ts'
+import { fieldNames, type FieldNames, fieldValues, HOP_BY_HOP, isField } from './field-lines.ts'
 import { addForwarded, type ForwardedStyle, type Sender } from './forwarded.ts'
 import type { RequestHead } from './request-head.ts'
 import { viaLine } from './via.ts'
@@ -14,7 +14,7 @@ export type RequestHeaderPolicy = {
   readonly injectedName: string
   readonly existing: 'replace' | 'keep' | 'reject'
   /** Names that are left out, because the route removes or sets them. */
-  readonly dropped: ReadonlySet<string>
+  readonly dropped: FieldNames
   /** Names and values, alternating, that are added. */
   readonly added: readonly string[]
   /** The name to put into `Via`; undefined for none. */
@@ -23,7 +23,7 @@ export type RequestHeaderPolicy = {
 }
 
 // Beyond what ends at every hop: `Expect` was answered by us, and nobody switches to h2c here.
-const NOT_FORWARDED = new Set([...HOP_BY_HOP, 'expect', 'http2-settings'])
+const NOT_FORWARDED = fieldNames([...HOP_BY_HOP, 'expect', 'http2-settings'])
 
 /**
  * The headers for the upstream: those of the application in their own order, case and number, less
@@ -37,19 +37,19 @@ export function requestHeaders(
   sender: Sender,
 ): string[] {
   const { fields, connectionOptions } = head
+  const { injected } = policy
   const headers: string[] = []
   let keptExisting = false
   for (let i = 0; i < fields.length; i += 2) {
     const name = fields[i] ?? ''
     const value = fields[i + 1] ?? ''
-    const key = name.toLowerCase()
-    if (key === 'host') {
+    if (isField(name, 'host')) {
       headers.push(name, policy.host ?? value)
-    } else if (key === policy.injected) {
+    } else if (injected !== undefined && isField(name, injected)) {
       if (policy.existing === 'reject') {
         throw new SidecarError(
           'request_invalid',
-          `Cannot forward the request: the route does not accept the header "${key}" from the application`,
+          `Cannot forward the request: the route does not accept the header "${injected}" from the application`,
         )
       }
       if (policy.existing === 'keep') {
@@ -57,9 +57,9 @@ export function requestHeaders(
         headers.push(name, value)
       }
     } else if (
-      !NOT_FORWARDED.has(key) &&
-      !policy.dropped.has(key) &&
-      connectionOptions?.has(key) !== true
+      !NOT_FORWARDED.has(name) &&
+      !policy.dropped.has(name) &&
+      connectionOptions?.has(name.toLowerCase()) !== true
     ) {
       headers.push(name, value)
     }

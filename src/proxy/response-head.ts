@@ -30,7 +30,8 @@ export function readResponseHead(
     else if (isField(name, 'transfer-encoding')) codings += `${fields[i + 1]?.toLowerCase()},`
   }
   const phrase = reasonPhrase(reason)
-  if (status < 100 || phrase === undefined || STILL_CODED.test(codings)) return undefined
+  if (status < 100 || phrase === undefined) return undefined
+  if (codings !== '' && STILL_CODED.test(codings)) return undefined
   return { status, phrase, fields, length }
 }
 
@@ -39,7 +40,7 @@ export function readResponseHead(
  * (RFC 9112 section 4).
  */
 function reasonPhrase(text: string): string | undefined {
-  if (/^[\t -~]*$/.test(text)) return text
+  if (text === 'OK' || /^[\t -~]*$/.test(text)) return text
   // oxlint-disable-next-line no-control-regex -- they are what is looked for
   if (/[\0-\x08\x0a-\x1f\x7f]/.test(text)) return undefined
   return text.includes('\uFFFD') ? '' : Buffer.from(text).toString('latin1')

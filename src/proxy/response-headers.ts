@@ -1,12 +1,18 @@
-import { connectionOptions, HOP_BY_HOP } from './field-lines.ts'
+import {
+  connectionOptions,
+  fieldNames,
+  type FieldNames,
+  HOP_BY_HOP,
+  isField,
+} from './field-lines.ts'
 import { mapRefresh, type ReferenceMap } from './reference-map.ts'
 import { type CookiePolicy, mapCookie } from './set-cookie.ts'
 import { viaLine } from './via.ts'
 
 /** What a route does to response headers, made ready once. */
 export type ResponseHeaderPolicy = {
-  /** Names, in lower case, that are nobody's business but ours. */
-  readonly hidden: ReadonlySet<string>
+  /** What is nobody's business but ours. */
+  readonly hidden: FieldNames
   /** The name to put into `Via`; undefined for none. */
   readonly via: string | undefined
   /** How references to the upstream read from here; undefined to leave them. */
@@ -22,6 +28,8 @@ export type ResponseContext = {
   readonly mayHaveTrailers: boolean
 }
 
+const NOT_FORWARDED = fieldNames(HOP_BY_HOP)
+
 /** The headers for the application. `raw` alternates names and values. */
 export function responseHeaders(
   raw: readonly string[],
@@ -34,17 +42,20 @@ export function responseHeaders(
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i] ?? ''
     const value = raw[i + 1] ?? ''
-    const key = name.toLowerCase()
-    if (key === 'trailer' && mayHaveTrailers) {
+    if (mayHaveTrailers && isField(name, 'trailer')) {
       headers.push(name, value)
       continue
     }
-    if (HOP_BY_HOP.has(key) || hidden.has(key) || listed?.has(key) === true) continue
-    if (references !== undefined && (key === 'location' || key === 'content-location')) {
+    if (NOT_FORWARDED.has(name) || hidden.has(name)) continue
+    if (listed?.has(name.toLowerCase()) === true) continue
+    if (
+      references !== undefined &&
+      (isField(name, 'location') || isField(name, 'content-location'))
+    ) {
       headers.push(name, references(value, ownOrigin))
-    } else if (references !== undefined && key === 'refresh') {
+    } else if (references !== undefined && isField(name, 'refresh')) {
       headers.push(name, mapRefresh(value, references, ownOrigin))
-    } else if (cookies !== undefined && key === 'set-cookie') {
+    } else if (cookies !== undefined && isField(name, 'set-cookie')) {
       headers.push(name, mapCookie(value, cookies))
     } else {
       headers.push(name, value)
@@ -64,14 +75,14 @@ export function interimHeaders(raw: readonly string[]): string[] {
 export const NO_CONTEXT: ResponseContext = { ownOrigin: '', mayHaveTrailers: false }
 
 const UNTOUCHED: ResponseHeaderPolicy = {
-  hidden: new Set(),
+  hidden: fieldNames([]),
   via: undefined,
   references: undefined,
   cookies: undefined,
 }
 
 // RFC 9110 section 6.5.1: fields that decide how a message is read have no business behind it.
-const NO_TRAILERS = new Set([
+const NO_TRAILERS = fieldNames([
   ...HOP_BY_HOP,
   'authorization',
   'content-encoding',
@@ -86,7 +97,7 @@ export function responseTrailers(raw: readonly string[]): [string, string][] {
   const trailers: [string, string][] = []
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i] ?? ''
-    if (!NO_TRAILERS.has(name.toLowerCase())) trailers.push([name, raw[i + 1] ?? ''])
+    if (!NO_TRAILERS.has(name)) trailers.push([name, raw[i + 1] ?? ''])
   }
   return trailers
 }

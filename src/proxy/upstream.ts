@@ -10,8 +10,8 @@ export type Upstream = {
   readonly origin: string
   /** The value of `Host`. */
   readonly host: string
-  /** The name to ask for and to verify in TLS, whatever `Host` says; undefined without TLS. */
-  readonly servername: string | undefined
+  /** The same for every request, whatever its `Host` says: undici takes another for another server. */
+  readonly servername: string
   /** Sends a request as soon as there is a connection for it. */
   readonly dispatch: Dispatch
   /** Sends a request on a connection that nobody has used yet, and that closes by itself when idle. */
@@ -147,7 +147,7 @@ export function openUpstream(
   return {
     origin,
     host: url.host,
-    servername: serverName(url, firstTls),
+    servername: serverName(url, firstTls) ?? url.hostname,
     dispatch: (request, handler) => pool.dispatch(request, handler),
     dispatchOnNew: (request, handler) =>
       void new Client(origin, { ...shared, connect }).dispatch(request, handler),

@@ -3,6 +3,7 @@ import { Socket } from 'node:net'
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { type FailureCode, SidecarError } from '../../../src/errors.ts'
+import { fieldNames } from '../../../src/proxy/field-lines.ts'
 import { readRequestHead } from '../../../src/proxy/request-head.ts'
 import { type RequestHeaderPolicy, requestHeaders } from '../../../src/proxy/request-headers.ts'
 import { endsHere, type Field, fields, flat, isNamed, pairs } from '../../helpers/field-lines.ts'
@@ -15,7 +16,7 @@ function policyFor(injectedName: string, changes: Partial<RequestHeaderPolicy> =
     injected: injectedName.toLowerCase(),
     injectedName,
     existing: 'replace',
-    dropped: new Set(['x-added', 'x-removed']),
+    dropped: fieldNames(['x-added', 'x-removed']),
     added: ['X-Added', 'by the route'],
     via: undefined,
     forwarded: 'off',

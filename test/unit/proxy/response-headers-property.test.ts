@@ -5,12 +5,13 @@ import {
   type ResponseHeaderPolicy,
   responseHeaders,
 } from '../../../src/proxy/response-headers.ts'
+import { fieldNames } from '../../../src/proxy/field-lines.ts'
 import { endsHere, type Field, fields, flat, isNamed, pairs } from '../../helpers/field-lines.ts'
 
 const HIDDEN = 'x-access-token'
 
 const POLICY: ResponseHeaderPolicy = {
-  hidden: new Set([HIDDEN]),
+  hidden: fieldNames([HIDDEN]),
   via: undefined,
   references: undefined,
   cookies: undefined,

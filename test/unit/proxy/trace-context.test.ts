@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { withTraceContext } from '../../../src/proxy/trace-context.ts'
+import { fieldNames } from '../../../src/proxy/field-lines.ts'
 
 const OURS = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
 
@@ -31,6 +32,6 @@ const CASES: readonly {
 ]
 
 test.for(CASES)('our trace context $what', ({ headers, isContinued = false, dropped, sent }) => {
-  const policy = { dropped: new Set(dropped) }
+  const policy = { dropped: fieldNames(dropped ?? []) }
   expect(withTraceContext(headers, OURS, isContinued, policy)).toEqual(sent)
 })

@@ -15,9 +15,10 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   config: ['lib', 'errors'],
   observe: ['lib', 'errors'],
   tokens: ['lib', 'errors', 'type observe'],
-  proxy: ['lib', 'errors', 'tokens', 'type observe'],
+  upstream: ['lib', 'errors'],
+  proxy: ['lib', 'errors', 'tokens', 'upstream', 'type observe'],
   admin: ['lib', 'errors', 'type observe', 'tokens'],
-  compose: ['config', 'lib', 'errors', 'observe', 'tokens', 'proxy', 'version'],
+  compose: ['config', 'lib', 'errors', 'observe', 'tokens', 'upstream', 'proxy', 'version'],
   app: [
     'lib',
     'errors',

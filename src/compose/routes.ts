@@ -6,7 +6,7 @@ import type { Holdings } from '../lib/shared.ts'
 import { createTlsReader } from '../lib/tls-material.ts'
 import { type Metrics, PASSED } from '../observe/metrics.ts'
 import type { TunnelPolicy } from '../proxy/connect.ts'
-import { fieldNames } from '../proxy/field-lines.ts'
+import { fieldNames } from '../lib/field-lines.ts'
 import { createPassage, type Passage } from '../proxy/passage.ts'
 import { createReferenceMap, type MappedRoute } from '../proxy/reference-map.ts'
 import type { RequestHeaderPolicy } from '../proxy/request-headers.ts'
@@ -23,7 +23,7 @@ import {
   openUpstream,
   type Upstream,
   type UpstreamOptions,
-} from '../proxy/upstream.ts'
+} from '../upstream/upstream.ts'
 import type { AccessToken } from '../tokens/access-token.ts'
 import type { TokenSources } from './token-sources.ts'
 

@@ -11,7 +11,7 @@ import { type ConnectHandler, createConnectHandler } from '../proxy/connect.ts'
 import { createRecorder, type Recorder } from '../proxy/exchange-record.ts'
 import { createProxyHandler, type ProxyHandler } from '../proxy/handler.ts'
 import type { StallWatch } from '../proxy/stall-watch.ts'
-import type { Upstream } from '../proxy/upstream.ts'
+import type { Upstream } from '../upstream/upstream.ts'
 import type { TokenSource } from '../tokens/token-source.ts'
 import { composeCallers } from './callers.ts'
 import { composeRoutes, composeTunnels, viaName } from './routes.ts'
@@ -53,7 +53,7 @@ export function createServiceMaker(options: ServiceOptions): (config: Config) =>
   const { places, logger, metrics, tracer, failures, clock, stalls } = options
   const servers = createShared<AuthorizationServer>(() => {})
   const sources = createShared<TokenSource>((source) => source.close())
-  const upstreams = createShared<Upstream>(async (upstream) => await upstream.close())
+  const upstreams = createShared<Upstream>((upstream) => upstream.close())
   return async (config) => {
     const own = {
       servers: servers.holdings(),

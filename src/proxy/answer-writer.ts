@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ResponseHead } from '../upstream/response-parser.ts'
 import { endEarly } from './linger.ts'
-import type { ResponseHead } from './response-head.ts'
 
 /** Passes an answer on to the client. */
 export type AnswerWriter = {
@@ -47,8 +47,7 @@ export function createAnswerWriter(req: IncomingMessage, res: ServerResponse): A
         return true
       }
       if (res.write(chunk) || res.writableLength < BEHIND_BYTES) return true
-      // Not at once: it may be within the data of another answer, and undici reads one at a time.
-      res.once('drain', () => process.nextTick(onDrain))
+      res.once('drain', onDrain)
       return false
     },
     end(trailers, onFlushed) {

@@ -4,7 +4,7 @@ import type { Clock } from '../lib/clock.ts'
 import type { AccessLog } from '../observe/access-log.ts'
 import type { RouteMetrics } from '../observe/route-metrics.ts'
 import type { IncomingTrace, RequestSpan, Tracer } from '../observe/tracer.ts'
-import { fieldValues } from './field-lines.ts'
+import { fieldValues } from '../lib/field-lines.ts'
 import type { RequestHead } from './request-head.ts'
 import type { TunnelReport } from './tunnel.ts'
 

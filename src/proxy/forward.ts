@@ -1,14 +1,14 @@
 import { type SidecarError, toSidecarError } from '../errors.ts'
 import type { RequestSpan } from '../observe/tracer.ts'
 import type { AccessToken } from '../tokens/access-token.ts'
-import { fieldValues } from './field-lines.ts'
+import { fieldValues } from '../lib/field-lines.ts'
 import {
   answerOr,
   relay,
   type RelayContext,
+  type RelayRequest,
   type RelayOutcome,
   type UpstreamAnswer,
-  type UpstreamRequest,
 } from './relay.ts'
 import { createRequestBody, type RequestBody } from './request-body.ts'
 import type { RequestHead } from './request-head.ts'
@@ -141,11 +141,11 @@ function send(
   return sendProvenAndTraced(exchange, request, token, dpop)
 }
 
-type Body = UpstreamRequest['body']
+type Body = RelayRequest['body']
 
 async function sendProvenAndTraced(
   exchange: Exchange,
-  request: UpstreamRequest,
+  request: RelayRequest,
   token: AccessToken | undefined,
   dpop: AccessToken['dpop'],
 ): Promise<RelayOutcome> {
@@ -175,7 +175,7 @@ function requestFor(
   body: Body,
   judge: Judge,
   onNewConnection: boolean,
-): UpstreamRequest {
+): RelayRequest {
   const tokenValue = token && route.tokenValue(token)
   const sender = { socket: req.socket, host: target.host }
   return {

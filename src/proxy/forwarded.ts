@@ -1,4 +1,4 @@
-import { isField } from './field-lines.ts'
+import { isField } from '../lib/field-lines.ts'
 
 /** Which fields tell the upstream who asked: RFC 7239's, the older ones, both, or none. */
 export type ForwardedStyle = 'off' | 'forwarded' | 'x-forwarded' | 'both'

@@ -36,7 +36,7 @@ export function parserFailure(error: ParserError, maxHeaderBytes: number): Sidec
 
 /** Whether it was no more than the end of the connection. */
 export function hasLeft({ code }: ParserError): boolean {
-  return code === 'ECONNRESET' || code === 'HPE_INVALID_EOF_STATE'
+  return code === 'ECONNRESET' || code === 'EPIPE' || code === 'HPE_INVALID_EOF_STATE'
 }
 
 /** Whether what the parser stumbled over looks like a method (RFC 9110 section 9.1), and not like TLS. */

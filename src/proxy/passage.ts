@@ -1,6 +1,6 @@
 import type { RequestTarget } from './request-target.ts'
 import type { Route } from './route.ts'
-import type { Upstream } from './upstream.ts'
+import type { Upstream } from '../upstream/upstream.ts'
 
 /** Ways to hosts that no route names, made as they are asked for. */
 export type Passage = {
@@ -32,7 +32,7 @@ export function createPassage(
       return route
     },
     close() {
-      for (const { upstream } of routes.values()) void upstream.close()
+      for (const { upstream } of routes.values()) upstream.close()
     },
   }
 }

@@ -1,12 +1,14 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex, Readable } from 'node:stream'
-import type { Dispatcher } from 'undici'
 import { SidecarError } from '../errors.ts'
 import type { Clock } from '../lib/clock.ts'
+import type { RequestControl, ResponseHandler } from '../upstream/connection.ts'
+import type { UpstreamRequest } from '../upstream/request-head.ts'
+import type { ResponseHead } from '../upstream/response-parser.ts'
+import { toUpstreamFailure, upstreamFailure } from '../upstream/upstream-failure.ts'
+import type { Upstream } from '../upstream/upstream.ts'
 import { createAnswerWriter } from './answer-writer.ts'
 import { clientGone } from './client-gone.ts'
-import { fieldValues } from './field-lines.ts'
-import { type ResponseHead, readResponseHead } from './response-head.ts'
 import {
   interimHeaders,
   type ResponseHeaderPolicy,
@@ -14,19 +16,11 @@ import {
   responseTrailers,
 } from './response-headers.ts'
 import type { StallWatch } from './stall-watch.ts'
-import { toUpstreamFailure, upstreamFailure } from './upstream-failure.ts'
-import { wereAskedFor } from './upgrade.ts'
-import type { Upstream } from './upstream.ts'
+import { wasAskedFor } from './upgrade.ts'
 
-export type UpstreamRequest = {
-  readonly upstream: Upstream
-  readonly method: string
-  readonly path: string
-  /** Names and values, alternating. */
+export type RelayRequest = UpstreamRequest & {
   readonly headers: string[]
-  readonly body: Readable | Buffer | null
-  /** The protocols to switch to (RFC 9110 section 7.8). */
-  readonly upgrade: string | undefined
+  readonly upstream: Upstream
   /** Whether to open a connection for this request alone. */
   readonly onNewConnection: boolean
   /** Looks at the head of the answer and says whether to hold it back. */
@@ -83,13 +77,13 @@ const DISCARD_MS = 2_000
 
 /**
  * Sends one request and streams the answer to the client, unless `judge` holds it back. The one place
- * that knows undici's callbacks. Settles when the exchange is over, or its answer is held, or the
+ * where both sides of it meet. Settles when the exchange is over, or its answer is held, or the
  * connection has become a tunnel. Fails with `upstream_*`, `request_timeout` or `client_closed`; when
  * that happens after the head of the response was passed on, the connection to the client has been
  * cut, because a truncated response must not look whole.
  */
 export function relay(
-  request: UpstreamRequest,
+  request: RelayRequest,
   { req, res, clock, stalls }: RelayContext,
 ): Promise<RelayOutcome> {
   const { upstream, body, responseMs, idleMs } = request
@@ -107,8 +101,7 @@ export function relay(
   let reject: (failure: SidecarError) => void = first.reject
   let answer: UpstreamAnswer | undefined
   let failure: SidecarError | undefined
-  let controller: Dispatcher.DispatchController | undefined
-  let wasUsedBefore = false
+  let control: RequestControl | undefined
   let isInterimSent = false
   /** Whether the upstream has said all that it had to say. */
   let hasEnded = false
@@ -129,7 +122,7 @@ export function relay(
   }
   const abort = (error: SidecarError): void => {
     fail(error)
-    if (controller !== undefined) controller.abort(error)
+    if (control !== undefined) control.abort(error)
     // Where a connection is being made for it already, it ends with that.
     else upstream.forget(handler)
   }
@@ -171,11 +164,11 @@ export function relay(
   }
   const stallFailure = (isUploading: boolean): SidecarError => {
     if (phase === 'passing') {
-      return hasEnded || controller?.paused === true
+      return hasEnded || control?.isPaused() === true
         ? clientStalled('it does not read the response')
         : upstreamTimeout('the response body stalled')
     }
-    if (controller === undefined) return upstreamTimeout('no connection became free in time')
+    if (control === undefined) return upstreamTimeout('no connection became free in time')
     if (!isUploading) return upstreamTimeout('no response came in time')
     return req.isPaused()
       ? upstreamTimeout('it does not read the request body')
@@ -188,7 +181,7 @@ export function relay(
     phase = 'passing'
     const { ownOrigin, method } = request
     const mayHaveTrailers = isChunkedTo(req, head, method)
-    const context = { ownOrigin, mayHaveTrailers }
+    const context = { ownOrigin, minorVersion: head.minorVersion, mayHaveTrailers }
     client.begin(head, responseHeaders(head.fields, request.answerHeaders, context))
   }
   const end = (whole: UpstreamAnswer, trailers: [string, string][]): void => {
@@ -201,7 +194,7 @@ export function relay(
   }
   const hold = (head: ResponseHead, kept: UpstreamAnswer): void => {
     phase = 'held'
-    controller?.pause()
+    control?.pause()
     const broken = Promise.withResolvers<never>()
     // Not everybody who holds an answer looks whether it breaks meanwhile.
     broken.promise.catch(() => {})
@@ -216,8 +209,7 @@ export function relay(
         movedAtMs = clock.monotonicMs()
         try {
           begin(head)
-          if (hasEnded) end(kept, [])
-          else controller?.resume()
+          control?.resume()
         } catch (cause) {
           abort(toUpstreamFailure(upstream.origin, cause))
         }
@@ -225,33 +217,25 @@ export function relay(
       },
       discard() {
         if (phase === 'over') return
-        if (hasEnded) {
-          finish()
-          return
-        }
         phase = 'discarding'
         movedAtMs = clock.monotonicMs()
-        controller?.resume()
+        control?.resume()
       },
     }
     first.resolve({ ...kept, held })
   }
 
-  const handler: Dispatcher.DispatchHandler = {
-    onRequestStart(started) {
-      controller = started
-      wasUsedBefore = !upstream.isConnecting()
+  const handler: ResponseHandler = {
+    onStart(started) {
+      control = started
       movedAtMs = clock.monotonicMs()
       // It may have failed, or the client left, while it waited for a connection.
       if (failure !== undefined) started.abort(failure)
       else if (res.destroyed) abort(clientGone(req))
     },
 
-    onRequestUpgrade(started, status, _headers, socket) {
-      // Nobody listens yet, and an error without a listener would end the process.
-      socket.on('error', () => {})
-      const headers = rawPairs(started.rawHeaders)
-      if (!wereAskedFor(fieldValues(headers, 'upgrade'), request.upgrade)) {
+    onUpgrade({ status, fields: headers }, socket) {
+      if (!wasAskedFor(headers, request.upgrade)) {
         socket.destroy()
         fail(switchedUnasked(upstream.origin))
         return
@@ -261,9 +245,9 @@ export function relay(
       first.resolve({ status, waitedMs, switched: { socket, headers } })
     },
 
-    onResponseStart(started, status, _headers, reason = '') {
+    onHead(head) {
       movedAtMs = clock.monotonicMs()
-      const fields = rawPairs(started.rawHeaders)
+      const { status, fields } = head
       if (status === 101) {
         abort(switchedUnasked(upstream.origin))
         return
@@ -272,17 +256,12 @@ export function relay(
         if (client.inform(status, interimHeaders(fields))) isInterimSent = true
         return
       }
-      const head = readResponseHead(status, reason, fields)
-      if (head === undefined) {
-        abort(upstreamFailure(upstream.origin, 'protocol', 'the response is not valid HTTP'))
-        return
-      }
       answer = { status, waitedMs: movedAtMs - dispatchedAtMs }
       if (request.judge(status, fields)) hold(head, answer)
       else begin(head)
     },
 
-    onResponseData(started, chunk) {
+    onData(chunk) {
       movedAtMs = phase === 'discarding' ? movedAtMs : clock.monotonicMs()
       if (phase === 'discarding') {
         unwantedBytes += chunk.length
@@ -290,25 +269,20 @@ export function relay(
       } else if (phase === 'passing') {
         const goOn = (): void => {
           movedAtMs = clock.monotonicMs()
-          started.resume()
+          control?.resume()
         }
-        if (!client.write(chunk, goOn)) started.pause()
+        if (!client.write(chunk, goOn)) control?.pause()
       }
     },
 
-    onResponseEnd(started) {
+    onEnd(trailers) {
       if (phase === 'discarding') finish()
-      else if (phase === 'held') hasEnded = true
-      else if (phase === 'passing' && answer !== undefined) {
-        // undici takes a reset for the end of a body that ends with its connection.
-        if (upstream.isBreaking()) fail(upstreamFailure(upstream.origin, 'reset', CUT_SHORT))
-        else end(answer, responseTrailers(rawPairs(started.rawTrailers)))
-      }
+      else if (answer !== undefined) end(answer, responseTrailers(trailers))
     },
 
-    onResponseError(_controller, error) {
+    onFailure(error) {
       const reason = toUpstreamFailure(upstream.origin, error)
-      const isLost = phase === 'waiting' && wasUsedBefore && !isInterimSent
+      const isLost = phase === 'waiting' && control?.isReused === true && !isInterimSent
       if (isLost && reason.code === 'upstream_reset') {
         finish()
         first.resolve({ lost: reason })
@@ -318,20 +292,10 @@ export function relay(
   const endWatch = stalls.watch(lookForStall)
   // Not once(): that would cost more than it saves.
   res.on('close', onClose)
-  if (request.onNewConnection) upstream.dispatchOnNew(optionsFor(request), handler)
-  else upstream.dispatch(optionsFor(request), handler)
+  if (request.onNewConnection) upstream.dispatchOnNew(request, handler)
+  else upstream.dispatch(request, handler)
   return first.promise
 }
-
-function optionsFor({ upstream, method, path, headers, body, upgrade }: UpstreamRequest) {
-  // Not in undici's types: else it would go by the Host header, which may be the application's.
-  const { servername } = upstream
-  if (upgrade !== undefined) return { method, path, headers, body, upgrade, servername }
-  // Else a HEAD request would cost its connection; an upgrade would be refused with it.
-  return { method, path, headers, body, upgrade: null, servername, reset: false }
-}
-
-const CUT_SHORT = 'the connection was reset within the response'
 
 /** The answer; fails if there is none. */
 export function answerOr(outcome: RelayOutcome): UpstreamAnswer {
@@ -360,12 +324,4 @@ function switchedUnasked(origin: string): SidecarError {
 
 function clientStalled(reason: string): SidecarError {
   return new SidecarError('request_timeout', `Cannot wait any longer for the client: ${reason}`)
-}
-
-/** undici gives header bytes as they came; they are latin1, whatever they mean. */
-function rawPairs(raw: Dispatcher.DispatchController['rawHeaders']): string[] {
-  const pairs: string[] = []
-  if (!Array.isArray(raw)) return pairs
-  for (const part of raw) pairs.push(typeof part === 'string' ? part : part.toString('latin1'))
-  return pairs
 }

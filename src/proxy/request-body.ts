@@ -13,10 +13,9 @@ export type RequestBody = {
 }
 
 /**
- * A stream of its own, because undici destroys the body of a request that ends early, and to destroy
- * `req` is to cut the connection on which the response is still to be written. Nothing is taken from
- * `req` before undici asks: a body that is there already would be sent with a length where the
- * application chose chunks. Up to `keepBytes` are kept as they pass.
+ * A stream of its own, because the body of a request that ends early is destroyed, and to destroy `req`
+ * is to cut the connection on which the response is still to be written. Nothing is taken from `req`
+ * before it is asked for. Up to `keepBytes` are kept as they pass.
  */
 export function createRequestBody(req: IncomingMessage, keepBytes: number): RequestBody {
   let kept: Buffer[] | undefined = keepBytes > 0 ? [] : undefined

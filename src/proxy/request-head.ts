@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http'
-import { addConnectionOptions, isField } from './field-lines.ts'
+import { addConnectionOptions, isField } from '../lib/field-lines.ts'
 
 /** What the sidecar itself wants to know of a request's head, read in one pass. */
 export type RequestHead = {

@@ -1,5 +1,11 @@
 import { SidecarError } from '../errors.ts'
-import { fieldNames, type FieldNames, fieldValues, HOP_BY_HOP, isField } from './field-lines.ts'
+import {
+  fieldNames,
+  type FieldNames,
+  fieldValues,
+  HOP_BY_HOP,
+  isField,
+} from '../lib/field-lines.ts'
 import { addForwarded, type ForwardedStyle, type Sender } from './forwarded.ts'
 import type { RequestHead } from './request-head.ts'
 import { viaLine } from './via.ts'

@@ -1,5 +1,5 @@
 import { SidecarError } from '../errors.ts'
-import { fieldValues } from './field-lines.ts'
+import { fieldValues } from '../lib/field-lines.ts'
 import type { RequestHead } from './request-head.ts'
 import { goesInCircles } from './via.ts'
 
@@ -17,7 +17,7 @@ export function refuseUnsupported(
       'Cannot forward the request: TRACE would show the token to whoever asks',
     )
   }
-  // RFC 9112 section 3.2.4: this is "OPTIONS *" for the server behind us, which undici cannot send.
+  // RFC 9112 section 3.2.4: this is "OPTIONS *" for the server behind us, which nothing says how to route.
   if (head.method === 'OPTIONS' && /^https?:\/\/[^/?#]*$/i.test(head.target)) {
     throw invalid('OPTIONS for a whole server is not supported')
   }

@@ -4,7 +4,7 @@ import {
   type FieldNames,
   HOP_BY_HOP,
   isField,
-} from './field-lines.ts'
+} from '../lib/field-lines.ts'
 import { mapRefresh, type ReferenceMap } from './reference-map.ts'
 import { type CookiePolicy, mapCookie } from './set-cookie.ts'
 import { viaLine } from './via.ts'
@@ -24,6 +24,8 @@ export type ResponseHeaderPolicy = {
 export type ResponseContext = {
   /** How the application addressed us. */
   readonly ownOrigin: string
+  /** Of HTTP/1, in which the upstream has answered. */
+  readonly minorVersion: number
   /** Whether trailers can be passed on, and so what announces them (RFC 9110 section 6.6.2). */
   readonly mayHaveTrailers: boolean
 }
@@ -34,7 +36,7 @@ const NOT_FORWARDED = fieldNames(HOP_BY_HOP)
 export function responseHeaders(
   raw: readonly string[],
   policy: ResponseHeaderPolicy,
-  { ownOrigin, mayHaveTrailers }: ResponseContext,
+  { ownOrigin, minorVersion, mayHaveTrailers }: ResponseContext,
 ): string[] {
   const { hidden, via, references, cookies } = policy
   const listed = connectionOptions(raw)
@@ -61,8 +63,7 @@ export function responseHeaders(
       headers.push(name, value)
     }
   }
-  // undici does not tell which minor version the upstream speaks; that of its parser is 1.1.
-  if (via !== undefined) headers.push('Via', viaLine(1, via))
+  if (via !== undefined) headers.push('Via', viaLine(minorVersion, via))
   return headers
 }
 
@@ -72,7 +73,11 @@ export function interimHeaders(raw: readonly string[]): string[] {
 }
 
 /** For what is no whole answer. */
-export const NO_CONTEXT: ResponseContext = { ownOrigin: '', mayHaveTrailers: false }
+export const NO_CONTEXT: ResponseContext = {
+  ownOrigin: '',
+  minorVersion: 1,
+  mayHaveTrailers: false,
+}
 
 const UNTOUCHED: ResponseHeaderPolicy = {
   hidden: fieldNames([]),

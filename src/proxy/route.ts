@@ -4,7 +4,7 @@ import type { TokenSource } from '../tokens/token-source.ts'
 import type { RequestHeaderPolicy } from './request-headers.ts'
 import type { ResponseHeaderPolicy } from './response-headers.ts'
 import type { RouteDestination } from './routes.ts'
-import type { Upstream } from './upstream.ts'
+import type { Upstream } from '../upstream/upstream.ts'
 
 /** A route with everything decided that can be decided before a request comes. */
 export type Route = RouteDestination & {

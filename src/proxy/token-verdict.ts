@@ -1,4 +1,4 @@
-import { fieldValues } from './field-lines.ts'
+import { fieldValues } from '../lib/field-lines.ts'
 
 /** What a response says about the token that it was asked with. */
 export type TokenVerdict = 'accepted' | 'refused' | 'nonce wanted'

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Clock } from '../lib/clock.ts'
-import { fieldValues } from './field-lines.ts'
+import { fieldValues } from '../lib/field-lines.ts'
 import { NO_CONTEXT, responseHeaders } from './response-headers.ts'
 import type { Route } from './route.ts'
 import { joinTunnel, type TunnelReport } from './tunnel.ts'
@@ -49,15 +49,24 @@ export async function switchProtocols(
   return await joinTunnel({ client, upstream, early }, route.timeouts.upgradedMs, clock)
 }
 
-/** RFC 9110 section 7.8: whether all of these protocols were asked for, and there is one. */
-export function wereAskedFor(chosen: readonly string[], asked = ''): boolean {
-  const wanted = new Set(protocolsOf(asked))
-  return chosen.length > 0 && protocolsOf(chosen.join()).every((protocol) => wanted.has(protocol))
+/**
+ * RFC 9110 section 7.8: whether an upstream that switches says so of this connection, to what, and to
+ * nothing that was not asked for.
+ */
+export function wasAskedFor(headers: readonly string[], asked = ''): boolean {
+  const wanted = new Set(membersOf([asked]))
+  const chosen = fieldValues(headers, 'upgrade')
+  return (
+    membersOf(fieldValues(headers, 'connection')).includes('upgrade') &&
+    chosen.length > 0 &&
+    membersOf(chosen).every((protocol) => wanted.has(protocol))
+  )
 }
 
-function protocolsOf(list: string): string[] {
-  return list
+function membersOf(lists: readonly string[]): string[] {
+  return lists
+    .join()
     .toLowerCase()
     .split(',')
-    .map((protocol) => protocol.trim())
+    .map((member) => member.trim())
 }

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
 import { systemClock } from '../../src/lib/clock.ts'
-import { createUpstream } from '../../src/proxy/upstream.ts'
+import { createUpstream } from '../../src/upstream/upstream.ts'
 import { endpointConfig, forwardConfig } from '../helpers/config-text.ts'
 import { metric } from '../helpers/metrics.ts'
 import { bodyFrom } from '../helpers/one-exchange.ts'
@@ -137,7 +137,7 @@ test('connections are given up after a while, so that a changed address is notic
       connectTimeoutMs: 5_000,
       maxConnections: 1,
       maxHeaderBytes: 16_384,
-      connectionLifetimeMs: 1,
+      connectionLifetimeSeconds: 1,
     },
     async () => await Promise.resolve({}),
     systemClock,

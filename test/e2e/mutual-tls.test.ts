@@ -8,7 +8,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { JWK } from 'jose'
 import { expect, onTestFinished, test } from 'vitest'
 import { createTlsReader } from '../../src/lib/tls-material.ts'
-import { createUpstream } from '../../src/proxy/upstream.ts'
+import { createUpstream } from '../../src/upstream/upstream.ts'
 import { type Authority, type Certificate, createAuthority } from '../helpers/certificates.ts'
 import { createFakeClock } from '../helpers/fake-clock.ts'
 import { credentialConfig } from '../helpers/one-call.ts'
@@ -185,8 +185,8 @@ test('a bound token is used over a connection with the certificate that it is bo
   expect((await fetch(sidecar.proxyUrl)).status).toBe(200)
 })
 
-// A server made with Node ends the connection without an alert that would say why.
-const HUNG_UP = { code: 'upstream_reset' }
+// A server made with Node cuts the connection, and the alert that says why may not come before that.
+const HUNG_UP = { code: expect.stringMatching(/^upstream_(?:tls|reset)$/) }
 
 test('an API that wants a certificate refuses a route without one', async () => {
   const world = await createWorld()

@@ -64,12 +64,12 @@ test('the handshake goes on with the token, and its answer comes back', async ()
   await client.sees('\r\n\r\n')
   expect(upstream.connections[0]?.received.split('\r\n')).toEqual([
     'GET /v2/live?a=1 HTTP/1.1',
-    `host: ${upstream.origin.slice('http://'.length)}`,
-    'connection: upgrade',
-    'upgrade: Custom/1',
+    `Host: ${upstream.origin.slice('http://'.length)}`,
     'X-Kept: 1',
     'Via: 1.1 token-sidecar',
     'Authorization: Bearer TOKEN',
+    'Connection: upgrade',
+    'Upgrade: Custom/1',
     '',
     '',
   ])

@@ -55,11 +55,9 @@ test('the request arrives as it was sent, with the token behind it', async () =>
       ),
     ),
   ).toBe(
-    // Host and Connection are this connection's own, and undici writes them first.
     lines(
       'GET /v2/7?a=1&a=%20 HTTP/1.1',
-      'host: UPSTREAM',
-      'connection: keep-alive',
+      'Host: UPSTREAM',
       'X-UPPER: 1',
       'x-lower: 2',
       'Accept: text/html',
@@ -71,6 +69,7 @@ test('the request arrives as it was sent, with the token behind it', async () =>
       'X-Latin: caf\xe9',
       'Via: 1.1 token-sidecar',
       'Authorization: Bearer TOKEN',
+      'Connection: keep-alive',
       '',
       '',
     ),

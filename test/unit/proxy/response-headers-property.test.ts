@@ -5,7 +5,7 @@ import {
   type ResponseHeaderPolicy,
   responseHeaders,
 } from '../../../src/proxy/response-headers.ts'
-import { fieldNames } from '../../../src/proxy/field-lines.ts'
+import { fieldNames } from '../../../src/lib/field-lines.ts'
 import { endsHere, type Field, fields, flat, isNamed, pairs } from '../../helpers/field-lines.ts'
 
 const HIDDEN = 'x-access-token'

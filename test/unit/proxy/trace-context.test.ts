@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { withTraceContext } from '../../../src/proxy/trace-context.ts'
-import { fieldNames } from '../../../src/proxy/field-lines.ts'
+import { fieldNames } from '../../../src/lib/field-lines.ts'
 
 const OURS = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
 

@@ -60,7 +60,7 @@ export const RESPONSE_FRAMING: readonly WireCase[] = [
   }),
   toGet('Trailers that would change the message do not', '9110 6.5.1', {
     upstream: {
-      answers: `${head('HTTP/1.1 200 OK', 'Transfer-Encoding: chunked')}${chunk('hello')}${lastChunk('Set-Cookie: a=1', 'X-Sum: abc', 'Host: a')}`,
+      answers: `${head('HTTP/1.1 200 OK', 'Transfer-Encoding: chunked')}${chunk('hello')}${lastChunk('Set-Cookie: a=1', 'X-Sum: abc', 'Host: a', 'Content-Length: 3')}`,
     },
     comesBack: [{ line: 'HTTP/1.1 200 OK', body: 'hello', trailers: ['X-Sum: abc'] }],
   }),
@@ -76,12 +76,16 @@ export const RESPONSE_FRAMING: readonly WireCase[] = [
     upstream: { answers: 'HTTP/1.0 200 OK\r\nServer: old\r\n\r\nuntil the end', closes: true },
     comesBack: [{ line: 'HTTP/1.1 200 OK', fields: ['Server: old'], body: 'until the end' }],
   }),
+  toGet('Via tells the version in which the upstream has answered', '9110 7.6.3', {
+    upstream: { answers: 'HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok', closes: true },
+    comesBack: [{ ...OK, via: ['1.0 PROXY'] }],
+  }),
   toGet('An upstream of HTTP/1.0 may give a length', '9110 2.5', {
     upstream: { answers: 'HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok', closes: true },
     comesBack: [OK],
   }),
-  toGet('What says it is of another version is read as HTTP/1.1 (known gap)', '9110 2.5', {
-    upstream: { answers: 'HTTP/2.0 200 OK\r\nContent-Length: 2\r\n\r\nok', closes: true },
+  toGet('A minor version that nobody knows is read as the highest that is known', '9110 2.5', {
+    upstream: { answers: 'HTTP/1.7 200 OK\r\nContent-Length: 2\r\n\r\nok' },
     comesBack: [OK],
   }),
   ...['204 No Content', '304 Not Modified'].map((status) =>

@@ -73,6 +73,7 @@ function broken(name: string, rfc: string, answers: string): WireCase {
 function brokenAnswers(): WireCase[] {
   return [
     broken('No HTTP', '9112 4', 'SSH-2.0-OpenSSH\r\n\r\n'),
+    broken('Another HTTP', '9110 2.5', 'HTTP/2.0 200 OK\r\nContent-Length: 2\r\n\r\nok'),
     broken('Nothing', '9112 8', ''),
     broken('Half a head', '9112 8', 'HTTP/1.1 200 OK\r\nContent-Le'),
     broken(
@@ -178,11 +179,6 @@ function brokenAnswers(): WireCase[] {
       'A coding that nobody has undone',
       '9112 7',
       `${head('HTTP/1.1 200 OK', 'Transfer-Encoding: gzip, chunked')}${chunked('ok')}`,
-    ),
-    broken(
-      'A length in the trailers',
-      '9110 6.5.1',
-      `${head('HTTP/1.1 200 OK', 'Transfer-Encoding: chunked')}${chunk('ok')}${lastChunk('Content-Length: 3')}`,
     ),
   ]
 }

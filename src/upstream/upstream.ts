@@ -1,35 +1,36 @@
 import { isIP } from 'node:net'
-import { buildConnector, Client, type Dispatcher } from 'undici'
+import { buildConnector } from 'undici'
 import type { Clock } from '../lib/clock.ts'
 import { fingerprint } from '../lib/fingerprint.ts'
 import type { TlsMaterial, TlsReader } from '../lib/tls-material.ts'
-import { type ConnectionPool, createConnectionPool, type Load } from './connection-pool.ts'
+import type { ResponseHandler } from './connection.ts'
+import {
+  type Connect,
+  type ConnectionPool,
+  createConnectionPool,
+  type Load,
+} from './connection-pool.ts'
+import type { UpstreamRequest } from './request-head.ts'
 
 /** The connections to one origin. */
 export type Upstream = {
   readonly origin: string
   /** The value of `Host`. */
   readonly host: string
-  /** The same for every request, whatever its `Host` says: undici takes another for another server. */
-  readonly servername: string
   /** Sends a request as soon as there is a connection for it. */
   readonly dispatch: Dispatch
-  /** Sends a request on a connection that nobody has used yet, and that closes by itself when idle. */
+  /** Sends a request on a connection that is for this request alone. */
   readonly dispatchOnNew: Dispatch
   /** Takes back a request that still waits for a connection. */
-  readonly forget: (handler: Dispatcher.DispatchHandler) => void
-  /** Whether a connection is being handed over at this moment: a request that starts now is its first. */
-  readonly isConnecting: () => boolean
-  /** Whether a connection is being reset at this moment: a response that ends now is cut short. */
-  readonly isBreaking: () => boolean
+  readonly forget: (handler: ResponseHandler) => void
   readonly load: () => Load
   /** Lets go of connections as soon as they are free. */
   readonly retire: () => void
   /** Cuts off whatever is running. */
-  readonly close: () => Promise<void>
+  readonly close: () => void
 }
 
-type Dispatch = (options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler) => void
+type Dispatch = (request: UpstreamRequest, handler: ResponseHandler) => void
 
 export type UpstreamOptions = {
   readonly origin: string
@@ -38,10 +39,10 @@ export type UpstreamOptions = {
   readonly maxConnections: number
   readonly maxHeaderBytes: number
   /** How long a connection may live: the name is looked up again for new ones only. */
-  readonly connectionLifetimeMs?: number
+  readonly connectionLifetimeSeconds?: number
 }
 
-const CONNECTION_LIFETIME_MS = 300_000
+const CONNECTION_LIFETIME_SECONDS = 300
 /** How often certificates are looked at, where the upstream has any of its own. */
 const TLS_INTERVAL_MS = 10_000
 
@@ -56,9 +57,9 @@ export async function createUpstream(
   let cancelWatch = watch()
   return {
     ...connections,
-    async close() {
+    close() {
       cancelWatch()
-      await connections.close()
+      connections.close()
     },
   }
 
@@ -91,24 +92,15 @@ export function openUpstream(
 ): Connections {
   const { origin, connectTimeoutMs, maxConnections, maxHeaderBytes } = options
   const url = new URL(origin)
-  const shared = {
-    pipelining: 1,
-    allowH2: false,
-    // Shorter than most servers keep an idle connection, so that it is we who close it.
-    keepAliveTimeout: 4_000,
-    keepAliveMaxTimeout: 60_000,
-    keepAliveTimeoutThreshold: 1_000,
-    // Silence is noticed in relay.ts, where it can be told whose it is.
-    headersTimeout: 0,
-    bodyTimeout: 0,
-    maxHeaderSize: maxHeaderBytes,
-    strictContentLength: true,
+  const target = {
+    protocol: url.protocol,
+    host: url.host,
+    hostname: url.hostname.replace(/^\[|\]$/g, ''),
+    port: url.port,
   }
-  let connecting = 0
-  let isBreaking = false
 
-  const connectorFor = (tls: TlsMaterial): buildConnector.connector => {
-    const connect = buildConnector({
+  const poolFor = (tls: TlsMaterial): ConnectionPool => {
+    const connector = buildConnector({
       allowH2: false,
       timeout: connectTimeoutMs,
       autoSelectFamily: true,
@@ -116,52 +108,39 @@ export function openUpstream(
       allowHalfOpen: true,
       ...tls,
     })
-    const servername = serverName(url, tls)
-    return (target, callback) => {
-      // undici would take the name from the Host header, which may be the application's.
-      connect({ ...target, servername: servername ?? '' }, (...result) => {
-        const [, socket] = result
-        // The first to listen: undici, which listens next, acts at once.
-        socket?.on('error', () => {
-          isBreaking = true
-          process.nextTick(() => {
-            isBreaking = false
-          })
-        })
-        connecting += 1
-        callback(...result)
-        connecting -= 1
+    // Else undici would make one of the host.
+    const servername = serverName(url, tls) ?? ''
+    const connect: Connect = (onConnected) =>
+      connector({ ...target, servername }, (...[error, socket]) => {
+        // Whatever undici's types say, it is left out where there is an error.
+        if (error === null && socket !== null) onConnected(null, socket)
+        else onConnected(error, null)
       })
-    }
-  }
-  const poolFor = (connect: buildConnector.connector): ConnectionPool =>
-    createConnectionPool({
-      open: () => new Client(origin, { ...shared, connect }),
+    return createConnectionPool({
+      origin,
+      host: url.host,
+      maxHeaderBytes,
+      connect,
       most: maxConnections,
-      lifetimeMs: options.connectionLifetimeMs ?? CONNECTION_LIFETIME_MS,
+      lifetimeSeconds: options.connectionLifetimeSeconds ?? CONNECTION_LIFETIME_SECONDS,
       clock,
     })
+  }
 
-  let connect = connectorFor(firstTls)
-  let pool = poolFor(connect)
+  let pool = poolFor(firstTls)
   return {
     origin,
     host: url.host,
-    servername: serverName(url, firstTls) ?? url.hostname,
     dispatch: (request, handler) => pool.dispatch(request, handler),
-    dispatchOnNew: (request, handler) =>
-      void new Client(origin, { ...shared, connect }).dispatch(request, handler),
+    dispatchOnNew: (request, handler) => pool.dispatchOnNew(request, handler),
     forget: (handler) => pool.forget(handler),
-    isConnecting: () => connecting > 0,
-    isBreaking: () => isBreaking,
     renew(tls) {
       pool.retire()
-      connect = connectorFor(tls)
-      pool = poolFor(connect)
+      pool = poolFor(tls)
     },
     load: () => pool.load(),
     retire: () => pool.retire(),
-    close: async () => await pool.destroy(),
+    close: () => pool.destroy(),
   }
 }
 

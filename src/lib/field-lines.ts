@@ -19,7 +19,7 @@ export function fieldValues(raw: readonly string[], wanted: string): string[] {
 
 /**
  * What is about one connection alone, and ends here (RFC 9110 section 7.6.1). `Proxy-Authorization`
- * is for us (section 11.7.1), and undici writes the framing itself.
+ * is for us (section 11.7.1), and each connection has a framing of its own.
  */
 export const HOP_BY_HOP = [
   'connection',

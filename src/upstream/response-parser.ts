@@ -1,0 +1,355 @@
+import type { SidecarError } from '../errors.ts'
+import { isField } from '../lib/field-lines.ts'
+import { upstreamFailure } from './upstream-failure.ts'
+
+/** The status line and the fields of a response. Characters stand for bytes (latin1). */
+export type ResponseHead = {
+  readonly status: number
+  readonly phrase: string
+  /** Of HTTP/1. */
+  readonly minorVersion: number
+  /** Names and values, alternating, as received. */
+  readonly fields: readonly string[]
+  /** The length that is announced, whether or not a body follows; NaN where there is none. */
+  readonly length: number
+  /** Whether the body comes in chunks (RFC 9112 section 6.3: where that is the last coding). */
+  readonly isChunked: boolean
+  /** Whether the connection may be used again (RFC 9112 section 9.3). */
+  readonly isPersistent: boolean
+  /** For how many seconds the server keeps it when idle, as it says in `Keep-Alive`; NaN if it does not. */
+  readonly keepAliveSeconds: number
+}
+
+/** What a response consists of, in order. Interim responses have a head only, and another head follows. */
+export type ResponseEvents = {
+  /** Returns whether what follows is no HTTP any more. */
+  readonly onHead: (head: ResponseHead) => boolean
+  readonly onData: (chunk: Buffer) => void
+  /** `trailers` alternates names and values. */
+  readonly onEnd: (trailers: readonly string[]) => void
+}
+
+/** Reads the responses on one connection, one for each request. */
+export type ResponseParser = {
+  /** Expects the response to a request with this method. */
+  readonly expect: (method: string) => void
+  /**
+   * Reads from `chunk` on from `from`, and returns how far it got: to the end of the chunk, or of the
+   * response, or to where it was paused. Throws `upstream_protocol`.
+   */
+  readonly read: (chunk: Buffer, from: number) => number
+  /** The connection has ended. Returns whether that is where the response ends, too. */
+  readonly finish: () => boolean
+  readonly pause: () => void
+  readonly resume: () => void
+  /** Whether no response is due. */
+  readonly isIdle: () => boolean
+}
+
+/**
+ * Where the parser is: between responses; in a head; in a body of known length, in chunks, or up to the
+ * end of the connection; or behind the last response, in what is another protocol's.
+ */
+type State =
+  | 'idle'
+  | 'head'
+  | 'length'
+  | 'size'
+  | 'chunk'
+  | 'chunk end'
+  | 'trailers'
+  | 'until end'
+  | 'switched'
+
+/**
+ * RFC 9112, to the letter where two readers could read differently: no bare line feed, no folded line,
+ * no second length, nothing in a number but digits. What it refuses has no other reading to fall back to.
+ */
+export function createResponseParser(
+  origin: string,
+  maxHeaderBytes: number,
+  { onHead, onData, onEnd }: ResponseEvents,
+): ResponseParser {
+  const refuse: Refuse = (why) =>
+    upstreamFailure(origin, 'protocol', `the response is not valid HTTP: ${why}`)
+  const sectionEnd = { bytes: SECTION_END, most: maxHeaderBytes, tooFar: TOO_LARGE }
+  let state: State = 'idle'
+  let isPaused = false
+  let isHeadRequest = false
+  /** Of the body, or of the chunk. */
+  let left = 0
+  /** A section, or the line before a chunk, of which only the beginning has come. */
+  let begun: Buffer | undefined
+  /** How much of the line end behind a chunk has come. */
+  let endBytes = 0
+
+  const readHead = (chunk: Buffer, from: number): number => {
+    const { text, to } = takeUntil(chunk, from, sectionEnd)
+    if (text === undefined) return to
+    const head = parseHead(text, refuse)
+    const { status } = head
+    if (status < 200) {
+      if (head.minorVersion === 0) throw refuse('HTTP/1.0 has no interim responses')
+      if (onHead(head)) state = 'switched'
+      return to
+    }
+    const isBodiless = isHeadRequest || status === 204 || status === 304
+    left = isBodiless ? 0 : head.length
+    state = isBodiless || !Number.isNaN(left) ? 'length' : head.isChunked ? 'size' : 'until end'
+    onHead(head)
+    return to
+  }
+
+  /** The text from `from` up to and with its end, once that is there, and how far it is. */
+  const takeUntil = (chunk: Buffer, from: number, { bytes, most, tooFar }: End) => {
+    let all = chunk
+    let begin = from
+    let had = 0
+    if (begun !== undefined) {
+      had = begun.length
+      all = Buffer.concat([begun, chunk.subarray(from, from + most + bytes.length)])
+      begin = 0
+    }
+    const at = all.indexOf(bytes, Math.max(begin, had - bytes.length + 1))
+    const size = (at === -1 ? all.length : at + bytes.length) - begin
+    if (size > most) throw refuse(tooFar)
+    if (at !== -1) {
+      begun = undefined
+      return { text: all.toString('latin1', begin, begin + size), to: from + size - had }
+    }
+    begun = Buffer.from(all.subarray(begin))
+    // Else what can never become a response would be waited for until it is too large, or too late.
+    if (hasBareLineFeed(begun)) throw refuse('a line ends with a bare line feed')
+    if (state === 'head' && !couldBeHead(begun)) throw refuse(NO_STATUS_LINE)
+    return { text: undefined, to: chunk.length }
+  }
+
+  const readBody = (chunk: Buffer, from: number): number => {
+    const to = Math.min(chunk.length, from + left)
+    left -= to - from
+    onData(from === 0 && to === chunk.length ? chunk : chunk.subarray(from, to))
+    return to
+  }
+
+  const readSize = (chunk: Buffer, from: number): number => {
+    const { text, to } = takeUntil(chunk, from, SIZE_END)
+    if (text === undefined) return to
+    const size = CHUNK_SIZE.exec(text)?.[1]
+    if (size === undefined) throw refuse(NO_SIZE)
+    left = Number.parseInt(size, 16)
+    state = left === 0 ? 'trailers' : 'chunk'
+    // The line end is part of what ends the trailers, where there are none.
+    if (left === 0) begun = Buffer.from(LINE_END)
+    return to
+  }
+
+  const readChunkEnd = (chunk: Buffer, from: number): number => {
+    if (chunk[from] !== LINE_END[endBytes]) throw refuse('a chunk is not as long as its size says')
+    endBytes = (endBytes + 1) % LINE_END.length
+    if (endBytes === 0) state = 'size'
+    return from + 1
+  }
+
+  const readTrailers = (chunk: Buffer, from: number): number => {
+    const { text, to } = takeUntil(chunk, from, sectionEnd)
+    if (text !== undefined) end(parseFields(text, LINE_END.length, refuse))
+    return to
+  }
+
+  const end = (trailers: readonly string[]): void => {
+    state = 'idle'
+    onEnd(trailers)
+  }
+
+  /** One step. Needs a byte to read, unless a body is at its end. */
+  const step = (chunk: Buffer, from: number): number => {
+    switch (state) {
+      case 'head': {
+        return readHead(chunk, from)
+      }
+      case 'length': {
+        return readBody(chunk, from)
+      }
+      case 'size': {
+        return readSize(chunk, from)
+      }
+      case 'chunk': {
+        const to = readBody(chunk, from)
+        if (left === 0) state = 'chunk end'
+        return to
+      }
+      case 'chunk end': {
+        return readChunkEnd(chunk, from)
+      }
+      case 'trailers': {
+        return readTrailers(chunk, from)
+      }
+      case 'until end': {
+        onData(from === 0 ? chunk : chunk.subarray(from))
+        return chunk.length
+      }
+      case 'idle':
+      case 'switched': {
+        return from
+      }
+    }
+  }
+
+  const canRead = (): boolean => !isPaused && state !== 'idle' && state !== 'switched'
+
+  return {
+    expect(method) {
+      state = 'head'
+      isPaused = false
+      isHeadRequest = method === 'HEAD'
+    },
+    read(chunk, from) {
+      let at = from
+      while (canRead()) {
+        if (state === 'length' && left === 0) end([])
+        else if (at === chunk.length) break
+        else at = step(chunk, at)
+      }
+      return at
+    },
+    finish() {
+      if (state !== 'until end') return false
+      end([])
+      return true
+    },
+    pause() {
+      isPaused = true
+    },
+    resume() {
+      isPaused = false
+    },
+    isIdle: () => state === 'idle',
+  }
+}
+
+const LINE_END = Buffer.from('\r\n')
+const SECTION_END = Buffer.from('\r\n\r\n')
+
+/** What a part that is not looked into before it is whole ends with, and how long it may be at most. */
+type End = { readonly bytes: Buffer; readonly most: number; readonly tooFar: string }
+
+const TOO_LARGE = 'its header section is too large'
+const NO_SIZE = 'a chunk does not begin with its size'
+
+/** Behind the size are extensions, which have no meaning for anybody here (RFC 9112 section 7.1.1). */
+const SIZE_END: End = { bytes: LINE_END, most: 4_096, tooFar: NO_SIZE }
+
+/** Says what is wrong. */
+type Refuse = (why: string) => SidecarError
+
+const TOKEN = "[!#$%&'*+\\-.^_`|~\\dA-Za-z]+"
+const QUOTED = '"(?:[\\t !#-[\\]-~\\x80-\\xff]|\\\\[\\t -~\\x80-\\xff])*"'
+// Not more digits than a number holds.
+const CHUNK_SIZE = new RegExp(
+  `^0*([\\da-fA-F]{1,13})(?:;${TOKEN}(?:=(?:${TOKEN}|${QUOTED}))?)*\r\n$`,
+)
+
+const NO_STATUS_LINE = 'it does not begin with a status line of HTTP/1'
+const STATUS_LINE = /^HTTP\/1\.(\d) ([1-9]\d\d)(?: ([\t\x20-\x7e\x80-\xff]*))?\r\n/
+const FIELDS = new RegExp(`(?:${TOKEN}:[\\t\\x20-\\x7e\\x80-\\xff]*\r\n)*\r\n$`, 'y')
+
+function parseHead(text: string, refuse: Refuse): ResponseHead {
+  const line = STATUS_LINE.exec(text)
+  if (line === null) throw refuse(NO_STATUS_LINE)
+  const [{ length: begin }, minor, code, phrase = ''] = line
+  const fields = parseFields(text, begin, refuse)
+  const minorVersion = Number(minor)
+
+  let length = Number.NaN
+  let codings = ''
+  let options = ''
+  let keepAliveSeconds = Number.NaN
+  for (let i = 0; i < fields.length; i += 2) {
+    const name = fields[i] ?? ''
+    const value = fields[i + 1] ?? ''
+    if (isField(name, 'content-length')) {
+      // RFC 9112 section 6.3: to choose between two is to be wrong for somebody.
+      if (!/^\d{1,15}$/.test(value)) throw refuse('its Content-Length is not a length')
+      if (!Number.isNaN(length)) throw refuse('it has more than one Content-Length')
+      length = Number(value)
+    } else if (isField(name, 'transfer-encoding')) codings += `${value.toLowerCase()},`
+    else if (isField(name, 'connection')) options += `${value.toLowerCase()},`
+    else if (isField(name, 'keep-alive')) {
+      keepAliveSeconds = Number(/timeout=(\d{1,9})/i.exec(value)?.[1])
+    }
+  }
+  if (codings !== '') {
+    const why = whatIsWrong(codings, length, minorVersion)
+    if (why !== undefined) throw refuse(why)
+  }
+  const isPersistent = minorVersion > 0 ? !has(options, 'close') : has(options, 'keep-alive')
+  return {
+    status: Number(code),
+    phrase,
+    minorVersion,
+    fields,
+    length,
+    isChunked: codings !== '' && /(?:^|,)[ \t]*chunked[ \t]*,$/.test(codings),
+    isPersistent,
+    keepAliveSeconds,
+  }
+}
+
+/**
+ * Transfer codings that leave the body in a form that nobody behind us could tell, because their
+ * label ends here (RFC 9112 section 7). What no standard knows is taken for a label without meaning.
+ */
+const STILL_CODED = /gzip|deflate|compress|chunked.*chunked/
+
+function whatIsWrong(codings: string, length: number, minorVersion: number): string | undefined {
+  // RFC 9112 section 6.1: both at once is how responses are smuggled, and HTTP/1.0 knows no codings.
+  if (!Number.isNaN(length)) return 'it has both Content-Length and Transfer-Encoding'
+  if (minorVersion === 0) return 'it has a Transfer-Encoding in HTTP/1.0'
+  return STILL_CODED.test(codings) ? 'its transfer coding is not supported' : undefined
+}
+
+/** Reads the lines of a section that begins at `from` and ends with an empty line. */
+function parseFields(text: string, from: number, refuse: Refuse): string[] {
+  FIELDS.lastIndex = from
+  if (!FIELDS.test(text)) throw refuse('a line of its header section is no field')
+  const fields: string[] = []
+  let at = from
+  while (at < text.length - LINE_END.length) {
+    const colon = text.indexOf(':', at)
+    const end = text.indexOf('\r\n', colon)
+    fields.push(text.slice(at, colon), trimmed(text, colon + 1, end))
+    at = end + LINE_END.length
+  }
+  return fields
+}
+
+/** The text between the two, without the blanks around it (RFC 9110 section 5.6.3). */
+function trimmed(text: string, begin: number, end: number): string {
+  let from = begin
+  let to = end
+  while (from < to && isBlank(text.charCodeAt(from))) from += 1
+  while (to > from && isBlank(text.charCodeAt(to - 1))) to -= 1
+  return text.slice(from, to)
+}
+
+function isBlank(code: number): boolean {
+  return code === 0x20 || code === 0x09
+}
+
+/** Whether `options`, which ends with a comma, has this member. */
+function has(options: string, option: string): boolean {
+  return options !== '' && options.split(',').some((member) => member.trim() === option)
+}
+
+function hasBareLineFeed(bytes: Buffer): boolean {
+  for (let at = bytes.indexOf(0x0a); at !== -1; at = bytes.indexOf(0x0a, at + 1)) {
+    if (bytes[at - 1] !== 0x0d) return true
+  }
+  return false
+}
+
+/** Whether the head that begins like this may be one of HTTP/1. */
+function couldBeHead(bytes: Buffer): boolean {
+  const begin = 'HTTP/1.'
+  return begin.startsWith(bytes.toString('latin1', 0, begin.length))
+}

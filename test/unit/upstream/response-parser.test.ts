@@ -50,6 +50,8 @@ function read(pieces: readonly string[], maxHeaderBytes = 16_384): Read {
 const isWhole = ({ refused, trailers }: Read): boolean =>
   refused === undefined && trailers !== undefined
 
+const wholeOr = <T>(seen: Read, otherwise: T): Read | T => (isWhole(seen) ? seen : otherwise)
+
 /** A response with a few bytes taken out, put in or changed. */
 const damaged = fc
   .tuple(
@@ -84,10 +86,7 @@ test('where a response is cut into pieces makes no difference', () => {
       const places = [0, ...cuts.map((cut) => cut % (response.length + 1)), response.length]
       const sorted = places.toSorted((a, b) => a - b)
       const pieces = sorted.map((place, index) => response.slice(sorted[index - 1] ?? 0, place))
-      const whole = read([response])
-      const inPieces = read(pieces)
-      expect(isWhole(inPieces)).toBe(isWhole(whole))
-      if (isWhole(whole)) expect(inPieces).toEqual(whole)
+      expect(wholeOr(read(pieces), 'refused')).toEqual(wholeOr(read([response]), 'refused'))
     }),
     RUNS,
   )

@@ -1,4 +1,4 @@
-import { Agent, type Dispatcher, EnvHttpProxyAgent, request } from 'undici'
+import { Agent, type Dispatcher, EnvHttpProxyAgent } from 'undici'
 import { SidecarError } from '../errors.ts'
 import { networkFault } from '../lib/network-fault.ts'
 import type { TlsMaterial, TlsReader } from '../lib/tls-material.ts'
@@ -37,14 +37,16 @@ export function createEndpointClient(options: EndpointClientOptions): EndpointCl
   return {
     async fetch(url, init) {
       const dispatcher = await openDispatcher(options)
+      const { origin, pathname, search } = new URL(url)
       try {
         // The whole answer is read here, so that every way in which it can fail is met here.
-        const response = await request(url, {
+        const response = await dispatcher.request({
+          origin,
+          path: pathname + search,
           method: init.method,
           headers: init.headers,
           body: init.body?.toString() ?? null,
           signal: init.signal ?? null,
-          dispatcher,
         })
         const body = await response.body.text()
         const bodyless = response.statusCode === 204 || response.statusCode === 304

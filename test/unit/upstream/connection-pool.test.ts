@@ -1,6 +1,6 @@
 import { createServer, type ServerResponse } from 'node:http'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { connect } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
 import type { ResponseHandler } from '../../../src/upstream/connection.ts'
 import {
@@ -67,7 +67,7 @@ test('a connection that is too old is not used again, whether somebody waits or 
   const first = ask(pool)
   const second = ask(pool)
   await until(() => held.length === 1)
-  await clock.advance(1_001)
+  await clock.advance(10_000)
   held[0]?.end()
   await Promise.all([first.answer, second.answer])
   await nextTurn()
@@ -82,7 +82,7 @@ test('the age of a connection that had to be made again counts from then', async
   await ask(pool).answer
   hangUp()
   await until(() => pool.load().connected === 0)
-  await clock.advance(1_001)
+  await clock.advance(10_000)
   await ask(pool).answer
   await nextTurn()
   await ask(pool).answer
@@ -127,15 +127,88 @@ test('a pool that is destroyed fails what runs and what waits', async () => {
   expect((await failed).map(({ status }) => status)).toEqual(['rejected', 'rejected'])
 })
 
+test('a connection that nobody needs is closed a second before the server would close it', async () => {
+  const { pool, clock, connections } = await startPool({ most: 1, keepAliveMs: 3_000 })
+  await ask(pool).answer
+  await nextTurn()
+  await clock.advance(1_000)
+  expect(pool.load().connected).toBe(1)
+  await clock.advance(1_000)
+  expect(pool.load().connected).toBe(0)
+  await until(async () => (await connections()) === 0)
+})
+
+test('after four seconds, where the server does not say', async () => {
+  const { pool, clock } = await startPool({ most: 1, keepAliveMs: 0 })
+  await ask(pool).answer
+  await nextTurn()
+  await clock.advance(3_000)
+  expect(pool.load().connected).toBe(1)
+  await clock.advance(1_000)
+  expect(pool.load().connected).toBe(0)
+})
+
+test('a connection that the server keeps for a second only is not used again', async () => {
+  const { pool, ports } = await startPool({ most: 1, keepAliveMs: 1_000 })
+  await ask(pool).answer
+  await ask(pool).answer
+  expect(new Set(ports).size).toBe(2)
+})
+
+test('nor is one that it does not keep', async () => {
+  const { pool, ports } = await startPool({
+    most: 1,
+    answer: (res) => void (res.shouldKeepAlive = false),
+  })
+  await ask(pool).answer
+  await ask(pool).answer
+  expect(new Set(ports).size).toBe(2)
+})
+
+test('what a server says unasked is not the answer to what comes next', async () => {
+  const { pool, ports, sockets } = await startPool({ most: 1 })
+  await ask(pool).answer
+  sockets[0]?.write('HTTP/1.1 418 Forged\r\nContent-Length: 0\r\n\r\n')
+  await until(() => pool.load().connected === 0)
+  expect(await ask(pool).answer).toBe(200)
+  expect(new Set(ports).size).toBe(2)
+})
+
+test('a request can have a connection of its own, which is for no other', async () => {
+  const { pool, ports } = await startPool({ most: 1 })
+  await ask(pool).answer
+  await nextTurn()
+  await ask(pool, pool.dispatchOnNew).answer
+  await until(() => pool.load().connected === 1)
+  await ask(pool).answer
+  const [first, own, last] = ports
+  expect(own).not.toBe(first)
+  expect(last).toBe(first)
+})
+
 /** A pool of connections to a server that notes the client's port, and keeps the first answers back. */
-async function startPool({ most, holding = 0 }: { most: number; holding?: number }) {
+async function startPool({
+  most,
+  holding = 0,
+  keepAliveMs = 60_000,
+  answer = () => {},
+}: {
+  most: number
+  holding?: number
+  keepAliveMs?: number
+  answer?: (res: ServerResponse) => void
+}) {
+  const sockets: Socket[] = []
   const ports: (number | undefined)[] = []
   const held: ServerResponse[] = []
   const server = createServer((req, res) => {
     ports.push(req.socket.remotePort)
+    sockets.push(req.socket)
+    answer(res)
     if (ports.length > holding) res.end()
     else held.push(res)
   })
+  server.keepAliveTimeout = keepAliveMs
   const origin = await startListening(server)
   const clock = createFakeClock()
   const pool = createConnectionPool({
@@ -144,7 +217,7 @@ async function startPool({ most, holding = 0 }: { most: number; holding?: number
     maxHeaderBytes: 16_384,
     connect: connectTo(origin),
     most,
-    lifetimeSeconds: 1,
+    lifetimeSeconds: 10,
     clock,
   })
   onTestFinished(pool.destroy)
@@ -159,7 +232,7 @@ async function startPool({ most, holding = 0 }: { most: number; holding?: number
     await promise
   }
   const hangUp = (): void => server.closeAllConnections()
-  return { pool, clock, ports, held, connections, close, hangUp }
+  return { pool, clock, ports, sockets, held, connections, close, hangUp }
 }
 
 function connectTo(origin: string): Connect {
@@ -172,7 +245,7 @@ function connectTo(origin: string): Connect {
 }
 
 /** The status of the answer. */
-function ask(pool: ConnectionPool) {
+function ask(pool: ConnectionPool, dispatch = pool.dispatch) {
   const { promise: answer, resolve, reject } = Promise.withResolvers<number>()
   let status = 0
   const handler: ResponseHandler = {
@@ -185,6 +258,6 @@ function ask(pool: ConnectionPool) {
     onEnd: () => resolve(status),
     onFailure: reject,
   }
-  pool.dispatch({ path: '/', method: 'GET', headers: [], body: null, upgrade: undefined }, handler)
+  dispatch({ path: '/', method: 'GET', headers: [], body: null, upgrade: undefined }, handler)
   return { handler, answer }
 }

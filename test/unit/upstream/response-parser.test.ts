@@ -142,6 +142,31 @@ test('a response that is paused anywhere comes whole when it goes on', () => {
   )
 })
 
+test.for([
+  [
+    'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok',
+    'more than one Content-Length',
+  ],
+  ['HTTP/1.1 200 OK\r\nContent-Length: 2, 2\r\n\r\nok', 'is not a length'],
+  ['HTTP/1.1 200 OK\r\nContent-Length:\r\n\r\nok', 'is not a length'],
+  [
+    'HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: x\r\n\r\nok',
+    'both Content-Length and Transfer-Encoding',
+  ],
+  ['HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n', 'in HTTP/1.0'],
+  ['HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n', 'not supported'],
+  ['HTTP/1.0 103 Early Hints\r\n\r\n', 'no interim responses'],
+  ['HTTP/1.1 200 OK\r\nX A: 1\r\n\r\n', 'is no field'],
+  ['HTTP/1.1 200 OK\r\n: 1\r\n\r\n', 'is no field'],
+] as const)('%j is refused, because %s', ([response, why]) => {
+  expect(read([response]).refused).toContain(why)
+})
+
+test.for(['204 No Content', '304 Not Modified'])('%s has no body, whatever it says', (status) => {
+  const seen = read([`HTTP/1.1 ${status}\r\nContent-Length: 2\r\n\r\nok`])
+  expect(seen).toMatchObject({ body: '', trailers: [], rest: 'ok' })
+})
+
 test('a head of as many bytes as there may be is read, and one more is too many', () => {
   const head = 'HTTP/1.1 204 No Content\r\nX-A: 1\r\n\r\n'
   expect(read([head], head.length).refused).toBeUndefined()

@@ -45,6 +45,23 @@ const undiciParts: Plugin = {
   load: { filter: { id: /undici-parts\.cjs$/ }, handler: () => UNDICI_PARTS },
 }
 
+/**
+ * V8 keeps the text, and Node makes it one of two bytes for each character as soon as one of them is not
+ * ASCII. Where that may be in the bundle, in strings, expressions and comments, an escape means the same.
+ */
+const oneByteText: Plugin = {
+  name: 'one-byte-text',
+  generateBundle(_options, bundle) {
+    for (const part of Object.values(bundle)) {
+      if (part.type === 'chunk') part.code = part.code.replaceAll(/[^\0-\x7f]/g, escapeOf)
+    }
+  },
+}
+
+function escapeOf(unit: string): string {
+  return `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`
+}
+
 /** What ships: one file that also an unsupported Node can parse, so that it can say so. */
 export default defineConfig({
   input: 'src/cli.ts',
@@ -55,17 +72,12 @@ export default defineConfig({
     format: 'esm',
     sourcemap: true,
     codeSplitting: false,
-    // V8 keeps the text, and needs two bytes for each character of it as soon as one is not Latin-1.
     comments: { legal: true, annotation: false, jsdoc: false },
-    minify: {
-      compress: false,
-      mangle: false,
-      codegen: { asciiOnly: true, removeWhitespace: false },
-    },
   },
   plugins: [
     undiciParts,
     inlineFiles,
+    oneByteText,
     { name: 'executable', writeBundle: async () => await chmod(FILE, 0o755) },
   ],
 })

@@ -4,7 +4,7 @@ import { createLog, type Logger } from '../observe/logger.ts'
 import type { Tracer } from '../observe/tracer.ts'
 import { readTracingSettings, type TracingSettings } from '../observe/tracing-settings.ts'
 import { VERSION } from '../version.ts'
-import { keepRequestsYoung } from './garbage-collection.ts'
+import { dropWhatStartingLeft, keepRequestsYoung } from './garbage-collection.ts'
 import { EXIT, type Io } from './io.ts'
 import { configVersion, readRunnableConfig } from './read-config.ts'
 import { reloadOnChange } from './reload.ts'
@@ -64,6 +64,7 @@ export async function run(file: string, io: Io): Promise<number> {
     onLoaded: ({ log: { level } }) => log.setLevel(level),
   })
   const { proxyUrl, adminUrl } = app
+  dropWhatStartingLeft()
   logger.info({ version: VERSION, listen: proxyUrl, admin: adminUrl, config: file }, 'listening')
   // Whoever waits for this line, to send a signal, say, shall not wait for others to follow it.
   log.flush()

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import * as z from 'zod'
 import { DURATION_PATTERN, parseDurationMs, parseSizeBytes, SIZE_PATTERN } from './units.ts'
 
@@ -83,6 +84,10 @@ export const certificateAndKey = z.strictObject({
   serverName: z
     .string()
     .regex(/^[\w-]+(?:\.[\w-]+)*$/, { error: 'expected a host name such as "api.example.com"' })
+    // RFC 6066 section 3: an address is no server name.
+    .refine((name) => isIP(name) === 0, {
+      error: 'expected a host name; an address is verified where "upstream" names it',
+    })
     .optional()
     .describe('The name to ask for and to verify, where it is not the host of the URL.'),
   minVersion: z

@@ -71,7 +71,7 @@ export function networkFault(error: unknown, depth = 0): NetworkFault | undefine
   if (error.name === 'HTTPParserError') {
     return { kind: 'protocol', reason: 'the response is not valid HTTP' }
   }
-  if (code.startsWith('ERR_SSL_') || code.startsWith('ERR_TLS_') || code.startsWith('CERT_')) {
+  if (/^(?:ERR_SSL_|ERR_TLS_|ERR_OSSL_|CERT_)/.test(code)) {
     return { kind: 'tls', reason: `the TLS handshake failed (${code})` }
   }
   // A connection tried over several addresses, and what fetch wraps an error in.

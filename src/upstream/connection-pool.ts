@@ -160,12 +160,12 @@ export function createConnectionPool(options: ConnectionPoolOptions): Connection
   return {
     dispatch(request, handler) {
       const entry = free.pop()
-      if (entry !== undefined) {
-        entry.connection.send(request, handler)
-        return
+      if (entry !== undefined) entry.connection.send(request, handler)
+      else if (isDestroyed) handler.onFailure(closed())
+      else {
+        waiting.set(handler, request)
+        connectForWaiting()
       }
-      waiting.set(handler, request)
-      connectForWaiting()
     },
     dispatchOnNew(request, handler) {
       waitingForNew.add(handler)

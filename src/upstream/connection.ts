@@ -51,7 +51,7 @@ export type ConnectionOptions = {
   readonly isForOne: boolean
   /** It can take another request. */
   readonly onFree: (connection: Connection) => void
-  /** It is closed, or has become a tunnel. */
+  /** It is of no more use, or has become a tunnel. May be said more than once. */
   readonly onGone: (connection: Connection) => void
 }
 
@@ -100,12 +100,18 @@ export function createConnection(socket: Socket, options: ConnectionOptions): Co
     onEnd: (trailers) => current?.handler.onEnd(trailers),
   })
 
+  /** Nobody may take it for free in the time that it takes to close. */
+  const leave = (): void => {
+    socket.destroy()
+    onGone(connection)
+  }
+
   const breakOff = (error: unknown): void => {
     const exchange = current
     current = undefined
     unread = undefined
     parser.pause()
-    socket.destroy()
+    leave()
     exchange?.body?.stop()
     exchange?.handler.onFailure(error)
   }
@@ -135,7 +141,7 @@ export function createConnection(socket: Socket, options: ConnectionOptions): Co
     // What is left of the request nobody waits for, and what is more than a response nobody asked for.
     const isClean = mayReuse && !hasMore && !hasEnded && body?.isDone() !== false
     if (!isClean || isForOne) {
-      socket.destroy()
+      leave()
       body?.stop()
     } else onFree(connection)
   }
@@ -204,20 +210,22 @@ export function createConnection(socket: Socket, options: ConnectionOptions): Co
 
   const onData = (chunk: Buffer): void => {
     // Whatever an upstream says unasked, it is not the answer to what comes next.
-    if (current === undefined) socket.destroy()
+    if (current === undefined) leave()
     else if (isPaused) unread = unread === undefined ? chunk : Buffer.concat([unread, chunk])
     else read(chunk)
   }
   const onSocketEnd = (): void => {
     hasEnded = true
-    if (unread !== undefined) return
-    if (current !== undefined && parser.finish()) settle(current, false)
-    else breakOff(closed())
+    // The end comes also on a socket that is paused, if nothing was before it. Whoever resumes sees it.
+    if (current !== undefined && isPaused) return
+    try {
+      if (current !== undefined && parser.finish()) settle(current, false)
+      else breakOff(closed())
+    } catch (thrown) {
+      breakOff(thrown)
+    }
   }
-  const onClose = (): void => {
-    breakOff(closed())
-    onGone(connection)
-  }
+  const onClose = (): void => breakOff(closed())
   const closed = () => upstreamFailure(origin, 'reset', 'the connection was closed')
 
   const onDrain = (): void => current?.body?.resume()

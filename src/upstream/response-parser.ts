@@ -119,7 +119,7 @@ export function createResponseParser(
     }
     begun = Buffer.from(all.subarray(begin))
     // Else what can never become a response would be waited for until it is too large, or too late.
-    if (hasBareLineFeed(begun)) throw refuse('a line ends with a bare line feed')
+    if (hasBareLineFeed(begun, had)) throw refuse('a line ends with a bare line feed')
     if (state === 'head' && !couldBeHead(begun)) throw refuse(NO_STATUS_LINE)
     return { text: undefined, to: chunk.length }
   }
@@ -341,8 +341,8 @@ function has(options: string, option: string): boolean {
   return options !== '' && options.split(',').some((member) => member.trim() === option)
 }
 
-function hasBareLineFeed(bytes: Buffer): boolean {
-  for (let at = bytes.indexOf(0x0a); at !== -1; at = bytes.indexOf(0x0a, at + 1)) {
+function hasBareLineFeed(bytes: Buffer, from: number): boolean {
+  for (let at = bytes.indexOf(0x0a, from); at !== -1; at = bytes.indexOf(0x0a, at + 1)) {
     if (bytes[at - 1] !== 0x0d) return true
   }
   return false

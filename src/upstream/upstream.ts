@@ -110,12 +110,18 @@ export function openUpstream(
     })
     // Else undici would make one of the host.
     const servername = serverName(url, tls) ?? ''
-    const connect: Connect = (onConnected) =>
-      connector({ ...target, servername }, (...[error, socket]) => {
-        // Whatever undici's types say, it is left out where there is an error.
-        if (error === null && socket !== null) onConnected(null, socket)
-        else onConnected(error, null)
-      })
+    const connect: Connect = (onConnected) => {
+      try {
+        connector({ ...target, servername }, (...[error, socket]) => {
+          // Whatever undici's types say, it is left out where there is an error.
+          if (error === null && socket !== null) onConnected(null, socket)
+          else onConnected(error, null)
+        })
+      } catch (thrown) {
+        // What OpenSSL makes of a certificate is known only now: that its key is too small, say.
+        process.nextTick(onConnected, thrown, null)
+      }
+    }
     return createConnectionPool({
       origin,
       host: url.host,
@@ -128,19 +134,26 @@ export function openUpstream(
   }
 
   let pool = poolFor(firstTls)
+  /** With those that are finishing what they had begun with other certificates. */
+  let pools = [pool]
   return {
     origin,
     host: url.host,
     dispatch: (request, handler) => pool.dispatch(request, handler),
     dispatchOnNew: (request, handler) => pool.dispatchOnNew(request, handler),
-    forget: (handler) => pool.forget(handler),
+    forget(handler) {
+      for (const each of pools) each.forget(handler)
+    },
     renew(tls) {
       pool.retire()
       pool = poolFor(tls)
+      pools = [...pools.filter((each) => !isEmpty(each.load())), pool]
     },
-    load: () => pool.load(),
+    load: () => pools.map((each) => each.load()).reduce(sumOf),
     retire: () => pool.retire(),
-    close: () => pool.destroy(),
+    close() {
+      for (const each of pools) each.destroy()
+    },
   }
 }
 
@@ -150,6 +163,18 @@ function serverName(url: URL, tls: TlsMaterial): string | undefined {
   return (
     tls.servername ?? (isIP(url.hostname.replace(/^\[|\]$/g, '')) === 0 ? url.hostname : undefined)
   )
+}
+
+function isEmpty({ connected, queued }: Load): boolean {
+  return connected === 0 && queued === 0
+}
+
+function sumOf(one: Load, other: Load): Load {
+  return {
+    connected: one.connected + other.connected,
+    running: one.running + other.running,
+    queued: one.queued + other.queued,
+  }
 }
 
 function fingerprintOf({ ca, cert, key }: TlsMaterial): string {

@@ -59,6 +59,35 @@ test('a 401 to HEAD that no token helps against is passed on as it is', async ()
   }
 })
 
+test.for([
+  { method: 'GET', rest: 'Content-Length: 0\r\n\r\n' },
+  { method: 'GET', rest: '\r\n' },
+  { method: 'GET', rest: 'Content-Length: 2\r\n\r\nno' },
+  { method: 'HEAD', rest: 'Content-Length: 2\r\n\r\n' },
+])(
+  'a 401 to $method behind which the connection ends is held as long as any: $rest',
+  async (given) => {
+    const issued = nextToken()
+    const { promise: hasEnded, resolve } = Promise.withResolvers<void>()
+    let isFirst = true
+    const { sidecar } = await startBetween(
+      (received, socket) => {
+        if (received.includes('token-2')) socket.write('HTTP/1.1 204 No Content\r\n\r\n')
+        else socket.end(`${UNAUTHORIZED}${given.rest}`, () => resolve())
+        socket.once('close', resolve)
+      },
+      '',
+      (req, res) => {
+        const answer = (): unknown => issued(req, res)
+        if (isFirst) answer()
+        else void hasEnded.then(() => setImmediate(answer))
+        isFirst = false
+      },
+    )
+    expect((await fetch(`${sidecar.proxyUrl}/orders`, { method: given.method })).status).toBe(204)
+  },
+)
+
 test('a client that stops within its upload does not hold a 401 for ever', async () => {
   const { sidecar } = await startBetween((_received, socket) => {
     socket.write(`${UNAUTHORIZED}Content-Length: 0\r\n\r\n`)

@@ -876,3 +876,16 @@ test('warnings are not mixed with errors', async () => {
   const problems = await problemsOf(`${WARNED}listen: home\n`, { env: { CORP_SECRET: 's' } })
   expect(problems).toEqual([expect.stringMatching(/^18:9 listen: /)])
 })
+
+test('an address is no server name', async () => {
+  const problems = await problemsOf(`routes:
+  - name: one
+    match: { path: / }
+    upstream: 'https://127.0.0.1'
+    credential: none
+    tls: { serverName: 127.0.0.1 }
+`)
+  expect(problems).toEqual([
+    expect.stringMatching(/^6:\d+ routes\[0\].tls.serverName: .*an address/),
+  ])
+})

@@ -11,10 +11,10 @@ import { pinCores } from '../system/cores.ts'
 import { EXIT, type Io } from './io.ts'
 
 /**
- * Far above the budget: this is to notice a request path that has become slow, on any machine and
+ * Well above the budget: this is to notice a request path that has become slow, on any machine and
  * beside any neighbours, and not to measure.
  */
-const MOST_RATIO = 1.6
+const MOST_RATIO = 1.3
 const ATTEMPTS = 3
 const PACE = { rounds: 5, seconds: 1, warmUpSeconds: 2 }
 const TOKEN_LIFETIME_SECONDS = 3600

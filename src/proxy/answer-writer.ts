@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { ResponseHead } from '../upstream/response-parser.ts'
+import type { ResponseHead } from '../upstream/response-head.ts'
 import { endEarly } from './linger.ts'
 
 /** Passes an answer on to the client. */

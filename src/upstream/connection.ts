@@ -2,7 +2,8 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { type BodyWriter, writeBody } from './body-writer.ts'
 import { requestHead, type UpstreamRequest } from './request-head.ts'
-import { createResponseParser, type ResponseHead } from './response-parser.ts'
+import type { ResponseHead } from './response-head.ts'
+import { createResponseParser } from './response-parser.ts'
 import { upstreamFailure } from './upstream-failure.ts'
 
 /** What becomes of a request. After `onUpgrade`, the end or a failure nothing follows. */

@@ -65,7 +65,7 @@ export const fields: fc.Arbitrary<Field[]> = fc.array(
   { maxLength: 12 },
 )
 
-/** As node:http and undici have them. */
+/** As node:http has them. */
 export function flat(list: readonly Field[]): string[] {
   return list.flat()
 }

@@ -33,7 +33,6 @@ const Dispatcher = require('undici/lib/dispatcher/dispatcher.js')
 Object.assign(Dispatcher.prototype, require('undici/lib/api/index.js'))
 exports.Agent = require('undici/lib/dispatcher/agent.js')
 exports.EnvHttpProxyAgent = require('undici/lib/dispatcher/env-http-proxy-agent.js')
-exports.buildConnector = require('undici/lib/core/connect.js')
 `
 
 const undiciParts: Plugin = {

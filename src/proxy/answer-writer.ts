@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { givingBack } from '../lib/give-back.ts'
 import type { ResponseHead } from '../upstream/response-head.ts'
 import { endEarly } from './linger.ts'
 
@@ -46,7 +47,7 @@ export function createAnswerWriter(req: IncomingMessage, res: ServerResponse): A
         small = chunk
         return true
       }
-      if (res.write(chunk) || res.writableLength < BEHIND_BYTES) return true
+      if (res.write(chunk, givingBack(chunk)) || res.writableLength < BEHIND_BYTES) return true
       res.once('drain', onDrain)
       return false
     },

@@ -25,7 +25,8 @@ export function createRequestBody(req: IncomingMessage, keepBytes: number): Requ
   const keep = (chunk: Buffer): void => {
     keptBytes += chunk.length
     if (keptBytes > keepBytes) kept = undefined
-    else kept?.push(chunk)
+    // A copy, because whoever reads the stream may do with the chunk as they like.
+    else kept?.push(Buffer.from(chunk))
   }
   const forward = (chunk: Buffer): void => {
     if (!stream.push(chunk)) req.pause()

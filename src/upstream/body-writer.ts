@@ -1,4 +1,5 @@
 import type { Readable, Writable } from 'node:stream'
+import { givingBack } from '../lib/give-back.ts'
 
 /** The body of a request, on its way out. */
 export type BodyWriter = {
@@ -12,7 +13,7 @@ export type BodyWriter = {
 
 /**
  * Writes `body` behind the head, for which `socket` is corked until the first of the body has come, and
- * as fast as it takes it. `onFailure` is told why it ends early.
+ * as fast as it takes it, and gives the memory of what is written back. `onFailure` is told why it ends early.
  */
 export function writeBody(
   body: Readable,
@@ -28,7 +29,7 @@ export function writeBody(
   }
   const onData = (chunk: Buffer): void => {
     if (isChunked) writeChunk(socket, chunk)
-    else socket.write(chunk)
+    else socket.write(chunk, givingBack(chunk))
     uncork()
     if (socket.writableNeedDrain) body.pause()
   }
@@ -57,7 +58,7 @@ function writeChunk(socket: Writable, chunk: Buffer): void {
   if (chunk.length === 0) return
   socket.cork()
   socket.write(`${chunk.length.toString(16)}\r\n`, 'latin1')
-  socket.write(chunk)
+  socket.write(chunk, givingBack(chunk))
   socket.write('\r\n', 'latin1')
   socket.uncork()
 }

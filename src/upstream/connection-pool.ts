@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import type { Clock } from '../lib/clock.ts'
 import { type Connection, createConnection, type ResponseHandler } from './connection.ts'
+import type { Connect } from './connector.ts'
 import type { UpstreamRequest } from './request-head.ts'
 import { upstreamFailure } from './upstream-failure.ts'
 
@@ -40,9 +41,6 @@ export type ConnectionPoolOptions = {
   readonly lifetimeSeconds: number
   readonly clock: Clock
 }
-
-/** Opens a connection, with TLS where the origin has it. */
-export type Connect = (onConnected: (error: unknown, socket: Socket | null) => void) => void
 
 /** A connection, and since when it is what it is, by the count of seconds. */
 type Entry = { readonly connection: Connection; readonly openedAt: number; freeAt: number }

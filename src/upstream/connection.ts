@@ -190,12 +190,13 @@ export function createConnection(socket: Socket, options: ConnectionOptions): Co
       if (current !== exchange) return
       isPaused = true
       parser.pause()
+      socket.pause()
     },
     resume() {
       if (current !== exchange || !isPaused) return
       isPaused = false
       parser.resume()
-      if (socket.isPaused()) socket.resume()
+      socket.resume()
       if (isReading) return
       const chunk = unread ?? NOTHING
       unread = undefined
@@ -211,11 +212,7 @@ export function createConnection(socket: Socket, options: ConnectionOptions): Co
   const onData = (chunk: Buffer): void => {
     // Whatever an upstream says unasked, it is not the answer to what comes next.
     if (current === undefined) leave()
-    else if (isPaused) {
-      unread = unread === undefined ? chunk : Buffer.concat([unread, chunk])
-      // Not before: to stop a socket and set it going again takes two system calls, and most pauses are short.
-      socket.pause()
-    } else read(chunk)
+    else read(chunk)
   }
   const onSocketEnd = (): void => {
     hasEnded = true

@@ -1,15 +1,10 @@
 import { isIP } from 'node:net'
-import { buildConnector } from 'undici'
 import type { Clock } from '../lib/clock.ts'
 import { fingerprint } from '../lib/fingerprint.ts'
 import type { TlsMaterial, TlsReader } from '../lib/tls-material.ts'
 import type { ResponseHandler } from './connection.ts'
-import {
-  type Connect,
-  type ConnectionPool,
-  createConnectionPool,
-  type Load,
-} from './connection-pool.ts'
+import { type ConnectionPool, createConnectionPool, type Load } from './connection-pool.ts'
+import { createConnector } from './connector.ts'
 import type { UpstreamRequest } from './request-head.ts'
 
 /** The connections to one origin. */
@@ -92,36 +87,19 @@ export function openUpstream(
 ): Connections {
   const { origin, connectTimeoutMs, maxConnections, maxHeaderBytes } = options
   const url = new URL(origin)
-  const target = {
-    protocol: url.protocol,
-    host: url.host,
-    hostname: url.hostname.replace(/^\[|\]$/g, ''),
-    port: url.port,
-  }
+  const hostname = url.hostname.replace(/^\[|\]$/g, '')
+  const isTls = url.protocol === 'https:'
+  const port = Number(url.port) || (isTls ? 443 : 80)
 
   const poolFor = (tls: TlsMaterial): ConnectionPool => {
-    const connector = buildConnector({
-      allowH2: false,
-      timeout: connectTimeoutMs,
-      autoSelectFamily: true,
-      // A tunnel goes on in the other direction when one side has ended.
-      allowHalfOpen: true,
-      ...tls,
+    const connect = createConnector({
+      origin,
+      hostname,
+      port,
+      tls: isTls ? { ...tls, servername: serverName(hostname, tls) } : undefined,
+      timeoutMs: connectTimeoutMs,
+      clock,
     })
-    // Else undici would make one of the host.
-    const servername = serverName(url, tls) ?? ''
-    const connect: Connect = (onConnected) => {
-      try {
-        connector({ ...target, servername }, (...[error, socket]) => {
-          // Whatever undici's types say, it is left out where there is an error.
-          if (error === null && socket !== null) onConnected(null, socket)
-          else onConnected(error, null)
-        })
-      } catch (thrown) {
-        // What OpenSSL makes of a certificate is known only now: that its key is too small, say.
-        process.nextTick(onConnected, thrown, null)
-      }
-    }
     return createConnectionPool({
       origin,
       host: url.host,
@@ -158,11 +136,8 @@ export function openUpstream(
 }
 
 /** RFC 6066 section 3: an address is no server name, and the certificate is verified for the host then. */
-function serverName(url: URL, tls: TlsMaterial): string | undefined {
-  if (url.protocol !== 'https:') return undefined
-  return (
-    tls.servername ?? (isIP(url.hostname.replace(/^\[|\]$/g, '')) === 0 ? url.hostname : undefined)
-  )
+function serverName(hostname: string, { servername }: TlsMaterial): string {
+  return servername ?? (isIP(hostname) === 0 ? hostname : '')
 }
 
 function isEmpty({ connected, queued }: Load): boolean {

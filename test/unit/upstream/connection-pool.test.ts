@@ -3,11 +3,8 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { connect, type Socket } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
 import type { ResponseHandler } from '../../../src/upstream/connection.ts'
-import {
-  type Connect,
-  type ConnectionPool,
-  createConnectionPool,
-} from '../../../src/upstream/connection-pool.ts'
+import { type ConnectionPool, createConnectionPool } from '../../../src/upstream/connection-pool.ts'
+import type { Connect } from '../../../src/upstream/connector.ts'
 import { createFakeClock } from '../../helpers/fake-clock.ts'
 import { startListening } from '../../helpers/servers.ts'
 import { until } from '../../helpers/wait.ts'

@@ -16,12 +16,6 @@ export type AnswerWriter = {
   cut(): void
 }
 
-/**
- * How far a client may be behind before it is waited for. The stream's own limit is as large as one
- * read: every chunk would stop the upstream, and set it going again.
- */
-const BEHIND_BYTES = 128 * 1024
-
 /** A whole body up to this size is written together with the head, as one string: one system call. */
 const SMALL_BYTES = 8 * 1024
 
@@ -47,7 +41,7 @@ export function createAnswerWriter(req: IncomingMessage, res: ServerResponse): A
         small = chunk
         return true
       }
-      if (res.write(chunk, givingBack(chunk)) || res.writableLength < BEHIND_BYTES) return true
+      if (res.write(chunk, givingBack(chunk))) return true
       res.once('drain', onDrain)
       return false
     },

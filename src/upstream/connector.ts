@@ -23,7 +23,8 @@ const KEEP_ALIVE_DELAY_MS = 60_000
 
 /**
  * What comes on any connection is read to this place and copied from there, all of it at once. To have a
- * place of its own for each read, as large as a read may become, costs more than to copy
+ * place of its own for each read, as large as a read may become, costs more than to copy. The larger it
+ * is, the less a large body costs; but as much is held for each client that stops to read
  * (docs/performance.md).
  */
 const READ_BUFFER = Buffer.allocUnsafeSlow(256 * 1024)

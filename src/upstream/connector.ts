@@ -1,6 +1,7 @@
 import { connect as connectTcp, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import type { Clock } from '../lib/clock.ts'
+import { copyOf } from '../lib/give-back.ts'
 import type { TlsMaterial } from '../lib/tls-material.ts'
 import { upstreamFailure } from './upstream-failure.ts'
 
@@ -44,7 +45,7 @@ export function createConnector(options: ConnectorOptions): Connect {
       allowHalfOpen: true,
       onread: {
         buffer: READ_BUFFER,
-        callback: (size: number) => socket.push(Buffer.from(READ_BUFFER.subarray(0, size))),
+        callback: (size: number) => socket.push(copyOf(READ_BUFFER.subarray(0, size))),
       },
     }
     const socket: Socket =

@@ -8,7 +8,6 @@ import { dropWhatStartingLeft, keepRequestsYoung } from './garbage-collection.ts
 import { EXIT, type Io } from './io.ts'
 import { configVersion, readRunnableConfig } from './read-config.ts'
 import { reloadOnChange } from './reload.ts'
-import { serveRequestsFirst } from './worker-threads.ts'
 
 /** `run`: until SIGTERM or SIGINT, which let running requests finish; a second one does not wait. */
 export async function run(file: string, io: Io): Promise<number> {
@@ -66,7 +65,6 @@ export async function run(file: string, io: Io): Promise<number> {
   })
   const { proxyUrl, adminUrl } = app
   dropWhatStartingLeft()
-  serveRequestsFirst()
   logger.info({ version: VERSION, listen: proxyUrl, admin: adminUrl, config: file }, 'listening')
   // Whoever waits for this line, to send a signal, say, shall not wait for others to follow it.
   log.flush()

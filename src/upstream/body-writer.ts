@@ -13,7 +13,8 @@ export type BodyWriter = {
 
 /**
  * Writes `body` behind the head, for which `socket` is corked until the first of the body has come, and
- * as fast as it takes it, and gives the memory of what is written back. `onFailure` is told why it ends early.
+ * as fast as it takes it. What is written is given back: nobody else may keep it. `onFailure` is told
+ * why it ends early.
  */
 export function writeBody(
   body: Readable,

@@ -20,7 +20,7 @@ export function upstreamFailure(
   return new SidecarError(CODES[kind], message, { cause })
 }
 
-/** The same for whatever undici or the system has thrown. */
+/** The same for whatever the system or OpenSSL has thrown. */
 export function toUpstreamFailure(origin: string, thrown: unknown): SidecarError {
   if (thrown instanceof SidecarError) return thrown
   const fault = networkFault(thrown)

@@ -6,6 +6,7 @@ import { openUpstream } from '../../../src/upstream/upstream.ts'
 import { createAuthority } from '../../helpers/certificates.ts'
 import { createFakeClock } from '../../helpers/fake-clock.ts'
 import { bodyFrom } from '../../helpers/one-exchange.ts'
+import { startRawUpstream } from '../../helpers/raw-http.ts'
 import { portOf, startListening } from '../../helpers/servers.ts'
 
 test('certificates that TLS cannot use fail each request, and take no connection from the next', async () => {
@@ -76,4 +77,35 @@ test('what TLS has decrypted already waits for the end of a pause, and none of i
   )
   await over
   expect(received).toEqual(lines)
+})
+
+test('a connection that ends within a pause is noticed when the pause is over', async () => {
+  const { promise: hasEnded, resolve: ended } = Promise.withResolvers<void>()
+  const { origin } = await startRawUpstream((_received, peer) =>
+    peer.end('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello', ended),
+  )
+  const upstream = openUpstream(
+    { origin, connectTimeoutMs: 10_000, maxConnections: 1, maxHeaderBytes: 16_384 },
+    {},
+    createFakeClock(),
+  )
+  onTestFinished(upstream.close)
+  const { promise: over, resolve, reject } = Promise.withResolvers<void>()
+  let control: RequestControl | undefined
+  upstream.dispatch(
+    { path: '/', method: 'GET', headers: [], body: null, upgrade: undefined },
+    {
+      onStart: (started) => void (control = started),
+      onHead() {},
+      onUpgrade() {},
+      onData() {
+        control?.pause()
+        void hasEnded.then(async () => await nextTurn()).then(() => control?.resume())
+      },
+      onEnd: () => resolve(),
+      onFailure: reject,
+    },
+  )
+  await expect(over).rejects.toMatchObject({ code: 'upstream_reset' })
+  expect(upstream.load()).toEqual({ connected: 0, running: 0, queued: 0 })
 })

@@ -38,16 +38,28 @@ export type NodeLoadOptions = {
 
 /** Where there is no wrk: each connection sends its next request when it has the last answer. */
 export function createClosedLoop(options: NodeLoadOptions): SendLoad {
-  return async (load) => await sendFromNode('closed-loop-program.ts', load, 0, options)
+  return async (load) => await sendFromNode(['closed-loop-program.ts'], load, 0, options)
 }
+
+/**
+ * A generator that takes latencies must not stop for a few milliseconds now and then, nor keep the
+ * upstream from its processor, to compile what is fast enough or to collect what there is room for.
+ */
+const WITHOUT_PAUSES = [
+  '--no-opt',
+  '--no-maglev',
+  '--min-semi-space-size=64',
+  '--max-semi-space-size=64',
+]
 
 /** At a fixed rate, which wrk can't: a request that is late was late from when it was due. */
 export function createPaced(options: NodeLoadOptions & { readonly perSecond: number }): SendLoad {
-  return async (load) => await sendFromNode('paced-program.ts', load, options.perSecond, options)
+  const program = ['paced-program.ts', ...WITHOUT_PAUSES] as const
+  return async (load) => await sendFromNode(program, load, options.perSecond, options)
 }
 
 async function sendFromNode(
-  program: string,
+  [program, ...nodeFlags]: readonly [string, ...string[]],
   load: Load,
   perSecond: number,
   { processes, directory, cores }: NodeLoadOptions,
@@ -67,7 +79,7 @@ async function sendFromNode(
   await writeFile(file, JSON.stringify(settings))
   const started = processes.start({
     command: process.execPath,
-    args: [join(import.meta.dirname, program), file],
+    args: [...nodeFlags, join(import.meta.dirname, program), file],
     cores,
   })
   const { code, stdout } = await started.exit

@@ -1,6 +1,6 @@
-import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import { createLoadRecord } from './load-record.ts'
+import { monotonicMs } from './monotonic-ms.ts'
 import { readLoadSettings } from './read-load-settings.ts'
 import { createRequester, type Requester } from './requester.ts'
 
@@ -27,7 +27,7 @@ const requesters = Array.from({ length: connections }, () =>
     },
     onAnswer(requester) {
       over += 1
-      if (over > unripe) record.latency(performance.now() - (dueAtMs.get(requester) ?? 0))
+      if (over > unripe) record.latency(monotonicMs() - (dueAtMs.get(requester) ?? 0))
       record.answered()
       const next = waiting.shift()
       if (next === undefined) idle.push(requester)
@@ -39,31 +39,28 @@ const requesters = Array.from({ length: connections }, () =>
 await Promise.allSettled(requesters.map(async ({ opened }) => await opened))
 idle.push(...requesters)
 
-const intervalMs = 1000 / perSecond
 const pacer = new Worker(new URL('pacer-thread.ts', import.meta.url), {
-  workerData: { intervalMs },
+  workerData: { intervalMs: 1000 / perSecond },
 })
-await once(pacer, 'message')
-record.begin()
-setTimeout(
-  () => {
-    record.failed(`still without ${total - over} answers`)
-    end()
-  },
-  seconds * 2000 + 10_000,
-)
-const beganAtMs = performance.now()
-pacer.on('message', sendWhatIsDue)
+pacer.once('message', () => {
+  record.begin()
+  setTimeout(
+    () => {
+      record.failed(`still without ${total - over} answers`)
+      end()
+    },
+    seconds * 2000 + 10_000,
+  )
+  pacer.on('message', sendOne)
+})
 
-function sendWhatIsDue(): void {
-  for (; due < total; due += 1) {
-    const atMs = beganAtMs + due * intervalMs
-    if (atMs > performance.now()) return
-    // The one that rests for longest, so that all of them are used.
-    const requester = idle.shift()
-    if (requester === undefined) waiting.push(atMs)
-    else send(requester, atMs)
-  }
+function sendOne(atMs: number): void {
+  if (due === total) return
+  due += 1
+  // The one that rests for longest, so that all of them are used.
+  const requester = idle.shift()
+  if (requester === undefined) waiting.push(atMs)
+  else send(requester, atMs)
 }
 
 function send(requester: Requester, atMs: number): void {

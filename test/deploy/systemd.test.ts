@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { SHIPPED_NODE_FLAGS } from '../../bench/contenders/shipped-node-flags.ts'
 import { loadDeployed } from '../helpers/deployed-config.ts'
 import { readImage } from '../helpers/shipped-image.ts'
 import { temporaryDirectory } from '../helpers/sidecar.ts'
@@ -36,8 +37,10 @@ test('running requests may finish before systemd kills the sidecar', async () =>
 test('the unit reads the configuration where the image does, and starts Node the same way', () => {
   const { configFile } = readImage()
   expect(valuesOf('Environment')).toEqual([`TOKEN_SIDECAR_CONFIG=${configFile}`])
-  const [flag] = /--max-semi-space-size=\d+/.exec(readFileSync('Dockerfile', 'utf8')) ?? []
-  expect(valuesOf('ExecStart')).toEqual([`/usr/bin/node ${flag} /usr/lib/token-sidecar/cli.js run`])
+  const flags = SHIPPED_NODE_FLAGS.join(' ')
+  expect(valuesOf('ExecStart')).toEqual([
+    `/usr/bin/node ${flags} /usr/lib/token-sidecar/cli.js run`,
+  ])
 })
 
 test('a wrong configuration is not started again and again', () => {

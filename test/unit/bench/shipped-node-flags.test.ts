@@ -3,8 +3,8 @@ import { parseNodeFlags } from '../../../bench/contenders/shipped-node-flags.ts'
 
 test.for([
   {
-    entryPoint: '["node", "--max-semi-space-size=32", "/app/cli.js"]',
-    flags: ['--max-semi-space-size=32'],
+    entryPoint: '["node", "--max-semi-space-size=32", "--v8-pool-size=2", "/app/cli.js"]',
+    flags: ['--max-semi-space-size=32', '--v8-pool-size=2'],
   },
   { entryPoint: '["node", "/app/cli.js"]', flags: [] },
 ])('of $entryPoint the flags are $flags', ({ entryPoint, flags }) => {

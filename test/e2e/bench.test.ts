@@ -117,6 +117,36 @@ test.for<{ what: string; differs: Partial<Workload> }>([
   expect(entries.map(({ failure }) => failure)).toEqual([undefined, undefined])
 })
 
+test('at a fixed rate the sidecar gets as many requests as are due', async () => {
+  const { entries } = await measure([tokenSidecar], { perSecond: 1000 })
+  expect(entries[0]?.rounds).toEqual([
+    expect.objectContaining({
+      requests: 400,
+      p50Ms: expect.toSatisfy((ms: number) => ms > 0),
+      p99Ms: expect.toSatisfy((ms: number) => ms > 0),
+    }),
+  ])
+})
+
+test('at a fixed rate the latency begins when a request is due, also where it has to wait', async () => {
+  // A fifth of what is due can be done: the last one is due after 0.4 s and answered after 2.
+  const slow = contenderOf('slow', (setting) => {
+    const forward = forwarding(() => authorize(setting))(setting)
+    let freeAtMs = 0
+    return (req, res) => {
+      freeAtMs = Math.max(freeAtMs, performance.now()) + 5
+      const answer = (): void => {
+        // The warm-up leaves in the middle of what it has asked for.
+        if (!res.destroyed) forward(req, res)
+      }
+      setTimeout(answer, freeAtMs - performance.now())
+    }
+  })
+  const { entries } = await measure([slow], { perSecond: 1000 })
+  expect(entries[0]?.rounds[0]?.requests).toBe(400)
+  expect(entries[0]?.rounds[0]?.p99Ms).toBeGreaterThan(1_500)
+})
+
 test('what a contender can not do is no failure of its', async () => {
   const { entries } = await measure([bareDispatch], { routes: 200 })
   expect(entries).toEqual([

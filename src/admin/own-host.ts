@@ -1,5 +1,5 @@
 import type { Address } from '../lib/listen.ts'
-import { isLoopbackHost } from '../lib/loopback.ts'
+import { isLocalName, isLoopbackHost } from '../lib/loopback.ts'
 
 /**
  * Whether a `Host` header can name a listener at `address`. After DNS rebinding a web page in a
@@ -13,5 +13,5 @@ export function isOwnHost(
 ): boolean {
   if (address.host === undefined || !isLoopbackHost(address.host)) return true
   const name = host.toLowerCase().replace(/:\d+$/, '').replace(/\.$/, '')
-  return isLoopbackHost(name) || further.some((other) => other.toLowerCase() === name)
+  return isLocalName(name) || further.some((other) => other.toLowerCase() === name)
 }

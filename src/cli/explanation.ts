@@ -3,7 +3,7 @@ import { formatListenAddress } from '../config/listen-address.ts'
 import type { Config } from '../config/schema.ts'
 import { routeMatch } from '../compose/routes.ts'
 import { SidecarError } from '../errors.ts'
-import { isLoopbackHost } from '../lib/loopback.ts'
+import { isLocalName } from '../lib/loopback.ts'
 import { parseRequestTarget, type RequestTarget } from '../proxy/request-target.ts'
 import { createRouteTable, type RouteMatch, upstreamPath } from '../proxy/routes.ts'
 import { tokenFrom } from './token-from.ts'
@@ -107,7 +107,7 @@ function targetOf(url: string, { listen }: Config): RequestTarget {
 
 function isLoopbackAt(authority: string, port: number): boolean {
   const url = URL.parse(`http://${authority}`)
-  return url !== null && isLoopbackHost(url.hostname) && Number(url.port || 80) === port
+  return url !== null && isLocalName(url.hostname) && Number(url.port || 80) === port
 }
 
 function routed(

@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { isLoopbackHost } from '../lib/loopback.ts'
+import { isLocalName } from '../lib/loopback.ts'
 import { checkCredential, credentialOutline } from './credential-checks.ts'
 import { error, type Finding, warning } from './finding.ts'
 import { parseListenAddress } from './listen-address.ts'
@@ -76,6 +76,6 @@ function isAt(url: string, listen: string): boolean {
     protocol === 'http:' &&
     Number(port === '' ? 80 : port) === address.port &&
     hostname !== undefined &&
-    (isLoopbackHost(hostname) || hostname === address.host)
+    (isLocalName(hostname) || hostname === address.host)
   )
 }

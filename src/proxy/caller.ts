@@ -1,5 +1,5 @@
 import { SidecarError } from '../errors.ts'
-import { isLoopbackHost } from '../lib/loopback.ts'
+import { isLocalName, isLoopbackHost } from '../lib/loopback.ts'
 import type { RequestHead } from './request-head.ts'
 import type { RequestTarget } from './request-target.ts'
 
@@ -33,7 +33,7 @@ export function createWebPageGuard(
   const isOurs = (host: string): boolean => {
     if (host === known) return true
     const name = withoutPort(host)
-    const isGood = isLoopbackHost(name) || hosts.has(name) || isRouted(host)
+    const isGood = isLocalName(name) || hosts.has(name) || isRouted(host)
     if (isGood) known = host
     return isGood
   }
@@ -62,7 +62,7 @@ export function isOwnAddress(
   localPort: number | undefined,
 ): boolean {
   const name = withoutPort(host)
-  const isOurs = isLoopbackHost(name) || hosts.has(name) || unbracketed(name) === listenHost
+  const isOurs = isLocalName(name) || hosts.has(name) || unbracketed(name) === listenHost
   // A Unix socket has no port that could tell.
   return (
     isOurs && (localPort === undefined || Number(host.slice(name.length + 1) || 80) === localPort)

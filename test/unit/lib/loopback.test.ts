@@ -1,11 +1,9 @@
 import { expect, test } from 'vitest'
-import { isLoopbackHost } from '../../../src/lib/loopback.ts'
+import { isLocalName, isLoopbackHost } from '../../../src/lib/loopback.ts'
 
 test.for([
   'localhost',
   'LOCALHOST',
-  'app.localhost',
-  'a.b.LocalHost',
   '127.0.0.1',
   '127.1.2.3',
   '127.255.255.254',
@@ -19,6 +17,9 @@ test.for([
   '',
   'localhost.evil.com',
   'localhost.',
+  'app.localhost',
+  'a.b.LocalHost',
+  '.localhost',
   'evil-localhost',
   'evillocalhost',
   'localhost:8080',
@@ -63,3 +64,17 @@ test.for([
 ] as const)('the host of %s is this machine: %s', ([url, expected]) => {
   expect(isLoopbackHost(new URL(url).hostname)).toBe(expected)
 })
+
+test.for(['localhost', 'app.localhost', 'a.b.LocalHost', '127.0.0.1', '[::1]'])(
+  'a request for %s is for a name of this machine',
+  (name) => {
+    expect(isLocalName(name)).toBe(true)
+  },
+)
+
+test.for(['localhost.evil.com', 'evillocalhost', 'app.localhost.', '10.0.0.1'])(
+  'a request for %s may be for a name of another machine',
+  (name) => {
+    expect(isLocalName(name)).toBe(false)
+  },
+)

@@ -112,6 +112,10 @@ export type FailureDetails = {
   readonly retryAfterMs?: number
   /** The registered OAuth error code (RFC 6749 section 5.2, RFC 8707) that the server gave. */
   readonly oauthError?: string
+  /** What to do about it, where more is known than the code tells. */
+  readonly advice?: string
+  /** What the server said about its refusal, made presentable; for interactive commands only. */
+  readonly serverText?: string
 }
 
 /**
@@ -123,12 +127,22 @@ export class SidecarError extends Error {
   readonly code: FailureCode
   readonly retryAfterMs: number | undefined
   readonly oauthError: string | undefined
+  readonly advice: string | undefined
+  // Private, so that nothing that serializes or inspects an error shows it.
+  readonly #serverText: string | undefined
 
   constructor(code: FailureCode, message: string, details: FailureDetails = {}) {
     super(message, { cause: details.cause })
     this.code = code
     this.retryAfterMs = details.retryAfterMs
     this.oauthError = details.oauthError
+    this.advice = details.advice
+    this.#serverText = details.serverText
+  }
+
+  /** For interactive commands only: never for a log, a metric or a response. */
+  get serverText(): string | undefined {
+    return this.#serverText
   }
 
   get status(): number {

@@ -26,7 +26,7 @@ export type ObservedToken = {
 
 export function tokenStatus(observed: ObservedToken, nowWallMs: number): TokenStatus {
   const { token, credential, source } = observed
-  const { usable, requesting, waiting, obtainedAtMs, expiresAtMs, lifetimeMs, failure } =
+  const { usable, requesting, waiting, scopes, obtainedAtMs, expiresAtMs, lifetimeMs, failure } =
     source.state()
   return {
     token,
@@ -34,6 +34,12 @@ export function tokenStatus(observed: ObservedToken, nowWallMs: number): TokenSt
     usable,
     requesting,
     waiting,
+    scopes: scopes && {
+      requested: scopes.requested,
+      granted: scopes.granted?.filter((scope) => PLAIN_SCOPE.test(scope)),
+      missing: scopes.missing,
+      unreported: scopes.unreported,
+    },
     obtainedAt: isoTime(obtainedAtMs),
     ageSeconds: obtainedAtMs && Math.round((nowWallMs - obtainedAtMs) / 1000),
     expiresAt: isoTime(expiresAtMs),
@@ -43,25 +49,28 @@ export function tokenStatus(observed: ObservedToken, nowWallMs: number): TokenSt
       code: failure.error.code,
       oauthError: failure.error.oauthError,
       reason: failure.error.message,
-      advice: failureAdvice(failure.error.code, failure.error.oauthError),
+      advice: failure.error.advice ?? failureAdvice(failure.error.code, failure.error.oauthError),
       nextAttemptAt: new Date(failure.nextAttemptAtMs).toISOString(),
     },
   }
 }
 
 export function failureStatus(failure: RecentFailure): FailureStatus {
-  const { route, code, oauthError, reason, count, firstAtMs, lastAtMs } = failure
+  const { route, code, oauthError, advice, reason, count, firstAtMs, lastAtMs } = failure
   return {
     route,
     code,
     oauthError,
     reason,
-    advice: failureAdvice(code, oauthError),
+    advice: advice ?? failureAdvice(code, oauthError),
     count,
     firstAt: new Date(firstAtMs).toISOString(),
     lastAt: new Date(lastAtMs).toISOString(),
   }
 }
+
+/** RFC 6749 appendix A.4, and short: what else a server sends is its own text, and not shown. */
+const PLAIN_SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]{1,200}$/
 
 function isoTime(ms: number | undefined): string | undefined {
   return ms === undefined ? undefined : new Date(ms).toISOString()

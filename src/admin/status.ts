@@ -59,6 +59,18 @@ export type TokenStatus = {
   readonly requesting: boolean
   /** How many requests wait for it now. */
   readonly waiting: number
+  /** Those of the last token; undefined while there is none. */
+  readonly scopes:
+    | {
+        readonly requested: readonly string[]
+        /** As the server tells them; undefined where it does not. */
+        readonly granted: readonly string[] | undefined
+        /** Requested, and not granted. */
+        readonly missing: readonly string[]
+        /** Whether scopes were requested, and the server does not tell which of them it granted. */
+        readonly unreported: boolean
+      }
+    | undefined
   readonly obtainedAt: string | undefined
   readonly ageSeconds: number | undefined
   readonly expiresAt: string | undefined

@@ -2,6 +2,7 @@ import { decodeJwt } from 'jose'
 import { SidecarError, toSidecarError } from '../errors.ts'
 import type { AccessToken } from '../tokens/access-token.ts'
 import { oauthErrorAdvice } from '../tokens/oauth-error.ts'
+import { compareScopes } from '../tokens/scopes.ts'
 
 /** The claims worth a line, in the order of the questions that people have. */
 const CLAIMS = [
@@ -22,8 +23,11 @@ export type TokenFacts = {
   readonly type: 'Bearer' | 'DPoP'
   readonly lifetimeSeconds: number
   readonly expiresAt: string
-  /** As the server says it; null where it says nothing. */
+  readonly requested: readonly string[]
+  /** The granted scopes, as the server tells them; null where it does not. */
   readonly granted: string | null
+  /** Requested scopes that were not granted. */
+  readonly missing: readonly string[]
   /** The claims worth knowing; null for an opaque token. */
   readonly claims: Readonly<Record<string, unknown>> | null
 }
@@ -34,7 +38,9 @@ export function tokenFacts(token: AccessToken): TokenFacts {
     type: token.dpop === undefined ? 'Bearer' : 'DPoP',
     lifetimeSeconds: Math.round(token.lifetimeMs / 1000),
     expiresAt: new Date(token.obtainedAt.wallMs + token.lifetimeMs).toISOString(),
+    requested: token.requestedScopes ?? [],
     granted: token.scope ?? null,
+    missing: compareScopes(token.requestedScopes ?? [], token.scope).missing,
     claims:
       claims === undefined
         ? null
@@ -46,11 +52,19 @@ export function tokenFacts(token: AccessToken): TokenFacts {
 
 /** The same for a person. */
 export function describeToken(token: AccessToken): [string, string][] {
-  const { type, lifetimeSeconds, expiresAt, granted, claims } = tokenFacts(token)
+  const { type, lifetimeSeconds, expiresAt, requested, granted, missing, claims } =
+    tokenFacts(token)
+  const { unreported } = compareScopes(requested, granted ?? undefined)
   return [
     ['type', type],
     ['lifetime', `${lifetimeSeconds} s, until ${expiresAt}`],
     ...(granted === null ? [] : [pair('granted', withoutControls(granted))]),
+    ...(missing.length === 0
+      ? []
+      : [pair('missing', `${missing.join(' ')} (requested, and not granted)`)]),
+    ...(unreported
+      ? [pair('granted', `not reported by the server (requested: ${requested.join(' ')})`)]
+      : []),
     ...(claims === null
       ? [pair('claims', 'none to show: the token is opaque')]
       : Object.entries(claims).map(([name, value]) => pair(name, claimText(name, value)))),
@@ -65,15 +79,20 @@ export type TokenFailure = {
 }
 
 export function tokenFailure(cause: unknown): TokenFailure {
-  const { code, message, oauthError } = toSidecarError(cause)
-  return { code, message, advice: oauthErrorAdvice(oauthError) ?? null }
+  const { code, message, oauthError, advice } = toSidecarError(cause)
+  return { code, message, advice: advice ?? oauthErrorAdvice(oauthError) ?? null }
 }
 
-/** The same for a person. */
+/** The same for a person, with what the authorization server says in its own words. */
 export function describeTokenFailure(cause: unknown): [string, string][] {
   if (!(cause instanceof SidecarError)) return [['failed', 'an unexpected error']]
   const { code, message, advice } = tokenFailure(cause)
-  return [['failed', `${code}: ${message}`], ...(advice === null ? [] : [pair('advice', advice)])]
+  const { serverText } = cause
+  return [
+    ['failed', `${code}: ${message}`],
+    ...(serverText === undefined ? [] : [pair('server', serverText)]),
+    ...(advice === null ? [] : [pair('advice', advice)]),
+  ]
 }
 
 function pair(name: string, value: string): [string, string] {

@@ -32,7 +32,7 @@ export async function token(
   }
 
   const dpop = await composeDpopKey(credential, places)
-  const server = composeAuthorizationServer(credential, places, dpop)
+  const server = composeAuthorizationServer(credential, places, dpop, systemClock)
   const request = composeTokenRequest(credential, credential, server, {
     places,
     clock: systemClock,

@@ -10,6 +10,8 @@ type Preset = {
   readonly assertionAudience?: 'tokenEndpoint'
   /** What the header of client assertions must have. */
   readonly assertionHeader?: Readonly<Record<string, string>>
+  /** What the product calls bearer tokens; it may leave `token_type` out as well. */
+  readonly tokenType?: string
   /** Where the scopes of an assertion grant go: into the assertion instead of the form. */
   readonly scopesInAssertion?: boolean
 }
@@ -63,6 +65,26 @@ export function presetOf({ provider }: Pick<CredentialConfig, 'provider'>): Part
         tokenEndpoint: 'https://oauth2.googleapis.com/token',
         scopesInAssertion: true,
       }
+    }
+    case 'ebay': {
+      const host = provider.sandbox ? 'api.sandbox.ebay.com' : 'api.ebay.com'
+      return {
+        issuer: `https://${host}`,
+        tokenEndpoint: `https://${host}/identity/v1/oauth2/token`,
+        tokenType: 'Application Access Token',
+      }
+    }
+    case 'shopify': {
+      const issuer = `https://${provider.shop}.myshopify.com`
+      return { issuer, tokenEndpoint: `${issuer}/admin/oauth/access_token`, tokenType: 'Bearer' }
+    }
+    case 'linkedin': {
+      const issuer = 'https://www.linkedin.com'
+      return { issuer, tokenEndpoint: `${issuer}/oauth/v2/accessToken`, tokenType: 'Bearer' }
+    }
+    case 'apigee': {
+      // Every API proxy has a token endpoint of its own.
+      return { tokenType: 'BearerToken' }
     }
   }
 }

@@ -38,6 +38,7 @@ export function composeAuthorizationServer(
   credential: CredentialConfig,
   places: SecretPlaces,
   dpop: DpopKey | undefined,
+  clock: Clock,
 ): AuthorizationServer {
   const { issuer, timeout, allowPlaintext, proxy } = credential
   const preset = presetOf(credential)
@@ -52,7 +53,7 @@ export function composeAuthorizationServer(
   const metadata =
     issuer === undefined
       ? createFixedMetadata(tokenEndpoint ?? '', preset.issuer)
-      : createDiscoveredMetadata({ issuer, client, allowPlaintext })
+      : createDiscoveredMetadata({ issuer, client, allowPlaintext, timeoutMs: timeout, clock })
   const auth = clientAuthMethod(credential, places)
   const grant = grantOf(credential, [], places)
   return {
@@ -78,7 +79,8 @@ export function composeTokenRequest(
   server: AuthorizationServer,
   { places, clock }: { readonly places: SecretPlaces; readonly clock: Clock },
 ): TokenRequest {
-  const { scope = (plain: string) => plain, scopesInAssertion = false } = presetOf(credential)
+  const preset = presetOf(credential)
+  const { scope = (plain: string) => plain, scopesInAssertion = false } = preset
   const scopes = requested.scopes.map(scope)
   const inForm = scopesInAssertion ? [] : scopes
   const inAssertion = scopesInAssertion ? scopes : []
@@ -91,6 +93,8 @@ export function composeTokenRequest(
     form: tokenForm({ ...requested, scopes: inForm, parameters: credential.parameters }),
     headers: { 'user-agent': `token-sidecar/${VERSION}`, ...credential.headers },
     dpop: server.dpop,
+    tokenType: credential.tokenType ?? preset.tokenType,
+    requestedScopes: scopes,
     mutualTls: credential.tls.client !== undefined,
     timeoutMs: credential.timeout,
     defaultLifetimeMs: credential.defaultLifetime,
@@ -125,6 +129,7 @@ function clientAuthMethod(credential: CredentialConfig, places: SecretPlaces): C
         method: auth.method,
         readSecret: createSecretReader(auth.clientSecret, places),
         audience: auth.audience ?? preset.assertionAudience ?? 'issuer',
+        header: { ...preset.assertionHeader, ...auth.header },
       }
     }
     case 'private_key_jwt': {
@@ -136,7 +141,11 @@ function clientAuthMethod(credential: CredentialConfig, places: SecretPlaces): C
       }
     }
     case 'client_assertion_file': {
-      return { method: auth.method, readAssertion: createSecretReader({ file: auth.file }, places) }
+      return {
+        method: auth.method,
+        readAssertion: createSecretReader({ file: auth.file }, places),
+        assertionType: assertionTypeUri(auth.assertionType),
+      }
     }
     case 'tls_client_auth':
     case 'self_signed_tls_client_auth':
@@ -144,6 +153,11 @@ function clientAuthMethod(credential: CredentialConfig, places: SecretPlaces): C
       return { method: auth.method }
     }
   }
+}
+
+/** A short name stands for a registered type (RFC 7521 section 8.1). */
+function assertionTypeUri(name: string): string {
+  return name.includes(':') ? name : `urn:ietf:params:oauth:client-assertion-type:${name}`
 }
 
 function grantOf(

@@ -58,7 +58,12 @@ export async function composeTokenSources(options: TokenSourcesOptions): Promise
     if (credential === undefined) continue
     const definition = fingerprint(route.credential, JSON.stringify(credential))
     const server = await options.servers.use(definition, async () =>
-      composeAuthorizationServer(credential, places, await composeDpopKey(credential, places)),
+      composeAuthorizationServer(
+        credential,
+        places,
+        await composeDpopKey(credential, places),
+        options.clock,
+      ),
     )
     const key = tokenKey(route, credential)
     const shared = needed.get(key)

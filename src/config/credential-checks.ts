@@ -1,14 +1,7 @@
 import * as z from 'zod'
+import { isRemotePlaintext } from '../lib/endpoint-url.ts'
 import { isLoopbackHost } from '../lib/loopback.ts'
-import {
-  error,
-  type Finding,
-  isRemotePlaintext,
-  optionalFlag,
-  optionalText,
-  present,
-  warning,
-} from './finding.ts'
+import { error, type Finding, optionalFlag, optionalText, present, warning } from './finding.ts'
 import type { KeyPath } from './problem.ts'
 
 const secretOutline = z.object({ value: optionalText }).optional().catch(undefined)
@@ -96,8 +89,9 @@ function checkIdentity(at: KeyPath, { auth, grant, clientId, tls }: CredentialOu
   const findings: Finding[] = []
   const method = auth?.method
   const grantSaysIt = grant?.type === 'jwt_bearer' || grant?.type === 'token_exchange'
-  const methodSaysIt = method === 'none' || method === 'client_assertion_file'
-  if (auth !== undefined && clientId === undefined && !(grantSaysIt && methodSaysIt)) {
+  // RFC 7523 section 3: the subject of an assertion is the client.
+  const isOptional = method === 'client_assertion_file' || (method === 'none' && grantSaysIt)
+  if (auth !== undefined && clientId === undefined && !isOptional) {
     findings.push(error([...at, 'clientId'], 'expected the client identifier'))
   }
   if (grant?.type === 'jwt_bearer' && clientId === undefined && grant.issuer === undefined) {
@@ -123,6 +117,14 @@ function checkProvider(at: KeyPath, credential: CredentialOutline): Finding[] {
   const provider = providerOutline.safeParse(credential.provider).data
   if (provider?.name === 'auth0' && audience === undefined) {
     return [error([...at, 'audience'], 'expected the audience, which Auth0 wants to know')]
+  }
+  if (provider?.name === 'apigee' && credential.tokenEndpoint === undefined) {
+    return [
+      error(
+        [...at, 'tokenEndpoint'],
+        'expected the token endpoint, as every API proxy in Apigee has its own',
+      ),
+    ]
   }
   if (provider?.name === 'google' && grant?.type !== 'jwt_bearer') {
     return [error([...at, 'grant', 'type'], 'expected "jwt_bearer", the grant of service accounts')]

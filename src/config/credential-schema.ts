@@ -1,12 +1,14 @@
 import * as z from 'zod'
+import { mayMeanBearer } from '../lib/token-type.ts'
 import {
   audience,
   certificateAndKey,
   duration,
+  endpointUrl,
   fieldName,
   fieldValue,
   httpUrl,
-  isPlainHttpUrl,
+  isAbsoluteUri,
   positiveDuration,
   resource,
   scopes,
@@ -23,28 +25,36 @@ const signingKey = {
   key: secretRef.describe('The private key: PEM (PKCS#8, also encrypted; PKCS#1; SEC 1) or a JWK.'),
   passphrase: secretRef.optional().describe('Opens an encrypted key.'),
   algorithm: z
-    .enum(['RS256', 'PS256', 'ES256', 'EdDSA'])
+    .enum(['RS256', 'PS256', 'ES256', 'EdDSA', 'Ed25519'])
     .default('RS256')
     .describe('The signature algorithm; the key must fit.'),
   keyId: text.optional().describe('The `kid` of the assertion’s header.'),
 }
 
-const AUDIENCE = 'expected "issuer", "tokenEndpoint" or an http(s) URL'
+const AUDIENCE = 'expected "issuer", "tokenEndpoint" or an absolute URI'
 
 const assertionAudience = z
   .string({ error: AUDIENCE })
-  .refine((value) => value === 'issuer' || value === 'tokenEndpoint' || isPlainHttpUrl(value), {
+  .refine((value) => value === 'issuer' || value === 'tokenEndpoint' || isAbsoluteUri(value), {
     error: AUDIENCE,
   })
   .optional()
   .describe(
-    'The `aud` of the assertion: `issuer` (the default), `tokenEndpoint`, or a URL of your own.',
+    'The `aud` of the assertion: `issuer` (the default), `tokenEndpoint`, or a URI of your own.',
   )
 
 const assertionHeader = z
   .record(text, text)
   .default({})
-  .describe('Further members of the assertion’s header, such as `x5t#S256`.')
+  .describe(
+    'Further members of the assertion’s header, such as `x5t#S256`, and `typ` where it is not `client-authentication+jwt`.',
+  )
+
+const assertionType = z
+  .string()
+  .refine((value) => /^[a-z\d]+(?:-[a-z\d]+)*$/.test(value) || isAbsoluteUri(value), {
+    error: 'expected an absolute URI, or a name such as "jwt-bearer" or "jwt-spiffe"',
+  })
 
 const clientAuth = z
   .discriminatedUnion('method', [
@@ -73,6 +83,7 @@ const clientAuth = z
         .describe('An assertion, authenticated with the secret by HS256 (RFC 7523 section 2.2).'),
       clientSecret,
       audience: assertionAudience,
+      header: assertionHeader,
     }),
     z.strictObject({
       method: z
@@ -99,6 +110,11 @@ const clientAuth = z
           'An assertion that something else writes and rotates, such as a projected service account token.',
         ),
       file: text.describe('The file that holds the JWT; read anew for each token request.'),
+      assertionType: assertionType
+        .default('jwt-bearer')
+        .describe(
+          'The `client_assertion_type` (RFC 7521 section 4.2): a URI, or the end of a registered one, such as `jwt-spiffe`.',
+        ),
     }),
     z.strictObject({
       method: z
@@ -136,7 +152,7 @@ const grant = z
         .unwrap()
         .default('tokenEndpoint')
         .describe(
-          'The `aud` claim: `tokenEndpoint` (the default), `issuer`, or a URL of your own.',
+          'The `aud` claim: `tokenEndpoint` (the default), `issuer`, or a URI of your own.',
         ),
       claims: jwtClaims,
     }),
@@ -197,20 +213,53 @@ const provider = z
     z.strictObject({
       name: z.literal('google').describe('Google service accounts; needs the grant `jwt_bearer`.'),
     }),
+    z.strictObject({
+      name: z.literal('ebay').describe('eBay; its token type is “Application Access Token”.'),
+      sandbox: z.boolean().default(false).describe('The sandbox instead of production.'),
+    }),
+    z.strictObject({
+      name: z.literal('shopify').describe('Shopify; its token responses have no type.'),
+      shop: z
+        .string()
+        .regex(/^[A-Za-z\d][A-Za-z\d-]*$/, {
+          error: 'expected the name of a shop, without ".myshopify.com"',
+        })
+        .describe('The shop: `example` for `example.myshopify.com`.'),
+    }),
+    z.strictObject({
+      name: z.literal('linkedin').describe('LinkedIn; its token responses have no type.'),
+    }),
+    z.strictObject({
+      name: z
+        .literal('apigee')
+        .describe('Apigee; its token type is “BearerToken”. Needs `tokenEndpoint`.'),
+    }),
   ])
   .describe('Fills in what is peculiar to a product: see docs/providers.md.')
 
 const dpop = z
   .strictObject({
     algorithm: z
-      .enum(['ES256', 'Ed25519', 'RS256', 'PS256'])
+      .enum(['ES256', 'Ed25519', 'EdDSA', 'RS256', 'PS256'])
       .default('ES256')
-      .describe('The algorithm of the proofs.'),
+      .describe(
+        'The algorithm of the proofs; `Ed25519` and `EdDSA` are two names of one, and servers may know only one.',
+      ),
     key: secretRef
       .optional()
       .describe('The private key (PEM or JWK); one is made at start if left out.'),
   })
   .describe('Tokens that only this client can use (RFC 9449).')
+
+const tokenType = z
+  .string()
+  .regex(/^[\x21-\x7e]+(?: [\x21-\x7e]+)*$/, {
+    error: 'expected a type such as "Bearer" or "BearerToken"',
+  })
+  .refine(mayMeanBearer, {
+    error:
+      'expected a type of bearer tokens, and tokens of this type are not (for DPoP, set "dpop")',
+  })
 
 export const credential = z
   .strictObject({
@@ -220,9 +269,9 @@ export const credential = z
       .describe(
         'The authorization server’s issuer identifier; its token endpoint is discovered (RFC 8414).',
       ),
-    tokenEndpoint: httpUrl('https://login.example.com/oauth2/token')
+    tokenEndpoint: endpointUrl('https://login.example.com/oauth2/token')
       .optional()
-      .describe('The token endpoint itself, for servers without discovery.'),
+      .describe('The token endpoint itself, for servers without discovery. It may have a query.'),
     clientId: visibleAscii
       .optional()
       .describe('The client identifier that the authorization server issued.'),
@@ -242,6 +291,11 @@ export const credential = z
       .default({})
       .describe('Further headers for the token request.'),
     dpop: dpop.optional(),
+    tokenType: tokenType
+      .optional()
+      .describe(
+        'What the server calls bearer tokens, where its token responses have another `token_type` than `Bearer`, or none: then `Bearer`.',
+      ),
     tls: certificateAndKey.prefault({}).describe('TLS to the authorization server.'),
     proxy: httpUrl('http://proxy.example.com:3128')
       .optional()

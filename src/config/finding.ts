@@ -1,5 +1,4 @@
 import * as z from 'zod'
-import { isLoopbackHost } from '../lib/loopback.ts'
 import type { KeyPath } from './problem.ts'
 
 export type Finding = {
@@ -11,12 +10,6 @@ export type Finding = {
   readonly misses?: readonly KeyPath[]
   /** A warning is worth saying and does not stop the sidecar. */
   readonly severity: 'error' | 'warning'
-}
-
-/** Whether what is sent there could be read on the way. */
-export function isRemotePlaintext(url: string): boolean {
-  const parsed = URL.parse(url)
-  return parsed?.protocol === 'http:' && !isLoopbackHost(parsed.hostname)
 }
 
 export function error(path: KeyPath, message: string): Finding {

@@ -1,13 +1,7 @@
 import * as z from 'zod'
 import { closest } from '../lib/closest.ts'
-import {
-  error,
-  type Finding,
-  isRemotePlaintext,
-  optionalFlag,
-  optionalText,
-  present,
-} from './finding.ts'
+import { isRemotePlaintext } from '../lib/endpoint-url.ts'
+import { error, type Finding, optionalFlag, optionalText, present } from './finding.ts'
 import type { KeyPath } from './problem.ts'
 
 export const routeOutline = z.object({

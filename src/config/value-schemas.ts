@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
 import * as z from 'zod'
+import { isEndpointUrl } from '../lib/endpoint-url.ts'
 import { DURATION_PATTERN, parseDurationMs, parseSizeBytes, SIZE_PATTERN } from './units.ts'
 
 /*
@@ -36,6 +37,12 @@ export const text = z.string().min(1, { error: 'expected some text' })
 export function httpUrl(example: string) {
   const error = `expected an http(s) URL without user, query or fragment, such as "${example}"`
   return z.string({ error }).refine(isPlainHttpUrl, { error })
+}
+
+/** The URL of an endpoint, which may have a query (RFC 6749 section 3.2). */
+export function endpointUrl(example: string) {
+  const error = `expected an http(s) URL without user or fragment, such as "${example}"`
+  return z.string({ error }).refine(isEndpointUrl, { error })
 }
 
 /** A list for which the file may also have a single value. */
@@ -122,7 +129,11 @@ export const scopes = z.array(scope)
 export const audience = oneOrMore(text)
 export const resource = oneOrMore(resourceUri)
 
-export function isPlainHttpUrl(value: string): boolean {
+export function isAbsoluteUri(value: string): boolean {
+  return URL.canParse(value) && !/[\s\\#]/.test(value)
+}
+
+function isPlainHttpUrl(value: string): boolean {
   const url = URL.parse(value)
   return (
     url !== null &&

@@ -25,6 +25,14 @@ export type TlsFiles = {
 
 type ReadFile = (path: string) => Promise<string>
 
+/**
+ * RFC 6066 section 3: a server name has no trailing dot, which only says that the name of a URL is a fully
+ * qualified one.
+ */
+export function withoutTrailingDot(hostname: string): string {
+  return hostname.replace(/\.$/, '')
+}
+
 /** A rotation may happen between the reading of two files; then the next try finds them both new. */
 const TRIES = 3
 

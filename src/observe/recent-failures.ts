@@ -13,6 +13,8 @@ export type RecentFailure = {
   readonly route: string | undefined
   readonly code: FailureCode
   readonly oauthError: string | undefined
+  /** What to do about it, where more is known than the code tells. */
+  readonly advice: string | undefined
   /** The words of the last one. */
   readonly reason: string
   /** How many of the same kind came since `firstAtMs`. */
@@ -28,7 +30,7 @@ export function createRecentFailures(clock: Pick<Clock, 'wallMs'>): RecentFailur
   // In the order of their last time.
   const kinds = new Map<string, RecentFailure>()
   return {
-    note(route, { code, oauthError, message }) {
+    note(route, { code, oauthError, advice, message }) {
       // The application changed its mind: nobody has to do anything.
       if (code === 'client_closed') return
       const key = `${code} ${route ?? ''}`
@@ -39,6 +41,7 @@ export function createRecentFailures(clock: Pick<Clock, 'wallMs'>): RecentFailur
         route,
         code,
         oauthError,
+        advice,
         reason: message,
         count: (before?.count ?? 0) + 1,
         firstAtMs: before?.firstAtMs ?? nowMs,

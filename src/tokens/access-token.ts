@@ -1,6 +1,7 @@
 import type { Clock } from '../lib/clock.ts'
 import type { Secret } from '../lib/secret.ts'
 import type { DpopKey } from './dpop.ts'
+import { grantedScopesOf } from './token-response.ts'
 
 /** One point in time on both clocks: what must not be late is past as soon as either says so. */
 export type Moment = { readonly monotonicMs: number; readonly wallMs: number }
@@ -9,8 +10,12 @@ export type AccessToken = {
   readonly value: Secret
   /** The key that it is bound to, where it is of the type DPoP and not Bearer. */
   readonly dpop: DpopKey | undefined
-  /** What was granted, as the server says it (RFC 6749 section 5.1); undefined where it says nothing. */
+  /**
+   * The granted scopes, separated by spaces, as the token response tells them (RFC 6749 section 5.1), else as
+   * the token itself does (RFC 9068 section 2.2.3); undefined where neither does.
+   */
   readonly scope: string | undefined
+  readonly requestedScopes?: readonly string[]
   readonly obtainedAt: Moment
   /** Counted from when it was asked for. */
   readonly lifetimeMs: number
@@ -30,7 +35,10 @@ export function isUsable({ usableUntil }: AccessToken, clock: Clock): boolean {
   return clock.monotonicMs() < usableUntil.monotonicMs && clock.wallMs() < usableUntil.wallMs
 }
 
-export type IssuedToken = Pick<AccessToken, 'value' | 'dpop' | 'scope' | 'lifetimeMs'> & {
+export type IssuedToken = Pick<
+  AccessToken,
+  'value' | 'dpop' | 'scope' | 'requestedScopes' | 'lifetimeMs'
+> & {
   readonly requestedAt: Moment
 }
 
@@ -67,7 +75,7 @@ export function lifetimeOf(hints: LifetimeHints): number {
   const said: number[] = []
   // Zero is what some servers say for "not told"; read literally, no token could ever be used.
   if (expiresInSeconds !== undefined && expiresInSeconds > 0) said.push(expiresInSeconds * 1000)
-  const { exp, iat } = jwtTimes(token)
+  const { exp, iat } = jwtClaims(token)
   if (exp !== undefined) {
     const untilExpMs = exp * 1000 - requestedAtWallMs
     // Nobody issues an expired token, so then the two clocks differ. Both times are rounded down.
@@ -80,8 +88,22 @@ export function lifetimeOf(hints: LifetimeHints): number {
 /** Longer lives than a year are mistakes: milliseconds taken for seconds, or a fantasy. */
 const LONGEST_MS = 365 * 86_400_000
 
-/** The times in a JWT's payload, in seconds since 1970. It is read, not trusted: no signature is checked. */
-function jwtTimes(token: string): { exp?: number; iat?: number } {
+/** The scopes that a token which is a JWT names: `scope` (RFC 9068), or `scp` as several products call it. */
+export function scopesOfJwt(token: string): readonly string[] | undefined {
+  const { scope, scp } = jwtClaims(token)
+  return grantedScopesOf({ scope: scope ?? scp })
+}
+
+type JwtClaims = {
+  /** In seconds since 1970. */
+  readonly exp?: number
+  readonly iat?: number
+  readonly scope?: unknown
+  readonly scp?: unknown
+}
+
+/** What a JWT's payload says. It is read, not trusted: no signature is checked. */
+function jwtClaims(token: string): JwtClaims {
   const [, payload, signature] = token.split('.')
   if (payload === undefined || signature === undefined) return {}
   try {
@@ -90,6 +112,8 @@ function jwtTimes(token: string): { exp?: number; iat?: number } {
     return {
       ...('exp' in claims && typeof claims.exp === 'number' && { exp: claims.exp }),
       ...('iat' in claims && typeof claims.iat === 'number' && { iat: claims.iat }),
+      ...('scope' in claims && { scope: claims.scope }),
+      ...('scp' in claims && { scp: claims.scp }),
     }
   } catch {
     return {} // An opaque token may contain dots, too.

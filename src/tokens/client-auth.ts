@@ -16,6 +16,7 @@ export type ClientAuthMethod =
       readonly method: 'client_secret_jwt'
       readonly readSecret: SecretReader
       readonly audience: AssertionAudience
+      readonly header: Readonly<Record<string, string>>
     }
   | {
       readonly method: 'private_key_jwt'
@@ -23,7 +24,12 @@ export type ClientAuthMethod =
       readonly audience: AssertionAudience
       readonly header: Readonly<Record<string, string>>
     }
-  | { readonly method: 'client_assertion_file'; readonly readAssertion: SecretReader }
+  | {
+      readonly method: 'client_assertion_file'
+      readonly readAssertion: SecretReader
+      /** RFC 7521 section 4.2: an absolute URI. */
+      readonly assertionType: string
+    }
   | { readonly method: 'tls_client_auth' | 'self_signed_tls_client_auth' | 'none' }
 
 /** `issuer`, `tokenEndpoint`, or a URL. */
@@ -33,6 +39,8 @@ export type ClientProof = {
   readonly authenticate: oauth.ClientAuth
   /** Changes when the secret, the key or the assertion does. */
   readonly fingerprint: string
+  /** What must not be repeated. */
+  readonly secrets: readonly string[]
 }
 
 /** Made anew for each request, because what it is made of may have been rotated. */
@@ -42,31 +50,37 @@ export async function proveClient(auth: ClientAuthMethod): Promise<ClientProof> 
       const secret = await revealed(auth.readSecret)
       const authenticate =
         auth.encoding === 'raw' ? rawBasic(secret) : oauth.ClientSecretBasic(secret)
-      return { authenticate, fingerprint: fingerprint(secret) }
+      return { authenticate, fingerprint: fingerprint(secret), secrets: [secret] }
     }
     case 'client_secret_post': {
       const secret = await revealed(auth.readSecret)
-      return { authenticate: oauth.ClientSecretPost(secret), fingerprint: fingerprint(secret) }
+      return {
+        authenticate: oauth.ClientSecretPost(secret),
+        fingerprint: fingerprint(secret),
+        secrets: [secret],
+      }
     }
     case 'client_secret_jwt': {
       const secret = await revealed(auth.readSecret)
       return {
-        authenticate: withAudience(auth.audience, {}, (options) =>
+        authenticate: withAudience(auth.audience, auth.header, (options) =>
           oauth.ClientSecretJwt(secret, options),
         ),
         fingerprint: fingerprint(secret),
+        secrets: [secret],
       }
     }
     case 'private_key_jwt': {
       const { key, kid, text } = await readSigningKey(auth.key)
       const privateKey = kid === undefined ? { key } : { key, kid }
-      // WebCrypto knows the curve by its name; servers know RFC 8037's name for its use.
-      const header = { ...(auth.key.algorithm === 'EdDSA' && { alg: 'EdDSA' }), ...auth.header }
+      // Ed25519 has two names (RFC 8037, RFC 9864), of which a server may know only one.
+      const header = { alg: auth.key.algorithm, ...auth.header }
       return {
         authenticate: withAudience(auth.audience, header, (options) =>
           oauth.PrivateKeyJwt(privateKey, options),
         ),
         fingerprint: fingerprint(text),
+        secrets: [],
       }
     }
     case 'client_assertion_file': {
@@ -74,18 +88,16 @@ export async function proveClient(auth: ClientAuthMethod): Promise<ClientProof> 
       return {
         authenticate: (_server, { client_id: clientId }, body) => {
           if (clientId !== UNNAMED_CLIENT) body.set('client_id', clientId)
-          body.set(
-            'client_assertion_type',
-            'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
-          )
+          body.set('client_assertion_type', auth.assertionType)
           body.set('client_assertion', assertion)
         },
         fingerprint: fingerprint(assertion),
+        secrets: [assertion],
       }
     }
     case 'tls_client_auth':
     case 'self_signed_tls_client_auth': {
-      return { authenticate: oauth.TlsClientAuth(), fingerprint: '' }
+      return { authenticate: oauth.TlsClientAuth(), fingerprint: '', secrets: [] }
     }
     case 'none': {
       return {
@@ -93,6 +105,7 @@ export async function proveClient(auth: ClientAuthMethod): Promise<ClientProof> 
           if (clientId !== UNNAMED_CLIENT) body.set('client_id', clientId)
         },
         fingerprint: '',
+        secrets: [],
       }
     }
   }

@@ -1,10 +1,10 @@
-import { createPublicKey } from 'node:crypto'
-import { generateKeyPair, generateProof, type KeyPair } from 'dpop'
+import { createHash, createPublicKey, randomUUID, type webcrypto } from 'node:crypto'
+import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import * as oauth from 'oauth4webapi'
 import { parsePrivateKey } from '../lib/private-key.ts'
 import type { SecretReader } from '../lib/secret.ts'
 
-export type DpopAlgorithm = 'ES256' | 'Ed25519' | 'RS256' | 'PS256'
+export type DpopAlgorithm = 'ES256' | 'Ed25519' | 'EdDSA' | 'RS256' | 'PS256'
 
 /** A key that tokens are bound to (RFC 9449). */
 export type DpopKey = {
@@ -19,24 +19,42 @@ export type DpopKey = {
 const PARAMETERS = {
   ES256: { name: 'ECDSA', namedCurve: 'P-256' },
   Ed25519: { name: 'Ed25519' },
+  EdDSA: { name: 'Ed25519' },
   RS256: { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' },
   PS256: { name: 'RSA-PSS', hash: 'SHA-256' },
 } as const
 
-/** A key that is read, or one that is made and lives as long as the process. */
+/** A key that is read, or one that is generated and lives as long as the process. */
 export async function createDpopKey(
   algorithm: DpopAlgorithm,
   readKey: SecretReader | undefined,
 ): Promise<DpopKey> {
-  const keys =
+  const { privateKey, publicKey } =
     readKey === undefined
       ? await generateKeyPair(algorithm)
       : importKeys((await readKey()).reveal(), algorithm)
+  // Ed25519 has two names (RFC 8037, RFC 9864), of which a server may know only one.
+  const header = { alg: algorithm, typ: 'dpop+jwt', jwk: await exportJWK(publicKey) }
   const nonces = new Map<string, string>()
   return {
-    handle: oauth.DPoP({}, keys),
+    handle: oauth.DPoP(
+      {},
+      { privateKey, publicKey },
+      { [oauth.modifyAssertion]: (proofHeader) => void Object.assign(proofHeader, header) },
+    ),
     async prove({ method, url, accessToken }) {
-      return await generateProof(keys, url, method, nonces.get(originOf(url)), accessToken)
+      const nonce = nonces.get(originOf(url))
+      // RFC 9449 section 4.2.
+      return await new SignJWT({
+        htm: method,
+        htu: url,
+        ath: createHash('sha256').update(accessToken).digest('base64url'),
+        ...(nonce !== undefined && { nonce }),
+      })
+        .setProtectedHeader(header)
+        .setIssuedAt()
+        .setJti(randomUUID())
+        .sign(privateKey)
     },
     rememberNonce(url, nonce) {
       const origin = originOf(url)
@@ -47,7 +65,7 @@ export async function createDpopKey(
   }
 }
 
-function importKeys(text: string, algorithm: DpopAlgorithm): KeyPair {
+function importKeys(text: string, algorithm: DpopAlgorithm): webcrypto.CryptoKeyPair {
   const { key } = parsePrivateKey(text, undefined)
   const parameters = PARAMETERS[algorithm]
   return {

@@ -1,7 +1,8 @@
 import { Agent, type Dispatcher, EnvHttpProxyAgent } from 'undici'
 import { SidecarError } from '../errors.ts'
 import { networkFault } from '../lib/network-fault.ts'
-import type { TlsMaterial, TlsReader } from '../lib/tls-material.ts'
+import { type TlsMaterial, type TlsReader, withoutTrailingDot } from '../lib/tls-material.ts'
+import { decodeBody, type EncodedBody } from './response-body.ts'
 
 /** Talks to the endpoints of one authorization server. */
 export type EndpointClient = {
@@ -36,10 +37,10 @@ const MAX_RESPONSE_BYTES = 64 * 1024
 export function createEndpointClient(options: EndpointClientOptions): EndpointClient {
   return {
     async fetch(url, init) {
-      const dispatcher = await openDispatcher(options)
-      const { origin, pathname, search } = new URL(url)
+      const { origin, pathname, search, host, hostname } = new URL(url)
+      const dispatcher = await openDispatcher(hostname, options)
       try {
-        // The whole answer is read here, so that every way in which it can fail is met here.
+        // The whole response is read here, so that every way in which that can fail is handled here.
         const response = await dispatcher.request({
           origin,
           path: pathname + search,
@@ -48,14 +49,10 @@ export function createEndpointClient(options: EndpointClientOptions): EndpointCl
           body: init.body?.toString() ?? null,
           signal: init.signal ?? null,
         })
-        const body = await response.body.text()
-        const bodyless = response.statusCode === 204 || response.statusCode === 304
-        return new Response(bodyless ? null : body, {
-          status: response.statusCode,
-          headers: singleHeaders(response.headers),
-        })
+        const bytes = Buffer.from(await response.body.arrayBuffer())
+        return toResponse(host, response.statusCode, singleHeaders(response.headers), bytes)
       } catch (cause) {
-        throw unavailable(new URL(url), cause)
+        throw cause instanceof SidecarError ? cause : unavailable(new URL(url), cause)
       } finally {
         await dispatcher.destroy()
       }
@@ -63,7 +60,41 @@ export function createEndpointClient(options: EndpointClientOptions): EndpointCl
   }
 }
 
-async function openDispatcher(options: EndpointClientOptions): Promise<Dispatcher> {
+/** The statuses with which the Fetch standard allows no body. */
+const WITHOUT_BODY: ReadonlySet<number> = new Set([204, 205, 304])
+
+function toResponse(host: string, status: number, headers: Headers, bytes: Buffer): Response {
+  if (status < 200 || status > 599) {
+    // RFC 9110 section 15: to be processed as a server error.
+    throw new SidecarError(
+      'token_unavailable',
+      `Cannot use the response of "${host}": it has the invalid status code ${status}`,
+    )
+  }
+  if (WITHOUT_BODY.has(status)) return new Response(null, { status, headers })
+  const encoded = {
+    host,
+    bytes,
+    contentEncoding: headers.get('content-encoding') ?? '',
+    contentType: headers.get('content-type') ?? '',
+  }
+  const body = status >= 400 ? readableOrEmpty(encoded) : decodeBody(encoded, MAX_RESPONSE_BYTES)
+  return new Response(body, { status, headers })
+}
+
+/** What an error response says matters less than its status. */
+function readableOrEmpty(encoded: EncodedBody): string {
+  try {
+    return decodeBody(encoded, MAX_RESPONSE_BYTES)
+  } catch {
+    return ''
+  }
+}
+
+async function openDispatcher(
+  hostname: string,
+  options: EndpointClientOptions,
+): Promise<Dispatcher> {
   const { readTls, proxy, timeoutMs } = options
   let tls: TlsMaterial
   try {
@@ -81,7 +112,11 @@ async function openDispatcher(options: EndpointClientOptions): Promise<Dispatche
     maxResponseSize: MAX_RESPONSE_BYTES,
     headersTimeout: timeoutMs,
     bodyTimeout: timeoutMs,
-    connect: { timeout: timeoutMs, ...tls },
+    connect: {
+      timeout: timeoutMs,
+      ...(hostname.endsWith('.') && { servername: withoutTrailingDot(hostname) }),
+      ...tls,
+    },
   }
   if (proxy === undefined) return new Agent(connection)
   return new EnvHttpProxyAgent({

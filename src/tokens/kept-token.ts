@@ -5,7 +5,9 @@ import type { Logger } from '../observe/logger.ts'
 import type { TokenRequestMetrics } from '../observe/token-request-metrics.ts'
 import type { TokenRequestTrace } from '../observe/tracer.ts'
 import { type AccessToken, isUsable } from './access-token.ts'
+import { mayBeAboutTheProof } from './oauth-error.ts'
 import { type RefreshPolicy, renewAfterMs, retryDelayMs } from './renewal.ts'
+import { compareScopes } from './scopes.ts'
 import type { TokenRequest, TokenSource, TokenState } from './token-source.ts'
 
 export type KeptTokenOptions = {
@@ -51,6 +53,8 @@ export function createKeptToken(request: TokenRequest, options: KeptTokenOptions
   // Whether an API refused the last token, which is why there is none.
   let isReplacing = false
   let closed = false
+  // What the log says about the scopes, so that it says it once.
+  let reportedScopes = ''
   let cancelTimer: (() => void) | undefined
   let cancelWatch: (() => void) | undefined
 
@@ -121,6 +125,7 @@ export function createKeptToken(request: TokenRequest, options: KeptTokenOptions
       lifetimeMs: token?.lifetimeMs,
       requesting: pending !== undefined,
       waiting,
+      scopes: token && compareScopes(token.requestedScopes ?? [], token.scope),
       failure: failure && {
         error: failure.error,
         nextAttemptAtMs: clock.wallMs() + failure.retryAtMs - clock.monotonicMs(),
@@ -172,9 +177,25 @@ export function createKeptToken(request: TokenRequest, options: KeptTokenOptions
       { reason, lifetimeSeconds: seconds(obtained.lifetimeMs), renewInSeconds: seconds(afterMs) },
       'token obtained',
     )
+    reportScopes(obtained)
     // Those who wait for it are its first users.
     wanted = waiting > 0
     return obtained
+  }
+
+  /** Warns once of each change. The scopes that are logged are those of the configuration. */
+  function reportScopes({ requestedScopes = [], scope }: AccessToken): void {
+    const { missing, unreported } = compareScopes(requestedScopes, scope)
+    const found = unreported ? 'unreported' : missing.join(' ')
+    if (found === reportedScopes) return
+    reportedScopes = found
+    if (unreported) {
+      log.warn({ requestedScopes }, 'the authorization server does not tell the granted scopes')
+    } else if (missing.length > 0) {
+      log.warn({ missingScopes: missing }, 'fewer scopes granted than requested')
+    } else {
+      log.info({}, 'all requested scopes granted')
+    }
   }
 
   /** Plans the next attempt; `used` tells the secret of this one. */
@@ -228,21 +249,20 @@ export function createKeptToken(request: TokenRequest, options: KeptTokenOptions
 
   /** The last failure, with the time to the next attempt. */
   function failFast({ error, retryAtMs }: Failure): SidecarError {
-    const { code, message, oauthError } = error
+    const { code, message, oauthError, advice, serverText } = error
     return new SidecarError(code, message, {
       cause: error,
       retryAfterMs: Math.max(0, retryAtMs - clock.monotonicMs()),
       ...(oauthError !== undefined && { oauthError }),
+      ...(advice !== undefined && { advice }),
+      ...(serverText !== undefined && { serverText }),
     })
   }
 }
 
 /** Whether another secret, key or assertion might be accepted where this one was not. */
 function isAboutTheClient({ code, oauthError }: SidecarError): boolean {
-  return (
-    code === 'token_rejected' &&
-    (oauthError === undefined || oauthError === 'invalid_client' || oauthError === 'invalid_grant')
-  )
+  return code === 'token_rejected' && mayBeAboutTheProof(oauthError)
 }
 
 function seconds(ms: number): number {

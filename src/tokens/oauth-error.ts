@@ -15,7 +15,7 @@ const ERRORS: Readonly<Record<string, OAuthError>> = {
   invalid_client: {
     passing: false,
     advice:
-      'The server does not know the client, or its proof is wrong: compare the client identifier, the secret or key, and the authentication method with the registration.',
+      'The server does not know the client, or its proof is wrong: compare the client identifier, the secret or key, and the authentication method ("auth.method") with the registration.',
   },
   invalid_dpop_proof: {
     passing: false,
@@ -25,7 +25,7 @@ const ERRORS: Readonly<Record<string, OAuthError>> = {
   invalid_grant: {
     passing: false,
     advice:
-      'The assertion or the subject token is not accepted: it may have expired, or be for another audience.',
+      'The assertion or the subject token is not accepted: it may have expired, or be for another audience ("grant.audience").',
   },
   invalid_request: {
     passing: false,
@@ -50,7 +50,8 @@ const ERRORS: Readonly<Record<string, OAuthError>> = {
   },
   unauthorized_client: {
     passing: false,
-    advice: 'This client may not use this grant: enable client credentials in its registration.',
+    advice:
+      'The secret is wrong, which Keycloak reports in this way, or this client may not use this grant: compare the secret, and enable client credentials in its registration.',
   },
   unsupported_grant_type: {
     passing: false,
@@ -75,3 +76,33 @@ export function isPassingOAuthError(code: string): boolean {
 export function oauthErrorAdvice(code: string | undefined): string | undefined {
   return code === undefined ? undefined : ERRORS[code]?.advice
 }
+
+/**
+ * Whether a refusal may be due to the secret, key, assertion or token that was sent, so that another one may
+ * be accepted. Servers differ: Keycloak reports a wrong secret as `unauthorized_client`, Auth0 as
+ * `access_denied`, and some give no code at all.
+ */
+export function mayBeAboutTheProof(code: string | undefined): boolean {
+  return code === undefined || ABOUT_THE_PROOF.has(code)
+}
+
+const ABOUT_THE_PROOF: ReadonlySet<string> = new Set([
+  'access_denied',
+  'invalid_client',
+  'invalid_grant',
+  'invalid_request',
+  'unauthorized_client',
+])
+
+/** What to do about a refusal, with what is known about the client. */
+export function refusalAdvice(code: string | undefined, authMethod: string): string {
+  const advice = oauthErrorAdvice(code) ?? WITHOUT_CODE
+  const isByAssertion = authMethod === 'private_key_jwt' || authMethod === 'client_secret_jwt'
+  return isByAssertion && mayBeAboutTheProof(code) ? `${advice} ${ABOUT_ASSERTIONS}` : advice
+}
+
+const WITHOUT_CODE =
+  'The server refuses without a reason that is known: compare the client identifier, the secret or key, and the authentication method ("auth.method") with the registration; "token-sidecar token NAME" shows what the server says.'
+
+const ABOUT_ASSERTIONS =
+  'Servers also differ in the assertion that they accept: "auth.audience: tokenEndpoint" where its "aud" must be the token endpoint (Hydra, Authlib, Glewlwyd), "auth.header: { typ: JWT }" where its "typ" must be that (Spring Authorization Server).'

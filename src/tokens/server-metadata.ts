@@ -1,6 +1,7 @@
 import * as oauth from 'oauth4webapi'
 import { SidecarError } from '../errors.ts'
-import { isLoopbackHost } from '../lib/loopback.ts'
+import type { Clock } from '../lib/clock.ts'
+import { isEndpointUrl, isRemotePlaintext } from '../lib/endpoint-url.ts'
 import type { EndpointClient } from './endpoint-client.ts'
 
 export type ServerMetadata = {
@@ -22,8 +23,11 @@ export function createFixedMetadata(
 export type DiscoveryOptions = {
   readonly issuer: string
   readonly client: EndpointClient
-  /** Whether a discovered endpoint may be `http:` on another machine. */
+  /** Whether a discovered endpoint may be `http:`. */
   readonly allowPlaintext: boolean
+  /** For a whole token request, of which discovery is a part. */
+  readonly timeoutMs: number
+  readonly clock: Pick<Clock, 'schedule'>
 }
 
 /** A server whose metadata is found by its issuer: RFC 8414, then OpenID Connect Discovery. */
@@ -40,28 +44,66 @@ export function createDiscoveredMetadata(options: DiscoveryOptions): ServerMetad
   }
 }
 
+/**
+ * Tries the second well-known address after any failure of the first, and beside it when the first takes more
+ * than a third of the time. No redirect is followed.
+ */
 async function discover(
-  { issuer, client, allowPlaintext }: DiscoveryOptions,
+  options: DiscoveryOptions,
   signal: AbortSignal,
 ): Promise<oauth.AuthorizationServer> {
-  const identifier = new URL(issuer)
-  for (const algorithm of ['oauth2', 'oidc'] as const) {
-    const response = await oauth.discoveryRequest(identifier, {
-      algorithm,
-      signal,
-      [oauth.allowInsecureRequests]: true,
-      [oauth.customFetch]: client.fetch,
-    })
-    if (response.status >= 500 || response.status === 429) {
-      throw new SidecarError(
-        'token_unavailable',
-        `Cannot read the metadata of "${issuer}": status ${response.status}`,
-      )
-    }
-    if (response.status !== 200) continue
-    return await readMetadata(response, issuer, allowPlaintext)
+  const { issuer, timeoutMs, clock } = options
+  const done = new AbortController()
+  const either = AbortSignal.any([signal, done.signal])
+  const turn = Promise.withResolvers<void>()
+  const cancel = clock.schedule(timeoutMs / 3, turn.resolve)
+  const first = readWellKnown('oauth2', options, either)
+  first.catch(() => turn.resolve())
+  const second = turn.promise.then(async () => await readWellKnown('oidc', options, either))
+  try {
+    return await Promise.any([first, second])
+  } catch (cause) {
+    throw mostTelling(cause instanceof AggregateError ? cause.errors : [cause], issuer)
+  } finally {
+    cancel()
+    done.abort()
   }
+}
+
+/** What passes by itself is tried again soon; "not found" tells less than anything else. */
+function mostTelling(failures: readonly unknown[], issuer: string): unknown {
+  const absent = absence(issuer).message
+  return (
+    failures.find((each) => each instanceof SidecarError && each.code === 'token_unavailable') ??
+    failures.find((each) => each instanceof SidecarError && each.message !== absent) ??
+    failures[0]
+  )
+}
+
+async function readWellKnown(
+  algorithm: 'oauth2' | 'oidc',
+  options: DiscoveryOptions,
+  signal: AbortSignal,
+): Promise<oauth.AuthorizationServer> {
+  const { issuer, client } = options
+  const response = await oauth.discoveryRequest(new URL(issuer), {
+    algorithm,
+    signal,
+    [oauth.allowInsecureRequests]: true,
+    [oauth.customFetch]: client.fetch,
+  })
+  const { status } = response
+  if (status >= 200 && status < 300) return await readMetadata(response, options)
+  if (status === 404 || status === 410 || status < 400) throw absence(issuer)
+  const isPassing = status >= 500 || status === 429 || status === 408
   throw new SidecarError(
+    isPassing ? 'token_unavailable' : 'token_invalid',
+    `Cannot read the metadata of "${issuer}": status ${status}`,
+  )
+}
+
+function absence(issuer: string): SidecarError {
+  return new SidecarError(
     'token_invalid',
     `Cannot find the metadata of "${issuer}": nothing at its .well-known addresses; check the issuer, or set "tokenEndpoint"`,
   )
@@ -69,8 +111,7 @@ async function discover(
 
 async function readMetadata(
   response: Response,
-  issuer: string,
-  allowPlaintext: boolean,
+  { issuer, allowPlaintext }: DiscoveryOptions,
 ): Promise<oauth.AuthorizationServer> {
   let metadata: unknown
   try {
@@ -99,8 +140,8 @@ async function readMetadata(
   const aliases = 'mtls_endpoint_aliases' in metadata ? metadata.mtls_endpoint_aliases : undefined
   const alias = endpointOf(aliases)
   for (const url of [endpoint, alias ?? endpoint]) {
-    if (!isPrivateWay(url) && !allowPlaintext)
-      throw unusable(issuer, 'its token endpoint is not https')
+    const fault = endpointFault(url, issuer, allowPlaintext)
+    if (fault !== undefined) throw unusable(issuer, fault)
   }
   return {
     issuer,
@@ -115,9 +156,21 @@ function endpointOf(metadata: unknown): string | undefined {
   return typeof endpoint === 'string' && URL.canParse(endpoint) ? endpoint : undefined
 }
 
-function isPrivateWay(endpoint: string): boolean {
-  const { protocol, hostname } = new URL(endpoint)
-  return protocol === 'https:' || isLoopbackHost(hostname)
+/** What configuration requires of a token endpoint is required of a discovered one. */
+function endpointFault(
+  endpoint: string,
+  issuer: string,
+  allowPlaintext: boolean,
+): string | undefined {
+  if (!isEndpointUrl(endpoint)) {
+    return 'its token endpoint is not an http(s) URL without user and fragment'
+  }
+  // Even on this machine: an issuer that uses TLS has no reason to send its clients to a local port.
+  const isDowngrade =
+    new URL(endpoint).protocol === 'http:' && new URL(issuer).protocol === 'https:'
+  return (isDowngrade || isRemotePlaintext(endpoint)) && !allowPlaintext
+    ? 'its token endpoint is not https; "allowPlaintext: true" permits that'
+    : undefined
 }
 
 function unusable(issuer: string, why: string): SidecarError {

@@ -3,7 +3,7 @@ import { SidecarError } from '../errors.ts'
 import { parsePrivateKey } from '../lib/private-key.ts'
 import type { SecretReader } from '../lib/secret.ts'
 
-type SignatureAlgorithm = 'RS256' | 'PS256' | 'ES256' | 'EdDSA'
+type SignatureAlgorithm = 'RS256' | 'PS256' | 'ES256' | 'EdDSA' | 'Ed25519'
 
 export type SigningKeySource = {
   readonly readKey: SecretReader
@@ -19,12 +19,13 @@ export type SigningKey = {
   readonly text: string
 }
 
-/** How WebCrypto calls the JWS algorithms (RFC 7518 section 3.1, RFC 8037). */
+/** How WebCrypto calls the JWS algorithms (RFC 7518 section 3.1, RFC 8037, RFC 9864). */
 const PARAMETERS = {
   RS256: { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' },
   PS256: { name: 'RSA-PSS', hash: 'SHA-256' },
   ES256: { name: 'ECDSA', namedCurve: 'P-256' },
   EdDSA: { name: 'Ed25519' },
+  Ed25519: { name: 'Ed25519' },
 } as const satisfies Record<SignatureAlgorithm, object>
 
 /** Reads a private key: PEM in any of its forms, also encrypted, or a JWK. Fails with `token_unavailable`. */

@@ -8,6 +8,7 @@ import {
   lifetimeOf,
   type Moment,
   now,
+  scopesOfJwt,
 } from './access-token.ts'
 import {
   type ClientAuthMethod,
@@ -18,9 +19,26 @@ import {
 import type { DpopKey } from './dpop.ts'
 import type { EndpointClient } from './endpoint-client.ts'
 import { type Grant, prepareGrant } from './grant.ts'
-import { isPassingOAuthError, knownOAuthError } from './oauth-error.ts'
+import {
+  isPassingOAuthError,
+  knownOAuthError,
+  mayBeAboutTheProof,
+  refusalAdvice,
+} from './oauth-error.ts'
 import { parseRetryAfterMs } from './retry-after.ts'
 import type { ServerMetadata } from './server-metadata.ts'
+import { isHarmless, presentable } from './server-text.ts'
+import {
+  accessTokenOf,
+  errorOf,
+  grantedScopesOf,
+  lifetimeSecondsOf,
+  parseFields,
+  type ResponseFields,
+  serverTextOf,
+  tokenFault,
+  tokenUseOf,
+} from './token-response.ts'
 import type { TokenRequest } from './token-source.ts'
 
 export type TokenEndpointOptions = {
@@ -33,6 +51,10 @@ export type TokenEndpointOptions = {
   readonly form: URLSearchParams
   readonly headers: Readonly<Record<string, string>>
   readonly dpop: DpopKey | undefined
+  /** What the server calls bearer tokens, where that is not `Bearer`. */
+  readonly tokenType: string | undefined
+  /** Whichever way they are sent. */
+  readonly requestedScopes: readonly string[]
   /** Whether the connection proves the client: then the server's mTLS endpoints are used. */
   readonly mutualTls: boolean
   /** For the whole exchange, discovery included. */
@@ -55,7 +77,7 @@ export function createTokenEndpointRequest(options: TokenEndpointOptions): Token
       if (!refused) server.forget()
       // The secret may have been rotated a moment ago: then the new one is tried at once.
       const current =
-        refused && cause.oauthError === 'invalid_client' ? await proveClient(auth) : proof
+        refused && mayBeAboutTheProof(cause.oauthError) ? await proveClient(auth) : proof
       if (current.fingerprint === proof.fingerprint) throw cause
       return await exchange(current, signal, options)
     }
@@ -76,8 +98,9 @@ async function exchange(
     client_id: options.clientId ?? UNNAMED_CLIENT,
     use_mtls_endpoint_aliases: options.mutualTls,
   }
-  const send = async (): Promise<Answer> => {
+  const send = async (): Promise<TokenResponse> => {
     const requestedAt = now(clock)
+    let sent: readonly string[] = []
     const response = await oauth.genericTokenEndpointRequest(
       metadata,
       oauthClient,
@@ -90,62 +113,87 @@ async function exchange(
         ...(dpop !== undefined && { DPoP: dpop.handle }),
         // Whether a plaintext endpoint is allowed was decided with the configuration.
         [oauth.allowInsecureRequests]: true,
-        [oauth.customFetch]: client.fetch,
+        async [oauth.customFetch](url, init) {
+          sent = secretsOf(url, init)
+          // RFC 6749 appendix B: the media type has no parameters, and some servers compare it literally.
+          const headers = { ...init.headers, 'content-type': 'application/x-www-form-urlencoded' }
+          return await client.fetch(url, { ...init, headers })
+        },
       },
     )
-    return { response, requestedAt, body: await jsonOf(response) }
+    const contentType = response.headers.get('content-type') ?? ''
+    return {
+      status: response.status,
+      headers: response.headers,
+      fields: parseFields(await response.text(), contentType),
+      requestedAt,
+      secrets: [...proof.secrets, ...sent],
+    }
   }
   const first = await send()
-  // RFC 9449 section 8: the nonce that it wants came with the refusal.
-  const wantsNonce = dpop !== undefined && errorOf(first.body) === 'use_dpop_nonce'
-  return await readAnswer(wantsNonce ? await send() : first, metadata, options)
-}
-
-type Answer = {
-  readonly response: Response
-  readonly requestedAt: Moment
-  /** The JSON of the body; undefined if it is none. */
-  readonly body: unknown
-}
-
-async function jsonOf(response: Response): Promise<unknown> {
-  try {
-    return await response.clone().json()
-  } catch {
-    return undefined // What that means depends on the status.
-  }
-}
-
-function errorOf(body: unknown): unknown {
-  return typeof body === 'object' && body !== null && 'error' in body ? body.error : undefined
-}
-
-async function readAnswer(
-  answer: Answer,
-  metadata: oauth.AuthorizationServer,
-  options: TokenEndpointOptions,
-): Promise<AccessToken> {
+  // RFC 9449 section 8: the nonce that the server wants came with the refusal.
+  const wantsNonce = dpop !== undefined && errorOf(first.fields) === 'use_dpop_nonce'
+  const response = wantsNonce ? await send() : first
   const { host } = new URL(metadata.token_endpoint ?? metadata.issuer)
-  const refusal = refusalOf(answer, host)
+  const refusal = refusalOf(response, host, options.auth.method)
   if (refusal !== undefined) throw refusal
-  return await readToken(answer, host, metadata, options)
+  return await readToken(response, host, metadata, options)
 }
 
-/** What keeps an answer from being a token, by its status and its error code. */
-function refusalOf(
-  { response, requestedAt, body }: Answer,
-  host: string,
-): SidecarError | undefined {
-  const { status } = response
-  const code = knownOAuthError(errorOf(body))
-  // Some servers answer errors with 200.
-  const isError = errorOf(body) !== undefined && (status !== 200 || !hasToken(body))
-  if (status === 200 && !isError) return undefined
+type TokenResponse = {
+  readonly status: number
+  readonly headers: Headers
+  /** Undefined if the body is neither a JSON object nor a form. */
+  readonly fields: ResponseFields | undefined
+  readonly requestedAt: Moment
+  /** What was sent, and must not be repeated where the server repeats it. */
+  readonly secrets: readonly string[]
+}
 
-  const retryAfterMs = parseRetryAfterMs(response.headers.get('retry-after'), requestedAt.wallMs)
+/** Form fields and header fields that hold nothing secret. */
+const PUBLIC_FIELDS: ReadonlySet<string> = new Set([
+  'accept',
+  'audience',
+  'client_assertion_type',
+  'client_id',
+  'content-type',
+  'grant_type',
+  'requested_token_type',
+  'resource',
+  'scope',
+  'subject_token_type',
+  'user-agent',
+])
+
+/** The values of a token request that may be secret: credentials, assertions, and what a user has added. */
+function secretsOf(
+  url: string,
+  { headers, body }: { readonly headers: Record<string, string>; readonly body: URLSearchParams },
+): string[] {
+  return [...Object.entries(headers), ...body, ...new URL(url).searchParams]
+    .filter(([name]) => !PUBLIC_FIELDS.has(name))
+    .map(([, value]) => value.replace(/^Basic /, ''))
+}
+
+/** What keeps a response from being a token, by its status and its error code. */
+function refusalOf(
+  { status, headers, fields, requestedAt, secrets }: TokenResponse,
+  host: string,
+  authMethod: string,
+): SidecarError | undefined {
+  const isSuccess = status >= 200 && status < 300
+  const error = errorOf(fields)
+  const code = knownOAuthError(error)
+  // Some servers report errors with status 200.
+  const isError = error !== undefined && !(isSuccess && accessTokenOf(fields) !== undefined)
+  if (isSuccess && !isError) return undefined
+
+  const retryAfterMs = parseRetryAfterMs(headers.get('retry-after'), requestedAt.wallMs)
+  const serverText = presentable(serverTextOf(fields), secrets)
   const details = {
     ...(retryAfterMs !== undefined && { retryAfterMs }),
     ...(code !== undefined && { oauthError: code }),
+    ...(serverText !== '' && { serverText }),
   }
   const failure = `Cannot get a token from "${host}"`
   if (status >= 500 || status === 429 || status === 408) {
@@ -155,81 +203,67 @@ function refusalOf(
       details,
     )
   }
-  if (code !== undefined) {
-    const kind = isPassingOAuthError(code) ? 'token_unavailable' : 'token_rejected'
-    return new SidecarError(kind, `${failure}: ${code}`, details)
+  if (code !== undefined && isPassingOAuthError(code)) {
+    return new SidecarError('token_unavailable', `${failure}: ${code}`, details)
   }
-  if (isError || status === 400 || status === 401 || status === 403) {
-    const why = `it refused with status ${status} and no known reason`
-    return new SidecarError('token_rejected', `${failure}: ${why}`, details)
+  if (code !== undefined || isError || status === 400 || status === 401 || status === 403) {
+    const why = code ?? `it refused with status ${status} and no known reason`
+    const advice = refusalAdvice(code, authMethod)
+    return new SidecarError('token_rejected', `${failure}: ${why}`, { ...details, advice })
   }
   const what =
     status >= 300 && status < 400 ? 'a redirect, which is not followed' : `status ${status}`
   return new SidecarError('token_invalid', `${failure}: it answered with ${what}`, details)
 }
 
-function hasToken(body: unknown): boolean {
-  return typeof body === 'object' && body !== null && 'access_token' in body
-}
-
-// RFC 6750 section 2.1: anything else could end the header and begin another.
-const B64_TOKEN = /^[\w\-.~+/]+=*$/
-
 async function readToken(
-  { response, requestedAt, body }: Answer,
+  { status, fields, requestedAt, secrets }: TokenResponse,
   host: string,
   metadata: oauth.AuthorizationServer,
-  { clientId = UNNAMED_CLIENT, defaultLifetimeMs, dpop }: TokenEndpointOptions,
+  options: TokenEndpointOptions,
 ): Promise<AccessToken> {
+  const { clientId = UNNAMED_CLIENT, defaultLifetimeMs, dpop, tokenType } = options
   const unusable = (why: string, cause?: unknown): SidecarError =>
-    new SidecarError('token_invalid', `Cannot use the answer of "${host}": ${why}`, { cause })
+    new SidecarError('token_invalid', `Cannot use the response of "${host}": ${why}`, { cause })
 
-  let answer: oauth.TokenEndpointResponse
+  if (fields === undefined) {
+    throw unusable(`it has status ${status} and no JSON object, as a token response has`)
+  }
+  const token = accessTokenOf(fields)
+  if (token === undefined) throw unusable('it has no access_token that is a string')
+  const fault = tokenFault(token)
+  if (fault !== undefined) throw unusable(fault)
+  const type = tokenUseOf(fields, {
+    hasDpop: dpop !== undefined,
+    tokenType,
+    isHarmless: (text) => isHarmless(text, [token, ...secrets]),
+  })
+  if ('fault' in type) throw unusable(type.fault)
+
+  const expiresInSeconds = lifetimeSecondsOf(fields)
+  const normalized = { access_token: token, token_type: type.use }
+  let response: oauth.TokenEndpointResponse
   try {
-    answer = await oauth.processGenericTokenEndpointResponse(
+    response = await oauth.processGenericTokenEndpointResponse(
       metadata,
       { client_id: clientId },
-      withoutExtras(response, body),
+      Response.json(normalized),
     )
   } catch (cause) {
     throw unusable('it is no valid token response (RFC 6749 section 5.1)', cause)
   }
-  const isDpop = answer.token_type === 'dpop' && dpop !== undefined
-  if (answer.token_type !== 'bearer' && !isDpop)
-    throw unusable('its token is of a type that was not asked for')
-  if (!B64_TOKEN.test(answer.access_token)) {
-    throw unusable('its token has characters that a header can’t carry')
-  }
+  const scopes = grantedScopesOf(fields) ?? scopesOfJwt(token)
   return createAccessToken({
-    value: createSecret(answer.access_token),
-    scope: answer.scope,
-    dpop: isDpop ? dpop : undefined,
+    value: createSecret(response.access_token),
+    scope: scopes?.filter((scope) => isHarmless(scope, [token, ...secrets])).join(' '),
+    requestedScopes: options.requestedScopes,
+    dpop: response.token_type === 'dpop' ? dpop : undefined,
     requestedAt,
     lifetimeMs: lifetimeOf({
-      expiresInSeconds: answer.expires_in,
-      token: answer.access_token,
+      expiresInSeconds,
+      token,
       requestedAtWallMs: requestedAt.wallMs,
       defaultLifetimeMs,
     }),
   })
-}
-
-/**
- * The members that matter here. What else comes (an ID token, a refresh token) is nobody's business,
- * and `expires_in` that is null, empty or not positive tells as little as one that is missing.
- */
-function withoutExtras(response: Response, body: unknown): Response {
-  if (typeof body !== 'object' || body === null) return response
-  const { access_token, token_type, expires_in, scope }: Readonly<Record<string, unknown>> = {
-    ...body,
-  }
-  const isUntold = expires_in === null || expires_in === '' || Number(expires_in) <= 0
-  const answer = {
-    access_token,
-    token_type,
-    ...(!isUntold && { expires_in }),
-    ...(scope !== null && { scope }),
-  }
-  const { status, headers } = response
-  return new Response(JSON.stringify(answer), { status, headers })
 }

@@ -1,6 +1,7 @@
 import type { SidecarError } from '../errors.ts'
 import type { TokenRequestTrace } from '../observe/tracer.ts'
 import type { AccessToken } from './access-token.ts'
+import type { ScopeComparison } from './scopes.ts'
 
 /**
  * One exchange with an authorization server. Remembers nothing, retries nothing. `trace` is that of
@@ -44,6 +45,8 @@ export type TokenState = {
   readonly lifetimeMs: number | undefined
   readonly requesting: boolean
   readonly waiting: number
+  /** Of the last token; undefined while there is none. */
+  readonly scopes: ScopeComparison | undefined
   /** Why the last attempt failed, unless one has succeeded since. */
   readonly failure: { readonly error: SidecarError; readonly nextAttemptAtMs: number } | undefined
 }

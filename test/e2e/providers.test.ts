@@ -151,7 +151,7 @@ test.for(BY_SECRET_CASES)('$what is asked with a secret like this', async ({ lin
   const request = await tokenRequestOf(`${lines}\n${BY_SECRET}`)
   expect(request).toMatchObject({
     authorization: BASIC,
-    contentType: 'application/x-www-form-urlencoded;charset=UTF-8',
+    contentType: 'application/x-www-form-urlencoded',
     claims: undefined,
   })
   expect(request.fields).toEqual(fields)

@@ -19,7 +19,7 @@ async function tokenRequestOf(credential: string, route = '') {
 test('a token request is a form with the grant type and the scopes', async () => {
   const { method, headers, body } = await tokenRequestOf('')
   expect(method).toBe('POST')
-  expect(headers['content-type']).toBe('application/x-www-form-urlencoded;charset=UTF-8')
+  expect(headers['content-type']).toBe('application/x-www-form-urlencoded')
   expect(headers.accept).toBe('application/json')
   expect(headers['user-agent']).toMatch(/^token-sidecar\/\d/)
   expect([...new URLSearchParams(body)]).toEqual([

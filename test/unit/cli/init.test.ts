@@ -116,7 +116,7 @@ test.for([
   ['--issuer', 'login.corp.example', 'expected an http(s) URL'],
   ['--issuer', '', 'expected an http(s) URL'],
   ['--issuer', 'http://login.corp.example', 'expected an https URL'],
-  ['--token-endpoint', 'https://login.corp.example/token?a=b', 'expected an http(s) URL'],
+  ['--token-endpoint', 'https://login.corp.example/token#a', 'expected an http(s) URL'],
   ['--client-id', '', 'expected printable ASCII characters'],
   ['--client-id', 'gr\u00FCn', 'expected printable ASCII characters'],
   ['--client-secret-file', '', 'expected some text'],

@@ -234,9 +234,9 @@ const REFUSED: readonly Rule[] = [
     faults: ['credentials.corp.parameters.max_age: expected a string'],
   },
   {
-    what: 'a token endpoint with a query',
-    credential: { tokenEndpoint: 'https://login.example.com/token?a=b' },
-    faults: ['credentials.corp.tokenEndpoint: expected an http(s) URL without user, query'],
+    what: 'a token endpoint with a fragment',
+    credential: { tokenEndpoint: 'https://login.example.com/token#a' },
+    faults: ['credentials.corp.tokenEndpoint: expected an http(s) URL without user or fragment'],
   },
   {
     what: 'a token endpoint over another protocol',
@@ -342,7 +342,7 @@ const REFUSED: readonly Rule[] = [
       auth: { method: 'private_key_jwt', key: { file: 'ec.pem' }, algorithm: 'ES256', audience: 7 },
     },
     faults: [
-      'credentials.corp.auth.audience: expected "issuer", "tokenEndpoint" or an http(s) URL',
+      'credentials.corp.auth.audience: expected "issuer", "tokenEndpoint" or an absolute URI',
     ],
   },
   {
@@ -356,7 +356,7 @@ const REFUSED: readonly Rule[] = [
       },
     },
     faults: [
-      'credentials.corp.auth.audience: expected "issuer", "tokenEndpoint" or an http(s) URL',
+      'credentials.corp.auth.audience: expected "issuer", "tokenEndpoint" or an absolute URI',
     ],
   },
   {

@@ -1,17 +1,12 @@
 import { expect, test } from 'vitest'
 import { isLocalName, isLoopbackHost } from '../../../src/lib/loopback.ts'
 
-test.for([
-  'localhost',
-  'LOCALHOST',
-  '127.0.0.1',
-  '127.1.2.3',
-  '127.255.255.254',
-  '::1',
-  '[::1]',
-])('%s is this machine', (host) => {
-  expect(isLoopbackHost(host)).toBe(true)
-})
+test.for(['localhost', 'LOCALHOST', '127.0.0.1', '127.1.2.3', '127.255.255.254', '::1', '[::1]'])(
+  '%s is this machine',
+  (host) => {
+    expect(isLoopbackHost(host)).toBe(true)
+  },
+)
 
 test.for([
   '',

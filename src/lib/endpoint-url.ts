@@ -1,0 +1,22 @@
+import { isLoopbackHost } from './loopback.ts'
+
+/**
+ * Whether a URL can be that of a token endpoint: http(s), without user information and without a
+ * fragment. It may have a query, which is kept (RFC 6749 section 3.2).
+ */
+export function isEndpointUrl(value: string): boolean {
+  const url = URL.parse(value)
+  return (
+    url !== null &&
+    (url.protocol === 'http:' || url.protocol === 'https:') &&
+    url.username === '' &&
+    url.password === '' &&
+    !/[\s\\#]/.test(value)
+  )
+}
+
+/** Whether what is sent to a URL could be read on the way. */
+export function isRemotePlaintext(value: string): boolean {
+  const url = URL.parse(value)
+  return url?.protocol === 'http:' && !isLoopbackHost(url.hostname)
+}

@@ -1,0 +1,137 @@
+import { mayMeanBearer } from '../lib/token-type.ts'
+import { knownOAuthError } from './oauth-error.ts'
+
+/*
+ * What the body of a token response (RFC 6749 section 5) says. The token endpoint is trusted, and nobody
+ * but its operator can correct it, so a spelling that leaves no doubt about its meaning is accepted.
+ */
+
+export type ResponseFields = Readonly<Record<string, unknown>>
+
+/** The fields of a body; undefined if it is neither a JSON object nor a form. */
+export function parseFields(text: string, contentType: string): ResponseFields | undefined {
+  try {
+    const value: unknown = JSON.parse(text)
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
+    return { ...value }
+  } catch {
+    return parseForm(text, contentType)
+  }
+}
+
+/** How servers responded before RFC 6749 chose JSON, and some still do. */
+function parseForm(text: string, contentType: string): ResponseFields | undefined {
+  if (!/^(?:application\/x-www-form-urlencoded|text\/plain)\b/i.test(contentType)) return undefined
+  const form = new URLSearchParams(text.trim())
+  return form.has('access_token') || form.has('error') ? Object.fromEntries(form) : undefined
+}
+
+/** The access token, if there is one. */
+export function accessTokenOf(fields: ResponseFields | undefined): string | undefined {
+  const token = fields?.['access_token']
+  return typeof token === 'string' && token !== '' ? token : undefined
+}
+
+/** The error code, which may be anything; undefined where the server says nothing. */
+export function errorOf(fields: ResponseFields | undefined): unknown {
+  const error = fields?.['error']
+  return error === null || error === '' || error === false ? undefined : error
+}
+
+/**
+ * What a server says about a refusal, for a person: `error_description` (RFC 6749 section 5.2), or what
+ * products send instead of it; and an error code that is not registered.
+ */
+export function serverTextOf(fields: ResponseFields | undefined): string {
+  const error = errorOf(fields)
+  const nested = typeof error === 'object' && error !== null ? { ...error } : {}
+  const texts = [
+    ...TEXT_FIELDS.map((name) => fields?.[name]),
+    'message' in nested && nested.message,
+  ]
+  const text = texts.find((candidate) => typeof candidate === 'string' && candidate !== '')
+  const code = typeof error === 'string' && knownOAuthError(error) === undefined ? error : undefined
+  return [code, text].filter((part) => typeof part === 'string').join(': ')
+}
+
+/** The RFC's, and those of Apigee, Okta, Spring, and problem documents (RFC 9457). */
+const TEXT_FIELDS = ['error_description', 'Error', 'errorSummary', 'message', 'detail', 'title']
+
+/**
+ * `expires_in` in seconds, in whichever way the number is written; undefined where the server does not
+ * tell a lifetime. Zero and less are what some servers say for "unknown", or for "never".
+ */
+export function lifetimeSecondsOf({ expires_in: value }: ResponseFields): number | undefined {
+  const text = typeof value === 'string' ? value.trim().replace(/\s*s(?:ec(?:ond)?s?)?$/i, '') : ''
+  const seconds = typeof value === 'number' ? value : text === '' ? 0 : Number(text)
+  return seconds > 0 ? seconds : undefined
+}
+
+/** The granted scopes; undefined where the server does not tell, or not in a form that is known. */
+export function grantedScopesOf({ scope }: ResponseFields): readonly string[] | undefined {
+  const texts = Array.isArray(scope) ? scope : [scope]
+  if (!texts.every((text) => typeof text === 'string')) return undefined
+  const scopes = texts.flatMap((text) => text.split(/\s+/)).filter((word) => word !== '')
+  return scopes.length === 0 ? undefined : scopes
+}
+
+/** Why a token cannot be sent in a header; undefined if it can (RFC 6749 appendix A.12). */
+export function tokenFault(token: string): string | undefined {
+  const position = token.search(/[^\x21-\x7e]/)
+  if (position === -1) return undefined
+  const character = token.charAt(position)
+  const kind =
+    character === ' '
+      ? 'a space'
+      : character > '\x7e' && character !== '\x7f'
+        ? 'a character that is not ASCII'
+        : 'a control character'
+  return `its access_token has ${kind} at position ${position + 1}, which no header can carry safely`
+}
+
+/** How a token is used. */
+type TokenUse = { readonly use: 'bearer' | 'dpop' } | { readonly fault: string }
+
+export type ExpectedTypes = {
+  /** Whether a DPoP proof came with the request. */
+  readonly hasDpop: boolean
+  /** The type that the configuration names for bearer tokens, and for responses without a type. */
+  readonly tokenType: string | undefined
+  /** Whether a text of the server's can be repeated: it must not be a secret. */
+  readonly isHarmless: (text: string) => boolean
+}
+
+/** What `token_type` (RFC 6749 section 7.1) says about the use of the token. */
+export function tokenUseOf(
+  { token_type: value }: ResponseFields,
+  { hasDpop, tokenType, isHarmless }: ExpectedTypes,
+): TokenUse {
+  if (value === undefined || value === null || value === '') {
+    return tokenType === undefined
+      ? {
+          fault:
+            'it has no token_type; if its tokens are bearer tokens, "tokenType: Bearer" says so',
+        }
+      : { use: 'bearer' }
+  }
+  const type = typeof value === 'string' ? value.trim() : undefined
+  const name = type?.toLowerCase()
+  if (name === 'bearer' || (name !== undefined && name === tokenType?.toLowerCase())) {
+    return { use: 'bearer' }
+  }
+  if (name === 'dpop') {
+    return hasDpop
+      ? { use: 'dpop' }
+      : { fault: 'its token_type is "DPoP", and the credential has no "dpop"' }
+  }
+  if (type === undefined || !REPEATABLE.test(type) || !isHarmless(type)) {
+    return { fault: 'its token_type is not a type that is known ("tokenType" names it)' }
+  }
+  const hint = mayMeanBearer(type)
+    ? `; if its tokens are bearer tokens, "tokenType: ${type}" says so`
+    : ', which cannot be sent as a bearer token (see "tokenType")'
+  return { fault: `its token_type is "${type}"${hint}` }
+}
+
+/** A few short words: nothing that could be a token, or control a terminal. */
+const REPEATABLE = /^(?=.{1,40}$)[A-Za-z][\w.:/-]*(?: [\w.:/-]+)*$/

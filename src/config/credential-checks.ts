@@ -6,6 +6,8 @@ import type { KeyPath } from './problem.ts'
 
 const secretOutline = z.object({ value: optionalText }).optional().catch(undefined)
 
+const record = z.record(z.string(), z.unknown()).catch({})
+
 export const credentialOutline = z.object({
   provider: present,
   issuer: present,
@@ -13,9 +15,13 @@ export const credentialOutline = z.object({
   clientId: present,
   allowPlaintext: optionalFlag,
   audience: present,
+  scopes: present,
+  parameters: record,
+  headers: record,
   auth: z
     .object({
       method: optionalText,
+      header: record,
       clientSecret: secretOutline,
       key: secretOutline,
       passphrase: secretOutline,
@@ -26,6 +32,8 @@ export const credentialOutline = z.object({
     .object({
       type: optionalText,
       issuer: present,
+      claims: record,
+      requestedTokenType: present,
       key: secretOutline,
       passphrase: secretOutline,
       subjectToken: secretOutline,
@@ -47,6 +55,7 @@ export function checkCredential(name: string, credential: CredentialOutline): Fi
     ...checkServer(at, credential),
     ...checkIdentity(at, credential),
     ...checkProvider(at, credential),
+    ...checkOverridden(at, credential),
     ...checkLiterals(at, credential),
   ]
 }
@@ -130,6 +139,94 @@ function checkProvider(at: KeyPath, credential: CredentialOutline): Finding[] {
     return [error([...at, 'grant', 'type'], 'expected "jwt_bearer", the grant of service accounts')]
   }
   return []
+}
+
+/** Fields of the token request that are always the sidecar's own, by their lower-case names. */
+const OWN_HEADERS: ReadonlySet<string> = new Set([
+  'accept',
+  'authorization',
+  'connection',
+  'content-length',
+  'content-type',
+  'dpop',
+  'expect',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+])
+
+/** The claims of an assertion that other settings, or the time, decide. */
+const OWN_CLAIMS: ReadonlySet<string> = new Set(['aud', 'exp', 'iat', 'iss', 'jti', 'sub'])
+
+/** Settings that would have no effect, because another one decides the same. */
+function checkOverridden(at: KeyPath, credential: CredentialOutline): Finding[] {
+  const { headers, parameters, auth, grant } = credential
+  const decided = ownParameters(credential)
+  return [
+    ...Object.keys(headers)
+      .filter((name) => OWN_HEADERS.has(name.toLowerCase()))
+      .map((name) =>
+        error([...at, 'headers', name], 'expected a header that the sidecar does not set itself'),
+      ),
+    ...Object.keys(parameters)
+      .filter((name) => decided.has(name))
+      .map((name) =>
+        error(
+          [...at, 'parameters', name],
+          `expected a parameter that "${decided.get(name)}" does not set already`,
+        ),
+      ),
+    ...Object.keys(grant?.claims ?? {})
+      .filter((name) => OWN_CLAIMS.has(name))
+      .map((name) =>
+        error(
+          [...at, 'grant', 'claims', name],
+          'expected a claim that the grant does not set already, from its other settings',
+        ),
+      ),
+    ...Object.keys(auth?.header ?? {})
+      .filter((name) => name === 'alg')
+      .map((name) =>
+        error([...at, 'auth', 'header', name], 'expected "algorithm", which decides the signature'),
+      ),
+  ]
+}
+
+/** The parameters of the token request that other settings decide, with the names of those. */
+function ownParameters(credential: CredentialOutline): ReadonlyMap<string, string> {
+  const { clientId, scopes, auth, grant } = credential
+  const method = auth?.method ?? 'client_secret_basic'
+  const isByAssertion =
+    method === 'client_secret_jwt' ||
+    method === 'private_key_jwt' ||
+    method === 'client_assertion_file'
+  return new Map([
+    ['grant_type', 'grant.type'],
+    ...(isFilled(scopes) ? [['scope', 'scopes'] as const] : []),
+    ...(method !== 'client_secret_basic' && clientId !== undefined
+      ? [['client_id', 'clientId'] as const]
+      : []),
+    ...(method === 'client_secret_post' ? [['client_secret', 'auth'] as const] : []),
+    ...(isByAssertion
+      ? (['client_assertion', 'client_assertion_type'] as const).map(
+          (name) => [name, 'auth'] as const,
+        )
+      : []),
+    ...(grant?.type === 'jwt_bearer' ? [['assertion', 'grant'] as const] : []),
+    ...(grant?.type === 'token_exchange'
+      ? (['subject_token', 'subject_token_type'] as const).map((name) => [name, 'grant'] as const)
+      : []),
+    ...(grant?.type === 'token_exchange' && grant.requestedTokenType !== undefined
+      ? [['requested_token_type', 'grant.requestedTokenType'] as const]
+      : []),
+  ])
+}
+
+function isFilled(list: unknown): boolean {
+  return Array.isArray(list) && list.length > 0
 }
 
 /** Secrets that stand in the file itself, for anything but a demonstration. */

@@ -1,0 +1,308 @@
+import { createServer } from 'node:net'
+import { once } from 'node:events'
+import type { ServerResponse } from 'node:http'
+import {
+  brotliCompressSync,
+  deflateRawSync,
+  deflateSync,
+  gzipSync,
+  zstdCompressSync,
+} from 'node:zlib'
+import { expect, onTestFinished, test } from 'vitest'
+import { callWith } from '../helpers/one-call.ts'
+import { portOf } from '../helpers/servers.ts'
+import { sendToken, startTokenEndpoint } from '../helpers/token-endpoint.ts'
+
+type Respond = (res: ServerResponse) => void
+
+const TOKEN = { access_token: 'a-token', token_type: 'Bearer', expires_in: 300 }
+const JSON_TEXT = JSON.stringify(TOKEN)
+
+/** A response with this body, as JSON unless the headers say otherwise. */
+function send(body: string | Buffer, headers: Record<string, string> = {}, status = 200): Respond {
+  return (res) =>
+    void res.writeHead(status, { 'content-type': 'application/json', ...headers }).end(body)
+}
+
+function sendFields(fields: Readonly<Record<string, unknown>>): Respond {
+  return (res) => sendToken(res, fields)
+}
+
+/** One call with a token of this response. */
+async function callAfter(respond: Respond, credential = '') {
+  const endpoint = await startTokenEndpoint((_request, res) => respond(res))
+  return await callWith(
+    `tokenEndpoint: ${endpoint.url}\nclientId: app\nauth: { method: none }\n${credential}`,
+  )
+}
+
+const ALL_VISIBLE = Array.from({ length: 94 }, (_, index) => String.fromCharCode(33 + index)).join(
+  '',
+)
+
+const USABLE: readonly { what: string; respond: Respond; token?: string }[] = [
+  {
+    what: 'every visible ASCII character in the token',
+    respond: sendFields({ access_token: ALL_VISIBLE }),
+    token: ALL_VISIBLE,
+  },
+  {
+    what: 'the token of eBay',
+    respond: sendFields({ access_token: 'v^1.1#i^1#p^1#r^0#I^3#f^0#t^H4s' }),
+    token: 'v^1.1#i^1#p^1#r^0#I^3#f^0#t^H4s',
+  },
+  { what: 'status 201', respond: send(JSON_TEXT, {}, 201) },
+  { what: 'status 203', respond: send(JSON_TEXT, {}, 203) },
+  { what: 'gzip', respond: send(gzipSync(JSON_TEXT), { 'content-encoding': 'gzip' }) },
+  { what: 'x-gzip', respond: send(gzipSync(JSON_TEXT), { 'content-encoding': 'x-gzip' }) },
+  { what: 'deflate', respond: send(deflateSync(JSON_TEXT), { 'content-encoding': 'deflate' }) },
+  {
+    what: 'deflate without the zlib wrapper',
+    respond: send(deflateRawSync(JSON_TEXT), { 'content-encoding': 'deflate' }),
+  },
+  { what: 'br', respond: send(brotliCompressSync(JSON_TEXT), { 'content-encoding': 'BR' }) },
+  { what: 'zstd', respond: send(zstdCompressSync(JSON_TEXT), { 'content-encoding': 'zstd' }) },
+  {
+    what: 'two content codings',
+    respond: send(brotliCompressSync(gzipSync(JSON_TEXT)), {
+      'content-encoding': 'gzip, identity, br',
+    }),
+  },
+  {
+    what: 'a content coding that was undone on the way',
+    respond: send(JSON_TEXT, { 'content-encoding': 'gzip' }),
+  },
+  {
+    what: 'a charset for a content coding',
+    respond: send(JSON_TEXT, { 'content-encoding': 'UTF-8' }),
+  },
+  { what: 'a byte order mark', respond: send(`\uFEFF${JSON_TEXT}`) },
+  {
+    what: 'UTF-16 with a byte order mark',
+    respond: send(Buffer.from(`\uFEFF${JSON_TEXT}`, 'utf16le')),
+  },
+  {
+    what: 'UTF-16 by its charset',
+    respond: send(Buffer.from(JSON_TEXT, 'utf16le'), {
+      'content-type': 'application/json; charset="utf-16le"',
+    }),
+  },
+  {
+    what: 'a charset that does not exist',
+    respond: send(JSON_TEXT, { 'content-type': 'application/json; charset=binary' }),
+  },
+  { what: 'JSON as text/html', respond: send(JSON_TEXT, { 'content-type': 'text/html' }) },
+  { what: 'JSON without a media type', respond: (res) => void res.end(JSON_TEXT) },
+  {
+    what: 'a form',
+    respond: send('access_token=a-token&token_type=bearer&expires_in=300', {
+      'content-type': 'application/x-www-form-urlencoded; charset=utf-8',
+    }),
+  },
+  {
+    what: 'a form as text',
+    respond: send('access_token=a-token&token_type=bearer\n', { 'content-type': 'text/plain' }),
+  },
+  { what: 'a scope that is a list', respond: sendFields({ scope: ['a', 'b'] }) },
+  { what: 'a scope that is a number', respond: sendFields({ scope: 7 }) },
+  { what: 'a scope that is a map', respond: sendFields({ scope: { a: true } }) },
+  { what: 'a scope that is null', respond: sendFields({ scope: null }) },
+  { what: 'a refresh token that is null', respond: sendFields({ refresh_token: null }) },
+  { what: 'an ID token that is none', respond: sendFields({ id_token: 'none' }) },
+  { what: 'an error that is null', respond: sendFields({ error: null }) },
+  { what: 'ext_expires_in', respond: sendFields({ ext_expires_in: '300', not_before: '0' }) },
+  { what: 'the type in lower case', respond: sendFields({ token_type: 'bearer' }) },
+  { what: 'the type in upper case', respond: sendFields({ token_type: 'BEARER' }) },
+  { what: 'the type between spaces', respond: sendFields({ token_type: ' Bearer ' }) },
+  { what: 'a lifetime that is no number', respond: sendFields({ expires_in: 'soon' }) },
+  { what: 'a lifetime that is a list', respond: sendFields({ expires_in: [] }) },
+  { what: 'keys that occur twice', respond: send(`{"token_type":"x",${JSON_TEXT.slice(1)}`) },
+]
+
+test.for(USABLE)('a token response with $what is used', async ({ respond, token = 'a-token' }) => {
+  const { status, body } = await callAfter(respond)
+  expect({ status, body }).toEqual({ status: 200, body: `Bearer ${token}` })
+})
+
+const UNUSABLE: readonly { what: string; respond: Respond; told: string; code?: string }[] = [
+  ...(
+    [
+      ['a space', 'a b', 'a space at position 2'],
+      ['a line break at the end', 'ab\n', 'a control character at position 3'],
+      ['a NUL', '\u0000', 'a control character at position 1'],
+      ['a DEL', 'a\u007F', 'a control character at position 2'],
+      ['a letter that is not ASCII', 'gr\u00FCn', 'a character that is not ASCII at position 3'],
+      ['a C1 control character', 'a\u0085', 'a character that is not ASCII at position 2'],
+    ] as const
+  ).map(([what, access_token, told]) => ({
+    what: `${what} in the token`,
+    respond: sendFields({ access_token }),
+    told,
+  })),
+  {
+    what: 'a token that is a number',
+    respond: sendFields({ access_token: 7 }),
+    told: 'access_token',
+  },
+  {
+    what: 'a token that is null',
+    respond: sendFields({ access_token: null }),
+    told: 'access_token',
+  },
+  {
+    what: 'a token within another member',
+    respond: send(JSON.stringify({ data: TOKEN })),
+    told: 'no access_token',
+  },
+  { what: 'a list', respond: send(`[${JSON_TEXT}]`), told: 'no JSON object' },
+  {
+    what: 'a form as JSON',
+    respond: send('access_token=a-token&token_type=bearer'),
+    told: 'no JSON object',
+  },
+  { what: 'status 204', respond: (res) => void res.writeHead(204).end(), told: 'status 204' },
+  { what: 'status 205', respond: (res) => void res.writeHead(205).end(), told: 'status 205' },
+  {
+    what: 'a body that is damaged',
+    respond: send(gzipSync(JSON_TEXT).subarray(0, 30), { 'content-encoding': 'gzip' }),
+    told: 'the body is not valid "gzip"',
+  },
+  {
+    what: 'a content coding that is not known',
+    respond: send(gzipSync(JSON_TEXT), { 'content-encoding': 'compress' }),
+    told: 'content coding is not supported',
+  },
+  {
+    what: 'four content codings',
+    respond: send(gzipSync(gzipSync(gzipSync(gzipSync(JSON_TEXT)))), {
+      'content-encoding': 'gzip, gzip, gzip, gzip',
+    }),
+    told: 'content coding is not supported',
+  },
+  ...(
+    [
+      ['gzip', gzipSync],
+      ['deflate', deflateSync],
+      ['br', brotliCompressSync],
+      ['zstd', zstdCompressSync],
+    ] as const
+  ).map(([coding, compress]) => ({
+    what: `ten megabytes in a few bytes of ${coding}`,
+    respond: send(compress(JSON.stringify({ ...TOKEN, more: ' '.repeat(10_000_000) })), {
+      'content-encoding': coding,
+    }),
+    told: 'the body is too large',
+  })),
+  {
+    what: 'status 200 and an error',
+    respond: send('{"error":"invalid_client","access_token":null}'),
+    code: 'token_rejected',
+    told: 'invalid_client',
+  },
+]
+
+test.for(UNUSABLE)(
+  'a token response with $what is not used',
+  async ({ respond, told, code = 'token_invalid' }) => {
+    const { body } = await callAfter(respond)
+    expect(JSON.parse(body)).toMatchObject({ code, detail: expect.stringContaining(told) })
+  },
+)
+
+test.for([
+  [3600, 3600],
+  ['3600', 3600],
+  [' 3600 ', 3600],
+  ['3600.0', 3600],
+  ['3.6e3', 3600],
+  ['+3600', 3600],
+  ['3600s', 3600],
+  ['3600 seconds', 3600],
+  [0, 300],
+  [-1, 300],
+  ['', 300],
+  ['never', 300],
+  [null, 300],
+  [{}, 300],
+  [true, 300],
+  ['1e999', 365 * 86_400],
+] as const)('expires_in: %j is a lifetime of %i s', async ([expires_in, lifetime]) => {
+  const { sidecar } = await callAfter(sendFields({ expires_in }))
+  expect(await tokenOf(sidecar.adminUrl)).toMatchObject({ lifetimeSeconds: lifetime })
+})
+
+async function tokenOf(adminUrl: string): Promise<unknown> {
+  const status: { tokens: unknown[] } = JSON.parse(await (await fetch(`${adminUrl}/status`)).text())
+  return status.tokens[0]
+}
+
+test('expires_in that JSON writes as 3600.0 or 3.6e3 is a lifetime of 3600 s', async () => {
+  for (const written of ['3600.0', '3.6e3']) {
+    const { sidecar } = await callAfter(send(JSON_TEXT.replace('300', written)))
+    expect(await tokenOf(sidecar.adminUrl)).toMatchObject({ lifetimeSeconds: 3600 })
+  }
+})
+
+test.for([
+  { received: 'BearerToken', tokenType: 'BearerToken' },
+  { received: 'bearertoken', tokenType: 'BearerToken' },
+  { received: 'Application Access Token', tokenType: 'Application Access Token' },
+  { received: undefined, tokenType: 'Bearer' },
+  { received: null, tokenType: 'Bearer' },
+  { received: '', tokenType: 'BearerToken' },
+  { received: 'Bearer', tokenType: 'BearerToken' },
+])('tokenType: $tokenType accepts the token_type $received', async ({ received, tokenType }) => {
+  const { status, body } = await callAfter(
+    sendFields({ token_type: received }),
+    `tokenType: ${tokenType}`,
+  )
+  expect({ status, body }).toEqual({ status: 200, body: 'Bearer a-token' })
+})
+
+test.for([
+  {
+    received: undefined,
+    told: 'it has no token_type; if its tokens are bearer tokens, "tokenType: Bearer" says so',
+  },
+  {
+    received: 'BearerToken',
+    told: 'its token_type is "BearerToken"; if its tokens are bearer tokens, "tokenType: BearerToken" says so',
+  },
+  {
+    received: 'mac',
+    told: 'its token_type is "mac", which cannot be sent as a bearer token (see "tokenType")',
+  },
+  { received: 'N_A', told: 'its token_type is "N_A", which cannot be sent' },
+  { received: 'DPoP', told: 'its token_type is "DPoP", and the credential has no "dpop"' },
+  { received: 7, told: 'its token_type is not a type that is known ("tokenType" names it)' },
+  { received: 'a-token', told: 'its token_type is not a type that is known' },
+  { received: 'x\u001B[2J', told: 'its token_type is not a type that is known' },
+  { received: 'x'.repeat(41), told: 'its token_type is not a type that is known' },
+])('the token_type $received is refused, and what to do is said', async ({ received, told }) => {
+  for (const credential of ['', 'tokenType: Other']) {
+    if (received === undefined && credential !== '') continue
+    const { status, body } = await callAfter(sendFields({ token_type: received }), credential)
+    expect(status).toBe(502)
+    expect(JSON.parse(body)).toMatchObject({ detail: expect.stringContaining(told) })
+  }
+})
+
+test.for([600, 700, 999])('the invalid status code %i is reported as what it is', async (code) => {
+  const server = createServer((socket) => {
+    socket.once('data', () => {
+      socket.end(`HTTP/1.1 ${code} Whatever\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}`)
+    })
+    socket.on('error', () => {})
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onTestFinished(() => void server.close())
+  const { status, body } = await callWith(
+    `tokenEndpoint: http://127.0.0.1:${portOf(server)}/token\nclientId: app\nauth: { method: none }`,
+  )
+  expect(status).toBe(503)
+  expect(JSON.parse(body)).toMatchObject({
+    code: 'token_unavailable',
+    detail: expect.stringMatching(new RegExp(`it has the invalid status code ${code}$`)),
+  })
+})

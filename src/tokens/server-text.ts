@@ -1,12 +1,15 @@
 /** Shorter values occur in any text, so that to look for them would only mangle it. */
 const MIN_SECRET_LENGTH = 4
+/** A part of a secret that is worth something. */
+const MIN_PART_LENGTH = 8
 const MAX_LENGTH = 300
 
 /** Whether a text of the server's repeats nothing secret. */
 export function isHarmless(text: string, secrets: readonly string[]): boolean {
   return !secrets.some(
     (secret) =>
-      secret.length >= MIN_SECRET_LENGTH && (text.includes(secret) || secret.includes(text)),
+      secret.length >= MIN_SECRET_LENGTH &&
+      (text.includes(secret) || (text.length >= MIN_PART_LENGTH && secret.includes(text))),
   )
 }
 

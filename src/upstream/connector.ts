@@ -2,7 +2,7 @@ import { connect as connectTcp, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import type { Clock } from '../lib/clock.ts'
 import { copyOf } from '../lib/give-back.ts'
-import type { TlsMaterial } from '../lib/tls-material.ts'
+import { type TlsMaterial, withoutTrailingDot } from '../lib/tls-material.ts'
 import { upstreamFailure } from './upstream-failure.ts'
 
 /** Opens a connection, with TLS where the origin has it. */
@@ -54,6 +54,9 @@ export function createConnector(options: ConnectorOptions): Connect {
         : connectTls({
             ...common,
             ...tls,
+            ...(tls.servername !== undefined && {
+              servername: withoutTrailingDot(tls.servername),
+            }),
             ALPNProtocols: ['http/1.1'],
             ...(session !== undefined && { session }),
           }).on('session', (issued) => {

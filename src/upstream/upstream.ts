@@ -1,7 +1,7 @@
 import { isIP } from 'node:net'
 import type { Clock } from '../lib/clock.ts'
 import { fingerprint } from '../lib/fingerprint.ts'
-import { type TlsMaterial, type TlsReader, withoutTrailingDot } from '../lib/tls-material.ts'
+import type { TlsMaterial, TlsReader } from '../lib/tls-material.ts'
 import type { ResponseHandler } from './connection.ts'
 import { type ConnectionPool, createConnectionPool, type Load } from './connection-pool.ts'
 import { createConnector } from './connector.ts'
@@ -137,7 +137,7 @@ export function openUpstream(
 
 /** RFC 6066 section 3: an address is no server name, and the certificate is verified for the host then. */
 function serverName(hostname: string, { servername }: TlsMaterial): string {
-  return servername ?? (isIP(hostname) === 0 ? withoutTrailingDot(hostname) : '')
+  return servername ?? (isIP(hostname) === 0 ? hostname : '')
 }
 
 function isEmpty({ connected, queued }: Load): boolean {

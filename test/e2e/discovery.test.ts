@@ -1,7 +1,12 @@
-import type { ServerResponse } from 'node:http'
+import { createServer, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
+import { connect } from 'node:net'
+import { TLSSocket } from 'node:tls'
+import { gzipSync } from 'node:zlib'
 import { expect, test } from 'vitest'
-import { callWith } from '../helpers/one-call.ts'
-import { startServer } from '../helpers/servers.ts'
+import { createAuthority } from '../helpers/certificates.ts'
+import { callWith, fileWith } from '../helpers/one-call.ts'
+import { portOf, startListening, startServer } from '../helpers/servers.ts'
 import { sendToken } from '../helpers/token-endpoint.ts'
 import { until } from '../helpers/wait.ts'
 
@@ -187,3 +192,161 @@ test('a refusal is no reason to read the metadata again', async () => {
   expect(renewed.status).toBe(200)
   expect(paths).toEqual([RFC_8414, '/token', '/token'])
 })
+
+const FIRST_FAILURES: readonly { what: string; answer: Answer }[] = [
+  { what: 'a server error', answer: (res) => void res.writeHead(500).end() },
+  { what: 'a refusal', answer: (res) => void res.writeHead(403).end() },
+  { what: 'a login page', answer: (res) => void res.end('<html>') },
+  { what: 'an empty object', answer: (res) => void res.end('{}') },
+  { what: 'metadata of another issuer', answer: metadata('/other') },
+  { what: 'metadata without a token endpoint', answer: metadata('', { token_endpoint: 7 }) },
+  {
+    what: 'metadata with an endpoint in plaintext',
+    answer: metadata('', { token_endpoint: 'http://login.example/token' }),
+  },
+  { what: 'a redirect', answer: (res) => void res.writeHead(301, { location: '/x' }).end() },
+  { what: 'a connection that is cut', answer: (res) => void res.destroy() },
+  { what: 'an invalid status code', answer: (res) => void res.writeHead(999).end() },
+  {
+    what: 'a damaged body',
+    answer: (res) => void res.writeHead(200, { 'content-encoding': 'gzip' }).end('damaged'),
+  },
+  { what: 'no response', answer: () => {} },
+]
+
+test.for(FIRST_FAILURES)(
+  'the second well-known address is tried after $what from the first',
+  async ({ answer }) => {
+    const { origin, paths } = await startServerWith({ [RFC_8414]: answer, [OPENID]: metadata('') })
+    const { body } = await callWith(`${credential(origin)}\ntimeout: 3s`)
+    expect(body).toBe('Bearer a-token')
+    expect(paths).toEqual([RFC_8414, OPENID, '/token'])
+  },
+)
+
+test.for([
+  { first: 404, second: 403, told: 'status 403' },
+  { first: 403, second: 404, told: 'status 403' },
+  { first: 500, second: 404, told: 'status 500' },
+  { first: 404, second: 503, told: 'status 503' },
+  { first: 404, second: 404, told: 'nothing at its .well-known addresses' },
+])('of $first and $second the more telling is reported', async ({ first, second, told }) => {
+  const fail =
+    (status: number): Answer =>
+    (res) =>
+      void res.writeHead(status).end()
+  const { origin } = await startServerWith({ [RFC_8414]: fail(first), [OPENID]: fail(second) })
+  const { body } = await callWith(credential(origin))
+  expect(JSON.parse(body)).toMatchObject({ detail: expect.stringContaining(told) })
+})
+
+test('a discovered token endpoint keeps its query', async () => {
+  const { origin, paths } = await startServerWith({
+    [RFC_8414]: (res, own) => metadata('', { token_endpoint: `${own}/token?a=b&c` })(res, own),
+    '/token?a=b&c': (res) => sendToken(res),
+  })
+  const { body } = await callWith(credential(origin))
+  expect(body).toBe('Bearer a-token')
+  expect(paths).toEqual([RFC_8414, '/token?a=b&c'])
+})
+
+test('compressed metadata is read', async () => {
+  const { origin } = await startServerWith({
+    [RFC_8414]: (res, own) => {
+      const text = JSON.stringify({ issuer: own, token_endpoint: `${own}/token` })
+      res.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipSync(text))
+    },
+  })
+  const { body } = await callWith(credential(origin))
+  expect(body).toBe('Bearer a-token')
+})
+
+test.for([
+  { what: 'with a user', endpoint: 'https://me:pw@login.example/token' },
+  { what: 'with a fragment', endpoint: 'https://login.example/token#a' },
+  { what: 'of another protocol', endpoint: 'ftp://login.example/token' },
+])('a discovered token endpoint $what is not used, as configuration would not', async (given) => {
+  const { origin } = await startServerWith({
+    [RFC_8414]: metadata('', { token_endpoint: given.endpoint }),
+  })
+  const { body } = await callWith(credential(origin))
+  expect(JSON.parse(body)).toMatchObject({
+    code: 'token_invalid',
+    detail: expect.stringContaining('not an http(s) URL without user and fragment'),
+  })
+})
+
+/** An issuer with TLS that names these endpoints. */
+async function startTlsIssuer(endpoints: object) {
+  const authority = await createAuthority()
+  const { certificate, key } = await authority.issue('localhost', ['localhost'])
+  const names: (string | boolean | null)[] = []
+  const server = createTlsServer({ cert: certificate, key }, (req, res) => {
+    if (req.socket instanceof TLSSocket) names.push(req.socket.servername ?? null)
+    const issuer = `https://${req.headers.host}`
+    if (req.url === '/token') {
+      sendToken(res)
+      return
+    }
+    res.end(JSON.stringify({ issuer, token_endpoint: `${issuer}/token`, ...endpoints }))
+  })
+  await startListening(server)
+  const ca = await fileWith(authority.certificate)
+  return { port: portOf(server), names, tls: `tls: { ca: { file: ${ca} } }` }
+}
+
+test.for([
+  {
+    what: 'token endpoint on another machine',
+    endpoints: { token_endpoint: 'http://login.example/t' },
+  },
+  { what: 'token endpoint on this machine', endpoints: { token_endpoint: 'http://127.0.0.1:1/t' } },
+  {
+    what: 'token endpoint at *.localhost',
+    endpoints: { token_endpoint: 'http://as.localhost:1/t' },
+  },
+  {
+    what: 'endpoint for mutual TLS',
+    endpoints: { mtls_endpoint_aliases: { token_endpoint: 'http://127.0.0.1:1/t' } },
+  },
+])('an https issuer can not name an http $what', async ({ endpoints }) => {
+  const { port, tls } = await startTlsIssuer(endpoints)
+  const { body } = await callWith(`${credential(`https://localhost:${port}`)}\n${tls}`)
+  expect(JSON.parse(body)).toMatchObject({
+    code: 'token_invalid',
+    detail: expect.stringContaining('its token endpoint is not https'),
+  })
+})
+
+test('an https issuer can name an http token endpoint where allowPlaintext permits it', async () => {
+  const { origin } = await startServerWith({})
+  const { port, tls } = await startTlsIssuer({ token_endpoint: `${origin}/token` })
+  const { body } = await callWith(
+    `${credential(`https://localhost:${port}`)}\n${tls}\nallowPlaintext: true`,
+  )
+  expect(body).toBe('Bearer a-token')
+})
+
+test('a trailing dot in the host of an authorization server is not in its server name', async () => {
+  const { port, tls, names } = await startTlsIssuer({})
+  // The proxy resolves the name, which not every system resolves with its dot.
+  const proxy = await startDotProxy()
+  const issuer = `https://localhost.:${port}`
+  const { body } = await callWith(`${credential(issuer)}\n${tls}\nproxy: ${proxy}`)
+  expect(body).toBe('Bearer a-token')
+  expect(names).toEqual(['localhost', 'localhost'])
+})
+
+/** A CONNECT proxy that connects to this machine, whatever the name. */
+async function startDotProxy(): Promise<string> {
+  const server = createServer()
+  server.on('connect', ({ url = '' }, client) => {
+    const upstream = connect(Number(url.split(':').at(-1)), '127.0.0.1', () => {
+      client.write('HTTP/1.1 200 OK\r\n\r\n')
+      upstream.pipe(client).pipe(upstream)
+    })
+    upstream.on('error', () => client.destroy())
+    client.on('error', () => upstream.destroy())
+  })
+  return await startListening(server)
+}

@@ -38,6 +38,17 @@ test('the second handshake resumes the session of the first', async () => {
   expect(second instanceof TLSSocket && second.isSessionReused()).toBe(true)
 })
 
+test('the server name has no trailing dot, and the certificate is verified without it', async () => {
+  const { server, ca } = await createSecureServer()
+  const names: unknown[] = []
+  server.on('secureConnection', (socket) => names.push(socket.servername))
+  const open = await startConnector(server, { tls: { ca, servername: 'localhost.' } })
+  const socket = await open()
+  await once(socket, 'session')
+  expect(socket instanceof TLSSocket && socket.authorized).toBe(true)
+  expect(names).toEqual(['localhost'])
+})
+
 test('an authority that is not trusted is an error', async () => {
   const { server } = await createSecureServer()
   const open = await startConnector(server, { tls: { servername: 'localhost' } })

@@ -1,0 +1,334 @@
+import { writeFile } from 'node:fs/promises'
+import { decodeProtectedHeader } from 'jose'
+import { expect, test } from 'vitest'
+import { runCommand, writeConfig } from '../helpers/cli.ts'
+import { endpointConfig } from '../helpers/config-text.ts'
+import { callWith, credentialConfig, fileWith } from '../helpers/one-call.ts'
+import { CLIENT_SECRET, startServer } from '../helpers/servers.ts'
+import { startSidecar } from '../helpers/sidecar.ts'
+import { createSigningKey } from '../helpers/signing-keys.ts'
+import { sendToken, startTokenEndpoint } from '../helpers/token-endpoint.ts'
+import { until } from '../helpers/wait.ts'
+
+const UPSTREAM = 'http://127.0.0.1:1'
+
+/** A token endpoint that refuses every request with this. */
+async function startRefusing(refusal: unknown, status = 400) {
+  return await startTokenEndpoint((_request, res) => {
+    res.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(refusal))
+  })
+}
+
+test.for(['invalid_client', 'unauthorized_client', 'access_denied', 'invalid_grant', undefined])(
+  'a secret that changes during a request which is refused with %s is tried at once',
+  async (error) => {
+    const file = await fileWith('old-secret')
+    const endpoint = await startTokenEndpoint(({ body }, res) => {
+      if (new URLSearchParams(body).get('client_secret') === 'new-secret') {
+        sendToken(res)
+        return
+      }
+      void writeFile(file, 'new-secret').then(() => {
+        res.writeHead(401, { 'content-type': 'application/json' }).end(JSON.stringify({ error }))
+      })
+    })
+    const { status } = await callWith(
+      `tokenEndpoint: ${endpoint.url}
+clientId: app
+auth: { method: client_secret_post, clientSecret: { file: ${file} } }`,
+    )
+    expect(status).toBe(200)
+    expect(endpoint.requests.length).toBe(2)
+  },
+)
+
+test('a secret file is watched after unauthorized_client, as Keycloak reports a wrong secret', async () => {
+  const file = await fileWith('old-secret')
+  const endpoint = await startTokenEndpoint(({ body }, res) => {
+    if (new URLSearchParams(body).get('client_secret') === 'new-secret') sendToken(res)
+    else res.writeHead(401).end('{"error":"unauthorized_client"}')
+  })
+  const { status, body, sidecar } = await callWith(
+    `tokenEndpoint: ${endpoint.url}
+clientId: app
+auth: { method: client_secret_post, clientSecret: { file: ${file} } }`,
+  )
+  expect(status).toBe(502)
+  expect(JSON.parse(body)).toMatchObject({ oauthError: 'unauthorized_client' })
+  await writeFile(file, 'new-secret')
+  await until(async () => (await fetch(sidecar.proxyUrl)).status === 200)
+})
+
+test('a refusal without an error code comes with advice', async () => {
+  const endpoint = await startTokenEndpoint((_request, res) => void res.writeHead(401).end())
+  const file = await writeConfig(endpointConfig({ endpoint: endpoint.url, upstream: UPSTREAM }))
+  const { err } = await runCommand(['token', 'corp', '-c', file])
+  expect(err).toContain('  advice      The server refuses without a reason that is known')
+  expect(err).toContain('"auth.method"')
+})
+
+test('advice for a secret that Keycloak does not accept names the secret', async () => {
+  const endpoint = await startRefusing({ error: 'unauthorized_client' }, 401)
+  const file = await writeConfig(endpointConfig({ endpoint: endpoint.url, upstream: UPSTREAM }))
+  const { err } = await runCommand(['token', 'corp', '-c', file])
+  expect(err).toContain('  advice      The secret is wrong, which Keycloak reports in this way, or')
+})
+
+test.for(['private_key_jwt', 'client_secret_jwt'])(
+  'advice for %s names auth.audience and typ, in the command and in the status',
+  async (method) => {
+    const key = await fileWith(createSigningKey('ES256').text('PKCS#8'))
+    const proof =
+      method === 'private_key_jwt'
+        ? `key: { file: ${key} }, algorithm: ES256`
+        : 'clientSecret: { value: a-long-secret-of-32-characters-00 }'
+    const endpoint = await startRefusing({ error: 'invalid_client' }, 401)
+    const credential = `tokenEndpoint: ${endpoint.url}
+clientId: app
+auth: { method: ${method}, ${proof} }`
+    const file = await writeConfig(credentialConfig(credential, UPSTREAM))
+    const { err } = await runCommand(['token', 'corp', '-c', file])
+    const advice = [expect.stringContaining('"auth.audience: tokenEndpoint"')]
+    expect([err]).toEqual(advice)
+    expect(err).toContain('"auth.header: { typ: JWT }"')
+
+    const { sidecar } = await callWith(credential)
+    const status: unknown = await (await fetch(`${sidecar.adminUrl}/status`)).json()
+    expect(status).toMatchObject({
+      tokens: [{ failure: { advice: advice[0] } }],
+      failures: [{ advice: advice[0] }],
+    })
+  },
+)
+
+test('advice for a client with a secret says nothing about assertions', async () => {
+  const endpoint = await startRefusing({ error: 'invalid_client' }, 401)
+  const file = await writeConfig(endpointConfig({ endpoint: endpoint.url, upstream: UPSTREAM }))
+  expect((await runCommand(['token', 'corp', '-c', file])).err).not.toContain('audience')
+})
+
+const DESCRIBED: readonly { what: string; refusal: unknown; shown: string }[] = [
+  {
+    what: 'an error_description',
+    refusal: { error: 'invalid_client', error_description: 'Client is disabled' },
+    shown: 'Client is disabled',
+  },
+  {
+    what: 'an error_description in a language of people',
+    refusal: { error: 'invalid_client', error_description: 'Client gesperrt für „Müller“' },
+    shown: 'Client gesperrt für „Müller“',
+  },
+  {
+    what: 'line breaks, C1 control characters and bidirectional overrides',
+    refusal: {
+      error: 'invalid_client',
+      error_description: 'a\r\nb\u009B2J\u202Ec\u200Bd\u001B[1m',
+    },
+    shown: 'a b 2J c d [1m',
+  },
+  {
+    what: 'an error code that is not registered',
+    refusal: { error: 'client_locked', error_description: 'ask Anna' },
+    shown: 'client_locked: ask Anna',
+  },
+  {
+    what: 'the members of Apigee',
+    refusal: { ErrorCode: 'x', Error: 'ClientId is Invalid' },
+    shown: 'ClientId is Invalid',
+  },
+  {
+    what: 'an error that is a map',
+    refusal: { error: { code: 401, message: 'No such app' } },
+    shown: 'No such app',
+  },
+  {
+    what: 'the secret',
+    refusal: { error: 'invalid_client', error_description: `wrong secret ${CLIENT_SECRET}!` },
+    shown: 'wrong secret [redacted]!',
+  },
+]
+
+test.for(DESCRIBED)(
+  'token and check --live print a refusal with $what, on one line',
+  async ({ refusal, shown }) => {
+    const endpoint = await startRefusing(refusal)
+    const file = await writeConfig(endpointConfig({ endpoint: endpoint.url, upstream: UPSTREAM }))
+    const line = `\n  server      ${shown}\n`
+    expect((await runCommand(['token', 'corp', '-c', file])).err).toContain(line)
+    expect((await runCommand(['check', '--live', '-c', file])).out).toContain(line)
+  },
+)
+
+test('a long error_description is truncated', async () => {
+  const endpoint = await startRefusing({
+    error: 'invalid_client',
+    error_description: 'x'.repeat(9_999),
+  })
+  const file = await writeConfig(endpointConfig({ endpoint: endpoint.url, upstream: UPSTREAM }))
+  const { err } = await runCommand(['token', 'corp', '-c', file])
+  expect(err).toContain(`  server      ${'x'.repeat(300)} …\n`)
+})
+
+test('error_description is in no response, log line, metric or status', async () => {
+  const endpoint = await startRefusing({
+    error: 'canary-code-4711',
+    error_description: 'canary-description-4711',
+  })
+  const { body, sidecar } = await callWith(
+    `tokenEndpoint: ${endpoint.url}\nclientId: app\nauth: { method: none }`,
+  )
+  const pages = await Promise.all(
+    ['/status', '/metrics', '/readyz'].map(
+      async (path) => await (await fetch(sidecar.adminUrl + path)).text(),
+    ),
+  )
+  expect([body, ...pages, await sidecar.logs()].join('\n')).not.toContain('canary')
+})
+
+test.for([
+  { granted: 'a b', requested: '[a, b]', missing: [], unreported: false },
+  { granted: 'b a c', requested: '[a, b]', missing: [], unreported: false },
+  { granted: 'a,b', requested: '[a, b]', missing: [], unreported: false },
+  { granted: ['a', 'b'], requested: '[a, b]', missing: [], unreported: false },
+  { granted: 'a', requested: '[a, b]', missing: ['b'], unreported: false },
+  { granted: 'other', requested: '[a, b]', missing: ['a', 'b'], unreported: false },
+  { granted: undefined, requested: '[a, b]', missing: [], unreported: true },
+  { granted: '', requested: '[a, b]', missing: [], unreported: true },
+  { granted: { a: 1 }, requested: '[a]', missing: [], unreported: true },
+  { granted: undefined, requested: '[]', missing: [], unreported: false },
+  {
+    granted: undefined,
+    requested: "['https://api.example/.default']",
+    missing: [],
+    unreported: false,
+  },
+])(
+  'scopes $requested of which $granted are granted are compared in /status and the log',
+  async ({ granted, requested, missing, unreported }) => {
+    const endpoint = await startTokenEndpoint((_request, res) => sendToken(res, { scope: granted }))
+    const { sidecar } = await callWith(
+      `tokenEndpoint: ${endpoint.url}\nclientId: app\nauth: { method: none }\nscopes: ${requested}`,
+    )
+    const status: unknown = await (await fetch(`${sidecar.adminUrl}/status`)).json()
+    expect(status).toMatchObject({ tokens: [{ scopes: { missing, unreported } }] })
+    const logs = await sidecar.logs()
+    expect(logs.includes('"fewer scopes granted than requested"')).toBe(missing.length > 0)
+    expect(logs.includes('"the authorization server does not tell the granted scopes"')).toBe(
+      unreported,
+    )
+  },
+)
+
+test('missing scopes are logged once for each change', async () => {
+  let scope = 'a'
+  const endpoint = await startTokenEndpoint((_request, res) => sendToken(res, { scope }))
+  const { sidecar } = await callWith(
+    `tokenEndpoint: ${endpoint.url}\nclientId: app\nauth: { method: none }\nscopes: [a, b]`,
+  )
+  for (const granted of ['a', 'a b', 'a b', 'b']) {
+    scope = granted
+    const renewed = await fetch(`${sidecar.adminUrl}/credentials/corp/renew`, { method: 'POST' })
+    expect(renewed.status).toBe(200)
+  }
+  const messages = (await sidecar.logs())
+    .split('\n')
+    .filter((line) => line.includes('scopes'))
+    .map((line): { message: string; missingScopes?: string[] } => JSON.parse(line))
+    .map(({ message, missingScopes = [] }) => [message, ...missingScopes])
+  expect(messages).toEqual([
+    ['fewer scopes granted than requested', 'b'],
+    ['all requested scopes granted'],
+    ['fewer scopes granted than requested', 'a'],
+  ])
+})
+
+test('check --live says which scopes are missing, and whether any are reported', async () => {
+  let scope: string | undefined = 'other'
+  const endpoint = await startTokenEndpoint((_request, res) => sendToken(res, { scope }))
+  const file = await writeConfig(endpointConfig({ endpoint: endpoint.url, upstream: UPSTREAM }))
+  expect((await runCommand(['check', '--live', '-c', file])).out).toContain(
+    '  granted     other\n  missing     orders.read (requested, and not granted)\n',
+  )
+  scope = undefined
+  expect((await runCommand(['check', '--live', '-c', file])).out).toContain(
+    '  granted     not reported by the server (requested: orders.read)\n',
+  )
+})
+
+test('scopes that only the token tells are those granted', async () => {
+  const payload = Buffer.from('{"scp":["orders.read"]}').toString('base64url')
+  const endpoint = await startTokenEndpoint((_request, res) =>
+    sendToken(res, { access_token: `e30.${payload}.x` }),
+  )
+  const file = await writeConfig(endpointConfig({ endpoint: endpoint.url, upstream: UPSTREAM }))
+  const { out } = await runCommand(['check', '--live', '-c', file])
+  expect(out).toContain('  granted     orders.read\n')
+  expect(out).not.toContain('missing')
+})
+
+test('client_secret_jwt takes a header of its own', async () => {
+  const endpoint = await startTokenEndpoint((_request, res) => sendToken(res))
+  await callWith(
+    `tokenEndpoint: ${endpoint.url}
+clientId: app
+auth:
+  method: client_secret_jwt
+  clientSecret: { value: a-long-secret-of-32-characters-00 }
+  header: { typ: JWT }`,
+  )
+  const assertion = new URLSearchParams(endpoint.requests[0]?.body).get('client_assertion') ?? ''
+  expect(decodeProtectedHeader(assertion)).toEqual({ alg: 'HS256', typ: 'JWT' })
+})
+
+test.for([
+  { given: '', sent: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer' },
+  {
+    given: 'assertionType: jwt-spiffe',
+    sent: 'urn:ietf:params:oauth:client-assertion-type:jwt-spiffe',
+  },
+  { given: 'assertionType: urn:example:of-our-own', sent: 'urn:example:of-our-own' },
+])('an assertion file without clientId is sent with the type $sent', async ({ given, sent }) => {
+  const endpoint = await startTokenEndpoint((_request, res) => sendToken(res))
+  const assertion = await fileWith('an-assertion')
+  await callWith(
+    `tokenEndpoint: ${endpoint.url}
+auth:
+  method: client_assertion_file
+  file: ${assertion}
+  ${given}`,
+  )
+  expect([...new URLSearchParams(endpoint.requests[0]?.body)].toSorted()).toEqual([
+    ['client_assertion', 'an-assertion'],
+    ['client_assertion_type', sent],
+    ['grant_type', 'client_credentials'],
+  ])
+})
+
+test.for(['EdDSA', 'Ed25519'])(
+  'DPoP proofs to both servers name the algorithm %s',
+  async (algorithm) => {
+    const names: unknown[] = []
+    const note = (proof: unknown): void => {
+      names.push(decodeProtectedHeader(String(proof)).alg)
+    }
+    const endpoint = await startTokenEndpoint(({ headers }, res) => {
+      note(headers['dpop'])
+      sendToken(res, { token_type: 'DPoP' })
+    })
+    const upstream = await startServer((req, res) => {
+      note(req.headers['dpop'])
+      res.end()
+    })
+    const sidecar = await startSidecar(
+      credentialConfig(
+        `tokenEndpoint: ${endpoint.url}
+clientId: app
+auth: { method: none }
+dpop: { algorithm: ${algorithm} }`,
+        upstream,
+      ),
+    )
+    expect((await fetch(sidecar.proxyUrl)).status).toBe(200)
+    expect(names).toEqual([algorithm, algorithm])
+  },
+)

@@ -91,7 +91,7 @@ export function composeTokenRequest(
     auth: server.auth,
     grant: grantOf(credential, inAssertion, places),
     form: tokenForm({ ...requested, scopes: inForm, parameters: credential.parameters }),
-    headers: { 'user-agent': `token-sidecar/${VERSION}`, ...credential.headers },
+    headers: { 'user-agent': `token-sidecar/${VERSION}`, ...lowerCased(credential.headers) },
     dpop: server.dpop,
     tokenType: credential.tokenType ?? preset.tokenType,
     requestedScopes: scopes,
@@ -100,6 +100,13 @@ export function composeTokenRequest(
     defaultLifetimeMs: credential.defaultLifetime,
     clock,
   })
+}
+
+/** Header names are case-insensitive, so that one of the file replaces one of our own. */
+function lowerCased(headers: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]),
+  )
 }
 
 /** The form's own fields; what is empty is left out, since servers differ on it. */

@@ -1,0 +1,467 @@
+import { createServer as createTlsServer } from 'node:https'
+import { TLSSocket } from 'node:tls'
+import * as fc from 'fast-check'
+import { decodeJwt, decodeProtectedHeader } from 'jose'
+import { expect, test } from 'vitest'
+import { presetOf } from '../../src/compose/provider-presets.ts'
+import type { CredentialConfig } from '../../src/config/credential-schema.ts'
+import { configJsonSchema, type JsonSchema } from '../../src/config/json-schema.ts'
+import { systemClock } from '../../src/lib/clock.ts'
+import { createDiscoveredMetadata } from '../../src/tokens/server-metadata.ts'
+import { createAuthority } from '../helpers/certificates.ts'
+import { startConnectProxy } from '../helpers/connect-proxy.ts'
+import { callWith, fileWith } from '../helpers/one-call.ts'
+import { faultsOf } from '../helpers/problems.ts'
+import { portOf, startListening } from '../helpers/servers.ts'
+import { createSigningKey } from '../helpers/signing-keys.ts'
+import { sendToken, startTokenEndpoint } from '../helpers/token-endpoint.ts'
+
+/*
+ * Every setting of a credential that `check` accepts has an effect on the wire. The settings come from the
+ * schema, so that a new one without a probe is a failure.
+ */
+
+/** The paths of all settings below a schema; a secret or a map of the user's own is one setting. */
+function settingsOf(schema: JsonSchema, path: string): string[] {
+  const branches = schema.oneOf ?? schema.anyOf
+  if (branches !== undefined) {
+    return branches.flatMap((branch) =>
+      typeof branch === 'object' ? settingsOf(branch, path) : [],
+    )
+  }
+  const properties = Object.entries(schema.properties ?? {})
+  if (properties.length === 0 || 'file' in (schema.properties ?? {})) {
+    const isFileOfMethod = schema.properties?.['method'] !== undefined
+    if (!isFileOfMethod) return [path]
+  }
+  return properties.flatMap(([key, inner]) =>
+    typeof inner === 'object' ? settingsOf(inner, path === '' ? key : `${path}.${key}`) : [],
+  )
+}
+
+function credentialSettings(): string[] {
+  const credentials = configJsonSchema().properties?.['credentials']
+  const schema = typeof credentials === 'object' ? credentials.additionalProperties : undefined
+  return typeof schema === 'object' ? [...new Set(settingsOf(schema, ''))] : []
+}
+
+const KEYS = { one: createSigningKey('ES256'), other: createSigningKey('ES256') }
+const ED_KEY = createSigningKey('EdDSA')
+const SECRET = 'a-long-secret-of-32-characters-00'
+
+/** Deeper than JSON: what differs from one request to the next by nature is left out. */
+function readableJwt(jwt: string): unknown {
+  const { jti, iat, exp, ...claims } = decodeJwt(jwt)
+  return { header: decodeProtectedHeader(jwt), claims, signature: jwt.split('.')[2]?.length }
+}
+
+type Lines = Readonly<Record<string, unknown>>
+
+/** What the authorization server receives for a credential, and what comes of it. */
+async function wireOf(credential: Lines, answer: Lines = {}): Promise<string> {
+  const endpoint = await startTokenEndpoint((_request, res) => sendToken(res, answer))
+  const { status, body } = await callWith(
+    JSON.stringify({
+      tokenEndpoint: endpoint.url,
+      clientId: 'app',
+      auth: { method: 'none' },
+      ...credential,
+    }),
+    { ONE: 'secret-one', OTHER: 'secret-other' },
+  )
+  const received = endpoint.requests.map((request) => {
+    const { host, dpop, 'content-length': length, ...headers } = request.headers
+    const form = [...new URLSearchParams(request.body)].map(([name, value]) => [
+      name,
+      /^eyJ/.test(value) ? readableJwt(value) : value,
+    ])
+    return { headers, form, dpop: typeof dpop === 'string' && decodeProtectedHeader(dpop) }
+  })
+  return JSON.stringify({ received, status, body: status === 200 && body }).replaceAll(
+    endpoint.url,
+    'ENDPOINT',
+  )
+}
+
+/** For each setting, two credentials that differ in it alone. */
+type Probe = { readonly base: Lines; readonly changed: Lines; readonly answer?: Lines }
+
+async function probes(): Promise<Readonly<Record<string, Probe>>> {
+  const one = { file: await fileWith(KEYS.one.text('PKCS#8')) }
+  const locked = { file: await fileWith(KEYS.one.text('encrypted PKCS#8')) }
+  const ed = { file: await fileWith(ED_KEY.text('PKCS#8')) }
+  const first = { file: await fileWith('subject-one') }
+  const second = { file: await fileWith('subject-other') }
+  const auth = (base: Lines, changed: Lines): Probe => ({
+    base: { auth: base },
+    changed: { auth: { ...base, ...changed } },
+  })
+  const grant = (base: Lines, changed: Lines): Probe => ({
+    base: { grant: base },
+    changed: { grant: { ...base, ...changed } },
+  })
+  const signed = { method: 'private_key_jwt', key: one, algorithm: 'ES256' }
+  const bearer = { type: 'jwt_bearer', key: one, algorithm: 'ES256', issuer: 'me' }
+  const exchange = { type: 'token_exchange', subjectToken: first }
+  return {
+    'auth.method': auth(
+      { method: 'client_secret_post', clientSecret: { env: 'ONE' } },
+      { method: 'client_secret_basic' },
+    ),
+    'auth.clientSecret': auth({ clientSecret: { env: 'ONE' } }, { clientSecret: { env: 'OTHER' } }),
+    'auth.encoding': auth({ clientSecret: { value: 'a b&c' } }, { encoding: 'raw' }),
+    'auth.audience': auth(signed, { audience: 'urn:example:as' }),
+    'auth.header': auth(
+      { method: 'client_secret_jwt', clientSecret: { value: SECRET } },
+      { header: { typ: 'JWT' } },
+    ),
+    'auth.key': auth({ ...signed, algorithm: 'EdDSA', key: ed }, { key: one, algorithm: 'ES256' }),
+    'auth.passphrase': auth(
+      { ...signed, key: one },
+      { key: locked, passphrase: { value: 'passphrase-canary-4711' }, keyId: 'k' },
+    ),
+    'auth.algorithm': auth({ ...signed, key: ed, algorithm: 'EdDSA' }, { algorithm: 'Ed25519' }),
+    'auth.keyId': auth(signed, { keyId: 'k' }),
+    'auth.file': auth({ method: 'client_assertion_file', ...first }, second),
+    'auth.assertionType': auth(
+      { method: 'client_assertion_file', ...first },
+      { assertionType: 'jwt-spiffe' },
+    ),
+    'grant.type': { base: {}, changed: { grant: exchange } },
+    'grant.key': grant(
+      { ...bearer, key: ed, algorithm: 'EdDSA' },
+      { key: one, algorithm: 'ES256' },
+    ),
+    'grant.passphrase': grant(bearer, {
+      key: locked,
+      passphrase: { value: 'passphrase-canary-4711' },
+      keyId: 'k',
+    }),
+    'grant.algorithm': grant({ ...bearer, key: ed, algorithm: 'EdDSA' }, { algorithm: 'Ed25519' }),
+    'grant.keyId': grant(bearer, { keyId: 'k' }),
+    'grant.issuer': grant(bearer, { issuer: 'other' }),
+    'grant.subject': grant(bearer, { subject: 'other' }),
+    'grant.audience': grant(bearer, { audience: 'urn:example:as' }),
+    'grant.claims': grant(bearer, { claims: { scope: 'a' } }),
+    'grant.subjectToken': grant(exchange, { subjectToken: second }),
+    'grant.subjectTokenType': grant(exchange, {
+      subjectTokenType: 'urn:ietf:params:oauth:token-type:access_token',
+    }),
+    'grant.requestedTokenType': grant(exchange, {
+      requestedTokenType: 'urn:ietf:params:oauth:token-type:jwt',
+    }),
+    clientId: { base: {}, changed: { clientId: 'other' } },
+    scopes: { base: {}, changed: { scopes: ['a'] } },
+    audience: { base: {}, changed: { audience: 'a' } },
+    resource: { base: {}, changed: { resource: 'https://a.example/' } },
+    parameters: { base: {}, changed: { parameters: { a: 'b' } } },
+    headers: { base: {}, changed: { headers: { 'X-A': 'b' } } },
+    tokenType: { base: {}, changed: { tokenType: 'Other' }, answer: { token_type: 'other' } },
+    'dpop.algorithm': {
+      base: { dpop: { algorithm: 'Ed25519' } },
+      changed: { dpop: { algorithm: 'EdDSA' } },
+    },
+    'dpop.key': { base: { dpop: {} }, changed: { dpop: { key: one } } },
+  }
+}
+
+/** What these decide is when, and whether at all, something is sent; or they name the server. */
+const TESTED_ELSEWHERE = [
+  'issuer', // discovery.test.ts
+  'tokenEndpoint',
+  'allowPlaintext',
+  'defaultLifetime', // token-responses.test.ts
+  'prefetch', // token-life.test.ts
+  'refresh.jitter',
+  'refresh.leeway',
+  'timeout', // token-failures.test.ts
+  // Below: their tests in this file.
+  'proxy',
+  'tls.ca',
+  'tls.client.certificate',
+  'tls.client.key',
+  'tls.minVersion',
+  'tls.serverName',
+]
+
+test('every setting of a credential has a probe', async () => {
+  const settings = credentialSettings().filter((setting) => !setting.startsWith('provider.'))
+  expect(settings.length).toBeGreaterThan(40)
+  expect(settings.toSorted()).toEqual(
+    [...Object.keys(await probes()), ...TESTED_ELSEWHERE].toSorted(),
+  )
+})
+
+test('every setting that has a probe changes what the authorization server receives or what is made of its response', async () => {
+  for (const [setting, { base, changed, answer }] of Object.entries(await probes())) {
+    expect([setting, await wireOf(changed, answer)]).not.toEqual([
+      setting,
+      await wireOf(base, answer),
+    ])
+  }
+})
+
+const NAMES = [
+  'grant_type',
+  'scope',
+  'client_id',
+  'client_secret',
+  'client_assertion',
+  'client_assertion_type',
+  'assertion',
+  'subject_token',
+  'subject_token_type',
+  'requested_token_type',
+  'audience',
+  'resource',
+  'tenant',
+] as const
+const HEADERS = [
+  'Accept',
+  'authorization',
+  'Content-Type',
+  'Content-Length',
+  'DPoP',
+  'Connection',
+  'Expect',
+  'Transfer-Encoding',
+  'Upgrade',
+  'User-Agent',
+  'X-Tenant',
+  'Accept-Language',
+  'Cookie',
+  'Host',
+] as const
+
+test('a parameter or a header that check accepts is on the wire, whatever else is set', async () => {
+  const assertion = await fileWith('an-assertion')
+  const subject = await fileWith('a-subject')
+  const methods = [
+    { method: 'none' },
+    { clientSecret: { value: 'secret' } },
+    { method: 'client_secret_post', clientSecret: { value: 'secret' } },
+    { method: 'client_secret_jwt', clientSecret: { value: SECRET } },
+    { method: 'client_assertion_file', file: assertion },
+  ]
+  const grants = [
+    { type: 'client_credentials' },
+    { type: 'token_exchange', subjectToken: { file: subject } },
+    { type: 'token_exchange', subjectToken: { file: subject }, requestedTokenType: 'a' },
+  ]
+  let accepted = 0
+  await fc.assert(
+    fc.asyncProperty(
+      fc.constantFrom(...NAMES),
+      fc.constantFrom(...HEADERS),
+      fc.constantFrom(...methods),
+      fc.constantFrom(...grants),
+      fc.constantFrom([], ['a']),
+      async (name, header, auth, grant, scopes) => {
+        const endpoint = await startTokenEndpoint((_request, res) => sendToken(res))
+        const given = { tokenEndpoint: endpoint.url, clientId: 'app', auth, grant, scopes }
+        for (const more of [
+          { parameters: { [name]: 'canary' } },
+          { headers: { [header]: 'canary' } },
+        ]) {
+          const before = endpoint.requests.length
+          const call = await callWith(JSON.stringify({ ...given, ...more })).catch(
+            (cause: unknown) => String(cause),
+          )
+          if (typeof call === 'string') {
+            expect(call).toMatch(/expected a (?:parameter|header)/)
+            continue
+          }
+          accepted += 1
+          const [request] = endpoint.requests.slice(before)
+          const isSent =
+            'parameters' in more
+              ? new URLSearchParams(request?.body).getAll(name).includes('canary')
+              : request?.headers[header.toLowerCase()] === 'canary'
+          expect({ ...more, isSent }).toEqual({ ...more, isSent: true })
+        }
+      },
+    ),
+    { numRuns: 80, seed: 26 },
+  )
+  expect(accepted).toBeGreaterThan(40)
+})
+
+type Provider = NonNullable<CredentialConfig['provider']>
+
+test.for<readonly [Provider, Provider]>([
+  [
+    { name: 'entra', tenant: 'a' },
+    { name: 'entra', tenant: 'b' },
+  ],
+  [
+    { name: 'okta', domain: 'a.example', authorizationServer: 'a' },
+    { name: 'okta', domain: 'b.example', authorizationServer: 'a' },
+  ],
+  [
+    { name: 'okta', domain: 'a.example', authorizationServer: 'a' },
+    { name: 'okta', domain: 'a.example', authorizationServer: 'b' },
+  ],
+  [
+    { name: 'auth0', domain: 'a.example' },
+    { name: 'auth0', domain: 'b.example' },
+  ],
+  [
+    { name: 'cognito', domain: 'a.example' },
+    { name: 'cognito', domain: 'b.example' },
+  ],
+  [
+    { name: 'keycloak', url: 'https://a.example', realm: 'a' },
+    { name: 'keycloak', url: 'https://b.example', realm: 'a' },
+  ],
+  [
+    { name: 'keycloak', url: 'https://a.example', realm: 'a' },
+    { name: 'keycloak', url: 'https://a.example', realm: 'b' },
+  ],
+  [
+    { name: 'ping', environment: 'a', region: 'com' },
+    { name: 'ping', environment: 'b', region: 'com' },
+  ],
+  [
+    { name: 'ping', environment: 'a', region: 'com' },
+    { name: 'ping', environment: 'a', region: 'eu' },
+  ],
+  [
+    { name: 'ebay', sandbox: false },
+    { name: 'ebay', sandbox: true },
+  ],
+  [
+    { name: 'shopify', shop: 'a' },
+    { name: 'shopify', shop: 'b' },
+  ],
+])('%j and %j have different token endpoints', ([one, other]) => {
+  expect(presetOf({ provider: one }).tokenEndpoint).not.toBe(
+    presetOf({ provider: other }).tokenEndpoint,
+  )
+})
+
+test('proxy is the way that a token request takes', async () => {
+  const proxy = await startConnectProxy()
+  await callWith(
+    JSON.stringify({
+      tokenEndpoint: 'https://as.invalid/token',
+      proxy: proxy.url,
+      clientId: 'app',
+      auth: { method: 'none' },
+    }),
+  )
+  expect(proxy.targets).toContain('CONNECT as.invalid:443')
+})
+
+test('each setting of tls decides about the connection to the authorization server', async () => {
+  const authority = await createAuthority()
+  const { certificate, key } = await authority.issue('as.example', ['as.example'])
+  const client = await authority.issue('app', ['app.example'])
+  const seen: unknown[] = []
+  const server = createTlsServer(
+    {
+      cert: certificate,
+      key,
+      ca: authority.certificate,
+      requestCert: true,
+      rejectUnauthorized: false,
+      maxVersion: 'TLSv1.2',
+    },
+    (req, res) => {
+      if (req.socket instanceof TLSSocket) {
+        seen.push([req.socket.servername, req.socket.getPeerX509Certificate()?.subject])
+      }
+      sendToken(res)
+    },
+  )
+  await startListening(server)
+  const ca = { file: await fileWith(authority.certificate) }
+  const pair = {
+    certificate: { file: await fileWith(client.certificate) },
+    key: { file: await fileWith(client.key) },
+  }
+  const statusWith = async (tls: Lines): Promise<number> => {
+    const tokenEndpoint = `https://127.0.0.1:${portOf(server)}/token`
+    const credential = { tokenEndpoint, clientId: 'app', auth: { method: 'none' }, tls }
+    return (await callWith(JSON.stringify(credential))).status
+  }
+  expect(await statusWith({ ca })).toBe(503)
+  expect(await statusWith({ serverName: 'as.example' })).toBe(503)
+  expect(await statusWith({ ca, serverName: 'as.example', minVersion: 'TLSv1.3' })).toBe(503)
+  expect(seen).toEqual([])
+  expect(await statusWith({ ca, serverName: 'as.example' })).toBe(200)
+  expect(await statusWith({ ca, serverName: 'as.example', client: pair })).toBe(200)
+  expect(seen).toEqual([
+    ['as.example', undefined],
+    ['as.example', 'CN=app'],
+  ])
+})
+
+const ENDPOINTS = [
+  'https://login.example/token',
+  'https://login.example',
+  'https://login.example:8443/a/b/',
+  'https://login.example/token?a=b',
+  'https://login.example/token?a=b&c=%2F&c',
+  'https://login.example./token',
+  'https://LOGIN.example/token',
+  'https://[::1]:8443/token',
+  'https://münchen.example/token',
+  'https://login.example/to%20ken',
+  'https://login.example/to ken',
+  'https://login.example/token#a',
+  'https://login.example/token?a#b',
+  'https://me@login.example/token',
+  'https://me:pw@login.example/token',
+  String.raw`https:\\login.example\token`,
+  'http://127.0.0.1:8080/token',
+  'http://127.0.0.1:8080/token?a=b',
+  'http://localhost/token',
+  'http://as.localhost/token',
+  'http://login.example/token',
+  'ftp://login.example/token',
+  'urn:example:token',
+]
+
+test.for(ENDPOINTS)('%s works through configuration if it works through discovery', async (url) => {
+  for (const allowPlaintext of [false, true]) {
+    // An issuer without TLS on this machine, as one with TLS cannot name an endpoint without.
+    const issuer = 'http://127.0.0.1:8080'
+    const metadata = createDiscoveredMetadata({
+      issuer,
+      client: {
+        fetch: async () => await Promise.resolve(Response.json({ issuer, token_endpoint: url })),
+      },
+      allowPlaintext,
+      timeoutMs: 10_000,
+      clock: systemClock,
+    })
+    const discovered = await metadata.get(AbortSignal.timeout(10_000)).then(
+      () => true,
+      () => false,
+    )
+    const faults = await faultsOf(
+      { credential: { issuer: undefined, tokenEndpoint: url, allowPlaintext } },
+      { env: { CORP_SECRET: 's' } },
+    )
+    expect({ allowPlaintext, works: faults.length === 0 }).toEqual({
+      allowPlaintext,
+      works: discovered,
+    })
+  }
+})
+
+test('the query of a configured token endpoint is sent', async () => {
+  const urls: (string | undefined)[] = []
+  const server = await startTokenEndpoint((_request, res) => {
+    urls.push(res.req.url)
+    sendToken(res)
+  })
+  await callWith(
+    JSON.stringify({
+      tokenEndpoint: `${server.url}?a=b&c=%2F`,
+      clientId: 'app',
+      auth: { method: 'none' },
+    }),
+  )
+  expect(urls).toEqual(['/token?a=b&c=%2F'])
+})

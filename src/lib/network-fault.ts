@@ -66,6 +66,13 @@ export function networkFault(error: unknown, depth = 0): NetworkFault | undefine
   if (code === 'UND_ERR_SOCKET' && error.message === 'bad upgrade') {
     return { kind: 'protocol', reason: 'it switched to a protocol that nobody asked for' }
   }
+  // How undici fails for a status below 100, and for a 101 (RFC 9110 section 15) without an upgrade.
+  if (code === 'ERR_ASSERTION') {
+    return {
+      kind: 'protocol',
+      reason: 'its status code is invalid, or a 101 that nobody asked for',
+    }
+  }
   const known = FAULTS[code]
   if (known !== undefined) return known
   if (error.name === 'HTTPParserError') {

@@ -2,7 +2,7 @@ import { decodeJwt, decodeProtectedHeader } from 'jose'
 import { expect, test } from 'vitest'
 import { presetOf } from '../../src/compose/provider-presets.ts'
 import type { CredentialConfig } from '../../src/config/credential-schema.ts'
-import { credentialConfig } from '../helpers/one-call.ts'
+import { callWith, credentialConfig } from '../helpers/one-call.ts'
 import { startSidecar } from '../helpers/sidecar.ts'
 import { createSigningKey, KEY_ID } from '../helpers/signing-keys.ts'
 import { sendToken, startTokenEndpoint } from '../helpers/token-endpoint.ts'
@@ -65,6 +65,26 @@ const PLACES: readonly Place[] = [
     provider: { name: 'google' },
     issuer: 'https://accounts.google.com',
     tokenEndpoint: 'https://oauth2.googleapis.com/token',
+  },
+  {
+    provider: { name: 'ebay', sandbox: false },
+    issuer: 'https://api.ebay.com',
+    tokenEndpoint: 'https://api.ebay.com/identity/v1/oauth2/token',
+  },
+  {
+    provider: { name: 'ebay', sandbox: true },
+    issuer: 'https://api.sandbox.ebay.com',
+    tokenEndpoint: 'https://api.sandbox.ebay.com/identity/v1/oauth2/token',
+  },
+  {
+    provider: { name: 'shopify', shop: 'example' },
+    issuer: 'https://example.myshopify.com',
+    tokenEndpoint: 'https://example.myshopify.com/admin/oauth/access_token',
+  },
+  {
+    provider: { name: 'linkedin' },
+    issuer: 'https://www.linkedin.com',
+    tokenEndpoint: 'https://www.linkedin.com/oauth/v2/accessToken',
   },
 ]
 
@@ -276,4 +296,19 @@ scopes: [https://www.googleapis.com/auth/cloud-platform, openid]`)
     aud: request.url,
     scope: 'https://www.googleapis.com/auth/cloud-platform openid',
   })
+})
+
+test.for([
+  { provider: '{ name: ebay }', token_type: 'Application Access Token' },
+  { provider: '{ name: apigee }', token_type: 'BearerToken' },
+  { provider: '{ name: shopify, shop: example }', token_type: undefined },
+  { provider: '{ name: linkedin }', token_type: undefined },
+])('the token type $token_type of $provider is accepted', async ({ provider, token_type }) => {
+  const endpoint = await startTokenEndpoint((_request, res) => sendToken(res, { token_type }))
+  const { status, body } = await callWith(`
+provider: ${provider}
+tokenEndpoint: ${endpoint.url}
+clientId: app
+auth: { clientSecret: { value: secret } }`)
+  expect({ status, body }).toEqual({ status: 200, body: 'Bearer a-token' })
 })

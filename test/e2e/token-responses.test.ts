@@ -287,7 +287,8 @@ test.for([
   }
 })
 
-test.for([600, 700, 999])('the invalid status code %i is reported as what it is', async (code) => {
+/** A server that responds with this status line, whatever it says. */
+async function callAfterStatus(code: string) {
   const server = createServer((socket) => {
     socket.once('data', () => {
       socket.end(`HTTP/1.1 ${code} Whatever\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}`)
@@ -297,12 +298,30 @@ test.for([600, 700, 999])('the invalid status code %i is reported as what it is'
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   onTestFinished(() => void server.close())
-  const { status, body } = await callWith(
+  return await callWith(
     `tokenEndpoint: http://127.0.0.1:${portOf(server)}/token\nclientId: app\nauth: { method: none }`,
   )
+}
+
+test.for(['600', '700', '999'])('the invalid status code %s is reported as it is', async (code) => {
+  const { status, body } = await callAfterStatus(code)
   expect(status).toBe(503)
   expect(JSON.parse(body)).toMatchObject({
     code: 'token_unavailable',
     detail: expect.stringMatching(new RegExp(`it has the invalid status code ${code}$`)),
+  })
+})
+
+test.for([
+  { code: '000', told: 'its status code is invalid' },
+  { code: '099', told: 'its status code is invalid' },
+  { code: '101', told: 'a 101 that nobody asked for' },
+  { code: '20', told: 'the response is not valid HTTP' },
+  { code: '1000', told: 'the response is not valid HTTP' },
+])('the status code $code is reported as a fault of the server', async ({ code, told }) => {
+  const { body } = await callAfterStatus(code)
+  expect(JSON.parse(body)).toMatchObject({
+    code: 'token_invalid',
+    detail: expect.stringContaining(told),
   })
 })

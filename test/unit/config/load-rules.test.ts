@@ -296,6 +296,72 @@ const REFUSED: readonly Rule[] = [
     faults: ['credentials.corp.grant.type: expected "jwt_bearer"'],
   },
   {
+    what: 'Apigee without a token endpoint',
+    credential: { tokenEndpoint: undefined, provider: { name: 'apigee' } },
+    faults: ['credentials.corp.tokenEndpoint: expected the token endpoint, as every API proxy'],
+  },
+  ...['mac', 'N_A', 'DPoP', 'dpop', 'PoP'].map((tokenType) => ({
+    what: `the token type ${tokenType}`,
+    credential: { tokenType },
+    faults: ['credentials.corp.tokenType: expected a type of bearer tokens'],
+  })),
+  ...['', ' ', 'a  b', 'a\tb', 'gr\u00FCn'].map((tokenType) => ({
+    what: `the token type ${JSON.stringify(tokenType)}`,
+    credential: { tokenType },
+    faults: ['credentials.corp.tokenType: expected a type such as "Bearer"'],
+  })),
+  {
+    what: 'an assertion type that is no URI',
+    credential: {
+      auth: { method: 'client_assertion_file', file: 'ec.pem', assertionType: 'JWT Bearer' },
+    },
+    faults: ['credentials.corp.auth.assertionType: expected an absolute URI'],
+  },
+  {
+    what: 'the parameter scope beside scopes',
+    credential: { scopes: ['a'], parameters: { scope: 'b' } },
+    faults: ['credentials.corp.parameters.scope: expected a parameter that "scopes" does not set'],
+  },
+  {
+    what: 'the parameter grant_type',
+    credential: { parameters: { grant_type: 'password' } },
+    faults: [
+      'credentials.corp.parameters.grant_type: expected a parameter that "grant.type" does not',
+    ],
+  },
+  ...['Authorization', 'accept', 'DPoP', 'content-type', 'Content-Length', 'Expect'].map(
+    (name) => ({
+      what: `the header ${name} for the token request`,
+      credential: { headers: { [name]: 'a' } },
+      faults: ['credentials.corp.headers'],
+    }),
+  ),
+  {
+    what: 'the header member alg of an assertion',
+    credential: {
+      auth: {
+        method: 'private_key_jwt',
+        key: { file: 'ec.pem' },
+        algorithm: 'ES256',
+        header: { alg: 'none' },
+      },
+    },
+    faults: ['credentials.corp.auth.header.alg: expected "algorithm"'],
+  },
+  {
+    what: 'a claim that the grant sets itself',
+    credential: {
+      auth: { method: 'none' },
+      grant: {
+        type: 'jwt_bearer',
+        key: { file: 'ec.pem' },
+        algorithm: 'ES256',
+        claims: { exp: 1 },
+      },
+    },
+    faults: ['credentials.corp.grant.claims.exp: expected a claim that the grant does not set'],
+  },
+  {
     what: 'a credential without a client identifier',
     credential: { clientId: undefined },
     faults: ['credentials.corp.clientId: expected the client identifier, got nothing'],

@@ -224,6 +224,11 @@ test.for(FIRST_FAILURES)(
   },
 )
 
+const fail =
+  (status: number): Answer =>
+  (res) =>
+    void res.writeHead(status).end()
+
 test.for([
   { first: 404, second: 403, told: 'status 403' },
   { first: 403, second: 404, told: 'status 403' },
@@ -231,10 +236,6 @@ test.for([
   { first: 404, second: 503, told: 'status 503' },
   { first: 404, second: 404, told: 'nothing at its .well-known addresses' },
 ])('of $first and $second the more telling is reported', async ({ first, second, told }) => {
-  const fail =
-    (status: number): Answer =>
-    (res) =>
-      void res.writeHead(status).end()
   const { origin } = await startServerWith({ [RFC_8414]: fail(first), [OPENID]: fail(second) })
   const { body } = await callWith(credential(origin))
   expect(JSON.parse(body)).toMatchObject({ detail: expect.stringContaining(told) })

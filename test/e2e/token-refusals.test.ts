@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { decodeProtectedHeader } from 'jose'
 import { expect, test } from 'vitest'
@@ -28,9 +29,8 @@ test.for(['invalid_client', 'unauthorized_client', 'access_denied', 'invalid_gra
         sendToken(res)
         return
       }
-      void writeFile(file, 'new-secret').then(() => {
-        res.writeHead(401, { 'content-type': 'application/json' }).end(JSON.stringify({ error }))
-      })
+      writeFileSync(file, 'new-secret')
+      res.writeHead(401, { 'content-type': 'application/json' }).end(JSON.stringify({ error }))
     })
     const { status } = await callWith(
       `tokenEndpoint: ${endpoint.url}
@@ -297,7 +297,7 @@ auth:
   file: ${assertion}
   ${given}`,
   )
-  expect([...new URLSearchParams(endpoint.requests[0]?.body)].toSorted()).toEqual([
+  expect([...new URLSearchParams(endpoint.requests[0]?.body)].toSorted(byName)).toEqual([
     ['client_assertion', 'an-assertion'],
     ['client_assertion_type', sent],
     ['grant_type', 'client_credentials'],
@@ -332,3 +332,7 @@ dpop: { algorithm: ${algorithm} }`,
     expect(names).toEqual([algorithm, algorithm])
   },
 )
+
+function byName([one]: [string, string], [other]: [string, string]): number {
+  return one.localeCompare(other)
+}

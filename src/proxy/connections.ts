@@ -15,6 +15,8 @@ export type Connections = {
   next(req: IncomingMessage, res: ServerResponse, serve: Serve): void
   /** The last answer that is due; undefined if none is. */
   lastDue(socket: Duplex): ServerResponse | undefined
+  /** Whether the last response is out while the body of its request is still on its way. */
+  isDraining(socket: Duplex): boolean
   all(): Iterable<Duplex>
 }
 
@@ -70,6 +72,10 @@ export function createConnections(): Connections {
       })
     },
     lastDue,
+    isDraining(socket) {
+      const last = open.get(socket)?.last
+      return last?.closed === true && !last.req.complete
+    },
     all: () => open.keys(),
   }
 }

@@ -21,6 +21,12 @@ export function parserFailure(error: ParserError, maxHeaderBytes: number): Sidec
         'Cannot read the request: its headers did not arrive in time',
       )
     }
+    case 'HPE_INVALID_EOF_STATE': {
+      return new SidecarError(
+        'request_invalid',
+        'Cannot read the request: the connection ended before the request was complete',
+      )
+    }
     case 'HPE_INVALID_METHOD': {
       if (!startsLikeRequest(error)) break
       return new SidecarError(

@@ -5,6 +5,7 @@ import { noteFault } from './client-gone.ts'
 import type { ConnectHandler } from './connect.ts'
 import { createConnections } from './connections.ts'
 import type { Recorder } from './exchange-record.ts'
+import { createHalfClosedWatch } from './half-closed.ts'
 import type { ProxyHandler } from './handler.ts'
 import { closeGently, isLingering } from './linger.ts'
 import { hasLeft, type ParserError, parserFailure } from './parser-failure.ts'
@@ -54,6 +55,7 @@ const CHECK_MS = 1_000
 export function createProxyServer(options: ProxyServerOptions): ProxyServer {
   const { service, maxHeaderBytes } = options
   const connections = createConnections()
+  const watchHalfClosed = createHalfClosedWatch()
   /** Those that are, or may become, something else than HTTP. */
   const tunnels = new Set<Duplex>()
   /** Those on which the parser has given up. */
@@ -89,7 +91,17 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
     server.maxConnections = most * 2
   }
   setLimits(options.limits)
-  server.on('connection', (socket) => connections.opened(socket))
+  // Else node:http ends a connection as soon as its client does, whatever response is due.
+  Object.assign(server, { httpAllowHalfOpen: true })
+  server.on('connection', (socket) => {
+    connections.opened(socket)
+    socket.once('end', () => {
+      const last = connections.lastDue(socket)
+      if (last === undefined || isLingering(socket)) return
+      if (!last.headersSent) last.shouldKeepAlive = false
+      watchHalfClosed(socket, () => connections.lastDue(socket) !== undefined)
+    })
+  })
 
   const onRequest = (req: IncomingMessage, res: ServerResponse): void => {
     const { socket } = req
@@ -116,6 +128,7 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
     const res = new ServerResponse(req)
     res.shouldKeepAlive = false
     socket.on('drain', () => res.emit('drain'))
+    // A connection that the client has half-closed is of no use for another protocol.
     socket.once('end', () => {
       if (!res.writableEnded) res.destroy()
     })
@@ -144,6 +157,11 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
     // Once is enough: node:http says it again for each packet that follows.
     if (isLingering(socket) || broken.has(socket)) return
     broken.add(socket)
+    // The request has had its response; there is nothing that another could answer.
+    if (connections.isDraining(socket)) {
+      socket.destroy()
+      return
+    }
     const failure = parserFailure(error, maxHeaderBytes)
     const last = connections.lastDue(socket)
     if (last !== undefined && !last.req.complete) {

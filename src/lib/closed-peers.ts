@@ -1,0 +1,65 @@
+import { readFile } from 'node:fs/promises'
+import type { Socket } from 'node:net'
+import { endianness } from 'node:os'
+
+/**
+ * Which of these TCP connections have a peer on this machine that has closed its socket. A FIN alone
+ * does not tell: `shutdown(SHUT_WR)` and `close()` send the same one. The kernel's table of sockets
+ * does: a socket that no process holds any more has no inode. Peers on other machines, and systems
+ * without such a table, are never reported.
+ */
+export async function closedPeers(sockets: readonly Socket[]): Promise<Socket[]> {
+  const [ipv4, ipv6] = await Promise.all([readTable('tcp'), readTable('tcp6')])
+  const closed = new Set([...closedSockets(ipv4), ...closedSockets(ipv6)])
+  return sockets.filter(({ localAddress, localPort, remoteAddress, remotePort }) => {
+    const local = addressOf(localAddress, localPort)
+    const remote = addressOf(remoteAddress, remotePort)
+    return (
+      local !== undefined &&
+      remote !== undefined &&
+      // What is remote here is local there.
+      (closed.has(`${remote} ${local}`) || closed.has(`${mapped(remote)} ${mapped(local)}`))
+    )
+  })
+}
+
+async function readTable(name: 'tcp' | 'tcp6'): Promise<string> {
+  return await readFile(`/proc/net/${name}`, 'latin1').catch(() => '')
+}
+
+/** The states of `include/net/tcp_states.h` in which the owner has ended its side: FIN_WAIT1, FIN_WAIT2, TIME_WAIT, CLOSING. */
+const ENDED_STATES: ReadonlySet<string> = new Set(['04', '05', '06', '0B'])
+
+/** Local and remote address, as the table writes them, of sockets that no process holds. */
+export function* closedSockets(table: string): Generator<string> {
+  for (const line of table.split('\n')) {
+    const [, local, remote, state = '', , , , , , inode] = line.trim().split(/\s+/)
+    if (inode === '0' && ENDED_STATES.has(state)) yield `${local} ${remote}`
+  }
+}
+
+/** `7F000001` for an IPv4 address or one mapped to IPv6, 32 digits for IPv6; then the port. */
+function addressOf(address = '', port = 0): string | undefined {
+  const ipv4 = /^(?:::ffff:)?(\d+)\.(\d+)\.(\d+)\.(\d+)$/i.exec(address)
+  const bytes = ipv4 === null ? ipv6Bytes(address) : Buffer.from(ipv4.slice(1).map(Number))
+  if (bytes === undefined) return undefined
+  // The table prints the words of an address as numbers of the machine's own byte order.
+  if (endianness() === 'LE') bytes.swap32()
+  return `${bytes.toString('hex')}:${port.toString(16).padStart(4, '0')}`.toUpperCase()
+}
+
+/** How a socket of IPv6 that is connected to an IPv4 address is listed. */
+function mapped(address: string): string {
+  const prefix = endianness() === 'LE' ? '0000000000000000FFFF0000' : '00000000000000000000FFFF'
+  return address.length === '7F000001:1F90'.length ? prefix + address : address
+}
+
+function ipv6Bytes(address: string): Buffer<ArrayBuffer> | undefined {
+  const [host = ''] = address.split('%')
+  const halves = host.split('::').map((half) => half.split(':').filter((group) => group !== ''))
+  const [head = [], tail = []] = halves
+  const missing = 8 - head.length - tail.length
+  if (halves.length > 2 || missing < 0) return undefined
+  const groups = [...head, ...Array.from({ length: missing }, () => '0'), ...tail]
+  return Buffer.from(groups.map((group) => group.padStart(4, '0')).join(''), 'hex')
+}

@@ -1,0 +1,65 @@
+import type { Socket } from 'node:net'
+import { closedPeers } from '../lib/closed-peers.ts'
+
+/**
+ * Watches a connection whose client has ended its side while a response is due, as `isDue` says. RFC
+ * 9112 section 9.6 has a client half-close when it has nothing more to ask, and it gets its response;
+ * but a client that has closed its socket sends the same FIN, and its request must be aborted.
+ */
+export type HalfClosedWatch = (socket: Socket, isDue: () => boolean) => void
+
+/** Between two looks at the same connections. */
+const INTERVAL_MS = 1_000
+
+/** Before the first look at a connection, so that many that close at once cost one look. */
+const FIRST_MS = 50
+
+/**
+ * For clients that cannot be looked up: once the kernel of a client has forgotten a closed socket
+ * (Linux does after 60 s), it answers a keep-alive probe with a reset.
+ */
+const KEEP_ALIVE_MS = 15_000
+
+/** Destroys those connections whose client turns out to be gone. */
+export function createHalfClosedWatch(): HalfClosedWatch {
+  const watched = new Map<Socket, () => boolean>()
+  let timer: NodeJS.Timeout | undefined
+  let isChecking = false
+  let hasNew = false
+
+  const check = async (): Promise<void> => {
+    const tcp: Socket[] = []
+    for (const [socket, isDue] of watched) {
+      if (socket.destroyed || !isDue()) watched.delete(socket)
+      else if (socket.remoteAddress !== undefined) tcp.push(socket)
+      // A write of nothing to a Unix socket fails with EPIPE if the peer is closed, and not if it is half-closed.
+      else if (socket.writableLength === 0) socket.write('')
+    }
+    if (tcp.length === 0) return
+    for (const socket of await closedPeers(tcp)) {
+      if (watched.get(socket)?.() === true) socket.destroy()
+    }
+  }
+  const schedule = (): void => {
+    clearTimeout(timer)
+    timer = setTimeout(run, hasNew ? FIRST_MS : INTERVAL_MS)
+    timer.unref()
+  }
+  const run = (): void => {
+    hasNew = false
+    isChecking = true
+    void check().finally(() => {
+      isChecking = false
+      if (watched.size > 0) schedule()
+    })
+  }
+
+  return (socket, isDue) => {
+    watched.set(socket, isDue)
+    socket.once('close', () => watched.delete(socket))
+    if (socket.remoteAddress !== undefined) socket.setKeepAlive(true, KEEP_ALIVE_MS)
+    if (hasNew) return
+    hasNew = true
+    if (!isChecking) schedule()
+  }
+}

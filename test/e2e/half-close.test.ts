@@ -1,0 +1,328 @@
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import { endpointConfig, forwardConfig } from '../helpers/config-text.ts'
+import { metric } from '../helpers/metrics.ts'
+import { follow, type RawConnection } from '../helpers/raw-connection.ts'
+import { exchangeRaw } from '../helpers/raw-http.ts'
+import { startServer } from '../helpers/servers.ts'
+import { type RunningSidecar, startSidecar, temporaryDirectory } from '../helpers/sidecar.ts'
+import { sendToken, startTokenEndpoint } from '../helpers/token-endpoint.ts'
+import { until } from '../helpers/wait.ts'
+
+const GET = 'GET /orders HTTP/1.1\r\nHost: localhost\r\n\r\n'
+const LARGE = Buffer.alloc(8 * 1024 * 1024, 'large ')
+
+/** An upstream that answers when it is told to, and what it saw. */
+async function startHeldUpstream(answer: string | Buffer = 'the answer') {
+  const gate = Promise.withResolvers<void>()
+  const seen = { arrived: 0, whole: 0, aborted: 0 }
+  const origin = await startServer((req, res) => {
+    seen.arrived += 1
+    res.on('close', () => {
+      if (!res.writableFinished) seen.aborted += 1
+    })
+    req.on('error', () => {})
+    req.resume().on('end', () => {
+      seen.whole += 1
+      void gate.promise.then(() => res.end(answer))
+    })
+  })
+  return { origin, seen, release: gate.resolve }
+}
+
+type Kind = 'TCP over IPv4' | 'TCP over IPv6' | 'a Unix socket'
+const KINDS: readonly Kind[] = ['TCP over IPv4', 'TCP over IPv6', 'a Unix socket']
+
+async function startOn(kind: Kind, yaml: string): Promise<RunningSidecar> {
+  const path = join(await temporaryDirectory(), 'proxy.sock')
+  const listen = {
+    'TCP over IPv4': '127.0.0.1:0',
+    'TCP over IPv6': '"[::1]:0"',
+    'a Unix socket': `unix:${path}`,
+  }[kind]
+  return await startSidecar(yaml, {}, listen)
+}
+
+async function connectTo({ proxyUrl }: RunningSidecar, first: string): Promise<RawConnection> {
+  const socket = openSocket(proxyUrl)
+  onTestFinished(() => void socket.resetAndDestroy())
+  const connection = follow(socket)
+  await once(socket, 'connect')
+  socket.write(first, 'latin1')
+  return connection
+}
+
+function openSocket(proxyUrl: string): Socket {
+  const path = proxyUrl.startsWith('unix:') ? proxyUrl.slice('unix:'.length) : undefined
+  if (path !== undefined) return connect({ path, allowHalfOpen: true })
+  const { hostname, port } = new URL(proxyUrl)
+  return connect({
+    host: hostname.replaceAll(/[[\]]/g, ''),
+    port: Number(port),
+    allowHalfOpen: true,
+  })
+}
+
+function bodyOf(received: string): string {
+  return received.slice(received.lastIndexOf('\r\n\r\n') + 4)
+}
+
+for (const kind of KINDS) {
+  test(`over ${kind} a client that half-closes after its request gets the response`, async () => {
+    const { origin, seen, release } = await startHeldUpstream()
+    const sidecar = await startOn(kind, forwardConfig(origin))
+    const client = await connectTo(sidecar, GET)
+    const other = await connectTo(sidecar, GET)
+    await until(() => seen.whole === 2)
+    client.socket.end()
+    other.socket.destroy()
+    // By then both have been looked at.
+    await until(() => seen.aborted === 1)
+    release()
+    expect(await client.ended).toBe('end')
+    expect(client.received()).toMatch(/^HTTP\/1\.1 200 OK\r\n/)
+    expect(client.received()).toMatch(/^connection: close\r$/im)
+    expect(bodyOf(client.received())).toBe('the answer')
+    expect(seen.aborted).toBe(1)
+  })
+
+  test(`over ${kind} the request of a client that closes is aborted`, async () => {
+    const { origin, seen } = await startHeldUpstream()
+    const sidecar = await startOn(kind, forwardConfig(origin))
+    const client = await connectTo(sidecar, GET)
+    await until(() => seen.whole === 1)
+    client.socket.destroy()
+    await until(() => seen.aborted === 1)
+    const labels = { route: 'all', code: 'client_closed' }
+    await until(
+      async () => (await metric(sidecar, 'token_sidecar_request_failures_total', labels)) === 1,
+    )
+  })
+
+  test(`over ${kind} a client may half-close first and close later`, async () => {
+    const { origin, seen } = await startHeldUpstream()
+    const sidecar = await startOn(kind, forwardConfig(origin))
+    const client = await connectTo(sidecar, GET)
+    client.socket.end()
+    await until(() => seen.whole === 1)
+    client.socket.destroy()
+    await until(() => seen.aborted === 1)
+  })
+}
+
+test('a client of IPv4 that closes is noticed by a listener of both families', async () => {
+  const { origin, seen } = await startHeldUpstream()
+  const sidecar = await startSidecar(forwardConfig(origin), {}, '"[::]:0"')
+  const { port } = new URL(sidecar.proxyUrl)
+  const client = await connectTo({ ...sidecar, proxyUrl: `http://127.0.0.1:${port}` }, GET)
+  await until(() => seen.whole === 1)
+  client.socket.destroy()
+  await until(() => seen.aborted === 1)
+})
+
+test('so is one whose own socket is of IPv6', async () => {
+  const { origin, seen } = await startHeldUpstream()
+  const sidecar = await startSidecar(forwardConfig(origin))
+  const { port } = new URL(sidecar.proxyUrl)
+  const socket = connect({ host: '::ffff:127.0.0.1', port: Number(port), family: 6 })
+  onTestFinished(() => void socket.destroy())
+  await once(socket, 'connect')
+  socket.write(GET)
+  await until(() => seen.whole === 1)
+  socket.destroy()
+  await until(() => seen.aborted === 1)
+})
+
+test.for([
+  { what: 'a GET of HTTP/1.0', request: 'GET /x HTTP/1.0\r\n\r\n' },
+  {
+    what: 'a GET of HTTP/1.0 that asks to keep the connection',
+    request: 'GET /x HTTP/1.0\r\nHost: localhost\r\nConnection: keep-alive\r\n\r\n',
+  },
+  {
+    what: 'a body of known length',
+    request: 'PUT /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello',
+  },
+  {
+    what: 'a chunked body',
+    request:
+      'PUT /x HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n',
+  },
+  {
+    what: 'a body behind an expectation',
+    request:
+      'PUT /x HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\nhello',
+  },
+  {
+    what: 'a request that ends the connection',
+    request: 'GET /x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n',
+  },
+])('$what and a half-close, all at once, get the response', async ({ request }) => {
+  const { origin, seen, release } = await startHeldUpstream()
+  release()
+  const sidecar = await startSidecar(forwardConfig(origin))
+  const client = openSocket(sidecar.proxyUrl)
+  const connection = follow(client)
+  onTestFinished(() => void client.destroy())
+  client.end(request)
+  expect(await connection.ended).toBe('end')
+  expect(connection.received()).toMatch(/HTTP\/1\.1 200 OK\r\n/)
+  expect(connection.received()).toContain('the answer')
+  expect(seen.aborted).toBe(0)
+})
+
+test('a half-closed connection gets a large response, all of it', async () => {
+  const { origin, seen, release } = await startHeldUpstream(LARGE)
+  const sidecar = await startSidecar(forwardConfig(origin))
+  const client = openSocket(sidecar.proxyUrl)
+  onTestFinished(() => void client.destroy())
+  client.end(GET)
+  await until(() => seen.whole === 1)
+  release()
+  let bytes = 0
+  for await (const chunk of client) bytes += Buffer.byteLength(chunk)
+  expect(bytes).toBeGreaterThan(LARGE.length)
+  expect(seen.aborted).toBe(0)
+})
+
+test('a client that closes in the middle of a response costs the upstream no more of it', async () => {
+  let isClosed = false
+  const upstream = await startServer((_req, res) => {
+    const push = (): void => {
+      if (!res.destroyed) res.write('more '.repeat(10_000), () => void setImmediate(push))
+    }
+    res.on('close', () => (isClosed = true))
+    push()
+  })
+  const client = await connectTo(await startSidecar(forwardConfig(upstream)), GET)
+  client.socket.end()
+  await client.sees('more')
+  client.socket.destroy()
+  await until(() => isClosed)
+})
+
+test('requests in a row before a half-close are all answered, in their order', async () => {
+  const upstream = await startServer((req, res) => void res.end(`answer to ${req.url};`))
+  const sidecar = await startSidecar(forwardConfig(upstream))
+  const client = openSocket(sidecar.proxyUrl)
+  const connection = follow(client)
+  onTestFinished(() => void client.destroy())
+  const targets = Array.from({ length: 30 }, (_, i) => `/${i}`)
+  client.end(targets.map((target) => GET.replace('/orders', target)).join(''))
+  expect(await connection.ended).toBe('end')
+  expect(connection.received().match(/answer to [^;]+/g)).toEqual(
+    targets.map((target) => `answer to ${target}`),
+  )
+})
+
+test('a request cut short behind a whole one is refused behind the answer to that', async () => {
+  const { origin, seen, release } = await startHeldUpstream()
+  const client = await connectTo(await startSidecar(forwardConfig(origin)), GET)
+  await until(() => seen.whole === 1)
+  client.socket.end('GET /cut HTTP/1.1\r\nHo')
+  release()
+  expect(await client.ended).toBe('end')
+  expect(client.received().match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 200', 'HTTP/1.1 400'])
+})
+
+test('a client that half-closes while the token is fetched gets its response', async () => {
+  const gate = Promise.withResolvers<void>()
+  const endpoint = await startTokenEndpoint((_request, res) => {
+    void gate.promise.then(() => sendToken(res, { access_token: 'TOKEN' }))
+  })
+  const upstream = await startServer((req, res) => void res.end(req.headers.authorization))
+  const sidecar = await startSidecar(endpointConfig({ endpoint: endpoint.url, upstream }))
+  const client = await connectTo(sidecar, GET)
+  client.socket.end()
+  await until(() => endpoint.requests.length === 1)
+  gate.resolve()
+  expect(await client.ended).toBe('end')
+  expect(client.received()).toMatch(/\r\n\r\nBearer TOKEN$/)
+})
+
+test('a client that closes while the token is fetched causes no request', async () => {
+  const gate = Promise.withResolvers<void>()
+  const endpoint = await startTokenEndpoint((_request, res) => {
+    void gate.promise.then(() => sendToken(res))
+  })
+  let reached = 0
+  const upstream = await startServer((_req, res) => {
+    reached += 1
+    res.end()
+  })
+  const sidecar = await startSidecar(endpointConfig({ endpoint: endpoint.url, upstream }))
+  const client = await connectTo(sidecar, GET)
+  await until(() => endpoint.requests.length === 1)
+  client.socket.destroy()
+  const labels = { route: 'orders', code: 'client_closed' }
+  await until(
+    async () => (await metric(sidecar, 'token_sidecar_request_failures_total', labels)) === 1,
+  )
+  gate.resolve()
+  const served = await exchangeRaw(sidecar.proxyUrl, GET, (soFar) => soFar.includes('\r\n\r\n'))
+  expect(served).toMatch(/^HTTP\/1\.1 200 /)
+  expect(reached).toBe(1)
+})
+
+test('what the sidecar answers itself also reaches a half-closed connection', async () => {
+  const sidecar = await startSidecar(
+    forwardConfig('http://127.0.0.1:1').replace('path: /', 'path: /known'),
+  )
+  const client = openSocket(sidecar.proxyUrl)
+  const connection = follow(client)
+  onTestFinished(() => void client.destroy())
+  client.end(GET)
+  expect(await connection.ended).toBe('end')
+  expect(connection.received()).toMatch(/^HTTP\/1\.1 404 [^]*route_not_found/)
+})
+
+test.for([
+  { what: 'before the length is reached', head: 'Content-Length: 10', body: 'hello' },
+  { what: 'before the body begins', head: 'Content-Length: 10', body: '' },
+  { what: 'without the last chunk', head: 'Transfer-Encoding: chunked', body: '5\r\nhello\r\n' },
+  { what: 'within a chunk', head: 'Transfer-Encoding: chunked', body: '5\r\nhel' },
+  {
+    what: 'within the trailers',
+    head: 'Transfer-Encoding: chunked',
+    body: '5\r\nhello\r\n0\r\nX-A: ',
+  },
+])('an upload that half-closes $what is truncated, and refused', async ({ head, body }) => {
+  const { origin, seen, release } = await startHeldUpstream()
+  release()
+  const sidecar = await startSidecar(forwardConfig(origin))
+  const client = await connectTo(
+    sidecar,
+    `PUT /x HTTP/1.1\r\nHost: localhost\r\n${head}\r\n\r\n${body}`,
+  )
+  if (body !== '') await until(() => seen.arrived === 1)
+  client.socket.end()
+  expect(await client.ended).toBe('end')
+  expect(client.received()).toMatch(/^HTTP\/1\.1 400 [^]*before the request was complete/)
+  if (body !== '') await until(() => seen.aborted === 1)
+  expect(seen.whole).toBe(0)
+})
+
+test('an idle connection that half-closes is closed', async () => {
+  const { origin, release } = await startHeldUpstream()
+  release()
+  const client = await connectTo(await startSidecar(forwardConfig(origin)), GET)
+  await client.sees('the answer')
+  client.socket.end()
+  expect(await client.ended).toBe('end')
+})
+
+test('nothing comes behind a response when the client ends in the middle of its upload', async () => {
+  const upstream = await startServer((_req, res) => {
+    res.writeHead(403, { 'content-length': 2 }).end('no')
+  })
+  const client = await connectTo(
+    await startSidecar(forwardConfig(upstream)),
+    'PUT /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nhello',
+  )
+  await client.sees('\r\n\r\nno')
+  client.socket.end()
+  await client.ended
+  expect(client.received()).toMatch(/\r\n\r\nno$/)
+})

@@ -83,23 +83,61 @@ function readingsOf(path: string): [string, ...string[]] {
   if (path.includes('#')) throw invalid('its target has a fragment')
   if (path.includes('\\')) throw invalid('its path has a backslash')
   if (/%(?![\da-f]{2})/i.test(path)) throw invalid('its path has a "%" that escapes nothing')
-  // RFC 3629 section 10: longer spellings of what is ASCII, which careless servers decode.
-  if (/%c[01]|%e0%[89]|%f0%8/i.test(path)) throw invalid('its path has an overlong UTF-8 sequence')
   // A slash stays escaped here: whether it separates segments is what the readings differ in.
   const literal = path.replaceAll(/%(?!2f)([\da-f]{2})/gi, (_escape, hex: string) =>
     String.fromCodePoint(Number.parseInt(hex, 16)),
   )
   // oxlint-disable-next-line no-control-regex -- they are what is looked for
-  if (/[\0-\x1f\x7f\\]/.test(literal))
-    throw invalid('its path has an escaped control character or backslash')
-  const loose = literal.replaceAll(/%2f/gi, '/')
-  for (const segment of loose.split('/')) {
-    // Servers that know path parameters read "..;x" as "..".
-    const [name = ''] = segment.split(';')
-    if (name === '.' || name === '..') throw invalid('its path has a "." or ".." segment')
+  if (/[\0-\x1f\x7f]/.test(literal)) throw invalid('its path has an escaped control character')
+  if (LONE_BACKSLASH.test(literal)) throw invalid('its path has an escaped backslash')
+  const readings = new Set([literal])
+  for (const reading of new Set([literal, decodeOverlong(literal)])) {
+    readings.add(reading)
+    readings.add(mergeSlashes(reading))
+    const loosest = mergeSlashes(reading.replaceAll('\\', '/'))
+    readings.add(loosest)
+    for (const segment of loosest.split('/')) {
+      // Servers that know path parameters read "..;x" as "..".
+      const [name = ''] = segment.split(';')
+      if (name === '.' || name === '..') throw invalid('its path has a "." or ".." segment')
+    }
   }
-  const merged = loose.replaceAll(/\/{2,}/g, '/')
-  return merged === literal ? [literal] : [literal, merged]
+  const [, ...others] = readings
+  return [literal, ...others]
+}
+
+function mergeSlashes(path: string): string {
+  return path.replaceAll(/%2f/gi, '/').replaceAll(/\/{2,}/g, '/')
+}
+
+/**
+ * The octets of a path may be in any encoding. In Shift_JIS, Big5 and GBK the second octet of a
+ * character can be that of the backslash; a backslash behind an ASCII octet is no part of a character.
+ */
+// oxlint-disable-next-line no-control-regex -- octets, not characters
+const LONE_BACKSLASH = /(?:^|[\0-\x7f])\\/
+
+/** Sequences of UTF-8, and of the longer ones of RFC 2279, that a shorter one would do for. */
+const OVERLONG =
+  /[\xc0\xc1][\x80-\xbf]|\xe0[\x80-\x9f][\x80-\xbf]|\xf0[\x80-\x8f][\x80-\xbf]{2}|\xf8[\x80-\x87][\x80-\xbf]{3}|\xfc[\x80-\x83][\x80-\xbf]{4}/g
+
+/**
+ * How a careless decoder of UTF-8 reads a path (RFC 3629 section 10). Refused where it would find a
+ * separator, a dot or a control character; anything else may be text of another encoding.
+ */
+function decodeOverlong(path: string): string {
+  return path.replaceAll(OVERLONG, (sequence) => {
+    const [lead = 0, ...rest] = Buffer.from(sequence, 'latin1')
+    const code = rest.reduce(
+      (bits, octet) => bits * 64 + (octet & 0x3f),
+      lead & (0x7f >> sequence.length),
+    )
+    // oxlint-disable-next-line no-control-regex -- they are what is looked for
+    if (/[\0-\x1f\x7f\\/.]/.test(String.fromCodePoint(code))) {
+      throw invalid('its path has an overlong UTF-8 sequence')
+    }
+    return code < 0x80 ? String.fromCodePoint(code) : sequence
+  })
 }
 
 function invalid(why: string): SidecarError {

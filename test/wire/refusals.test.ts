@@ -27,6 +27,7 @@ const REFUSED = [
   { what: 'a percent sign alone', request: get('/orders/100%') },
   { what: 'an escaped slash that decides about the route', request: get('/orders%2f7') },
   { what: 'a double slash that decides about the route', request: get('//orders/7') },
+  { what: 'an overlong letter that decides about the route', request: get('/%c1%afrders/7') },
 ] as const
 
 test.for(REFUSED)('$what is refused, and nothing reaches the upstream', async ({ request }) => {

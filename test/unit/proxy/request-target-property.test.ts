@@ -35,7 +35,26 @@ const stripParameters: Reading = (path) => path.replaceAll(/;[^/]*/g, '')
 const turnBackslashes: Reading = (path) => path.replaceAll('\\', '/')
 const cutAtNull: Reading = (path) => path.replace(/\0[^]*/, '')
 
-const STEPS = { decodeOnce, mergeSlashes, stripParameters, turnBackslashes, cutAtNull }
+/** What a decoder of UTF-8 that takes overlong sequences makes of octets. */
+const decodeOverlong: Reading = (path) =>
+  path.replaceAll(
+    /[\xc0-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf7][\x80-\xbf]{3}/g,
+    (sequence) => {
+      const [lead = 0, ...rest] = Buffer.from(sequence, 'latin1')
+      const first = lead & (0x7f >> sequence.length)
+      const code = rest.reduce((bits, octet) => (bits << 6) | (octet & 0x3f), first)
+      return code < 0x80 ? String.fromCodePoint(code) : sequence
+    },
+  )
+
+const STEPS = {
+  decodeOnce,
+  decodeOverlong,
+  mergeSlashes,
+  stripParameters,
+  turnBackslashes,
+  cutAtNull,
+}
 
 /** Some of the ways in which servers read a path, in some order; dots are resolved in the end. */
 const reader = fc.shuffledSubarray(Object.entries(STEPS)).map((steps) => ({
@@ -49,16 +68,19 @@ const TARGET_PARTS = [
   '. .. /.. /../ /./ ..; ..;a ; \\ ..\\ % %2',
   '%2e %2E%2e %2f %2F %5c %3b %00 %09 %20 %25 %252e %252f %ff',
   '? ?a=/../b # :80 @ http:// https:// api.example *',
+  // Overlong, or text in Latin-1, EUC-KR and Shift_JIS.
+  '%c0 %c0%ae %c0%af %c0%b1 %c1%9c %c1%afrders %e0%80%ae %f0%80%80%af %c7%d1 %95%5c %83%5b %ae',
 ].flatMap((line) => line.split(' '))
 
 /** A segment that some server takes for `.` or `..`, or that looks like it. */
 const dots = fc
   .tuple(
-    fc.constantFrom('.', '..', '%2e', '.%2e', '%2E%2e', '%252e%252e'),
-    fc.constantFrom('', '', ';', ';a=1', '%3b', '%3Ba', '%00', '%00a', '%09', '\\', '%5c', '%20'),
+    fc.constantFrom('.', '..', '%2e', '.%2e', '%2E%2e', '%252e%252e', '%c0%ae.', '.%e0%80%ae'),
+    fc.constantFrom('', ...'; ;a=1 %3b %3Ba %00 %00a %09 \\ %5c %20'.split(' '), ''),
+    fc.constantFrom('', '', ...'%c0%bb %c0%bbx %c0%80 %95%5c'.split(' ')),
   )
   .map((parts) => parts.join(''))
-const slash = fc.constantFrom('/', '/', '//', '%2f', '%2F', '\\', '%5c', '/;/')
+const slash = fc.constantFrom(...'/ / // %2f %2F \\ %5c /;/ %95%5c %c0%af %c1%9c'.split(' '))
 
 const target = fc.oneof(
   fc
@@ -187,7 +209,13 @@ test('a target that servers could read as one of another route is refused', () =
     fc.property(target, host, (sent, hostField) => {
       const way = send(sent, hostField)
       if (way === undefined) return
-      for (const read of [decodeOnce, (path: string) => mergeSlashes(decodeOnce(path))]) {
+      const readers: Reading[] = [
+        decodeOnce,
+        (path) => mergeSlashes(decodeOnce(path)),
+        (path) => mergeSlashes(turnBackslashes(decodeOnce(path))),
+        (path) => mergeSlashes(decodeOverlong(decodeOnce(path))),
+      ]
+      for (const read of readers) {
         const reread = encodeURI(read(way.path)).replaceAll(/[?#]/g, encodeURIComponent)
         expect(send(reread, way.host)?.matched.name).toBe(way.matched.name)
       }

@@ -2,6 +2,33 @@ import { head, lines, OK, type WireCase } from '../wire-case.ts'
 
 const HOST = 'Host: localhost'
 
+/** RFC 3986 section 2.5: octets of a path need not be UTF-8. */
+const LEGACY_TEXT = [
+  // Latin-1, with the octets that begin overlong sequences of UTF-8.
+  '/%C0%20la%20carte',
+  '/%c1rvore',
+  '/%E0',
+  '/%F0%9F',
+  '/%C0%B1',
+  // EUC-KR, Shift_JIS (the second octet of the last character is that of a backslash), GBK, Windows-1251.
+  '/%C7%D1%B1%DB/%C0%CC',
+  '/%83%65%83%58%83%67/%95%5C',
+  '/%95%5c%8e%a6',
+  '/%D5%5C',
+  '/%CF%F0%E8%E2%E5%F2',
+  // Overlong for no character that has a meaning.
+  '/%e0%9f%bf',
+  '/%f0%82%80%80',
+]
+
+/** RFC 3629 section 10. */
+const OVERLONG_SEQUENCES = [
+  '%c0%af %e0%80%af %f0%80%80%af %f8%80%80%80%af %fc%80%80%80%80%af',
+  '%c0%ae %e0%80%ae %F0%80%80%AE %f8%80%80%80%ae %fc%80%80%80%80%ae',
+  '%c1%9c %e0%81%9c %f0%80%81%9c %c0%80 %e0%80%80 %f0%80%80%80',
+  '%c0%8d%c0%8a %c0%9f %c1%bf %e0%80%8a %f0%80%81%bf %c0%c0%af %e0%80%c0%ae',
+].flatMap((line) => line.split(' '))
+
 export const TARGETS: readonly WireCase[] = [
   ...verbatim(),
   ...refusedTargets(),
@@ -102,6 +129,7 @@ function verbatim(): WireCase[] {
     '/~x',
     '/x%20y',
     `/${'x'.repeat(8_000)}`,
+    ...LEGACY_TEXT,
   ].map((target) => ({
     name: `A target arrives as it was sent: ${target.slice(0, 60)}`,
     rfc: '9112 3.2.1',
@@ -144,6 +172,29 @@ function refusedTargets(): WireCase[] {
     refused('A dot segment at the end', '3986 3.3', 'GET /x/.. HTTP/1.1', HOST),
     refused('A single dot', '3986 3.3', 'GET /x/./y HTTP/1.1', HOST),
     refused('An escaped dot segment', '3986 6.2.2.3', 'GET /x/%2e%2E/y HTTP/1.1', HOST),
+    ...OVERLONG_SEQUENCES.map((sequence) =>
+      refused(`An overlong sequence: ${sequence}`, '3629 10', `GET /x/${sequence} HTTP/1.1`, HOST),
+    ),
+    refused(
+      'A dot segment with an overlong parameter',
+      '3629 10',
+      'GET /x/..%c0%bby/z HTTP/1.1',
+      HOST,
+    ),
+    ...['/x%5cy', '/%5c', '/%95a%5c', '/%95%2f%5c'].map((target) =>
+      refused(
+        `An escaped backslash that is part of no character: ${target}`,
+        '3986 2.5',
+        `GET ${target} HTTP/1.1`,
+        HOST,
+      ),
+    ),
+    refused(
+      'A dot segment for those who take the end of a character for a backslash',
+      '3986 2.5',
+      'GET /x/%95%5c../y HTTP/1.1',
+      HOST,
+    ),
     refused('An escaped NUL', '3986 7.3', 'GET /x%00 HTTP/1.1', HOST),
     refused('An escaped line break', '3986 7.3', 'GET /x%0d%0aX-Evil:1 HTTP/1.1', HOST),
     {

@@ -29,7 +29,7 @@ export function createWebPageGuard(
   // What is not bound to loopback is called by names that nobody can know here.
   const isOnLoopback = listenHost !== undefined && isLoopbackHost(listenHost)
   /** The last that was found good: an application calls us by one name, mostly. */
-  let known = ''
+  let known: string | undefined
   const isOurs = (host: string): boolean => {
     if (host === known) return true
     const name = withoutPort(host)
@@ -47,7 +47,8 @@ export function createWebPageGuard(
     const isSameSite =
       fetchSite === undefined || fetchSite === 'same-origin' || fetchSite === 'none'
     if (!isSameSite && !isInvited) throw denied('a browser sent it for a web page of another site')
-    if (isOnLoopback && !target.absolute && !isOurs(target.host)) {
+    // Only HTTP/1.0 may leave the host out, and no browser does.
+    if (isOnLoopback && !target.absolute && target.host !== '' && !isOurs(target.host)) {
       throw denied(
         `"${target.host}" is no name of this listener; "access.hosts" lists further ones`,
       )

@@ -89,9 +89,9 @@ function readingsOf(path: string): [string, ...string[]] {
   )
   // oxlint-disable-next-line no-control-regex -- they are what is looked for
   if (/[\0-\x1f\x7f]/.test(literal)) throw invalid('its path has an escaped control character')
-  if (LONE_BACKSLASH.test(literal)) throw invalid('its path has an escaped backslash')
   const readings = new Set([literal])
   for (const reading of new Set([literal, decodeOverlong(literal)])) {
+    if (LONE_BACKSLASH.test(reading)) throw invalid('its path has an escaped backslash')
     readings.add(reading)
     readings.add(mergeSlashes(reading))
     const loosest = mergeSlashes(reading.replaceAll('\\', '/'))

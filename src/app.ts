@@ -1,5 +1,4 @@
 import { createAdminServer } from './admin/handler.ts'
-import { isOwnHost } from './admin/own-host.ts'
 import { readinessOf } from './admin/readiness.ts'
 import {
   type ConfigurationState,
@@ -7,6 +6,7 @@ import {
   failureStatus,
   tokenStatus,
 } from './admin/read-status.ts'
+import { adminCallers } from './compose/callers.ts'
 import { createServiceMaker } from './compose/service.ts'
 import { fixedChanges } from './config/fixed-settings.ts'
 import type { Config } from './config/schema.ts'
@@ -19,6 +19,7 @@ import { createMetrics } from './observe/metrics.ts'
 import { createRecentFailures } from './observe/recent-failures.ts'
 import { createRouteHistory } from './observe/route-history.ts'
 import type { Tracer } from './observe/tracer.ts'
+import { createRequestCheck } from './proxy/request-checks.ts'
 import { createProxyServer } from './proxy/server.ts'
 import { createStallWatch } from './proxy/stall-watch.ts'
 import { VERSION } from './version.ts'
@@ -77,6 +78,7 @@ export async function startApp(options: AppOptions): Promise<App> {
   }
 
   let current = await makeService(options.config)
+  let checkAdminRequest = createRequestCheck(adminCallers(options.config, options.config.access))
   cleanup.defer(async () => await current.close())
   begin(options.configVersion)
 
@@ -135,12 +137,13 @@ export async function startApp(options: AppOptions): Promise<App> {
       failures: failures.list().map(failureStatus),
     }),
     history: history.read,
-    isOwnHost: (host) => isOwnHost(host, options.config.admin, current.config.access.hosts),
+    checkRequest: (req) => checkAdminRequest(req),
   })
   const proxy = createProxyServer({
     service: () => current,
     maxHeaderBytes: options.config.limits.headers,
     limits: options.config.limits,
+    onOtherProtocol: metrics.otherProtocol,
   })
 
   const adminListener = await listen(admin, options.config.admin, clock)
@@ -171,6 +174,7 @@ export async function startApp(options: AppOptions): Promise<App> {
       const next = await makeService(config)
       const last = current
       current = next
+      checkAdminRequest = createRequestCheck(adminCallers(options.config, config.access))
       proxy.setLimits(config.limits)
       begin(version)
       metrics.reloads.reloaded('success')

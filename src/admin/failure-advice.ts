@@ -6,7 +6,7 @@ const ADVICE: Readonly<Record<FailureCode, string>> = {
   request_invalid:
     'The application sends what HTTP forbids, or what two programs could read differently: it has to be put right there.',
   request_timeout:
-    'The application stopped in the middle of a request: look at its log, and at the network between it and the sidecar.',
+    'The application stopped sending its request, or reading the response: look at its log, and at the network between it and the sidecar.',
   headers_too_large: 'Raise "limits.headers" if such headers are meant to be sent.',
   method_not_supported: 'The application uses a method that the sidecar does not pass on.',
   expectation_failed:

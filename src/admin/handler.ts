@@ -16,8 +16,8 @@ export type AdminOptions = {
   readonly renew: (credential: string) => Promise<readonly TokenStatus[]> | undefined
   /** Ends the sidecar; false where that is not allowed. */
   readonly quit: () => boolean
-  /** Whether a `Host` header names this listener. */
-  readonly isOwnHost: (host: string) => boolean
+  /** The checks that the proxy makes as well: fails, or returns where the request wants to go. */
+  readonly checkRequest: (req: IncomingMessage) => { readonly path: string; readonly query: string }
 }
 
 type Page = {
@@ -29,7 +29,7 @@ type Page = {
 
 /** Health, metrics and status, on a port of their own. Shows no token and no secret. */
 export function createAdminServer(options: AdminOptions): Server {
-  const { readiness, status, history, metrics, renew, quit, isOwnHost } = options
+  const { readiness, status, history, metrics, renew, quit, checkRequest } = options
   const pages: Readonly<Record<string, (query: URLSearchParams) => Page | Promise<Page>>> = {
     '/': () => STATUS_PAGE,
     '/livez': () => ({ status: 200, type: 'text/plain', body: 'ok\n' }),
@@ -53,12 +53,7 @@ export function createAdminServer(options: AdminOptions): Server {
   }
 
   const answer = async (req: IncomingMessage): Promise<Page> => {
-    const [path = '', query = ''] = (req.url ?? '').split('?')
-    if (req.headers.host !== undefined && !isOwnHost(req.headers.host)) {
-      return json(403, {
-        error: 'that is no name of this listener; "access.hosts" lists further ones',
-      })
-    }
+    const { path, query } = checkRequest(req)
     const page = Object.hasOwn(pages, path) ? pages[path] : undefined
     const credential = /^\/credentials\/([^/]+)\/renew$/.exec(path)?.[1]
     if (page !== undefined) {
@@ -85,7 +80,11 @@ export function createAdminServer(options: AdminOptions): Server {
       : json(200, { tokens: await renewed })
   }
 
-  return createServer((req, res) => void respond(req, res, answer))
+  return createServer(
+    // Refused by checkRequest, with an explanation.
+    { insecureHTTPParser: false, requireHostHeader: false },
+    (req, res) => void respond(req, res, answer),
+  )
 }
 
 /** A page in a browser can send a POST, too; scripts and people at a terminal name no origin. */

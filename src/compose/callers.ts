@@ -6,8 +6,20 @@ export function composeCallers({
   access,
 }: Pick<Config, 'listen' | 'access'>): CallerPolicy {
   return {
-    listenHost: listen.kind === 'tcp' ? listen.host.toLowerCase() : undefined,
+    listenHost: hostOf(listen),
     hosts: new Set(access.hosts.map((host) => host.toLowerCase())),
     origins: new Set(access.origins.map((origin) => origin.toLowerCase())),
   }
+}
+
+/** The same for the admin listener, whose address a reload does not change. No other page may ask there. */
+export function adminCallers(
+  { admin }: Pick<Config, 'admin'>,
+  access: Config['access'],
+): CallerPolicy {
+  return { ...composeCallers({ listen: admin, access }), origins: new Set() }
+}
+
+function hostOf(address: Config['listen']): string | undefined {
+  return address.kind === 'tcp' ? address.host.toLowerCase() : undefined
 }

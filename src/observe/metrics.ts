@@ -9,6 +9,8 @@ import { createTokenRequestMetrics, type TokenRequestMetrics } from './token-req
 export const UNMATCHED = '(none)'
 export const PASSED = '(pass)'
 
+const OTHER_PROTOCOLS = ['tls', 'http2', 'socks', 'proxy_protocol'] as const
+
 /** Everything that `/metrics` shows. Numbers are counted where things happen and read at the scrape. */
 export type Metrics = {
   /** The route's counters, made at the first call. */
@@ -18,6 +20,8 @@ export type Metrics = {
   /** What there is now; what was watched before is forgotten. */
   watch(watched: Watched): void
   readonly reloads: ReloadMetrics
+  /** A client of the proxy listener spoke this instead of HTTP/1. */
+  otherProtocol(protocol: (typeof OTHER_PROTOCOLS)[number]): void
   /** What each metric is, in the order of the text. */
   readonly descriptions: readonly MetricDescription[]
   expose(): Promise<string>
@@ -60,6 +64,8 @@ export function createMetrics(build: { version: string }): Metrics {
   const routes = new Map<string, RouteMetrics>()
   const credentials = new Map<string, TokenRequestMetrics>()
   const reloads = createReloadMetrics()
+  // All from the start, so that a rate can be had.
+  const otherProtocols = new Map<string, number>(OTHER_PROTOCOLS.map((protocol) => [protocol, 0]))
   let watched: Watched = { tokens: [], upstreams: [] }
 
   const perRoute =
@@ -272,6 +278,13 @@ export function createMetrics(build: { version: string }): Metrics {
       read: perUpstream(({ queued }) => queued),
     },
     {
+      name: 'token_sidecar_other_protocol_connections_total',
+      type: 'counter',
+      help: 'Connections to the proxy listener on which a client spoke another protocol than HTTP/1, by protocol; `tls` means that an application calls the sidecar itself by https',
+      labels: ['protocol'],
+      read: () => [...otherProtocols].map(([protocol, value]) => ({ labels: { protocol }, value })),
+    },
+    {
       name: 'token_sidecar_config_reloads_total',
       type: 'counter',
       help: 'Times that the configuration was read again because it had changed, or for SIGHUP, by what came of it',
@@ -317,6 +330,9 @@ export function createMetrics(build: { version: string }): Metrics {
       watched = found
     },
     reloads,
+    otherProtocol(protocol) {
+      otherProtocols.set(protocol, (otherProtocols.get(protocol) ?? 0) + 1)
+    },
     descriptions: definitions,
     expose: async () => await registry.metrics(),
     contentType: registry.contentType,

@@ -42,15 +42,19 @@ export function createWebPageGuard(
     if (origin !== undefined && !isInvited && hostOfOrigin(origin) !== target.host) {
       throw denied(
         'it comes from a web page of another origin; "access.origins" lists those that may',
+        PAGE_ADVICE,
       )
     }
     const isSameSite =
       fetchSite === undefined || fetchSite === 'same-origin' || fetchSite === 'none'
-    if (!isSameSite && !isInvited) throw denied('a browser sent it for a web page of another site')
+    if (!isSameSite && !isInvited) {
+      throw denied('a browser sent it for a web page of another site', PAGE_ADVICE)
+    }
     // Only HTTP/1.0 may leave the host out, and no browser does.
     if (isOnLoopback && !target.absolute && target.host !== '' && !isOurs(target.host)) {
       throw denied(
         `"${target.host}" is no name of this listener; "access.hosts" lists further ones`,
+        'If the application knows the sidecar by this name, add it to "access.hosts". If not, a web page may have been bound to a local address (DNS rebinding), and the sidecar did its work.',
       )
     }
   }
@@ -83,6 +87,9 @@ function hostOfOrigin(origin: string): string | undefined {
   return URL.parse(origin)?.host
 }
 
-function denied(why: string): SidecarError {
-  return new SidecarError('egress_denied', `Cannot serve the request: ${why}`)
+const PAGE_ADVICE =
+  'A web page in a browser on this machine sent the request. If it may, add its origin to "access.origins". If not, the sidecar did its work.'
+
+function denied(why: string, advice: string): SidecarError {
+  return new SidecarError('egress_denied', `Cannot serve the request: ${why}`, { advice })
 }

@@ -6,7 +6,7 @@ import type { Clock } from '../lib/clock.ts'
 import { networkFault } from '../lib/network-fault.ts'
 import type { RouteMetrics } from '../observe/route-metrics.ts'
 import type { Recorder } from './exchange-record.ts'
-import { refuse } from './refuse.ts'
+import { refuseTunnel } from './refuse.ts'
 import { readRequestHead, type RequestHead } from './request-head.ts'
 import { joinTunnel } from './tunnel.ts'
 
@@ -42,10 +42,13 @@ export function createConnectHandler(options: ConnectHandlerOptions): ConnectHan
       record.path = head.target
       if (namesHost(destination.authority)) {
         throw denied(
-          'a route adds a token for this host, which is impossible inside of TLS: call it by an http URL',
+          'a route is for this host, and nothing can be added inside of a tunnel: call it by an http URL through this proxy, or by the base URL of the sidecar',
+          ROUTED_ADVICE,
         )
       }
-      if (tunnels === undefined) throw denied('no route is for it; "forward: pass" allows it')
+      if (tunnels === undefined) {
+        throw denied('no route is for this host; "forward: pass" allows tunnels', UNROUTED_ADVICE)
+      }
       recorder.claim(record, tunnels)
       const upstream = await open(destination, tunnels.connectMs, client)
       client.write('HTTP/1.1 200 Connection Established\r\n\r\n')
@@ -53,7 +56,7 @@ export function createConnectHandler(options: ConnectHandlerOptions): ConnectHan
       record.tunnel = await joinTunnel({ client, upstream, early }, tunnels.idleMs, clock)
     } catch (thrown) {
       const failure = recorder.fail(record, thrown)
-      refuse(client, failure, record)
+      refuseTunnel(client, failure, record)
       status = failure.status
     }
     recorder.end(record, status)
@@ -94,11 +97,17 @@ function parseDestination(target: string): Destination {
   }
   // RFC 9110 section 9.3.6: mail and its like must not be reached through an HTTP proxy.
   if (port < 1024 && port !== 443 && port !== 80) {
-    throw denied('of the well-known ports only 443 and 80 can be reached')
+    throw denied(
+      'of the well-known ports only 443 and 80 can be reached',
+      'No setting allows tunnels to other well-known ports: have the application connect to it directly.',
+    )
   }
   const host = name.toLowerCase().replace(/\.$/, '')
   return { host, port, authority: `${ipv6 === undefined ? host : `[${host}]`}:${port}` }
 }
+
+const UNREACHABLE_ADVICE =
+  'No route is for this host: check that it is up, that the application means this name and port, and the network between.'
 
 /** Connects within `timeoutMs`, unless `client` leaves before. */
 async function open(
@@ -131,7 +140,7 @@ async function open(
     throw new SidecarError(
       fault?.kind === 'timeout' ? 'upstream_timeout' : 'upstream_unreachable',
       `Cannot open a tunnel: ${fault?.reason ?? 'the connection failed'}`,
-      { cause },
+      { cause, advice: UNREACHABLE_ADVICE },
     )
   } finally {
     clearTimeout(timer)
@@ -140,6 +149,12 @@ async function open(
   }
 }
 
-function denied(why: string): SidecarError {
-  return new SidecarError('egress_denied', `Cannot open a tunnel: ${why}`)
+const ROUTED_ADVICE =
+  'The application calls a host that has a route by https, through a tunnel in which the sidecar can add no token. Have it call the plain-http base URL of the sidecar, or http:// instead of https:// through the proxy: the sidecar goes on by TLS if "upstream" of the route is https.'
+
+const UNROUTED_ADVICE =
+  'If the tunnel is meant to be made, "forward: pass" allows it. If the host needs a token, add a route for it and have the application call it by an http URL: a tunnel can carry none.'
+
+function denied(why: string, advice: string): SidecarError {
+  return new SidecarError('egress_denied', `Cannot open a tunnel: ${why}`, { advice })
 }

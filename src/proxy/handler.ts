@@ -1,12 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Clock } from '../lib/clock.ts'
-import { type CallerPolicy, createWebPageGuard, isOwnAddress } from './caller.ts'
+import { type CallerPolicy, createWebPageGuard } from './caller.ts'
 import type { Recorder } from './exchange-record.ts'
 import { forward } from './forward.ts'
 import { readRequestHead } from './request-head.ts'
 import { decidesByItself } from './request-headers.ts'
+import { readTarget } from './request-checks.ts'
 import { isLastHop, refuseUnsupported } from './request-rules.ts'
-import { parseRequestTarget } from './request-target.ts'
 import { respondToOptions, respondWithFailure } from './respond.ts'
 import type { Route } from './route.ts'
 import type { RouteTable } from './routes.ts'
@@ -40,9 +40,7 @@ export function createProxyHandler(options: ProxyHandlerOptions): ProxyHandler {
     let status: number
     try {
       refuseUnsupported(head, req.httpVersionMajor, via) // 400, 417, 501, 502
-      const asked = parseRequestTarget(head.target, head.hosts, req.httpVersion) // 400
-      const isForUs = asked.absolute && isOwnAddress(asked, callers, req.socket.localPort)
-      const target = isForUs ? { ...asked, absolute: false } : asked
+      const target = readTarget(req, head, callers) // 400
       record.path = target.path
       record.query = target.query
       refuseWebPages(head, target) // 403

@@ -6,8 +6,60 @@ export type ParserError = NodeJS.ErrnoException & {
   readonly bytesParsed?: number
 }
 
+/** Protocols that clients speak by mistake. */
+const OTHER_PROTOCOLS = {
+  tls: {
+    what: 'TLS (https)',
+    advice:
+      'A client calls the sidecar itself by https: use "http://" in the base URL, or in the URL of the proxy.',
+  },
+  http2: {
+    what: 'HTTP/2',
+    advice: 'A client begins with HTTP/2: configure it for HTTP/1.1.',
+  },
+  socks: {
+    what: 'SOCKS',
+    advice: 'A client takes the sidecar for a SOCKS proxy: configure it for an HTTP proxy.',
+  },
+  proxy_protocol: {
+    what: 'the PROXY protocol',
+    advice: 'A load balancer in front of the sidecar sends the PROXY protocol: turn it off there.',
+  },
+} as const
+
+export type OtherProtocol = keyof typeof OTHER_PROTOCOLS
+
+/** Which other protocol the client speaks; undefined if it is none of those that are known. */
+export function otherProtocol({
+  code,
+  rawPacket,
+  bytesParsed = 0,
+}: ParserError): OtherProtocol | undefined {
+  // RFC 9113 section 3.4: the parser knows the connection preface.
+  if (code === 'HPE_PAUSED_H2_UPGRADE') return 'http2'
+  if (code !== 'HPE_INVALID_METHOD' || rawPacket === undefined) return undefined
+  const text = rawPacket.toString('latin1')
+  if (/^\r\n\r\n\0\r\nQUIT\n/.test(text)) return 'proxy_protocol'
+  const line = text.slice(text.lastIndexOf('\n', bytesParsed - 1) + 1)
+  // RFC 8446 section 5.1: a record of the handshake, of version 3.x; it may come byte by byte.
+  if (/^\x16(?:\x03|$)/.test(line)) return 'tls'
+  if (/^PROXY (?:TCP[46]|UNKNOWN)/.test(line)) return 'proxy_protocol'
+  // RFC 1928 section 3, and the version before it.
+  if (/^(?:\x05|\x04[\x01\x02])/.test(line)) return 'socks'
+  return undefined
+}
+
 /** What the parser stumbled over, in our words: its own may quote a header. */
 export function parserFailure(error: ParserError, maxHeaderBytes: number): SidecarError {
+  const protocol = otherProtocol(error)
+  if (protocol !== undefined) {
+    const { what, advice } = OTHER_PROTOCOLS[protocol]
+    return new SidecarError(
+      'request_invalid',
+      `Cannot read the request: it is ${what}, and this listener speaks plain HTTP/1.1 only`,
+      { advice },
+    )
+  }
   switch (error.code) {
     case 'HPE_HEADER_OVERFLOW': {
       return new SidecarError(
@@ -25,6 +77,12 @@ export function parserFailure(error: ParserError, maxHeaderBytes: number): Sidec
       return new SidecarError(
         'request_invalid',
         'Cannot read the request: the connection ended before the request was complete',
+      )
+    }
+    case 'HPE_INVALID_VERSION': {
+      return new SidecarError(
+        'request_invalid',
+        'Cannot read the request: only HTTP/1.1 and HTTP/1.0 are supported',
       )
     }
     case 'HPE_INVALID_METHOD': {
@@ -45,7 +103,7 @@ export function hasLeft({ code }: ParserError): boolean {
   return code === 'ECONNRESET' || code === 'EPIPE' || code === 'HPE_INVALID_EOF_STATE'
 }
 
-/** Whether what the parser stumbled over looks like a method (RFC 9110 section 9.1), and not like TLS. */
+/** Whether what the parser stumbled over looks like a method (RFC 9110 section 9.1). */
 function startsLikeRequest({ rawPacket, bytesParsed = 0 }: ParserError): boolean {
   const text = rawPacket?.toString('latin1') ?? ''
   const line = text.slice(text.lastIndexOf('\n', bytesParsed - 1) + 1)

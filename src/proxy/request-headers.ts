@@ -56,6 +56,10 @@ export function requestHeaders(
         throw new SidecarError(
           'request_invalid',
           `Cannot forward the request: the route does not accept the header "${injected}" from the application`,
+          {
+            advice:
+              'Have the application leave the header out, or set "existingAuthorization" of the route to "replace" or "keep".',
+          },
         )
       }
       if (policy.existing === 'keep') {

@@ -71,8 +71,11 @@ export function createRouteTable<R extends { readonly match: RouteMatch }>(
     }
   }
 
+  const namesHost: RouteTable<R>['namesHost'] = (host, scheme = 'http') =>
+    hasHosts && tablesOf(host, scheme).next().done !== true
+
   return {
-    namesHost: (host, scheme = 'http') => hasHosts && tablesOf(host, scheme).next().done !== true,
+    namesHost,
     match(target, method) {
       const [literal, ...others] = target.readings
       const route = find(target, literal, method)
@@ -88,6 +91,7 @@ export function createRouteTable<R extends { readonly match: RouteMatch }>(
         throw new SidecarError(
           'egress_denied',
           `Cannot forward the request: no route is for host "${target.host}" and this path`,
+          { advice: namesHost(target.host, target.scheme) ? NAMED_ADVICE : UNNAMED_ADVICE },
         )
       }
       throw new SidecarError(
@@ -97,6 +101,12 @@ export function createRouteTable<R extends { readonly match: RouteMatch }>(
     },
   }
 }
+
+const NAMED_ADVICE =
+  'A route is for this host, but not for this path or method: compare them with "match" of the route.'
+
+const UNNAMED_ADVICE =
+  'If the request is meant to pass, add a route for its host, or set "forward: pass". If not, the sidecar did its work.'
 
 type PathTable<R> = {
   /** Those with one prefix in the order in which they are tried. */

@@ -8,8 +8,14 @@ import type { Recorder } from './exchange-record.ts'
 import { createHalfClosedWatch } from './half-closed.ts'
 import type { ProxyHandler } from './handler.ts'
 import { closeGently, isLingering } from './linger.ts'
-import { hasLeft, type ParserError, parserFailure } from './parser-failure.ts'
-import { refuse } from './refuse.ts'
+import {
+  hasLeft,
+  otherProtocol,
+  type OtherProtocol,
+  type ParserError,
+  parserFailure,
+} from './parser-failure.ts'
+import { refuse, refuseTunnel } from './refuse.ts'
 import { type FailureContext, respondWithFailure } from './respond.ts'
 import { mayUpgrade } from './upgrade.ts'
 
@@ -44,6 +50,8 @@ export type ProxyServerOptions = {
   readonly service: () => ProxyService
   readonly maxHeaderBytes: number
   readonly limits: ConnectionLimits
+  /** A client spoke something else than HTTP/1. */
+  readonly onOtherProtocol?: (protocol: OtherProtocol) => void
 }
 
 const NOBODY: FailureContext = { route: undefined, requestId: undefined }
@@ -53,7 +61,7 @@ const CHECK_MS = 1_000
 
 /** The HTTP/1.1 server that the application talks to. */
 export function createProxyServer(options: ProxyServerOptions): ProxyServer {
-  const { service, maxHeaderBytes } = options
+  const { service, maxHeaderBytes, onOtherProtocol } = options
   const connections = createConnections()
   const watchHalfClosed = createHalfClosedWatch()
   /** Those that are, or may become, something else than HTTP. */
@@ -146,7 +154,7 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
     if (isLingering(socket) || !socket.writable) return
     // Whoever sends it before all answers are there does not get them: node:http has let go.
     if (connections.lastDue(socket) !== undefined) socket.destroy()
-    else if (connections.isSurplus(socket)) refuse(socket, ...surplus(req))
+    else if (connections.isSurplus(socket)) refuseTunnel(socket, ...surplus(req))
     else {
       addTunnel(socket)
       settle(service().connect(req, socket, early), socket)
@@ -163,6 +171,8 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
       return
     }
     const failure = parserFailure(error, maxHeaderBytes)
+    const protocol = otherProtocol(error)
+    if (protocol !== undefined) onOtherProtocol?.(protocol)
     const last = connections.lastDue(socket)
     if (last !== undefined && !last.req.complete) {
       // It is recorded when whoever handles it finds out.

@@ -152,10 +152,30 @@ test.for([
   const sidecar = await startForward(forward)
   const answer = await exchangeRaw(sidecar.proxyUrl, connectTo(target, 'Host: a\r\n'))
   expect(answer.slice(0, 12)).toBe(`HTTP/1.1 ${status}`)
+  // RFC 9112 section 4: a reason phrase is one line of text; most clients show nothing else.
+  const [phrase = ''] = answer.slice('HTTP/1.1 400 '.length).split('\r\n')
+  expect(phrase).toMatch(/^[\x20-\x7e]{10,230}$/)
+  expect(phrase).toContain(says)
   expect(JSON.parse(answer.slice(answer.indexOf('\r\n\r\n')))).toMatchObject({
     code: status === 403 ? 'egress_denied' : 'request_invalid',
     detail: expect.stringContaining(says),
   })
+})
+
+test('the advice on a refused tunnel fits whether a route is for its host', async () => {
+  const sidecar = await startForward('deny')
+  for (const target of ['api.example.com:443', 'other.example.com:443', 'other.example.com:25']) {
+    await exchangeRaw(sidecar.proxyUrl, connectTo(target))
+  }
+  const status = await (await fetch(`${sidecar.adminUrl}/status`)).text()
+  const { failures }: { failures: { advice: string }[] } = JSON.parse(status)
+  const advice = failures.map((failure) => failure.advice)
+  expect(advice).toEqual([
+    expect.stringMatching(/well-known ports.* directly/),
+    expect.stringMatching(/"forward: pass".*add a route/),
+    expect.stringMatching(/http:\/\/ instead of https:\/\//),
+  ])
+  expect(advice[2]).not.toMatch(/add a route/)
 })
 
 test.for(['', 'Host: a:443\r\nHost: b:443\r\n'])(

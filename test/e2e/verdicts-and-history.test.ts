@@ -152,6 +152,8 @@ const request = fc
 
 type Client = { readonly send: (bytes: string) => Promise<string>; readonly isOpen: () => boolean }
 
+const nothing = (): void => {}
+
 /** A connection on which one request follows the other. */
 async function openClient(proxyUrl: string): Promise<Client> {
   const { hostname, port } = new URL(proxyUrl)
@@ -159,7 +161,7 @@ async function openClient(proxyUrl: string): Promise<Client> {
   onTestFinished(() => void socket.destroy())
   let received = ''
   let isEnded = false
-  let look = (): void => {}
+  let look = nothing
   socket.on('data', (chunk: Buffer) => {
     received += chunk.toString('latin1')
     look()

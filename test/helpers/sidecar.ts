@@ -36,10 +36,11 @@ export async function startSidecar(
   yaml: string,
   env: Environment = {},
   listen = '127.0.0.1:0',
+  admin = '127.0.0.1:0',
 ): Promise<RunningSidecar> {
   const directory = await temporaryDirectory()
   const places = { env, readFile: createFileReader(directory) }
-  const result = await loadConfig(`listen: ${listen}\nadmin: 127.0.0.1:0\n${yaml}`, places)
+  const result = await loadConfig(`listen: ${listen}\nadmin: ${admin}\n${yaml}`, places)
   if (!result.ok) throw new Error(JSON.stringify(result.problems, undefined, 2))
   const logFile = join(directory, 'log')
   const log = createLog({ level: 'debug', format: 'json', destination: openSync(logFile, 'a') })

@@ -138,6 +138,42 @@ export const CONNECTIONS: readonly WireCase[] = [
     connection: 'closes',
   },
   {
+    name: 'HTTP/1.0 without Host is served behind a request that has one',
+    rfc: '9112 3.2',
+    sends: [head('GET /1 HTTP/1.1', HOST), { until: /ok$/ }, head('GET /2 HTTP/1.0')],
+    arrives: [{ line: 'GET /1 HTTP/1.1' }, { line: 'GET /2 HTTP/1.1' }],
+    comesBack: [OK, OK],
+    connection: 'closes',
+  },
+  {
+    name: 'A refused request leaves the connection to the next one',
+    rfc: '9112 9.3',
+    sends: [head('GET /x/../y HTTP/1.1', HOST), { until: /request_invalid/ }],
+    arrives: [],
+    comesBack: 'failure',
+    connection: 'stays',
+  },
+  {
+    name: 'The keep-alive of HTTP/1.0 ends with a request that does not ask for it',
+    rfc: '9112 9.3',
+    sends: [
+      head('GET /1 HTTP/1.0', HOST, 'Connection: keep-alive'),
+      { until: /ok$/ },
+      head('GET /2 HTTP/1.0', HOST),
+    ],
+    arrives: [{ line: 'GET /1 HTTP/1.1' }, { line: 'GET /2 HTTP/1.1' }],
+    comesBack: [OK, OK],
+    connection: 'closes',
+  },
+  {
+    name: 'Close wins over keep-alive',
+    rfc: '9112 9.3',
+    sends: head('GET /x HTTP/1.1', HOST, 'Connection: keep-alive', 'Connection: close'),
+    arrives: [{ line: 'GET /x HTTP/1.1' }],
+    comesBack: [{ ...OK, fields: ['Connection: close'] }],
+    connection: 'closes',
+  },
+  {
     name: 'An empty line between two requests is overlooked',
     rfc: '9112 2.2',
     sends: lines(

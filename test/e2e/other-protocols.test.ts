@@ -1,0 +1,92 @@
+import { once } from 'node:events'
+import { connect as connectHttp2 } from 'node:http2'
+import { connect as connectTls } from 'node:tls'
+import { expect, test } from 'vitest'
+import { forwardConfig } from '../helpers/config-text.ts'
+import { metric } from '../helpers/metrics.ts'
+import { exchangeRaw } from '../helpers/raw-http.ts'
+import { startSidecar } from '../helpers/sidecar.ts'
+
+const CONFIG = forwardConfig('http://127.0.0.1:1')
+
+/** What a client of TLS sends first, whole and in its first byte. */
+const CLIENT_HELLO = '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03'
+
+test.for([
+  { protocol: 'tls', what: 'TLS (https)', sends: CLIENT_HELLO, advice: '"http://"' },
+  { protocol: 'tls', what: 'TLS (https)', sends: '\x16', advice: '"http://"' },
+  {
+    protocol: 'http2',
+    what: 'HTTP/2',
+    sends: 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n',
+    advice: 'HTTP/1.1',
+  },
+  { protocol: 'socks', what: 'SOCKS', sends: '\x05\x01\x00', advice: 'an HTTP proxy' },
+  {
+    protocol: 'socks',
+    what: 'SOCKS',
+    sends: '\x04\x01\x01\xbb\x00\x00\x00\x01a\0',
+    advice: 'HTTP',
+  },
+  {
+    protocol: 'proxy_protocol',
+    what: 'the PROXY protocol',
+    sends: 'PROXY TCP4 10.0.0.1 10.0.0.2 1000 80\r\nGET / HTTP/1.1\r\nHost: localhost\r\n\r\n',
+    advice: 'turn it off',
+  },
+  {
+    protocol: 'proxy_protocol',
+    what: 'the PROXY protocol',
+    sends: '\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c',
+    advice: 'turn it off',
+  },
+])('$sends is answered, logged and counted as $protocol', async (given) => {
+  const { protocol, what, sends, advice } = given
+  const sidecar = await startSidecar(CONFIG)
+  const answer = await exchangeRaw(sidecar.proxyUrl, sends)
+  expect(answer).toMatch(/^HTTP\/1\.1 400 Bad Request\r\n/)
+  const detail = `Cannot read the request: it is ${what}, and this listener speaks plain HTTP/1.1 only`
+  expect(JSON.parse(answer.slice(answer.indexOf('\r\n\r\n')))).toMatchObject({
+    code: 'request_invalid',
+    detail,
+  })
+  expect(await sidecar.logs()).toContain(detail)
+  const name = 'token_sidecar_other_protocol_connections_total'
+  expect(await metric(sidecar, name, { protocol })).toBe(1)
+  const status = await (await fetch(`${sidecar.adminUrl}/status`)).text()
+  const { failures }: { failures: { advice: string }[] } = JSON.parse(status)
+  expect(failures[0]?.advice).toContain(advice)
+})
+
+test('a protocol that only begins like another is not counted', async () => {
+  const sidecar = await startSidecar(CONFIG)
+  for (const sends of ['PROXY / HTTP/1.1\r\n\r\n', 'SSH-2.0-x\r\n', '\x17\x03\x03\x00\x01a']) {
+    expect(await exchangeRaw(sidecar.proxyUrl, sends)).toMatch(/^HTTP\/1\.1 (?:400|501) /)
+  }
+  for (const protocol of ['tls', 'http2', 'socks', 'proxy_protocol']) {
+    const name = 'token_sidecar_other_protocol_connections_total'
+    expect(await metric(sidecar, name, { protocol })).toBe(0)
+  }
+})
+
+test('a version that is not supported is named as the reason', async () => {
+  const sidecar = await startSidecar(CONFIG)
+  const answer = await exchangeRaw(sidecar.proxyUrl, 'GET / HTTP/1.2\r\nHost: localhost\r\n\r\n')
+  expect(answer).toContain('only HTTP/1.1 and HTTP/1.0 are supported')
+})
+
+/** OpenSSL and what is built upon it print this, and name plain HTTP as the usual cause. */
+test('a TLS client reports that the listener does not speak TLS', async () => {
+  const sidecar = await startSidecar(CONFIG)
+  const { port } = new URL(sidecar.proxyUrl)
+  const socket = connectTls({ host: '127.0.0.1', port: Number(port) })
+  const [error]: unknown[] = await once(socket, 'error').catch((cause: unknown) => [cause])
+  expect(String(error)).toMatch(/wrong version number|packet length too long/)
+})
+
+test('a client of HTTP/2 with prior knowledge fails at once', async () => {
+  const sidecar = await startSidecar(CONFIG)
+  const session = connectHttp2(sidecar.proxyUrl)
+  const [error]: unknown[] = await once(session, 'error').catch((cause: unknown) => [cause])
+  expect(String(error)).toMatch(/Protocol error|ERR_HTTP2|ECONNRESET/)
+})

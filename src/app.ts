@@ -143,7 +143,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     service: () => current,
     maxHeaderBytes: options.config.limits.headers,
     limits: options.config.limits,
-    onOtherProtocol: metrics.otherProtocol,
+    onOtherProtocol: (protocol) => metrics.otherProtocol(protocol),
   })
 
   const adminListener = await listen(admin, options.config.admin, clock)

@@ -39,13 +39,13 @@ export function otherProtocol({
   if (code === 'HPE_PAUSED_H2_UPGRADE') return 'http2'
   if (code !== 'HPE_INVALID_METHOD' || rawPacket === undefined) return undefined
   const text = rawPacket.toString('latin1')
-  if (/^\r\n\r\n\0\r\nQUIT\n/.test(text)) return 'proxy_protocol'
+  if (text.startsWith('\r\n\r\n\0\r\nQUIT\n')) return 'proxy_protocol'
   const line = text.slice(text.lastIndexOf('\n', bytesParsed - 1) + 1)
   // RFC 8446 section 5.1: a record of the handshake, of version 3.x; it may come byte by byte.
-  if (/^\x16(?:\x03|$)/.test(line)) return 'tls'
+  if (line === '\x16' || line.startsWith('\x16\x03')) return 'tls'
   if (/^PROXY (?:TCP[46]|UNKNOWN)/.test(line)) return 'proxy_protocol'
   // RFC 1928 section 3, and the version before it.
-  if (/^(?:\x05|\x04[\x01\x02])/.test(line)) return 'socks'
+  if (['\x05', '\x04\x01', '\x04\x02'].some((start) => line.startsWith(start))) return 'socks'
   return undefined
 }
 

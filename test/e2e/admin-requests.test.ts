@@ -69,7 +69,7 @@ test('a page that may use the API may not use the admin listener', async () => {
 
 test('an admin listener for other machines is called by any name, but not by pages', async () => {
   const sidecar = await startSidecar(
-    `${forwardConfig('http://127.0.0.1:1')}`,
+    forwardConfig('http://127.0.0.1:1'),
     {},
     '127.0.0.1:0',
     '0.0.0.0:0',

@@ -148,7 +148,12 @@ export const REQUEST_FRAMING: readonly WireCase[] = [
     rfc: '9112 7.1',
     sends: [
       head('POST /x HTTP/1.1', HOST, 'Transfer-Encoding: chunked'),
-      ...['1', '0\r', '\n01234567', '89abcdef\r', '\n0\r\n', '\r\n'],
+      '1',
+      '0\r',
+      '\n01234567',
+      '89abcdef\r',
+      '\n0\r\n',
+      '\r\n',
     ],
     arrives: [{ line: 'POST /x HTTP/1.1', body: '0123456789abcdef' }],
     connection: 'stays',

@@ -49,6 +49,18 @@ export async function createAuthority(name = 'test authority'): Promise<Authorit
   }
 }
 
+/** A client certificate that no authority has issued. */
+export async function createSelfSigned(subject: string): Promise<Certificate> {
+  const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify'])
+  const own = await x509.X509CertificateGenerator.createSelfSigned({
+    name: `CN=${subject}`,
+    ...validity(),
+    signingAlgorithm: ALGORITHM,
+    keys,
+  })
+  return { certificate: own.toString('pem'), key: pemOf(keys.privateKey) }
+}
+
 function validity(): { notBefore: Date; notAfter: Date } {
   return { notBefore: new Date(Date.now() - DAY_MS), notAfter: new Date(Date.now() + DAY_MS) }
 }

@@ -1,0 +1,130 @@
+import { generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto'
+import { mkdir, rename, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type JWK, SignJWT } from 'jose'
+import { type Authority, type Certificate, createSelfSigned } from '../helpers/certificates.ts'
+import type { Case, Method } from './authorization-server.ts'
+
+/** A client as it is registered, with one generation of its credentials. */
+export type Client = {
+  readonly id: string
+  readonly method: Method
+  readonly isBound: boolean
+  readonly secret: string
+  readonly privateJwk: JWK
+  readonly publicJwk: JWK
+  readonly certificate: Certificate
+  readonly subject: string
+}
+
+export function clientIdOf(caseId: string): string {
+  return `client-${caseId.toLowerCase().replaceAll(/[^a-z]+/g, '-')}`
+}
+
+export async function createClient(
+  { id, method, isBound = false }: Case,
+  authority: Authority,
+): Promise<Client> {
+  const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+  const about = { kid: randomUUID(), alg: 'RS256', use: 'sig' }
+  const clientId = clientIdOf(id)
+  const subject = `${clientId}-${about.kid}`
+  const isSelfSigned = method === 'self_signed_tls_client_auth'
+  return {
+    id: clientId,
+    method,
+    isBound,
+    secret: randomBytes(32).toString('base64url'),
+    privateJwk: { ...privateKey.export({ format: 'jwk' }), ...about },
+    publicJwk: { ...publicKey.export({ format: 'jwk' }), ...about },
+    certificate: isSelfSigned
+      ? await createSelfSigned(subject)
+      : await authority.issue(subject, ['localhost']),
+    subject: `CN=${subject}`,
+  }
+}
+
+/** Writes what the sidecar reads, each file in one step, as a rotation does. */
+export async function writeCredentials(
+  directory: string,
+  client: Client,
+  assertionAudience: string,
+): Promise<void> {
+  await mkdir(directory, { recursive: true })
+  // The two files of a certificate are never seen apart: the key comes first, and one without its
+  // certificate is not used.
+  await replaceFile(join(directory, 'secret'), client.secret)
+  await replaceFile(join(directory, 'key.json'), JSON.stringify(client.privateJwk))
+  await replaceFile(join(directory, 'tls-key.pem'), client.certificate.key)
+  await replaceFile(join(directory, 'tls-certificate.pem'), client.certificate.certificate)
+  await writeAssertion(directory, client, assertionAudience)
+}
+
+/** What a platform does for its workloads: a fresh assertion, before the last one expires. */
+export async function writeAssertion(
+  directory: string,
+  client: Client,
+  audience: string,
+): Promise<void> {
+  const { privateJwk, id } = client
+  const assertion = await new SignJWT()
+    .setProtectedHeader({ alg: 'RS256', kid: privateJwk.kid ?? '', typ: 'JWT' })
+    .setIssuer(id)
+    .setSubject(id)
+    .setAudience(audience)
+    .setJti(randomUUID())
+    .setIssuedAt()
+    .setExpirationTime('60s')
+    .sign(privateJwk)
+  await replaceFile(join(directory, 'assertion.jwt'), assertion)
+}
+
+async function replaceFile(path: string, text: string): Promise<void> {
+  await writeFile(`${path}.new`, text, { mode: 0o600 })
+  await rename(`${path}.new`, path)
+}
+
+/** The credential of a case, with the files of `directory`. */
+export function credentialOf(
+  one: Case,
+  directory: string,
+  address: Readonly<Record<string, string>>,
+  caFile: string,
+): Record<string, unknown> {
+  const isMutual = one.method.endsWith('tls_client_auth')
+  return {
+    ...address,
+    ...(one.isUnnamed !== true && { clientId: clientIdOf(one.id) }),
+    auth: { method: one.method, ...proofOf(one.method, directory), ...one.auth },
+    tls: {
+      ca: { file: caFile },
+      ...(isMutual && {
+        client: {
+          certificate: { file: join(directory, 'tls-certificate.pem') },
+          key: { file: join(directory, 'tls-key.pem') },
+        },
+      }),
+    },
+    ...one.credential,
+  }
+}
+
+function proofOf(method: Method, directory: string): Record<string, unknown> {
+  switch (method) {
+    case 'client_secret_basic':
+    case 'client_secret_post':
+    case 'client_secret_jwt': {
+      return { clientSecret: { file: join(directory, 'secret') } }
+    }
+    case 'private_key_jwt': {
+      return { key: { file: join(directory, 'key.json') } }
+    }
+    case 'client_assertion_file': {
+      return { file: join(directory, 'assertion.jwt') }
+    }
+    case 'tls_client_auth':
+    case 'self_signed_tls_client_auth': {
+      return {}
+    }
+  }
+}

@@ -1,4 +1,4 @@
-import { generateKeyPairSync, randomBytes, randomUUID } from 'node:crypto'
+import { generateKeyPairSync, randomBytes, randomUUID, X509Certificate } from 'node:crypto'
 import { mkdir, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type JWK, SignJWT } from 'jose'
@@ -15,6 +15,8 @@ export type Client = {
   readonly publicJwk: JWK
   readonly certificate: Certificate
   readonly subject: string
+  /** In the subject alternative name of an issued certificate. */
+  readonly dnsName: string
 }
 
 export function clientIdOf(caseId: string): string {
@@ -29,6 +31,7 @@ export async function createClient(
   const about = { kid: randomUUID(), alg: 'RS256', use: 'sig' }
   const clientId = clientIdOf(id)
   const subject = `${clientId}-${about.kid}`
+  const dnsName = `${about.kid}.clients.example.com`
   const isSelfSigned = method === 'self_signed_tls_client_auth'
   return {
     id: clientId,
@@ -39,8 +42,9 @@ export async function createClient(
     publicJwk: { ...publicKey.export({ format: 'jwk' }), ...about },
     certificate: isSelfSigned
       ? await createSelfSigned(subject)
-      : await authority.issue(subject, ['localhost']),
+      : await authority.issue(subject, [dnsName]),
     subject: `CN=${subject}`,
+    dnsName,
   }
 }
 
@@ -82,6 +86,15 @@ export async function writeAssertion(
 async function replaceFile(path: string, text: string): Promise<void> {
   await writeFile(`${path}.new`, text, { mode: 0o600 })
   await rename(`${path}.new`, path)
+}
+
+/** RFC 8705 section 2.2.2: a self-signed certificate is registered as the `x5c` of a key. */
+export function jwksOf({ method, publicJwk, certificate }: Client): {
+  readonly keys: readonly Readonly<Record<string, unknown>>[]
+} {
+  if (method !== 'self_signed_tls_client_auth') return { keys: [{ ...publicJwk }] }
+  const { publicKey, raw } = new X509Certificate(certificate.certificate)
+  return { keys: [{ ...publicKey.export({ format: 'jwk' }), x5c: [raw.toString('base64')] }] }
 }
 
 /** The credential of a case, with the files of `directory`. */

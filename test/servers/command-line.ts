@@ -5,6 +5,8 @@ import { Command, CommanderError } from 'commander'
 import { createProcesses } from '../../bench/system/processes.ts'
 import type { AuthorizationServer } from './authorization-server.ts'
 import { authlib } from './authlib.ts'
+import { djangoOauthToolkit } from './django-oauth-toolkit.ts'
+import { glewlwyd } from './glewlwyd.ts'
 import { hydra } from './hydra.ts'
 import { createInstaller } from './installer.ts'
 import { keycloak } from './keycloak.ts'
@@ -14,7 +16,14 @@ import { resultTables } from './result-tables.ts'
 import { hasFailed, type ServerResult } from './results.ts'
 import { spring } from './spring.ts'
 
-export const SERVERS: readonly AuthorizationServer[] = [keycloak, hydra, spring, authlib]
+export const SERVERS: readonly AuthorizationServer[] = [
+  keycloak,
+  hydra,
+  spring,
+  authlib,
+  djangoOauthToolkit,
+  glewlwyd,
+]
 
 type Io = {
   out(text: string): void

@@ -1,7 +1,6 @@
-import { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
-import type { Client } from './clients.ts'
+import { type Client, jwksOf } from './clients.ts'
 
 /** Serves the public keys of the clients, for servers that fetch them (RFC 7591 `jwks_uri`). */
 export type JwksServer = {
@@ -19,7 +18,7 @@ export async function startJwksServer(): Promise<JwksServer> {
       return
     }
     response.setHeader('Content-Type', 'application/json')
-    response.end(JSON.stringify({ keys: [publicKeyOf(client)] }))
+    response.end(JSON.stringify(jwksOf(client)))
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -34,11 +33,4 @@ export async function startJwksServer(): Promise<JwksServer> {
       await once(server, 'close')
     },
   }
-}
-
-/** RFC 8705 section 2.2.2: a self-signed certificate is registered as the `x5c` of a key. */
-function publicKeyOf({ method, publicJwk, certificate }: Client): Record<string, unknown> {
-  if (method !== 'self_signed_tls_client_auth') return { ...publicJwk }
-  const { publicKey, raw } = new X509Certificate(certificate.certificate)
-  return { ...publicKey.export({ format: 'jwk' }), x5c: [raw.toString('base64')] }
 }

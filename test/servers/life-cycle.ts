@@ -179,7 +179,11 @@ export async function runLifeCycle(
       progress('waiting for renewals')
       await step('renewal', async (each) => await awaitRenewal(each, run))
       progress('rejecting tokens in use')
-      await step('rejectedToken', async (each) => await replaceRejected(each, run, running))
+      await step('rejectedToken', async (each) => {
+        // The last one may just have been used, and servers accept each only once.
+        await writeAssertion(each.directory, each.current, assertionAudience)
+        return await replaceRejected(each, run, running)
+      })
       progress('trying wrong secrets and keys')
       await step('wrongProof', async (each) => {
         await writeAssertion(each.wrongDirectory, each.clients.wrong, assertionAudience)

@@ -25,6 +25,8 @@ export type Case = {
   readonly isBound?: boolean
   /** Leaves `clientId` out: the assertion alone says who the client is (RFC 7523 section 3). */
   readonly isUnnamed?: boolean
+  /** The assertion is the token of a Kubernetes service account, issued by its cluster. */
+  readonly isWorkload?: boolean
 }
 
 export type AuthorizationServer = {
@@ -60,6 +62,8 @@ export type Stage = {
   readonly audience: string
   /** Where the public key of a client is served, for servers that do not take it inline. */
   jwksUrl(clientId: string): string
+  /** Who issues the tokens of workloads. */
+  readonly clusterIssuer: string
 }
 
 export type VerifiedToken = {

@@ -17,6 +17,9 @@ export type Client = {
   readonly subject: string
   /** In the subject alternative name of an issued certificate. */
   readonly dnsName: string
+  /** Who issues the assertions that something other than the sidecar writes, and for whom. */
+  readonly assertion: { readonly issuer: string; readonly subject: string }
+  readonly isWorkload: boolean
 }
 
 export function clientIdOf(caseId: string): string {
@@ -24,8 +27,9 @@ export function clientIdOf(caseId: string): string {
 }
 
 export async function createClient(
-  { id, method, isBound = false }: Case,
+  { id, method, isBound = false, isWorkload = false }: Case,
   authority: Authority,
+  clusterIssuer: string,
 ): Promise<Client> {
   const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
   const about = { kid: randomUUID(), alg: 'RS256', use: 'sig' }
@@ -45,6 +49,10 @@ export async function createClient(
       : await authority.issue(subject, [dnsName]),
     subject: `CN=${subject}`,
     dnsName,
+    assertion: isWorkload
+      ? { issuer: clusterIssuer, subject: `system:serviceaccount:matrix:${clientId}` }
+      : { issuer: clientId, subject: clientId },
+    isWorkload,
   }
 }
 
@@ -70,17 +78,20 @@ export async function writeAssertion(
   client: Client,
   audience: string,
 ): Promise<void> {
-  const { privateJwk, id } = client
-  const assertion = await new SignJWT()
+  const {
+    privateJwk,
+    assertion: { issuer, subject },
+  } = client
+  const signed = await new SignJWT()
     .setProtectedHeader({ alg: 'RS256', kid: privateJwk.kid ?? '', typ: 'JWT' })
-    .setIssuer(id)
-    .setSubject(id)
+    .setIssuer(issuer)
+    .setSubject(subject)
     .setAudience(audience)
     .setJti(randomUUID())
     .setIssuedAt()
     .setExpirationTime('60s')
     .sign(privateJwk)
-  await replaceFile(join(directory, 'assertion.jwt'), assertion)
+  await replaceFile(join(directory, 'assertion.jwt'), signed)
 }
 
 async function replaceFile(path: string, text: string): Promise<void> {

@@ -10,7 +10,7 @@ import { glewlwyd } from './glewlwyd.ts'
 import { hydra } from './hydra.ts'
 import { createInstaller } from './installer.ts'
 import { keycloak } from './keycloak.ts'
-import { runLifeCycle } from './life-cycle.ts'
+import { type LifeCycleOptions, runLifeCycle } from './life-cycle.ts'
 import { replaceTable } from './replace-table.ts'
 import { resultTables } from './result-tables.ts'
 import { hasFailed, type ServerResult } from './results.ts'
@@ -95,7 +95,7 @@ async function run(given: Given, io: Io): Promise<number> {
       }
       const installer = createInstaller(progress)
       results.push(
-        await runLifeCycle(server, {
+        await runOrReport(server, {
           directory,
           installer,
           processes,
@@ -116,6 +116,19 @@ async function run(given: Given, io: Io): Promise<number> {
   if (given.write === true)
     await writeFile(DOCS, replaceTable(await readFile(DOCS, 'utf8'), tables))
   return results.some(hasFailed) ? 1 : 0
+}
+
+/** A server that does not start says nothing about the next one. */
+async function runOrReport(
+  server: AuthorizationServer,
+  options: LifeCycleOptions,
+): Promise<ServerResult> {
+  try {
+    return await runLifeCycle(server, options)
+  } catch (error) {
+    const { name, title } = server
+    return { name, title, broken: error instanceof Error ? error.message : String(error) }
+  }
 }
 
 function collect(value: string, before: readonly string[] = []): readonly string[] {

@@ -16,6 +16,9 @@ const START_DEADLINE_MS = 30_000
 /** Glewlwyd requires the token endpoint as `aud`. */
 const JWT = { audience: 'tokenEndpoint' }
 
+/** It does not decode the form encoding of RFC 6749 section 2.3.1. */
+const RAW = { encoding: 'raw' }
+
 /** Of the database that the package brings. */
 const ADMIN = { username: 'admin', password: 'password' }
 
@@ -24,7 +27,7 @@ export const glewlwyd: AuthorizationServer = {
   title: 'Glewlwyd',
   validation: 'JWKS',
   cases: [
-    { id: 'client_secret_basic', method: 'client_secret_basic' },
+    { id: 'client_secret_basic', method: 'client_secret_basic', auth: RAW },
     { id: 'client_secret_post', method: 'client_secret_post' },
     { id: 'client_secret_jwt', method: 'client_secret_jwt', auth: JWT },
     { id: 'private_key_jwt', method: 'private_key_jwt', auth: JWT },
@@ -39,6 +42,7 @@ export const glewlwyd: AuthorizationServer = {
     {
       id: 'client_secret_basic, DPoP',
       method: 'client_secret_basic',
+      auth: RAW,
       credential: { dpop: {} },
       isBound: true,
     },

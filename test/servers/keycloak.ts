@@ -10,6 +10,8 @@ import { verifyByJwks } from './verify-token.ts'
 const VERSION = '26.7.3'
 const REALM = 'matrix'
 const ADMIN = { username: 'admin', password: 'only-for-this-test' }
+/** The identity provider that trusts the tokens of service accounts. */
+const CLUSTER = 'cluster'
 const START_DEADLINE_MS = 180_000
 
 export const keycloak: AuthorizationServer = {
@@ -27,6 +29,11 @@ export const keycloak: AuthorizationServer = {
       id: 'client_assertion_file, no clientId',
       method: 'client_assertion_file',
       isUnnamed: true,
+    },
+    {
+      id: 'client_assertion_file, Kubernetes',
+      method: 'client_assertion_file',
+      isWorkload: true,
     },
     {
       id: 'client_secret_basic, DPoP',
@@ -142,7 +149,7 @@ function createAdmin(http: HttpClient, origin: string): Admin {
   }
 }
 
-async function prepareRealm(admin: Admin, { scope }: Stage): Promise<void> {
+async function prepareRealm(admin: Admin, { scope, clusterIssuer }: Stage): Promise<void> {
   const realms = z.array(z.object({ realm: z.string() })).parse(await admin('GET', ''))
   if (realms.some(({ realm }) => realm === REALM)) return
   await admin('POST', '', { realm: REALM, enabled: true })
@@ -150,6 +157,11 @@ async function prepareRealm(admin: Admin, { scope }: Stage): Promise<void> {
     name: scope,
     protocol: 'openid-connect',
     attributes: { 'include.in.token.scope': 'true' },
+  })
+  await admin('POST', `/${REALM}/identity-provider/instances`, {
+    alias: CLUSTER,
+    providerId: 'kubernetes',
+    config: { issuer: clusterIssuer },
   })
 }
 
@@ -164,7 +176,7 @@ const AUTHENTICATORS: Readonly<Record<Method, string>> = {
 }
 
 function registrationOf(
-  { id, method, isBound, secret, publicJwk, subject }: Client,
+  { id, method, isBound, isWorkload, assertion, secret, publicJwk, subject }: Client,
   { scope, audience, lifetimeSeconds }: Stage,
 ): unknown {
   return {
@@ -173,7 +185,7 @@ function registrationOf(
     publicClient: false,
     serviceAccountsEnabled: true,
     standardFlowEnabled: false,
-    clientAuthenticatorType: AUTHENTICATORS[method],
+    clientAuthenticatorType: isWorkload ? 'federated-jwt' : AUTHENTICATORS[method],
     secret,
     optionalClientScopes: [scope],
     attributes: {
@@ -181,6 +193,8 @@ function registrationOf(
       'dpop.bound.access.tokens': String(isBound),
       'use.jwks.string': 'true',
       'jwks.string': JSON.stringify({ keys: [publicJwk] }),
+      'jwt.credential.issuer': CLUSTER,
+      'jwt.credential.sub': assertion.subject,
       'x509.subjectdn': subject,
       'x509.allow.regex.pattern.comparison': 'false',
     },

@@ -77,11 +77,13 @@ export async function runLifeCycle(
   const directory = join(options.directory, name)
   await mkdir(directory, { recursive: true })
   const authority = await createAuthority('token-sidecar compatibility matrix')
-  const contestants = await Promise.all(
-    server.cases.map(async (each) => await createContestant(each, directory, authority)),
-  )
   const http = createHttpClient(authority.certificate)
   const jwks = await startJwksServer()
+  const contestants = await Promise.all(
+    server.cases.map(async (each) => {
+      return await createContestant(each, directory, authority, jwks.clusterIssuer)
+    }),
+  )
   const api = await startProtectedApi()
   const stage = await createStage(directory, authority, contestants, { options, http, jwks })
   let running: RunningServer | undefined
@@ -172,7 +174,10 @@ export async function runLifeCycle(
       const step = async (what: Step, play: (each: Contestant) => Promise<{ note?: string }>) => {
         if (signal.aborted) return
         await Promise.all(
-          going.map(async (each) => await attempt(each, what, async () => await play(each))),
+          // The keys of a cluster are not rotated with the server.
+          going
+            .filter((each) => what !== 'rotation' || each.case.isWorkload !== true)
+            .map(async (each) => await attempt(each, what, async () => await play(each))),
         )
       }
       await step('token', async (each) => await useToken(each, run))
@@ -457,11 +462,12 @@ async function createContestant(
   each: Case,
   directory: string,
   authority: Authority,
+  clusterIssuer: string,
 ): Promise<Contestant> {
   const [first, second, wrong] = await Promise.all([
-    createClient(each, authority),
-    createClient(each, authority),
-    createClient(each, authority),
+    createClient(each, authority, clusterIssuer),
+    createClient(each, authority, clusterIssuer),
+    createClient(each, authority, clusterIssuer),
   ])
   return {
     case: each,
@@ -516,6 +522,7 @@ async function createStage(
     lifetimeSeconds: LIFETIME_SECONDS,
     scope: SCOPE,
     audience: AUDIENCE,
+    clusterIssuer: jwks.clusterIssuer,
     jwksUrl: (clientId) => `${jwks.origin}/${clientId}`,
   }
 }

@@ -17,13 +17,15 @@ export type ProtectedApi = {
   close(): Promise<void>
 }
 
+async function rejectAll(): Promise<VerifiedToken> {
+  throw new Error('no authorization server yet')
+}
+
 export async function startProtectedApi(): Promise<ProtectedApi> {
   const accepted = new Map<string, string[]>()
   const rejections = new Map<string, string>()
   const rejected = new Set<string>()
-  let verify = async (_token: string): Promise<VerifiedToken> => {
-    throw new Error('no authorization server yet')
-  }
+  let verify: (token: string) => Promise<VerifiedToken> = rejectAll
   const server = createServer((request, response) => {
     void (async () => {
       const caseId = decodeURIComponent((request.url ?? '/').slice(1))

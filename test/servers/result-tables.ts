@@ -13,9 +13,8 @@ const HEADINGS: Readonly<Record<Step, string>> = {
 export function resultTables(results: readonly ServerResult[]): string {
   const complaints: string[] = []
   const servers = results.map((result) =>
-    'skipped' in result
-      ? [result.title, `skipped: ${result.skipped}`, '', '', '', '', '']
-      : [
+    'cases' in result
+      ? [
           result.title,
           result.version,
           `\`${result.address}\``,
@@ -23,17 +22,18 @@ export function resultTables(results: readonly ServerResult[]): string {
           result.isRevokedAtServer ? 'the server' : 'the API',
           result.unknownScope,
           result.audience,
-        ],
+        ]
+      : [result.title, ...absence(result, complaints)],
   )
   const cases = results.flatMap((result) =>
-    'skipped' in result
-      ? [[result.title, '', '', ...STEPS.map(() => 'not run')]]
-      : result.cases.map(({ caseId, settings, outcomes }) => [
+    'cases' in result
+      ? result.cases.map(({ caseId, settings, outcomes }) => [
           result.title,
           caseId.replace(/^\w+/, '`$&`'),
           settings === '' ? '' : `\`${settings}\``,
           ...STEPS.map((step) => cell(outcomes[step], complaints)),
-        ]),
+        ])
+      : [[result.title, '', '', ...STEPS.map(() => 'not run')]],
   )
   return [
     markdownTable(
@@ -52,7 +52,9 @@ export function resultTables(results: readonly ServerResult[]): string {
       ['server', '`auth.method`', 'further settings', ...STEPS.map((step) => HEADINGS[step])],
       cases,
     ),
-    ...(complaints.length === 0 ? [] : [complaints.join('\n')]),
+    ...(complaints.length === 0
+      ? []
+      : [complaints.map((text, index) => `${index + 1}. ${text}`).join('\n')]),
   ].join('\n\n')
 }
 
@@ -60,8 +62,23 @@ export function resultTables(results: readonly ServerResult[]): string {
 function cell({ verdict, note }: Outcome, complaints: string[]): string {
   if (verdict === 'notRun') return 'not run'
   if (verdict === 'passed') return note === undefined ? 'yes' : `yes: ${note}`
-  complaints.push(`${complaints.length + 1}. ${(note ?? 'failed').replaceAll(/\s+/g, ' ')}`)
-  return `no (${complaints.length})`
+  return `no (${numberOf(note ?? 'failed', complaints)})`
+}
+
+function absence(
+  result: { readonly skipped: string } | { readonly broken: string },
+  complaints: string[],
+): string[] {
+  return 'skipped' in result
+    ? [`skipped (${numberOf(result.skipped, complaints)})`]
+    : [`broken (${numberOf(result.broken, complaints)})`]
+}
+
+/** The number of a complaint. The same one has the same number; ports differ from run to run. */
+function numberOf(complaint: string, complaints: string[]): number {
+  const text = complaint.replaceAll(/127\.0\.0\.1:\d+/g, 'HOST').replaceAll(/\s+/g, ' ')
+  const index = complaints.indexOf(text)
+  return index === -1 ? complaints.push(text) : index + 1
 }
 
 /** In columns as wide as their text, as the formatter has it. */

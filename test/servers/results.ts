@@ -27,6 +27,7 @@ export type ServerResult = {
   readonly title: string
 } & (
   | { readonly skipped: string }
+  | { readonly broken: string }
   | {
       readonly version: string
       readonly address: 'issuer' | 'tokenEndpoint'
@@ -43,7 +44,10 @@ export type ServerResult = {
 
 export function hasFailed(result: ServerResult): boolean {
   return (
-    'cases' in result &&
-    result.cases.some(({ outcomes }) => STEPS.some((step) => outcomes[step].verdict === 'failed'))
+    'broken' in result ||
+    ('cases' in result &&
+      result.cases.some(({ outcomes }) =>
+        STEPS.some((step) => outcomes[step].verdict === 'failed'),
+      ))
   )
 }

@@ -22,7 +22,7 @@ export type Client = {
   readonly isWorkload: boolean
 }
 
-export function clientIdOf(caseId: string): string {
+function clientIdOf(caseId: string): string {
   return `client-${caseId.toLowerCase().replaceAll(/[^a-z]+/g, '-')}`
 }
 

@@ -16,7 +16,7 @@ import { resultTables } from './result-tables.ts'
 import { hasFailed, type ServerResult } from './results.ts'
 import { spring } from './spring.ts'
 
-export const SERVERS: readonly AuthorizationServer[] = [
+const SERVERS: readonly AuthorizationServer[] = [
   keycloak,
   hydra,
   spring,

@@ -319,10 +319,11 @@ async function adviseOnWrongProof(each: Contestant, file: string): Promise<{ not
   return { note: reported }
 }
 
-/** The error code of RFC 6749 section 5.2 in a message, else the whole message. */
+/** The error code of RFC 6749 section 5.2 in a message, else the status, else the whole message. */
 function codeIn(message: string): string {
   const code = /\b(?:invalid|unauthorized|unsupported|access)_[a-z_]+/.exec(message)?.[0]
-  return code === undefined ? message : `\`${code}\``
+  if (code !== undefined) return `\`${code}\``
+  return /\bstatus \d+/.exec(message)?.[0] ?? message
 }
 
 /** What the advice has to mention. */

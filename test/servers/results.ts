@@ -15,7 +15,7 @@ export type Outcome = {
   readonly note?: string
 }
 
-export type CaseResult = {
+type CaseResult = {
   readonly caseId: string
   /** The settings that the credential has beyond its method, as YAML in one line. */
   readonly settings: string

@@ -23,12 +23,8 @@ export const spring: AuthorizationServer = {
     { id: 'private_key_jwt', method: 'private_key_jwt', auth: JWT },
     { id: 'tls_client_auth', method: 'tls_client_auth' },
     { id: 'self_signed_tls_client_auth', method: 'self_signed_tls_client_auth' },
+    // Not without clientId: its converter requires the parameter client_id beside an assertion.
     { id: 'client_assertion_file', method: 'client_assertion_file' },
-    {
-      id: 'client_assertion_file, no clientId',
-      method: 'client_assertion_file',
-      isUnnamed: true,
-    },
     {
       id: 'client_secret_basic, DPoP',
       method: 'client_secret_basic',

@@ -95,8 +95,9 @@ export async function writeAssertion(
 }
 
 async function replaceFile(path: string, text: string): Promise<void> {
-  await writeFile(`${path}.new`, text, { mode: 0o600 })
-  await rename(`${path}.new`, path)
+  const unfinished = `${path}.${randomUUID()}`
+  await writeFile(unfinished, text, { mode: 0o600 })
+  await rename(unfinished, path)
 }
 
 /** RFC 8705 section 2.2.2: a self-signed certificate is registered as the `x5c` of a key. */

@@ -49,7 +49,7 @@ export type LifeCycleOptions = {
 }
 
 /** One case while it is run: three clients of one identifier, each with its own credentials. */
-type Contestant = {
+type TestedClient = {
   readonly case: Case
   readonly directory: string
   readonly wrongDirectory: string
@@ -79,13 +79,13 @@ export async function runLifeCycle(
   const authority = await createAuthority('token-sidecar compatibility matrix')
   const http = createHttpClient(authority.certificate)
   const jwks = await startJwksServer()
-  const contestants = await Promise.all(
+  const testedClients = await Promise.all(
     server.cases.map(async (each) => {
-      return await createContestant(each, directory, authority, jwks.clusterIssuer)
+      return await createTestedClient(each, directory, authority, jwks.clusterIssuer)
     }),
   )
   const api = await startProtectedApi()
-  const stage = await createStage(directory, authority, contestants, { options, http, jwks })
+  const stage = await createStage(directory, authority, testedClients, { options, http, jwks })
   let running: RunningServer | undefined
   let sidecar: SidecarProcess | undefined
   let assertions: NodeJS.Timeout | undefined
@@ -103,7 +103,7 @@ export async function runLifeCycle(
       return await running.verify(token)
     })
 
-    for (const each of contestants) {
+    for (const each of testedClients) {
       await attempt(each, 'token', async () => {
         await register(each.clients.first)
         return {}
@@ -111,14 +111,17 @@ export async function runLifeCycle(
       await writeCredentials(each.directory, each.clients.first, assertionAudience)
       await writeCredentials(each.wrongDirectory, each.clients.wrong, assertionAudience)
     }
+    const assertingClients = testedClients.filter(
+      (each) => each.case.method === 'client_assertion_file',
+    )
     assertions = setInterval(() => {
-      for (const each of contestants) {
+      for (const each of assertingClients) {
         void writeAssertion(each.directory, each.current, assertionAudience)
       }
     }, ASSERTION_INTERVAL_MS)
 
     const configOf = (
-      some: readonly Contestant[],
+      some: readonly TestedClient[],
       place: 'directory' | 'wrongDirectory',
       more: Readonly<Record<string, unknown>> = {},
     ): string =>
@@ -151,7 +154,7 @@ export async function runLifeCycle(
 
     progress('fetching tokens')
     await Promise.all(
-      contestants.map(async (each) => {
+      testedClients.map(async (each) => {
         await attempt(each, 'token', async () => {
           const file = await writeConfig(
             `${credentialName(each)}.json`,
@@ -166,18 +169,23 @@ export async function runLifeCycle(
       }),
     )
 
-    const going = contestants.filter(({ outcomes }) => outcomes.get('token')?.verdict === 'passed')
+    const going = testedClients.filter(
+      ({ outcomes }) => outcomes.get('token')?.verdict === 'passed',
+    )
     if (going.length > 0 && !signal.aborted) {
       const file = await writeConfig('token-sidecar.json', configOf(going, 'directory'))
       sidecar = await startSidecarProcess(file)
       const run: Run = { sidecar, api, register, signal }
-      const step = async (what: Step, play: (each: Contestant) => Promise<{ note?: string }>) => {
+      const step = async (
+        what: Step,
+        tryStep: (each: TestedClient) => Promise<{ note?: string }>,
+      ) => {
         if (signal.aborted) return
         await Promise.all(
           // The keys of a cluster are not rotated with the server.
           going
             .filter((each) => what !== 'rotation' || each.case.isWorkload !== true)
-            .map(async (each) => await attempt(each, what, async () => await play(each))),
+            .map(async (each) => await attempt(each, what, async () => await tryStep(each))),
         )
       }
       await step('token', async (each) => await useToken(each, run))
@@ -244,7 +252,7 @@ export async function runLifeCycle(
       address: 'issuer' in address ? 'issuer' : 'tokenEndpoint',
       validation: server.validation,
       isRevokedAtServer: canRevoke,
-      cases: contestants.map(resultOf),
+      cases: testedClients.map(resultOf),
       unknownScope,
       audience,
     }
@@ -269,7 +277,7 @@ type Run = {
 const ASSERTION_INTERVAL_MS = 300
 const POLL_INTERVAL_MS = 200
 
-async function useToken(each: Contestant, { sidecar, api }: Run): Promise<{ note?: string }> {
+async function useToken(each: TestedClient, { sidecar, api }: Run): Promise<{ note?: string }> {
   const status = await call(each, sidecar)
   if (status === 200) return {}
   const why = api.lastRejection(credentialName(each))
@@ -277,9 +285,12 @@ async function useToken(each: Contestant, { sidecar, api }: Run): Promise<{ note
 }
 
 /** The next token is there before the last one expires: every request succeeds meanwhile. */
-async function awaitRenewal(each: Contestant, { sidecar, api }: Run): Promise<{ note?: string }> {
+async function awaitRenewal(
+  each: TestedClient,
+  { sidecar, api, signal }: Run,
+): Promise<{ note?: string }> {
   const before = api.accepted(credentialName(each)).length
-  await within(RENEWAL_DEADLINE_MS, 'no second token', async () => {
+  await within(signal, RENEWAL_DEADLINE_MS, 'no second token', async () => {
     const status = await call(each, sidecar)
     if (status !== 200) throw new Error(`a request failed with ${status}`)
     return api.accepted(credentialName(each)).length > before
@@ -289,7 +300,7 @@ async function awaitRenewal(each: Contestant, { sidecar, api }: Run): Promise<{ 
 
 /** One request, whose token the API rejects: the client sees only the success of the next one. */
 async function replaceRejected(
-  each: Contestant,
+  each: TestedClient,
   { sidecar, api }: Run,
   server: RunningServer | undefined,
 ): Promise<{ note?: string }> {
@@ -305,7 +316,7 @@ async function replaceRejected(
   return {}
 }
 
-async function adviseOnWrongProof(each: Contestant, file: string): Promise<{ note?: string }> {
+async function adviseOnWrongProof(each: TestedClient, file: string): Promise<{ note?: string }> {
   const { tokens } = await checkLive(file)
   const error = tokens[0]?.error
   if (error === undefined || error === null) throw new Error('a wrong proof was accepted')
@@ -339,29 +350,37 @@ const PROOFS = {
 
 /** The server changes first, the file later, as it happens to people. */
 async function rotate(
-  each: Contestant,
-  { sidecar, api, register }: Run,
+  each: TestedClient,
+  { sidecar, api, register, signal }: Run,
   replaceFiles: (next: Client) => Promise<void>,
 ): Promise<{ note?: string }> {
   const name = credentialName(each)
   const failuresBefore = sidecar.failures(name)
   await register(each.clients.second)
-  await within(RENEWAL_DEADLINE_MS, 'the server still accepts the old credentials', async () => {
-    await call(each, sidecar)
-    return sidecar.failures(name) > failuresBefore
-  })
+  await within(
+    signal,
+    RENEWAL_DEADLINE_MS,
+    'the server still accepts the old credentials',
+    async () => {
+      await call(each, sidecar)
+      return sidecar.failures(name) > failuresBefore
+    },
+  )
   const known = api.accepted(name).length
   await replaceFiles(each.clients.second)
-  await within(ROTATION_DEADLINE_MS, 'the changed file was not used', async () => {
+  await within(signal, ROTATION_DEADLINE_MS, 'the changed file was not used', async () => {
     const status = await call(each, sidecar)
     return status === 200 && api.accepted(name).length > known
   })
   return {}
 }
 
-async function recover(each: Contestant, { sidecar, api }: Run): Promise<{ note?: string }> {
+async function recover(
+  each: TestedClient,
+  { sidecar, api, signal }: Run,
+): Promise<{ note?: string }> {
   const known = api.accepted(credentialName(each)).length
-  await within(RESTART_DEADLINE_MS, 'no token after the restart', async () => {
+  await within(signal, RESTART_DEADLINE_MS, 'no token after the restart', async () => {
     const status = await call(each, sidecar)
     return status === 200 && api.accepted(credentialName(each)).length > known
   })
@@ -380,7 +399,7 @@ async function tryUnknownScope(file: string): Promise<string> {
 
 async function tryAudience(
   file: string,
-  { case: { id } }: Contestant,
+  { case: { id } }: TestedClient,
   running: RunningServer,
 ): Promise<string> {
   const token = await revealToken(file, nameOf(id))
@@ -389,33 +408,35 @@ async function tryAudience(
   return audience.length === 0 ? 'none' : audience.map((one) => `\`${one}\``).join(', ')
 }
 
-async function call(each: Contestant, { proxyUrl }: SidecarProcess): Promise<number> {
+async function call(each: TestedClient, { proxyUrl }: SidecarProcess): Promise<number> {
   const response = await fetch(`${proxyUrl}/${credentialName(each)}`)
   await response.arrayBuffer()
   return response.status
 }
 
 async function within(
+  signal: AbortSignal,
   deadlineMs: number,
-  complaint: string,
+  failure: string,
   isDone: () => Promise<boolean>,
 ): Promise<void> {
   const endMs = performance.now() + deadlineMs
   while (!(await isDone())) {
-    if (performance.now() > endMs) throw new Error(complaint)
+    if (signal.aborted) throw new Error('interrupted')
+    if (performance.now() > endMs) throw new Error(failure)
     await new Promise((resolve) => setTimeout(resolve, POLL_INTERVAL_MS))
   }
 }
 
 /** A failed step leaves those after it as they are: each is tried by itself. */
 async function attempt(
-  { outcomes }: Contestant,
+  { outcomes }: TestedClient,
   step: Step,
-  play: () => Promise<{ note?: string }>,
+  tryStep: () => Promise<{ note?: string }>,
 ): Promise<void> {
   if (outcomes.get(step)?.verdict === 'failed') return
   try {
-    outcomes.set(step, { verdict: 'passed', ...(await play()) })
+    outcomes.set(step, { verdict: 'passed', ...(await tryStep()) })
   } catch (error) {
     outcomes.set(step, {
       verdict: 'failed',
@@ -424,7 +445,7 @@ async function attempt(
   }
 }
 
-function resultOf({ case: { id, auth, credential }, outcomes }: Contestant) {
+function resultOf({ case: { id, auth, credential }, outcomes }: TestedClient) {
   const outcome = (step: Step): Outcome => outcomes.get(step) ?? { verdict: 'notRun' }
   const settings = Object.entries({
     ...(auth !== undefined && { auth }),
@@ -451,7 +472,7 @@ function inline(value: unknown): string {
   return members.length === 0 ? '{}' : `{ ${members.join(', ')} }`
 }
 
-function credentialName({ case: { id } }: Contestant): string {
+function credentialName({ case: { id } }: TestedClient): string {
   return nameOf(id)
 }
 
@@ -459,12 +480,12 @@ function nameOf(id: string): string {
   return id.toLowerCase().replaceAll(/[^a-z_]+/g, '-')
 }
 
-async function createContestant(
+async function createTestedClient(
   each: Case,
   directory: string,
   authority: Authority,
   clusterIssuer: string,
-): Promise<Contestant> {
+): Promise<TestedClient> {
   const [first, second, wrong] = await Promise.all([
     createClient(each, authority, clusterIssuer),
     createClient(each, authority, clusterIssuer),
@@ -483,7 +504,7 @@ async function createContestant(
 async function createStage(
   directory: string,
   authority: Authority,
-  contestants: readonly Contestant[],
+  testedClients: readonly TestedClient[],
   {
     options,
     http,
@@ -500,7 +521,7 @@ async function createStage(
     await writeFile(path, text, { mode: 0o600 })
     return path
   }
-  const selfSigned = contestants
+  const selfSigned = testedClients
     .filter((each) => each.case.method === 'self_signed_tls_client_auth')
     .flatMap(({ clients }) => [clients.first, clients.second, clients.wrong])
     .map((client) => client.certificate.certificate)

@@ -11,7 +11,7 @@ const HEADINGS: Readonly<Record<Step, string>> = {
 
 /** Two tables in Markdown: what each server is, and how each client fared. */
 export function resultTables(results: readonly ServerResult[]): string {
-  const complaints: string[] = []
+  const failures: string[] = []
   const servers = results.map((result) =>
     'cases' in result
       ? [
@@ -23,7 +23,7 @@ export function resultTables(results: readonly ServerResult[]): string {
           result.unknownScope,
           result.audience,
         ]
-      : [result.title, ...absence(result, complaints)],
+      : [result.title, ...absence(result, failures)],
   )
   const cases = results.flatMap((result) =>
     'cases' in result
@@ -31,7 +31,7 @@ export function resultTables(results: readonly ServerResult[]): string {
           result.title,
           caseId.replace(/^\w+/, '`$&`'),
           settings === '' ? '' : `\`${settings}\``,
-          ...STEPS.map((step) => cell(outcomes[step], complaints)),
+          ...STEPS.map((step) => cell(outcomes[step], failures)),
         ])
       : [[result.title, '', '', ...STEPS.map(() => 'not run')]],
   )
@@ -52,33 +52,33 @@ export function resultTables(results: readonly ServerResult[]): string {
       ['server', '`auth.method`', 'further settings', ...STEPS.map((step) => HEADINGS[step])],
       cases,
     ),
-    ...(complaints.length === 0
+    ...(failures.length === 0
       ? []
-      : [complaints.map((text, index) => `${index + 1}. ${text}`).join('\n')]),
+      : [failures.map((text, index) => `${index + 1}. ${text}`).join('\n')]),
   ].join('\n\n')
 }
 
-/** Why something failed is too long for a cell: it goes into `complaints`, with a number. */
-function cell({ verdict, note }: Outcome, complaints: string[]): string {
+/** Why something failed is too long for a cell: it goes into `failures`, with a number. */
+function cell({ verdict, note }: Outcome, failures: string[]): string {
   if (verdict === 'notRun') return 'not run'
   if (verdict === 'passed') return note === undefined ? 'yes' : `yes: ${note}`
-  return `no (${numberOf(note ?? 'failed', complaints)})`
+  return `no (${numberOf(note ?? 'failed', failures)})`
 }
 
 function absence(
   result: { readonly skipped: string } | { readonly broken: string },
-  complaints: string[],
+  failures: string[],
 ): string[] {
   return 'skipped' in result
-    ? [`skipped (${numberOf(result.skipped, complaints)})`]
-    : [`broken (${numberOf(result.broken, complaints)})`]
+    ? [`skipped (${numberOf(result.skipped, failures)})`]
+    : [`broken (${numberOf(result.broken, failures)})`]
 }
 
-/** The number of a complaint. The same one has the same number; ports differ from run to run. */
-function numberOf(complaint: string, complaints: string[]): number {
-  const text = complaint.replaceAll(/127\.0\.0\.1:\d+/g, 'HOST').replaceAll(/\s+/g, ' ')
-  const index = complaints.indexOf(text)
-  return index === -1 ? complaints.push(text) : index + 1
+/** The number of a failure. The same one has the same number; ports differ from run to run. */
+function numberOf(failure: string, failures: string[]): number {
+  const text = failure.replaceAll(/127\.0\.0\.1:\d+/g, 'HOST').replaceAll(/\s+/g, ' ')
+  const index = failures.indexOf(text)
+  return index === -1 ? failures.push(text) : index + 1
 }
 
 /** In columns as wide as their text, as the formatter has it. */

@@ -19,9 +19,9 @@ import { createMetrics } from './observe/metrics.ts'
 import { createRecentFailures } from './observe/recent-failures.ts'
 import { createRouteHistory } from './observe/route-history.ts'
 import type { Tracer } from './observe/tracer.ts'
-import { createRequestCheck } from './proxy/request-checks.ts'
-import { createProxyServer } from './proxy/server.ts'
-import { createStallWatch } from './proxy/stall-watch.ts'
+import { createRequestCheck } from './routing/request-checks.ts'
+import { createProxyServer } from './inbound/http1-server.ts'
+import { createStallWatch } from './exchange/idle-watch.ts'
 import { VERSION } from './version.ts'
 
 export type AppOptions = {

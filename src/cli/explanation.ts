@@ -4,8 +4,8 @@ import type { Config } from '../config/schema.ts'
 import { routeMatch } from '../compose/routes.ts'
 import { SidecarError } from '../errors.ts'
 import { isLocalName } from '../lib/loopback.ts'
-import { parseRequestTarget, type RequestTarget } from '../proxy/request-target.ts'
-import { createRouteTable, type RouteMatch, upstreamPath } from '../proxy/routes.ts'
+import { parseRequestTarget, type RequestTarget } from '../routing/request-target.ts'
+import { createRouteTable, type RouteMatch, upstreamPath } from '../routing/route-table.ts'
 import { tokenFrom } from './token-from.ts'
 
 /** What becomes of a request, and why. */

@@ -1,5 +1,5 @@
 import type { Config } from '../config/schema.ts'
-import type { CallerPolicy } from '../proxy/caller.ts'
+import type { CallerPolicy } from '../routing/origin-check.ts'
 
 export function composeCallers({
   listen,

@@ -5,25 +5,25 @@ import type { Clock } from '../lib/clock.ts'
 import type { Holdings } from '../lib/shared.ts'
 import { createTlsReader } from '../lib/tls-material.ts'
 import { type Metrics, PASSED } from '../observe/metrics.ts'
-import type { TunnelPolicy } from '../proxy/connect.ts'
-import { fieldNames } from '../lib/field-lines.ts'
-import { createPassage, type Passage } from '../proxy/passage.ts'
-import { createReferenceMap, type MappedRoute } from '../proxy/reference-map.ts'
-import type { RequestHeaderPolicy } from '../proxy/request-headers.ts'
-import type { ResponseHeaderPolicy } from '../proxy/response-headers.ts'
-import type { Route } from '../proxy/route.ts'
+import type { TunnelPolicy } from '../inbound/connect.ts'
+import { fieldNames } from '../http/field-lines.ts'
+import { createPassage, type Passage } from '../exchange/pass-through.ts'
+import { createReferenceMap, type MappedRoute } from '../routing/reference-map.ts'
+import type { RequestHeaderPolicy } from '../exchange/request-fields.ts'
+import type { ResponseHeaderPolicy } from '../exchange/response-fields.ts'
+import type { Route } from '../exchange/route.ts'
 import {
   createRouteTable,
   type RouteDestination,
   type RouteMatch,
   type RouteTable,
-} from '../proxy/routes.ts'
+} from '../routing/route-table.ts'
 import {
   createUpstream,
   openUpstream,
   type Upstream,
   type UpstreamOptions,
-} from '../upstream/upstream.ts'
+} from '../outbound/upstream.ts'
 import type { AccessToken } from '../tokens/access-token.ts'
 import type { TokenSources } from './token-sources.ts'
 

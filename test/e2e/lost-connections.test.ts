@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
 import { systemClock } from '../../src/lib/clock.ts'
-import { createUpstream } from '../../src/upstream/upstream.ts'
+import { createUpstream } from '../../src/outbound/upstream.ts'
 import { endpointConfig, forwardConfig } from '../helpers/config-text.ts'
 import { metric } from '../helpers/metrics.ts'
 import { bodyFrom } from '../helpers/one-exchange.ts'

@@ -1,4 +1,4 @@
-import type { Upstream } from '../../src/upstream/upstream.ts'
+import type { Upstream } from '../../src/outbound/upstream.ts'
 
 /** Asks an upstream for "/". Resolves with the body of its answer. */
 export async function bodyFrom(upstream: Pick<Upstream, 'dispatch'>): Promise<string> {

@@ -1,0 +1,104 @@
+import { SidecarError } from '../errors.ts'
+import {
+  fieldNames,
+  type FieldNames,
+  fieldValues,
+  HOP_BY_HOP,
+  isField,
+} from '../http/field-lines.ts'
+import { addForwarded, type ForwardedStyle, type Sender } from './forwarded.ts'
+import type { RequestHead } from '../http/request-head.ts'
+import { viaLine } from './via.ts'
+
+/** What a route does to request headers, made ready once. All names are in lower case. */
+export type RequestHeaderPolicy = {
+  /** The value of `Host` for the upstream; undefined to keep the application's. */
+  readonly host: string | undefined
+  /** The header that carries the token; undefined for a route that adds none. */
+  readonly injected: string | undefined
+  /** The same as it is written. */
+  readonly injectedName: string
+  readonly existing: 'replace' | 'keep' | 'reject'
+  /** Names that are left out, because the route removes or sets them. */
+  readonly dropped: FieldNames
+  /** Names and values, alternating, that are added. */
+  readonly added: readonly string[]
+  /** The name to put into `Via`; undefined for none. */
+  readonly via: string | undefined
+  readonly forwarded: ForwardedStyle
+}
+
+// Beyond what ends at every hop: `Expect` was answered by us, and nobody switches to h2c here.
+const NOT_FORWARDED = fieldNames([...HOP_BY_HOP, 'expect', 'http2-settings'])
+
+/**
+ * The headers for the upstream: those of the application in their own order, case and number, less
+ * what ends here, then what the route sets, then the token. Stripping comes first, so that nothing a
+ * client says can remove what is added.
+ */
+export function requestHeaders(
+  head: RequestHead,
+  policy: RequestHeaderPolicy,
+  tokenValue: string | undefined,
+  sender: Sender,
+): string[] {
+  const { fields, connectionOptions } = head
+  const { injected } = policy
+  const headers: string[] = []
+  let keptExisting = false
+  for (let i = 0; i < fields.length; i += 2) {
+    const name = fields[i] ?? ''
+    const value = fields[i + 1] ?? ''
+    if (isField(name, 'host')) {
+      headers.push(name, policy.host ?? value)
+    } else if (injected !== undefined && isField(name, injected)) {
+      if (policy.existing === 'reject') {
+        throw new SidecarError(
+          'request_invalid',
+          `Cannot forward the request: the route does not accept the header "${injected}" from the application`,
+          {
+            advice:
+              'Have the application leave the header out, or set "existingAuthorization" of the route to "replace" or "keep".',
+          },
+        )
+      }
+      if (policy.existing === 'keep') {
+        keptExisting = true
+        headers.push(name, value)
+      }
+    } else if (
+      !NOT_FORWARDED.has(name) &&
+      !policy.dropped.has(name) &&
+      connectionOptions?.has(name.toLowerCase()) !== true
+    ) {
+      headers.push(name, value)
+    }
+  }
+  if (head.maxForwards !== undefined) countDown(headers, head.method)
+  for (const part of policy.added) headers.push(part)
+  if (policy.forwarded !== 'off') addForwarded(headers, policy.forwarded, sender)
+  if (policy.via !== undefined) headers.push('Via', viaLine(head.minorVersion, policy.via))
+  if (tokenValue !== undefined && !keptExisting) headers.push(policy.injectedName, tokenValue)
+  return headers
+}
+
+/** Whether the application brings a header of its own that the route keeps or rejects: no token is needed then. */
+export function decidesByItself(
+  { fields }: RequestHead,
+  { existing, injected }: RequestHeaderPolicy,
+): boolean {
+  return (
+    existing !== 'replace' && injected !== undefined && fieldValues(fields, injected).length > 0
+  )
+}
+
+/** RFC 9110 section 7.6.2: each hop takes one off, for the one method that is let through with it. */
+function countDown(headers: string[], method: string): void {
+  if (method !== 'OPTIONS') return
+  for (let i = 0; i < headers.length; i += 2) {
+    const left = headers[i + 1] ?? ''
+    if (headers[i]?.toLowerCase() === 'max-forwards' && /^\d{1,15}$/.test(left)) {
+      headers[i + 1] = String(Math.max(0, Number(left) - 1))
+    }
+  }
+}

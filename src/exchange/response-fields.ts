@@ -1,0 +1,108 @@
+import {
+  connectionOptions,
+  fieldNames,
+  type FieldNames,
+  HOP_BY_HOP,
+  isField,
+} from '../http/field-lines.ts'
+import { mapRefresh, type ReferenceMap } from '../routing/reference-map.ts'
+import { type CookiePolicy, mapCookie } from '../routing/set-cookie.ts'
+import { viaLine } from './via.ts'
+
+/** What a route does to response headers, made ready once. */
+export type ResponseHeaderPolicy = {
+  /** What is nobody's business but ours. */
+  readonly hidden: FieldNames
+  /** The name to put into `Via`; undefined for none. */
+  readonly via: string | undefined
+  /** How references to the upstream read from here; undefined to leave them. */
+  readonly references: ReferenceMap | undefined
+  /** Undefined to leave cookies as they are. */
+  readonly cookies: CookiePolicy | undefined
+}
+
+export type ResponseContext = {
+  /** How the application addressed us. */
+  readonly ownOrigin: string
+  /** Of HTTP/1, in which the upstream has answered. */
+  readonly minorVersion: number
+  /** Whether trailers can be passed on, and so what announces them (RFC 9110 section 6.6.2). */
+  readonly mayHaveTrailers: boolean
+}
+
+const NOT_FORWARDED = fieldNames(HOP_BY_HOP)
+
+/** The headers for the application. `raw` alternates names and values. */
+export function responseHeaders(
+  raw: readonly string[],
+  policy: ResponseHeaderPolicy,
+  { ownOrigin, minorVersion, mayHaveTrailers }: ResponseContext,
+): string[] {
+  const { hidden, via, references, cookies } = policy
+  const listed = connectionOptions(raw)
+  const headers: string[] = []
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = raw[i] ?? ''
+    const value = raw[i + 1] ?? ''
+    if (mayHaveTrailers && isField(name, 'trailer')) {
+      headers.push(name, value)
+      continue
+    }
+    if (NOT_FORWARDED.has(name) || hidden.has(name)) continue
+    if (listed?.has(name.toLowerCase()) === true) continue
+    if (
+      references !== undefined &&
+      (isField(name, 'location') || isField(name, 'content-location'))
+    ) {
+      headers.push(name, references(value, ownOrigin))
+    } else if (references !== undefined && isField(name, 'refresh')) {
+      headers.push(name, mapRefresh(value, references, ownOrigin))
+    } else if (cookies !== undefined && isField(name, 'set-cookie')) {
+      headers.push(name, mapCookie(value, cookies))
+    } else {
+      headers.push(name, value)
+    }
+  }
+  if (via !== undefined) headers.push('Via', viaLine(minorVersion, via))
+  return headers
+}
+
+/** Those of an interim response (RFC 9110 section 15.2), which is relayed as it is. */
+export function interimHeaders(raw: readonly string[]): string[] {
+  return responseHeaders(raw, UNTOUCHED, NO_CONTEXT)
+}
+
+/** For what is no whole answer. */
+export const NO_CONTEXT: ResponseContext = {
+  ownOrigin: '',
+  minorVersion: 1,
+  mayHaveTrailers: false,
+}
+
+const UNTOUCHED: ResponseHeaderPolicy = {
+  hidden: fieldNames([]),
+  via: undefined,
+  references: undefined,
+  cookies: undefined,
+}
+
+// RFC 9110 section 6.5.1: fields that decide how a message is read have no business behind it.
+const NO_TRAILERS = fieldNames([
+  ...HOP_BY_HOP,
+  'authorization',
+  'content-encoding',
+  'content-length',
+  'content-range',
+  'content-type',
+  'host',
+  'set-cookie',
+])
+
+export function responseTrailers(raw: readonly string[]): [string, string][] {
+  const trailers: [string, string][] = []
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = raw[i] ?? ''
+    if (!NO_TRAILERS.has(name)) trailers.push([name, raw[i + 1] ?? ''])
+  }
+  return trailers
+}

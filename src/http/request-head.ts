@@ -1,0 +1,123 @@
+import type { IncomingMessage } from 'node:http'
+import { addConnectionOptions, isField } from './field-lines.ts'
+
+/** What the sidecar itself wants to know of a request's head, read in one pass. */
+export type RequestHead = {
+  readonly method: string
+  /** The request target as received. */
+  readonly target: string
+  readonly minorVersion: number
+  /** All fields: names and values, alternating, as received. */
+  readonly fields: readonly string[]
+  readonly hosts: readonly string[]
+  /** The fields that `Connection` names. */
+  readonly connectionOptions: ReadonlySet<string> | undefined
+  /** RFC 9112 section 6: whether a body is announced. */
+  readonly hasBody: boolean
+  /** The length that is announced; NaN where there is none. */
+  readonly contentLength: number
+  /** RFC 9110 section 10.1.1: what the client expects; only HTTP/1.1 clients may. */
+  readonly expectation: 'none' | 'continue' | 'unknown'
+  /** RFC 9110 section 7.8: the protocols to switch to, as received. */
+  readonly upgrade: string | undefined
+  /** RFC 9110 section 7.6.2, as received. */
+  readonly maxForwards: string | undefined
+  /** RFC 9110 section 7.6.3: all members, as received. */
+  readonly via: string | undefined
+  /** The web page that the request comes from: RFC 6454 section 7, Fetch Metadata. */
+  readonly origin: string | undefined
+  readonly fetchSite: string | undefined
+  /** What ties this request to others: the application's own id, or the trace it belongs to. */
+  readonly requestId: string | undefined
+}
+
+export function readRequestHead(req: IncomingMessage): RequestHead {
+  const fields = req.rawHeaders
+  const minorVersion = req.httpVersionMinor
+  const hosts: string[] = []
+  let options: Set<string> | undefined
+  let hasBody = false
+  let contentLength = Number.NaN
+  let expectation: RequestHead['expectation'] = 'none'
+  let upgrade: string | undefined
+  let maxForwards: string | undefined
+  let via: string | undefined
+  let origin: string | undefined
+  let fetchSite: string | undefined
+  let requestId: string | undefined
+  let traceId: string | undefined
+
+  for (let i = 0; i < fields.length; i += 2) {
+    const name = fields[i] ?? ''
+    const value = fields[i + 1] ?? ''
+    // By length first: most names are none of these, and need not be put in lower case.
+    switch (name.length) {
+      case 3: {
+        if (isField(name, 'via')) via = via === undefined ? value : `${via}, ${value}`
+        break
+      }
+      case 4: {
+        if (isField(name, 'host')) hosts.push(value)
+        break
+      }
+      case 6: {
+        if (isField(name, 'origin')) origin = origin === undefined ? value : `${origin}, ${value}`
+        else if (minorVersion > 0 && isField(name, 'expect')) {
+          const isKnown: boolean =
+            expectation !== 'unknown' && value.toLowerCase() === '100-continue'
+          expectation = isKnown ? 'continue' : 'unknown'
+        }
+        break
+      }
+      case 7: {
+        if (isField(name, 'upgrade'))
+          upgrade = upgrade === undefined ? value : `${upgrade}, ${value}`
+        break
+      }
+      case 10: {
+        if (isField(name, 'connection')) options = addConnectionOptions(options, value)
+        break
+      }
+      case 11: {
+        // W3C Trace Context section 3.2: version, trace id, parent id, flags.
+        if (isField(name, 'traceparent')) traceId = /^[\da-f]{2}-([\da-f]{32})-/.exec(value)?.[1]
+        break
+      }
+      case 12: {
+        if (isField(name, 'max-forwards')) maxForwards = value
+        else if (isField(name, 'x-request-id') && /^[\w\-.:+/=@]{1,128}$/.test(value)) {
+          requestId ??= value
+        }
+        break
+      }
+      case 14: {
+        if (isField(name, 'content-length')) {
+          contentLength = Number(value)
+          hasBody ||= contentLength !== 0
+        } else if (isField(name, 'sec-fetch-site')) fetchSite = value.toLowerCase()
+        break
+      }
+      case 17: {
+        hasBody ||= isField(name, 'transfer-encoding')
+        break
+      }
+    }
+  }
+  return {
+    method: req.method ?? '',
+    target: req.url ?? '',
+    minorVersion,
+    fields,
+    hosts,
+    connectionOptions: options,
+    hasBody,
+    contentLength,
+    expectation,
+    upgrade,
+    maxForwards,
+    via,
+    origin,
+    fetchSite,
+    requestId: requestId ?? traceId,
+  }
+}

@@ -1,0 +1,160 @@
+import type { IncomingMessage } from 'node:http'
+import { connect, isIP, type Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { clientClosed, SidecarError } from '../errors.ts'
+import type { Clock } from '../lib/clock.ts'
+import { networkFault } from '../lib/network-fault.ts'
+import type { RouteMetrics } from '../observe/route-metrics.ts'
+import type { Recorder } from '../exchange/exchange-record.ts'
+import { refuseTunnel } from './refuse.ts'
+import { readRequestHead, type RequestHead } from '../http/request-head.ts'
+import { joinTunnel } from './tunnel.ts'
+
+/** How tunnels to hosts that no route names are made. */
+export type TunnelPolicy = {
+  readonly name: string
+  readonly metrics: RouteMetrics
+  readonly connectMs: number
+  /** Silence in both directions; 0 for no limit. */
+  readonly idleMs: number
+}
+
+export type ConnectHandlerOptions = {
+  readonly namesHost: (host: string) => boolean
+  /** Undefined where they are not allowed. */
+  readonly tunnels: TunnelPolicy | undefined
+  readonly recorder: Recorder
+  readonly clock: Clock
+}
+
+export type ConnectHandler = (req: IncomingMessage, socket: Duplex, early: Buffer) => Promise<void>
+
+/** `CONNECT` (RFC 9110 section 9.3.6): a tunnel to where no token is needed, where that is allowed. */
+export function createConnectHandler(options: ConnectHandlerOptions): ConnectHandler {
+  const { namesHost, tunnels, recorder, clock } = options
+  return async (req, client, early) => {
+    const head = readRequestHead(req)
+    const record = recorder.begin('CONNECT', head)
+    let status = 200
+    try {
+      refuseAmbiguous(head)
+      const destination = parseDestination(head.target)
+      record.path = head.target
+      if (namesHost(destination.authority)) {
+        throw denied(
+          'a route is for this host, and nothing can be added inside of a tunnel: call it by an http URL through this proxy, or by the base URL of the sidecar',
+          ROUTED_ADVICE,
+        )
+      }
+      if (tunnels === undefined) {
+        throw denied('no route is for this host; "forward: pass" allows tunnels', UNROUTED_ADVICE)
+      }
+      recorder.claim(record, tunnels)
+      const upstream = await open(destination, tunnels.connectMs, client)
+      client.write('HTTP/1.1 200 Connection Established\r\n\r\n')
+      recorder.tunnelled(record, status)
+      record.tunnel = await joinTunnel({ client, upstream, early }, tunnels.idleMs, clock)
+    } catch (thrown) {
+      const failure = recorder.fail(record, thrown)
+      refuseTunnel(client, failure, record)
+      status = failure.status
+    }
+    recorder.end(record, status)
+  }
+}
+
+type Destination = {
+  readonly host: string
+  readonly port: number
+  /** Both, as routes spell them. */
+  readonly authority: string
+}
+
+/** RFC 9112 section 3.2: what is said about the host is said once. */
+function refuseAmbiguous({ hosts, minorVersion }: RequestHead): void {
+  if (hosts.length > 1 || (hosts.length === 0 && minorVersion > 0)) {
+    throw new SidecarError(
+      'request_invalid',
+      `Cannot open a tunnel: expected one Host header, got ${hosts.length}`,
+    )
+  }
+}
+
+/** RFC 9112 section 3.2.3: host and port, nothing else. */
+function parseDestination(target: string): Destination {
+  const {
+    ipv6,
+    name = ipv6,
+    digits,
+  } = /^(?:\[(?<ipv6>[\da-f:.]+)\]|(?<name>[\w\-.]+)):(?<digits>\d{1,5})$/i.exec(target)?.groups ??
+  {}
+  const port = Number(digits)
+  if (name === undefined || (ipv6 !== undefined && isIP(ipv6) !== 6) || port < 1 || port > 65_535) {
+    throw new SidecarError(
+      'request_invalid',
+      'Cannot open a tunnel: expected a host and a port as the target of CONNECT',
+    )
+  }
+  // RFC 9110 section 9.3.6: mail and its like must not be reached through an HTTP proxy.
+  if (port < 1024 && port !== 443 && port !== 80) {
+    throw denied(
+      'of the well-known ports only 443 and 80 can be reached',
+      'No setting allows tunnels to other well-known ports: have the application connect to it directly.',
+    )
+  }
+  const host = name.toLowerCase().replace(/\.$/, '')
+  return { host, port, authority: `${ipv6 === undefined ? host : `[${host}]`}:${port}` }
+}
+
+const UNREACHABLE_ADVICE =
+  'No route is for this host: check that it is up, that the application means this name and port, and the network between.'
+
+/** Connects within `timeoutMs`, unless `client` leaves before. */
+async function open(
+  { host, port }: Destination,
+  timeoutMs: number,
+  client: Duplex,
+): Promise<Socket> {
+  if (client.destroyed) throw clientClosed()
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  const socket = connect({ host, port, autoSelectFamily: true, allowHalfOpen: true, noDelay: true })
+  const timer = setTimeout(
+    () =>
+      socket.destroy(Object.assign(new Error('connecting took too long'), { code: 'ETIMEDOUT' })),
+    timeoutMs,
+  )
+  const onLeave = (): void => {
+    client.destroy()
+    socket.destroy(clientClosed())
+  }
+  client.once('end', onLeave)
+  client.once('close', onLeave)
+  socket.once('connect', resolve)
+  socket.on('error', reject)
+  try {
+    await promise
+    return socket
+  } catch (cause) {
+    if (cause instanceof SidecarError) throw cause
+    const fault = networkFault(cause)
+    throw new SidecarError(
+      fault?.kind === 'timeout' ? 'upstream_timeout' : 'upstream_unreachable',
+      `Cannot open a tunnel: ${fault?.reason ?? 'the connection failed'}`,
+      { cause, advice: UNREACHABLE_ADVICE },
+    )
+  } finally {
+    clearTimeout(timer)
+    client.off('end', onLeave)
+    client.off('close', onLeave)
+  }
+}
+
+const ROUTED_ADVICE =
+  'The application calls a host that has a route by https, through a tunnel in which the sidecar can add no token. Have it call the plain-http base URL of the sidecar, or http:// instead of https:// through the proxy: the sidecar goes on by TLS if "upstream" of the route is https.'
+
+const UNROUTED_ADVICE =
+  'If the tunnel is meant to be made, "forward: pass" allows it. If the host needs a token, add a route for it and have the application call it by an http URL: a tunnel can carry none.'
+
+function denied(why: string, advice: string): SidecarError {
+  return new SidecarError('egress_denied', `Cannot open a tunnel: ${why}`, { advice })
+}

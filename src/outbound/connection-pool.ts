@@ -1,0 +1,222 @@
+import type { Socket } from 'node:net'
+import type { Clock } from '../lib/clock.ts'
+import { type Connection, createConnection, type ResponseHandler } from './connection.ts'
+import type { Connect } from './connector.ts'
+import type { UpstreamRequest } from './request-writer.ts'
+import { upstreamFailure } from './upstream-failure.ts'
+
+/** What goes on at one moment. */
+export type Load = {
+  /** Connections that are open. */
+  readonly connected: number
+  /** Requests that have been sent and are not over. */
+  readonly running: number
+  /** Requests that wait for a connection. */
+  readonly queued: number
+}
+
+/** The connections to one origin, each for one request at a time. */
+export type ConnectionPool = {
+  /** Sends a request on the free connection that was used last; else on a new one; else as soon as one is free. */
+  dispatch(request: UpstreamRequest, handler: ResponseHandler): void
+  /** Sends a request on a connection of its own, whatever is free. */
+  dispatchOnNew(request: UpstreamRequest, handler: ResponseHandler): void
+  load(): Load
+  /** Takes back a request that still waits for a connection. */
+  forget(handler: ResponseHandler): void
+  /** From now on connections are closed as soon as they are free. */
+  retire(): void
+  /** Closes them all, whatever is running, and fails it. */
+  destroy(): void
+}
+
+export type ConnectionPoolOptions = {
+  readonly origin: string
+  /** The value of `Host` where a request has none. */
+  readonly host: string
+  readonly maxHeaderBytes: number
+  readonly connect: Connect
+  readonly most: number
+  /** How old a connection may be to be used again. */
+  readonly lifetimeSeconds: number
+  readonly clock: Clock
+}
+
+/** A connection, and since when it is what it is, by the count of seconds. */
+type Entry = { readonly connection: Connection; readonly openedAt: number; freeAt: number }
+
+type Waiting = readonly [ResponseHandler, UpstreamRequest]
+
+/** Shorter than most servers keep an idle connection, so that it is we who close it. */
+const IDLE_SECONDS = 4
+/** However long the server says that it keeps it. */
+const MOST_IDLE_SECONDS = 60
+
+/**
+ * Those that are free lie on a stack, which lets those that are not needed fall idle, and close
+ * (docs/decisions/0012-a-pool-of-our-own.md). One timer for all of them counts the seconds: to ask for
+ * the time, and to set a timer, costs each request more than the difference is worth.
+ */
+export function createConnectionPool(options: ConnectionPoolOptions): ConnectionPool {
+  const { origin, host, maxHeaderBytes, connect, most, lifetimeSeconds, clock } = options
+  const open = new Set<Entry>()
+  const free: Entry[] = []
+  const waiting = new Map<ResponseHandler, UpstreamRequest>()
+  /** Those that wait for a connection of their own, and those that have it. */
+  const waitingForNew = new Set<ResponseHandler>()
+  const forOne = new Set<Connection>()
+  let connecting = 0
+  let seconds = 0
+  let isTicking = false
+  let isRetired = false
+  let isDestroyed = false
+
+  const takeWaiting = (): Waiting | undefined => {
+    // Most of the time nobody waits, and that is cheaper to see than to iterate over.
+    if (waiting.size === 0) return undefined
+    const [next] = waiting
+    if (next !== undefined) waiting.delete(next[0])
+    return next
+  }
+
+  const connectForWaiting = (): void => {
+    while (connecting < waiting.size && open.size + connecting < most) {
+      connecting += 1
+      openSocket((error, socket) => {
+        connecting -= 1
+        if (socket === null) takeWaiting()?.[0].onFailure(error)
+        else adopt(socket)
+        connectForWaiting()
+      })
+    }
+  }
+
+  const openSocket: Connect = (onConnected) => {
+    connect((error, socket) => {
+      if (isDestroyed && socket !== null) discard(socket)
+      else onConnected(error, socket)
+    })
+  }
+
+  const adopt = (socket: Socket): void => {
+    const connection = createConnection(socket, {
+      origin,
+      host,
+      maxHeaderBytes,
+      isForOne: false,
+      onFree: () => release(entry),
+      onGone: () => remove(entry),
+    })
+    const entry: Entry = { connection, openedAt: seconds, freeAt: seconds }
+    open.add(entry)
+    keepTicking()
+    use(entry)
+  }
+
+  const release = (entry: Entry): void => {
+    if (seconds - entry.openedAt >= lifetimeSeconds) drop(entry)
+    else use(entry)
+  }
+
+  const use = (entry: Entry): void => {
+    const next = takeWaiting()
+    if (next !== undefined) entry.connection.send(next[1], next[0])
+    else if (isRetired || idleSeconds(entry) <= 0) drop(entry)
+    else {
+      entry.freeAt = seconds
+      free.push(entry)
+    }
+  }
+
+  const drop = (entry: Entry): void => {
+    remove(entry)
+    entry.connection.destroy(closed())
+  }
+
+  const remove = (entry: Entry): void => {
+    if (!open.delete(entry)) return
+    const at = free.indexOf(entry)
+    if (at !== -1) free.splice(at, 1)
+    connectForWaiting()
+  }
+
+  const keepTicking = (): void => {
+    if (isTicking || open.size === 0) return
+    isTicking = true
+    clock.schedule(1_000, () => {
+      isTicking = false
+      seconds += 1
+      for (const entry of free.filter((each) => seconds - each.freeAt >= idleSeconds(each))) {
+        drop(entry)
+      }
+      keepTicking()
+    })
+  }
+
+  const closed = () => upstreamFailure(origin, 'reset', 'the connection was closed')
+
+  return {
+    dispatch(request, handler) {
+      const entry = free.pop()
+      if (entry !== undefined) entry.connection.send(request, handler)
+      else if (isDestroyed) handler.onFailure(closed())
+      else {
+        waiting.set(handler, request)
+        connectForWaiting()
+      }
+    },
+    dispatchOnNew(request, handler) {
+      waitingForNew.add(handler)
+      openSocket((error, socket) => {
+        const isWanted = waitingForNew.delete(handler)
+        if (socket === null) {
+          if (isWanted) handler.onFailure(error)
+        } else if (isWanted) {
+          const connection = createConnection(socket, {
+            origin,
+            host,
+            maxHeaderBytes,
+            isForOne: true,
+            onFree: () => {},
+            onGone: () => forOne.delete(connection),
+          })
+          forOne.add(connection)
+          connection.send(request, handler)
+        } else discard(socket)
+      })
+    },
+    load: () => ({
+      connected: open.size + forOne.size,
+      running: open.size - free.length + forOne.size,
+      queued: waiting.size + waitingForNew.size,
+    }),
+    forget(handler) {
+      waiting.delete(handler)
+      waitingForNew.delete(handler)
+    },
+    retire() {
+      isRetired = true
+      for (const entry of free.splice(0)) drop(entry)
+    },
+    destroy() {
+      isDestroyed = true
+      const handlers = [...waiting.keys(), ...waitingForNew]
+      waiting.clear()
+      waitingForNew.clear()
+      for (const { connection } of open) connection.destroy(closed())
+      for (const connection of forOne) connection.destroy(closed())
+      for (const handler of handlers) handler.onFailure(closed())
+    },
+  }
+}
+
+/** A second less than the server says, because the last one may be on its way already. */
+function idleSeconds({ connection }: Entry): number {
+  const announced = connection.keepAliveSeconds()
+  return Number.isNaN(announced) ? IDLE_SECONDS : Math.min(announced - 1, MOST_IDLE_SECONDS)
+}
+
+function discard(socket: Socket): void {
+  socket.on('error', () => {})
+  socket.destroy()
+}

@@ -1,0 +1,157 @@
+import { isIP } from 'node:net'
+import type { Clock } from '../lib/clock.ts'
+import { fingerprint } from '../lib/fingerprint.ts'
+import type { TlsMaterial, TlsReader } from '../lib/tls-material.ts'
+import type { ResponseHandler } from './connection.ts'
+import { type ConnectionPool, createConnectionPool, type Load } from './connection-pool.ts'
+import { createConnector } from './connector.ts'
+import type { UpstreamRequest } from './request-writer.ts'
+
+/** The connections to one origin. */
+export type Upstream = {
+  readonly origin: string
+  /** The value of `Host`. */
+  readonly host: string
+  /** Sends a request as soon as there is a connection for it. */
+  readonly dispatch: Dispatch
+  /** Sends a request on a connection that is for this request alone. */
+  readonly dispatchOnNew: Dispatch
+  /** Takes back a request that still waits for a connection. */
+  readonly forget: (handler: ResponseHandler) => void
+  readonly load: () => Load
+  /** Lets go of connections as soon as they are free. */
+  readonly retire: () => void
+  /** Cuts off whatever is running. */
+  readonly close: () => void
+}
+
+type Dispatch = (request: UpstreamRequest, handler: ResponseHandler) => void
+
+export type UpstreamOptions = {
+  readonly origin: string
+  readonly connectTimeoutMs: number
+  /** More at once wait their turn: an upstream in trouble must not take all our sockets. */
+  readonly maxConnections: number
+  readonly maxHeaderBytes: number
+  /** How long a connection may live: the name is looked up again for new ones only. */
+  readonly connectionLifetimeSeconds?: number
+}
+
+const CONNECTION_LIFETIME_SECONDS = 300
+/** How often certificates are looked at, where the upstream has any of its own. */
+const TLS_INTERVAL_MS = 10_000
+
+/** Connections with certificates that are read from files, and anew when they change. Fails when they can't be read. */
+export async function createUpstream(
+  options: UpstreamOptions,
+  readTls: TlsReader,
+  clock: Clock,
+): Promise<Upstream> {
+  let tls = await readTls()
+  const connections = openUpstream(options, tls, clock)
+  let cancelWatch = watch()
+  return {
+    ...connections,
+    close() {
+      cancelWatch()
+      connections.close()
+    },
+  }
+
+  function watch(): () => void {
+    if (tls.ca === undefined && tls.cert === undefined) return () => {}
+    return clock.schedule(TLS_INTERVAL_MS, () => {
+      // Files that can't be read, or don't fit together yet, are left for the next look.
+      const look = readTls().catch(() => tls)
+      void look.then((found) => {
+        if (fingerprintOf(found) !== fingerprintOf(tls)) {
+          tls = found
+          connections.renew(found)
+        }
+        cancelWatch = watch()
+      })
+    })
+  }
+}
+
+type Connections = Upstream & {
+  /** From now on with this; what has begun is finished with what was there before. */
+  readonly renew: (tls: TlsMaterial) => void
+}
+
+/** Every option that matters is set, because defaults change between versions. */
+export function openUpstream(
+  options: UpstreamOptions,
+  firstTls: TlsMaterial,
+  clock: Clock,
+): Connections {
+  const { origin, connectTimeoutMs, maxConnections, maxHeaderBytes } = options
+  const url = new URL(origin)
+  const hostname = url.hostname.replace(/^\[|\]$/g, '')
+  const isTls = url.protocol === 'https:'
+  const port = Number(url.port) || (isTls ? 443 : 80)
+
+  const poolFor = (tls: TlsMaterial): ConnectionPool => {
+    const connect = createConnector({
+      origin,
+      hostname,
+      port,
+      tls: isTls ? { ...tls, servername: serverName(hostname, tls) } : undefined,
+      timeoutMs: connectTimeoutMs,
+      clock,
+    })
+    return createConnectionPool({
+      origin,
+      host: url.host,
+      maxHeaderBytes,
+      connect,
+      most: maxConnections,
+      lifetimeSeconds: options.connectionLifetimeSeconds ?? CONNECTION_LIFETIME_SECONDS,
+      clock,
+    })
+  }
+
+  let pool = poolFor(firstTls)
+  /** With those that are finishing what they had begun with other certificates. */
+  let pools = [pool]
+  return {
+    origin,
+    host: url.host,
+    dispatch: (request, handler) => pool.dispatch(request, handler),
+    dispatchOnNew: (request, handler) => pool.dispatchOnNew(request, handler),
+    forget(handler) {
+      for (const each of pools) each.forget(handler)
+    },
+    renew(tls) {
+      pool.retire()
+      pool = poolFor(tls)
+      pools = [...pools.filter((each) => !isEmpty(each.load())), pool]
+    },
+    load: () => pools.map((each) => each.load()).reduce(sumOf),
+    retire: () => pool.retire(),
+    close() {
+      for (const each of pools) each.destroy()
+    },
+  }
+}
+
+/** RFC 6066 section 3: an address is no server name, and the certificate is verified for the host then. */
+function serverName(hostname: string, { servername }: TlsMaterial): string {
+  return servername ?? (isIP(hostname) === 0 ? hostname : '')
+}
+
+function isEmpty({ connected, queued }: Load): boolean {
+  return connected === 0 && queued === 0
+}
+
+function sumOf(one: Load, other: Load): Load {
+  return {
+    connected: one.connected + other.connected,
+    running: one.running + other.running,
+    queued: one.queued + other.queued,
+  }
+}
+
+function fingerprintOf({ ca, cert, key }: TlsMaterial): string {
+  return fingerprint(ca, cert, key)
+}

@@ -1,0 +1,127 @@
+import { IncomingMessage } from 'node:http'
+import { Socket } from 'node:net'
+import * as fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { type FailureCode, SidecarError } from '../../../src/errors.ts'
+import { fieldNames } from '../../../src/http/field-lines.ts'
+import { readRequestHead } from '../../../src/http/request-head.ts'
+import { type RequestHeaderPolicy, requestHeaders } from '../../../src/exchange/request-fields.ts'
+import { endsHere, type Field, fields, flat, isNamed, pairs } from '../../helpers/field-lines.ts'
+
+const TOKEN = 'Bearer the-token'
+
+function policyFor(injectedName: string, changes: Partial<RequestHeaderPolicy> = {}) {
+  return {
+    host: 'api.example.com',
+    injected: injectedName.toLowerCase(),
+    injectedName,
+    existing: 'replace',
+    dropped: fieldNames(['x-added', 'x-removed']),
+    added: ['X-Added', 'by the route'],
+    via: undefined,
+    forwarded: 'off',
+    ...changes,
+  } as const satisfies RequestHeaderPolicy
+}
+
+/** What is sent for a request with these fields. */
+function sent(received: readonly Field[], policy: RequestHeaderPolicy): Field[] {
+  const req = new IncomingMessage(new Socket())
+  req.rawHeaders = flat(received)
+  const head = readRequestHead(req)
+  return pairs(requestHeaders(head, policy, TOKEN, { socket: req.socket, host: 'localhost' }))
+}
+
+function sentOrRefused(
+  received: readonly Field[],
+  policy: RequestHeaderPolicy,
+): Field[] | FailureCode {
+  try {
+    return sent(received, policy)
+  } catch (error) {
+    if (error instanceof SidecarError) return error.code
+    throw error
+  }
+}
+
+const injectedName = fc.constantFrom('Authorization', 'X-Access-Token')
+const RUNS = { numRuns: 2000 }
+
+test('nothing that a client writes removes, changes or repeats the token', () => {
+  fc.assert(
+    fc.property(fields, injectedName, (received, name) => {
+      const headers = sent(received, policyFor(name))
+      expect(headers.filter((field) => isNamed(field, name.toLowerCase()))).toEqual([[name, TOKEN]])
+    }),
+    RUNS,
+  )
+})
+
+test('nothing that a client writes removes, changes or repeats what the route sets', () => {
+  fc.assert(
+    fc.property(fields, injectedName, (received, name) => {
+      const headers = sent(received, policyFor(name))
+      expect(headers.filter((field) => isNamed(field, 'x-added'))).toEqual([
+        ['X-Added', 'by the route'],
+      ])
+      expect(headers.filter((field) => isNamed(field, 'x-removed'))).toEqual([])
+    }),
+    RUNS,
+  )
+})
+
+test('what ends at this hop is not sent on, and all else is, in its order, case and number', () => {
+  fc.assert(
+    fc.property(fields, injectedName, (received, name) => {
+      const ours = ['x-added', 'x-removed', 'expect', 'http2-settings', name.toLowerCase()]
+      const expected = received
+        .filter((field) => !endsHere(field, received) && !isNamed(field, ...ours))
+        .map((field) => (isNamed(field, 'host') ? [field[0], 'api.example.com'] : field))
+      const headers = sent(received, policyFor(name))
+      expect(headers).toEqual([...expected, ['X-Added', 'by the route'], [name, TOKEN]])
+    }),
+    RUNS,
+  )
+})
+
+test('to send on what was sent on changes nothing', () => {
+  fc.assert(
+    fc.property(fields, injectedName, (received, name) => {
+      const once = sent(received, policyFor(name))
+      expect(sent(once, policyFor(name))).toEqual(once)
+    }),
+    RUNS,
+  )
+})
+
+test('no line break is made of what has none', () => {
+  fc.assert(
+    fc.property(fields, injectedName, (received, name) => {
+      expect(flat(sent(received, policyFor(name))).join('')).not.toMatch(/[\r\n]/)
+    }),
+    RUNS,
+  )
+})
+
+test('where the client may bring its own, either that is sent or the token, and never both', () => {
+  fc.assert(
+    fc.property(fields, injectedName, (received, name) => {
+      const isInjected = (field: Field): boolean => isNamed(field, name.toLowerCase())
+      const own = received.filter(isInjected)
+      const headers = sent(received, policyFor(name, { existing: 'keep' }))
+      expect(headers.filter(isInjected)).toEqual(own.length > 0 ? own : [[name, TOKEN]])
+    }),
+    RUNS,
+  )
+})
+
+test('where the client must not bring its own, exactly those that do are refused', () => {
+  fc.assert(
+    fc.property(fields, injectedName, (received, name) => {
+      const owns = received.some((field) => isNamed(field, name.toLowerCase()))
+      const headers = sentOrRefused(received, policyFor(name, { existing: 'reject' }))
+      expect(headers).toEqual(owns ? 'request_invalid' : sent(received, policyFor(name)))
+    }),
+    RUNS,
+  )
+})

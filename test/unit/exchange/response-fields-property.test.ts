@@ -1,0 +1,54 @@
+import * as fc from 'fast-check'
+import { expect, test } from 'vitest'
+import {
+  NO_CONTEXT,
+  type ResponseHeaderPolicy,
+  responseHeaders,
+} from '../../../src/exchange/response-fields.ts'
+import { fieldNames } from '../../../src/http/field-lines.ts'
+import { endsHere, type Field, fields, flat, isNamed, pairs } from '../../helpers/field-lines.ts'
+
+const HIDDEN = 'x-access-token'
+
+const POLICY: ResponseHeaderPolicy = {
+  hidden: fieldNames([HIDDEN]),
+  via: undefined,
+  references: undefined,
+  cookies: undefined,
+}
+
+/** What the application gets of an answer with these fields. */
+function passed(received: readonly Field[]): Field[] {
+  return pairs(responseHeaders(flat(received), POLICY, NO_CONTEXT))
+}
+
+const RUNS = { numRuns: 2000 }
+
+test('what ends at this hop is not passed on, and all else is, in its order, case and number', () => {
+  fc.assert(
+    fc.property(fields, (received) => {
+      expect(passed(received)).toEqual(
+        received.filter((field) => !endsHere(field, received) && !isNamed(field, HIDDEN)),
+      )
+    }),
+    RUNS,
+  )
+})
+
+test('to pass on what was passed on changes nothing', () => {
+  fc.assert(
+    fc.property(fields, (received) => {
+      expect(passed(passed(received))).toEqual(passed(received))
+    }),
+    RUNS,
+  )
+})
+
+test('no line break is made of what has none', () => {
+  fc.assert(
+    fc.property(fields, (received) => {
+      expect(flat(passed(received)).join('')).not.toMatch(/[\r\n]/)
+    }),
+    RUNS,
+  )
+})

@@ -1,0 +1,260 @@
+import { createServer, type ServerResponse } from 'node:http'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { connect, type Socket } from 'node:net'
+import { expect, onTestFinished, test } from 'vitest'
+import type { ResponseHandler } from '../../../src/outbound/connection.ts'
+import { type ConnectionPool, createConnectionPool } from '../../../src/outbound/connection-pool.ts'
+import type { Connect } from '../../../src/outbound/connector.ts'
+import { createFakeClock } from '../../helpers/fake-clock.ts'
+import { startListening } from '../../helpers/servers.ts'
+import { until } from '../../helpers/wait.ts'
+
+const NONE_FREE = { connected: 1, running: 1, queued: 1 }
+
+test('a connection that is free is used again', async () => {
+  const { pool, ports } = await startPool({ most: 8 })
+  await ask(pool).answer
+  await nextTurn()
+  await ask(pool).answer
+  expect(new Set(ports).size).toBe(1)
+})
+
+test('of those that are free, the one used last is taken', async () => {
+  const { pool, ports, held } = await startPool({ most: 8, holding: 2 })
+  const answers = [ask(pool), ask(pool)].map(({ answer }) => answer)
+  await until(() => held.length === 2)
+  for (const [index, res] of held.entries()) {
+    res.end()
+    await answers[index]
+    await nextTurn()
+  }
+  await ask(pool).answer
+  await nextTurn()
+  await ask(pool).answer
+  const [, second] = ports
+  expect(ports.slice(2)).toEqual([second, second])
+})
+
+test('beyond the most there may be, a request waits until one is free', async () => {
+  const { pool, held, ports } = await startPool({ most: 1, holding: 1 })
+  const first = ask(pool)
+  const second = ask(pool)
+  await until(() => held.length === 1)
+  expect(pool.load()).toEqual(NONE_FREE)
+  held[0]?.end()
+  expect(await Promise.all([first.answer, second.answer])).toEqual([200, 200])
+  expect(new Set(ports).size).toBe(1)
+})
+
+test('a request that is taken back is not sent', async () => {
+  const { pool, held, ports } = await startPool({ most: 1, holding: 1 })
+  const first = ask(pool)
+  const second = ask(pool)
+  await until(() => held.length === 1)
+  pool.forget(second.handler)
+  expect(pool.load()).toEqual({ ...NONE_FREE, queued: 0 })
+  held[0]?.end()
+  await first.answer
+  await ask(pool).answer
+  expect(ports).toHaveLength(2)
+})
+
+test('a connection that is too old is not used again, whether somebody waits or not', async () => {
+  const { pool, held, ports, clock } = await startPool({ most: 1, holding: 1 })
+  const first = ask(pool)
+  const second = ask(pool)
+  await until(() => held.length === 1)
+  await clock.advance(10_000)
+  held[0]?.end()
+  await Promise.all([first.answer, second.answer])
+  await nextTurn()
+  await ask(pool).answer
+  const [old, next, last] = ports
+  expect(next).not.toBe(old)
+  expect(last).toBe(next)
+})
+
+test('the age of a connection that had to be made again counts from then', async () => {
+  const { pool, ports, clock, hangUp } = await startPool({ most: 1 })
+  await ask(pool).answer
+  hangUp()
+  await until(() => pool.load().connected === 0)
+  await clock.advance(10_000)
+  await ask(pool).answer
+  await nextTurn()
+  await ask(pool).answer
+  const [, again, last] = ports
+  expect(last).toBe(again)
+})
+
+test('where no connection comes about, each request fails, and the next one tries again', async () => {
+  const { pool, close } = await startPool({ most: 1 })
+  await close()
+  const failed = [ask(pool), ask(pool)].map(async ({ answer }) => await answer)
+  for (const answer of failed) await expect(answer).rejects.toThrow('ECONNREFUSED')
+  await expect(ask(pool).answer).rejects.toThrow('ECONNREFUSED')
+})
+
+test('a retired pool finishes what runs and what waits, and then closes', async () => {
+  const { pool, held } = await startPool({ most: 1, holding: 1 })
+  const first = ask(pool)
+  const second = ask(pool)
+  await until(() => held.length === 1)
+  pool.retire()
+  held[0]?.end()
+  expect(await Promise.all([first.answer, second.answer])).toEqual([200, 200])
+  await until(() => pool.load().connected === 0)
+})
+
+test('a pool that is retired while its connections are free closes them', async () => {
+  const { pool, connections } = await startPool({ most: 1 })
+  await ask(pool).answer
+  await nextTurn()
+  pool.retire()
+  await until(async () => (await connections()) === 0)
+  expect(pool.load()).toEqual({ connected: 0, running: 0, queued: 0 })
+})
+
+test('a pool that is destroyed fails what runs and what waits', async () => {
+  const { pool, held } = await startPool({ most: 1, holding: 1 })
+  const answers = [ask(pool), ask(pool)].map(async ({ answer }) => await answer)
+  await until(() => held.length === 1)
+  const failed = Promise.allSettled(answers)
+  pool.destroy()
+  expect((await failed).map(({ status }) => status)).toEqual(['rejected', 'rejected'])
+})
+
+test('a connection that nobody needs is closed a second before the server would close it', async () => {
+  const { pool, clock, connections } = await startPool({ most: 1, keepAliveMs: 3_000 })
+  await ask(pool).answer
+  await nextTurn()
+  await clock.advance(1_000)
+  expect(pool.load().connected).toBe(1)
+  await clock.advance(1_000)
+  expect(pool.load().connected).toBe(0)
+  await until(async () => (await connections()) === 0)
+})
+
+test('after four seconds, where the server does not say', async () => {
+  const { pool, clock } = await startPool({ most: 1, keepAliveMs: 0 })
+  await ask(pool).answer
+  await nextTurn()
+  await clock.advance(3_000)
+  expect(pool.load().connected).toBe(1)
+  await clock.advance(1_000)
+  expect(pool.load().connected).toBe(0)
+})
+
+test('a connection that the server keeps for a second only is not used again', async () => {
+  const { pool, ports } = await startPool({ most: 1, keepAliveMs: 1_000 })
+  await ask(pool).answer
+  await ask(pool).answer
+  expect(new Set(ports).size).toBe(2)
+})
+
+test('nor is one that it does not keep', async () => {
+  const { pool, ports } = await startPool({
+    most: 1,
+    answer: (res) => void (res.shouldKeepAlive = false),
+  })
+  await ask(pool).answer
+  await ask(pool).answer
+  expect(new Set(ports).size).toBe(2)
+})
+
+test('what a server says unasked is not the answer to what comes next', async () => {
+  const { pool, ports, sockets } = await startPool({ most: 1 })
+  await ask(pool).answer
+  sockets[0]?.write('HTTP/1.1 418 Forged\r\nContent-Length: 0\r\n\r\n')
+  await until(() => pool.load().connected === 0)
+  expect(await ask(pool).answer).toBe(200)
+  expect(new Set(ports).size).toBe(2)
+})
+
+test('a request can have a connection of its own, which is for no other', async () => {
+  const { pool, ports } = await startPool({ most: 1 })
+  await ask(pool).answer
+  await nextTurn()
+  await ask(pool, pool.dispatchOnNew).answer
+  await until(() => pool.load().connected === 1)
+  await ask(pool).answer
+  const [first, own, last] = ports
+  expect(own).not.toBe(first)
+  expect(last).toBe(first)
+})
+
+/** A pool of connections to a server that notes the client's port, and keeps the first answers back. */
+async function startPool({
+  most,
+  holding = 0,
+  keepAliveMs = 60_000,
+  answer = () => {},
+}: {
+  most: number
+  holding?: number
+  keepAliveMs?: number
+  answer?: (res: ServerResponse) => void
+}) {
+  const sockets: Socket[] = []
+  const ports: (number | undefined)[] = []
+  const held: ServerResponse[] = []
+  const server = createServer((req, res) => {
+    ports.push(req.socket.remotePort)
+    sockets.push(req.socket)
+    answer(res)
+    if (ports.length > holding) res.end()
+    else held.push(res)
+  })
+  server.keepAliveTimeout = keepAliveMs
+  const origin = await startListening(server)
+  const clock = createFakeClock()
+  const pool = createConnectionPool({
+    origin,
+    host: 'localhost',
+    maxHeaderBytes: 16_384,
+    connect: connectTo(origin),
+    most,
+    lifetimeSeconds: 10,
+    clock,
+  })
+  onTestFinished(pool.destroy)
+  const connections = async (): Promise<number> => {
+    const { promise, resolve } = Promise.withResolvers<number>()
+    server.getConnections((_error, count) => resolve(count))
+    return await promise
+  }
+  const close = async (): Promise<void> => {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    server.close(() => resolve())
+    await promise
+  }
+  const hangUp = (): void => server.closeAllConnections()
+  return { pool, clock, ports, sockets, held, connections, close, hangUp }
+}
+
+function connectTo(origin: string): Connect {
+  const port = Number(new URL(origin).port)
+  return (onConnected) => {
+    const socket = connect(port, '127.0.0.1')
+    socket.once('connect', () => onConnected(null, socket))
+    socket.once('error', (error) => onConnected(error, null))
+  }
+}
+
+/** The status of the answer. */
+function ask(pool: ConnectionPool, dispatch = pool.dispatch) {
+  const { promise: answer, resolve, reject } = Promise.withResolvers<number>()
+  let status = 0
+  const handler: ResponseHandler = {
+    onStart() {},
+    onHead(head) {
+      status = head.status
+    },
+    onUpgrade() {},
+    onData() {},
+    onEnd: () => resolve(status),
+    onFailure: reject,
+  }
+  dispatch({ path: '/', method: 'GET', headers: [], body: null, upgrade: undefined }, handler)
+  return { handler, answer }
+}

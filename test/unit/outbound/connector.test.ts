@@ -1,0 +1,117 @@
+import { once } from 'node:events'
+import { createServer as createTcpServer, type Server, type Socket } from 'node:net'
+import { buffer } from 'node:stream/consumers'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { createServer as createTlsServer, TLSSocket } from 'node:tls'
+import { expect, onTestFinished, test } from 'vitest'
+import { type ConnectorOptions, createConnector } from '../../../src/outbound/connector.ts'
+import { createAuthority } from '../../helpers/certificates.ts'
+import { createFakeClock } from '../../helpers/fake-clock.ts'
+import { portOf } from '../../helpers/servers.ts'
+import { until } from '../../helpers/wait.ts'
+
+const MEBIBYTE = 1024 * 1024
+
+test('what comes on one connection is not mixed with what comes on another', async () => {
+  let letter = 0x60
+  const server = createTcpServer((socket) => {
+    letter += 1
+    socket.end(Buffer.alloc(8 * MEBIBYTE, letter))
+  })
+  const open = await startConnector(server)
+  const sockets = [await open(), await open(), await open()]
+  const received = await Promise.all(sockets.map(async (socket) => await buffer(socket)))
+  for (const each of received) {
+    expect(each.length).toBe(8 * MEBIBYTE)
+    expect(each.equals(Buffer.alloc(each.length, each[0]))).toBe(true)
+  }
+  expect(new Set(received.map((each) => each[0])).size).toBe(3)
+})
+
+test('the second handshake resumes the session of the first', async () => {
+  const { server, ca } = await createSecureServer()
+  const open = await startConnector(server, { tls: { ca, servername: 'localhost' } })
+  const first = await open()
+  await once(first, 'session')
+  first.destroy()
+  const second = await open()
+  expect(second instanceof TLSSocket && second.isSessionReused()).toBe(true)
+})
+
+test('the server name has no trailing dot, and the certificate is verified without it', async () => {
+  const { server, ca } = await createSecureServer()
+  const names: unknown[] = []
+  server.on('secureConnection', (socket) => names.push(socket.servername))
+  const open = await startConnector(server, { tls: { ca, servername: 'localhost.' } })
+  const socket = await open()
+  await once(socket, 'session')
+  expect(socket instanceof TLSSocket && socket.authorized).toBe(true)
+  expect(names).toEqual(['localhost'])
+})
+
+test('an authority that is not trusted is an error', async () => {
+  const { server } = await createSecureServer()
+  const open = await startConnector(server, { tls: { servername: 'localhost' } })
+  await expect(open()).rejects.toMatchObject({ code: 'UNABLE_TO_VERIFY_LEAF_SIGNATURE' })
+})
+
+test('the time that connecting may take ends with the handshake, not before', async () => {
+  const silent: Socket[] = []
+  const server = createTcpServer((socket) => silent.push(socket))
+  const clock = createFakeClock()
+  const open = await startConnector(server, { tls: {}, timeoutMs: 5_000, clock })
+  const connected = open()
+  await until(() => silent.length === 1)
+  await clock.advance(4_999)
+  expect(await Promise.race([connected, nextTurn('not yet')])).toBe('not yet')
+  await clock.advance(1)
+  await expect(connected).rejects.toMatchObject({
+    code: 'upstream_timeout',
+    message: expect.stringContaining('connecting took too long'),
+  })
+})
+
+test('a connection that has been made may live longer than that', async () => {
+  const server = createTcpServer()
+  const clock = createFakeClock()
+  const open = await startConnector(server, { timeoutMs: 5_000, clock })
+  const socket = await open()
+  await clock.advance(60_000)
+  expect(socket.destroyed).toBe(false)
+})
+
+async function createSecureServer() {
+  const authority = await createAuthority()
+  const { certificate: cert, key } = await authority.issue('localhost', ['localhost'])
+  return { server: createTlsServer({ cert, key }), ca: authority.certificate }
+}
+
+/** Returns a function that opens a connection to `server`. */
+async function startConnector(server: Server, options: Partial<ConnectorOptions> = {}) {
+  server.on('connection', (socket: Socket) => {
+    socket.on('error', () => socket.destroy())
+    onTestFinished(() => void socket.destroy())
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onTestFinished(() => void server.close())
+  const connect = createConnector({
+    origin: 'http://upstream.example',
+    hostname: '127.0.0.1',
+    port: portOf(server),
+    tls: undefined,
+    timeoutMs: 10_000,
+    clock: createFakeClock(),
+    ...options,
+  })
+  return async (): Promise<Socket> => {
+    const { promise, resolve, reject } = Promise.withResolvers<Socket>()
+    connect((error, socket) => {
+      if (socket === null) reject(error)
+      else resolve(socket)
+    })
+    const socket = await promise
+    onTestFinished(() => void socket.destroy())
+    return socket
+  }
+}

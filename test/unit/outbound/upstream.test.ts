@@ -1,0 +1,111 @@
+import { createServer } from 'node:https'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { expect, onTestFinished, test } from 'vitest'
+import type { RequestControl } from '../../../src/outbound/connection.ts'
+import { openUpstream } from '../../../src/outbound/upstream.ts'
+import { createAuthority } from '../../helpers/certificates.ts'
+import { createFakeClock } from '../../helpers/fake-clock.ts'
+import { bodyFrom } from '../../helpers/one-exchange.ts'
+import { startRawUpstream } from '../../helpers/raw-http.ts'
+import { portOf, startListening } from '../../helpers/servers.ts'
+
+test('certificates that TLS cannot use fail each request, and take no connection from the next', async () => {
+  const upstream = openUpstream(
+    {
+      origin: 'https://127.0.0.1:1',
+      connectTimeoutMs: 1_000,
+      maxConnections: 1,
+      maxHeaderBytes: 16_384,
+    },
+    { cert: 'no certificate', key: 'no key' },
+    createFakeClock(),
+  )
+  onTestFinished(upstream.close)
+  for (let i = 0; i < 3; i += 1) {
+    await expect(bodyFrom(upstream)).rejects.toMatchObject({
+      code: expect.stringMatching(/^ERR_OSSL_/),
+    })
+    expect(upstream.load()).toEqual({ connected: 0, running: 0, queued: 0 })
+  }
+})
+
+test('what TLS has decrypted already waits for the end of a pause, and none of it is lost', async () => {
+  const lines = Array.from({ length: 200 }, (_, i) => `${i}\n`)
+  const authority = await createAuthority()
+  const { certificate: cert, key } = await authority.issue('localhost', ['127.0.0.1'])
+  const { promise: isSent, resolve: sent } = Promise.withResolvers<void>()
+  const server = createServer({ cert, key }, (_req, res) => {
+    void (async () => {
+      // Each is a record of its own then; all of them are there when the first has been read.
+      for (const line of lines) {
+        res.write(line)
+        await nextTurn()
+      }
+      res.end(sent)
+    })()
+  })
+  await startListening(server)
+  const upstream = openUpstream(
+    {
+      origin: `https://127.0.0.1:${portOf(server)}`,
+      connectTimeoutMs: 10_000,
+      maxConnections: 1,
+      maxHeaderBytes: 16_384,
+    },
+    { ca: authority.certificate, servername: 'localhost' },
+    createFakeClock(),
+  )
+  onTestFinished(upstream.close)
+  const { promise: over, resolve, reject } = Promise.withResolvers<void>()
+  let control: RequestControl | undefined
+  const received: string[] = []
+  upstream.dispatch(
+    { path: '/', method: 'GET', headers: [], body: null, upgrade: undefined },
+    {
+      onStart: (started) => void (control = started),
+      onHead() {},
+      onUpgrade() {},
+      onData(chunk) {
+        if (control?.isPaused() === true) reject(new Error('it came within a pause'))
+        received.push(chunk.toString('latin1'))
+        control?.pause()
+        void isSent.then(async () => await nextTurn()).then(() => control?.resume())
+      },
+      onEnd: () => resolve(),
+      onFailure: reject,
+    },
+  )
+  await over
+  expect(received).toEqual(lines)
+})
+
+test('a connection that ends within a pause is noticed when the pause is over', async () => {
+  const { promise: hasEnded, resolve: ended } = Promise.withResolvers<void>()
+  const { origin } = await startRawUpstream((_received, peer) =>
+    peer.end('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello', ended),
+  )
+  const upstream = openUpstream(
+    { origin, connectTimeoutMs: 10_000, maxConnections: 1, maxHeaderBytes: 16_384 },
+    {},
+    createFakeClock(),
+  )
+  onTestFinished(upstream.close)
+  const { promise: over, resolve, reject } = Promise.withResolvers<void>()
+  let control: RequestControl | undefined
+  upstream.dispatch(
+    { path: '/', method: 'GET', headers: [], body: null, upgrade: undefined },
+    {
+      onStart: (started) => void (control = started),
+      onHead() {},
+      onUpgrade() {},
+      onData() {
+        control?.pause()
+        void hasEnded.then(async () => await nextTurn()).then(() => control?.resume())
+      },
+      onEnd: () => resolve(),
+      onFailure: reject,
+    },
+  )
+  await expect(over).rejects.toMatchObject({ code: 'upstream_reset' })
+  expect(upstream.load()).toEqual({ connected: 0, running: 0, queued: 0 })
+})

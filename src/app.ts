@@ -19,9 +19,9 @@ import { createMetrics } from './observe/metrics.ts'
 import { createRecentFailures } from './observe/recent-failures.ts'
 import { createRouteHistory } from './observe/route-history.ts'
 import type { Tracer } from './observe/tracer.ts'
-import { createRequestCheck } from './routing/request-checks.ts'
+import { createRequestCheck } from './exchange/request-check.ts'
 import { createProxyServer } from './inbound/http1-server.ts'
-import { createStallWatch } from './exchange/idle-watch.ts'
+import { createIdleWatch } from './exchange/idle-watch.ts'
 import { VERSION } from './version.ts'
 
 export type AppOptions = {
@@ -63,11 +63,11 @@ export async function startApp(options: AppOptions): Promise<App> {
   const clock = systemClock
   const metrics = createMetrics({ version: VERSION })
   const startedAtMs = clock.wallMs()
-  const stalls = createStallWatch(clock)
+  const idle = createIdleWatch(clock)
   const failures = createRecentFailures(clock)
   const history = createRouteHistory(clock)
   cleanup.defer(history.stop)
-  const parts = { places, logger, metrics, tracer, failures, clock, stalls }
+  const parts = { places, logger, metrics, tracer, failures, clock, idle }
   const makeService = createServiceMaker(parts)
   const quit = Promise.withResolvers<void>()
   let draining = false
@@ -144,6 +144,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     maxHeaderBytes: options.config.limits.headers,
     limits: options.config.limits,
     onOtherProtocol: (protocol) => metrics.otherProtocol(protocol),
+    clock,
   })
 
   const adminListener = await listen(admin, options.config.admin, clock)

@@ -116,7 +116,14 @@ export type FailureDetails = {
   readonly advice?: string
   /** What the server said about its refusal, made presentable; for interactive commands only. */
   readonly serverText?: string
+  readonly retry?: Retry
 }
+
+/**
+ * Whether the request that failed may be sent again on another connection: always, if it was certainly
+ * not sent; or only an idempotent one (RFC 9110 section 9.2.2), if it may have been processed.
+ */
+export type Retry = 'always' | 'if idempotent'
 
 /**
  * The one error that crosses a file's border. Its message is shown to the application and written
@@ -130,6 +137,7 @@ export class SidecarError extends Error {
   readonly advice: string | undefined
   // Private, so that nothing that serializes or inspects an error shows it.
   readonly #serverText: string | undefined
+  readonly retry: Retry | undefined
 
   constructor(code: FailureCode, message: string, details: FailureDetails = {}) {
     super(message, { cause: details.cause })
@@ -138,6 +146,7 @@ export class SidecarError extends Error {
     this.oauthError = details.oauthError
     this.advice = details.advice
     this.#serverText = details.serverText
+    this.retry = details.retry
   }
 
   /** For interactive commands only: never for a log, a metric or a response. */

@@ -97,12 +97,12 @@ const WITHOUT_ROUTE = {
 /** As the request would arrive: with this listener's host, unless the URL names another. */
 function targetOf(url: string, { listen }: Config): RequestTarget {
   const own = listen.kind === 'tcp' ? formatListenAddress(listen) : 'localhost'
-  if (url.startsWith('/')) return parseRequestTarget(url, [own], '1.1')
+  if (url.startsWith('/')) return parseRequestTarget(url, [own], 1)
   const [, authority = own, path = ''] = /^https?:\/\/([^/?#]+)([^]*)$/i.exec(url) ?? []
   const isOwn = authority === own || (listen.kind === 'tcp' && isLoopbackAt(authority, listen.port))
   return isOwn && path !== ''
-    ? parseRequestTarget(path.startsWith('/') ? path : `/${path}`, [own], '1.1')
-    : parseRequestTarget(url, [authority], '1.1')
+    ? parseRequestTarget(path.startsWith('/') ? path : `/${path}`, [own], 1)
+    : parseRequestTarget(url, [authority], 1)
 }
 
 function isLoopbackAt(authority: string, port: number): boolean {

@@ -7,11 +7,21 @@ import { createTlsReader } from '../lib/tls-material.ts'
 import { type Metrics, PASSED } from '../observe/metrics.ts'
 import type { TunnelPolicy } from '../inbound/connect.ts'
 import { fieldNames } from '../http/field-lines.ts'
-import { createPassage, type Passage } from '../exchange/pass-through.ts'
+import { createPassThrough, type PassThrough } from '../exchange/pass-through.ts'
 import { createReferenceMap, type MappedRoute } from '../routing/reference-map.ts'
-import type { RequestHeaderPolicy } from '../exchange/request-fields.ts'
-import type { ResponseHeaderPolicy } from '../exchange/response-fields.ts'
+import type { RequestFieldPolicy } from '../exchange/request-fields.ts'
+import type { ResponseFieldPolicy } from '../exchange/response-fields.ts'
+import type { ExchangeRoundTrip } from '../exchange/exchange-request.ts'
+import type { IdleWatch } from '../exchange/idle-watch.ts'
+import { withIdleTimeout } from '../exchange/idle-timeout.ts'
+import { injectToken } from '../exchange/inject-token.ts'
+import { provePossession } from '../exchange/prove-possession.ts'
+import { replayAfter401 } from '../exchange/replay-after-401.ts'
+import { withResponseTimeout } from '../exchange/response-timeout.ts'
+import { retryStale } from '../exchange/retry-stale.ts'
+import { traced } from '../exchange/traced.ts'
 import type { Route } from '../exchange/route.ts'
+import { type UpstreamFailure, upstreamFailure } from '../http/upstream-failure.ts'
 import {
   createRouteTable,
   type RouteDestination,
@@ -40,6 +50,7 @@ export type ComposeRoutesOptions = {
   readonly readFile: ReadFile
   readonly clock: Clock
   readonly metrics: Metrics
+  readonly idle: IdleWatch
   /** Those of an earlier configuration live on where their definition is the same. */
   readonly upstreams: Holdings<Upstream>
 }
@@ -59,19 +70,19 @@ export async function composeRoutes(options: ComposeRoutesOptions): Promise<Comp
     upstreams.add(upstream)
     routes.push(composeRoute(route, upstream, options, all))
   }
-  const passage = config.forward === 'pass' ? composePassage(options) : undefined
+  const passThrough = config.forward === 'pass' ? composePassThrough(options) : undefined
   return {
-    table: createRouteTable(routes, passage?.routeTo),
+    table: createRouteTable(routes, passThrough?.routeTo),
     upstreams: [...upstreams],
-    close: () => passage?.close(),
+    close: () => passThrough?.close(),
   }
 }
 
 /** Ways to wherever the application wants to go; nothing is added to what it sends. */
-function composePassage(options: ComposeRoutesOptions): Passage {
+function composePassThrough(options: ComposeRoutesOptions): PassThrough {
   // It has no upstream of its own that references could be mapped back from.
   const config = { ...defaultRoute(), name: PASSED, rewriteLocation: false }
-  return createPassage(
+  return createPassThrough(
     (origin) => openUpstream({ ...upstreamOptions(config, options), origin }, {}, options.clock),
     (upstream) => composeRoute(config, upstream, options, []),
   )
@@ -119,22 +130,44 @@ function composeRoute(
   const { config, tokens, metrics } = options
   const source = tokens.of(route)
   const isDpop = config.credentials[route.credential]?.dpop !== undefined
-  const { token, response, idle, upgraded } = route.timeouts
-  const { enabled, maxBody } = route.replay
   const via = viaName(config)
+  const { token: tokenMs } = route.timeouts
+  const { origin } = upstream
+  const fields = { ...headerPolicy(route, upstream, isDpop), via }
+  const routeMetrics = metrics.route(route.name)
+  const inject = { name: route.inject.header, valueOf: createTokenValue(route.inject.prefix) }
+  const transport = timeLimited(route, upstream, options)
+  const retry = (next: ExchangeRoundTrip) => (route.retry ? retryStale(routeMetrics, next) : next)
+  const replay = (next: ExchangeRoundTrip) =>
+    source !== undefined && route.replay.enabled
+      ? replayAfter401({ tokens: source, tokenMs, metrics: routeMetrics }, next)
+      : next
   return {
     name: route.name,
     ...destinationOf(route),
-    upstream,
-    headers: { ...headerPolicy(route, upstream, isDpop), via },
-    answerHeaders: { ...answerPolicy(route, isDpop, all), via },
+    origin,
+    fields,
+    responseFields: { ...answerPolicy(route, isDpop, all), via },
     tokens: source,
-    tokenValue: createTokenValue(route.inject.prefix),
-    retry: route.retry,
-    replay: { enabled, maxBodyBytes: maxBody },
-    timeouts: { tokenMs: token, responseMs: response, idleMs: idle, upgradedMs: upgraded },
-    metrics: metrics.route(route.name),
+    roundTrip: replay(retry(traced(fields, provePossession(injectToken(inject, transport))))),
+    maxReplayBytes: source !== undefined && route.replay.enabled ? route.replay.maxBody : 0,
+    timeouts: { tokenMs, upgradedMs: route.timeouts.upgraded },
+    metrics: routeMetrics,
   }
+}
+
+/** The upstream, with the time limits of the route. */
+function timeLimited(
+  { timeouts }: RouteConfig,
+  { origin, roundTrip }: Upstream,
+  { idle, clock }: ComposeRoutesOptions,
+): ExchangeRoundTrip {
+  const fail: UpstreamFailure = (kind, reason) => upstreamFailure(origin, kind, reason)
+  const common = { fail, idle, clock, idleMs: timeouts.idle }
+  return withIdleTimeout(
+    common,
+    withResponseTimeout({ ...common, responseMs: timeouts.response }, roundTrip),
+  )
 }
 
 /** Our name in `Via`; undefined for none. */
@@ -158,7 +191,7 @@ function answerPolicy(
   route: RouteConfig,
   isDpop: boolean,
   all: readonly MappedRoute[],
-): Omit<ResponseHeaderPolicy, 'via'> {
+): Omit<ResponseFieldPolicy, 'via'> {
   const { domain, path, secure } = route.cookies
   return {
     // A nonce for our proofs (RFC 9449 section 8.2) would only puzzle the application.
@@ -187,14 +220,13 @@ function headerPolicy(
   route: RouteConfig,
   upstream: Upstream,
   isDpop: boolean,
-): Omit<RequestHeaderPolicy, 'via'> {
+): Omit<RequestFieldPolicy, 'via'> {
   const { inject, headers, existingAuthorization, forwarded } = route
   const set = Object.entries(headers.set)
   const proof = isDpop ? ['DPoP'] : []
   return {
     host: route.keepHost ? undefined : upstream.host,
     injected: route.credential === 'none' ? undefined : inject.header.toLowerCase(),
-    injectedName: inject.header,
     existing: existingAuthorization,
     dropped: fieldNames([...headers.remove, ...proof, ...set.map(([name]) => name)]),
     added: set.flat(),

@@ -9,8 +9,8 @@ import type { RecentFailures } from '../observe/recent-failures.ts'
 import type { Tracer } from '../observe/tracer.ts'
 import { type ConnectHandler, createConnectHandler } from '../inbound/connect.ts'
 import { createRecorder, type Recorder } from '../exchange/exchange-record.ts'
-import { createProxyHandler, type ProxyHandler } from '../exchange/exchange-handler.ts'
-import type { StallWatch } from '../exchange/idle-watch.ts'
+import { createExchangeHandler, type ExchangeHandler } from '../exchange/handler.ts'
+import type { IdleWatch } from '../exchange/idle-watch.ts'
 import type { Upstream } from '../outbound/upstream.ts'
 import type { TokenSource } from '../tokens/token-source.ts'
 import { composeCallers } from './callers.ts'
@@ -21,7 +21,7 @@ import { composeTokenSources, type TokenSources } from './token-sources.ts'
 /** Everything that one configuration makes, but for the listeners. */
 export type Service = {
   readonly config: Config
-  readonly handle: ProxyHandler
+  readonly handle: ExchangeHandler
   readonly connect: ConnectHandler
   readonly recorder: Recorder
   readonly tokens: TokenSources['needed']
@@ -41,7 +41,7 @@ export type ServiceOptions = {
   readonly tracer: Tracer | undefined
   readonly failures: RecentFailures
   readonly clock: Clock
-  readonly stalls: StallWatch
+  readonly idle: IdleWatch
 }
 
 /**
@@ -50,7 +50,7 @@ export type ServiceOptions = {
  * or keys can't be read.
  */
 export function createServiceMaker(options: ServiceOptions): (config: Config) => Promise<Service> {
-  const { places, logger, metrics, tracer, failures, clock, stalls } = options
+  const { places, logger, metrics, tracer, failures, clock, idle } = options
   const servers = createShared<AuthorizationServer>(() => {})
   const sources = createShared<TokenSource>((source) => source.close())
   const upstreams = createShared<Upstream>((upstream) => upstream.close())
@@ -66,7 +66,7 @@ export function createServiceMaker(options: ServiceOptions): (config: Config) =>
     try {
       const tokens = await composeTokenSources({ ...options, ...config, ...own })
       const { readFile } = places
-      const parts = { config, tokens, readFile, clock, metrics, upstreams: own.upstreams }
+      const parts = { config, tokens, readFile, clock, metrics, idle, upstreams: own.upstreams }
       const routes = await composeRoutes(parts)
       const recorder = createRecorder({
         unmatched: metrics.route(UNMATCHED),
@@ -89,13 +89,12 @@ export function createServiceMaker(options: ServiceOptions): (config: Config) =>
           await recorder.whenIdle()
           await close()
         },
-        handle: createProxyHandler({
+        handle: createExchangeHandler({
           routes: routes.table,
           callers: composeCallers(config),
           via: viaName(config),
           recorder,
           clock,
-          stalls,
         }),
         connect: createConnectHandler({
           namesHost: routes.table.namesHost,

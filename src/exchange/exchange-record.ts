@@ -6,10 +6,10 @@ import type { RouteMetrics } from '../observe/route-metrics.ts'
 import type { IncomingTrace, RequestSpan, Tracer } from '../observe/tracer.ts'
 import { fieldValues } from '../http/field-lines.ts'
 import type { RequestHead } from '../http/request-head.ts'
-import type { TunnelReport } from '../inbound/tunnel.ts'
+import type { TunnelReport } from '../http/tunnel.ts'
 
 /** What becomes known of one exchange while it runs. */
-type ExchangeRecord = {
+export type ExchangeRecord = {
   readonly method: string
   readonly startedAtMs: number
   path: string

@@ -1,6 +1,5 @@
-import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import { FAILURES, type SidecarError } from '../errors.ts'
-import { endEarly } from '../inbound/linger.ts'
+import type { ResponseWriter } from '../http/response-writer.ts'
 
 export type FailureContext = {
   readonly route: string | undefined
@@ -9,42 +8,48 @@ export type FailureContext = {
 
 /**
  * Tells the application what went wrong and whose fault it is: a problem document (RFC 9457) and
- * `Proxy-Status` (RFC 9209). Where a response has begun already, it is cut off.
+ * `Proxy-Status` (RFC 9209). A response that has begun is aborted instead.
  */
-export function respondWithFailure(
-  req: IncomingMessage,
-  res: ServerResponse,
+export function sendFailure(
+  writer: ResponseWriter,
   error: SidecarError,
   context: FailureContext,
 ): void {
-  if (res.headersSent || res.destroyed) {
-    res.destroy()
+  if (writer.hasBegun()) {
+    writer.reset(error)
     return
   }
-  endEarly(req, res)
-  const { status, proxyError } = FAILURES[error.code]
-  const body = problemDocument(error, context)
-  // In so many words, because a phrase that was given in vain before would be taken again.
-  res.writeHead(status, STATUS_CODES[status], [
+  const { status } = FAILURES[error.code]
+  const body = Buffer.from(problemDocument(error, context))
+  const fields = [
     'Content-Type',
     'application/problem+json',
     'Content-Length',
-    String(Buffer.byteLength(body)),
+    String(body.length),
     'Cache-Control',
     'no-store',
     'Proxy-Status',
-    `token-sidecar; error=${proxyError}; details="${error.code}"`,
-    ...(error.retryAfterMs === undefined
-      ? []
-      : ['Retry-After', String(Math.max(1, Math.ceil(error.retryAfterMs / 1000)))]),
-  ])
-  res.end(body)
+    proxyStatus(error),
+  ]
+  if (error.retryAfterMs !== undefined) {
+    fields.push('Retry-After', String(Math.max(1, Math.ceil(error.retryAfterMs / 1000))))
+  }
+  writer.begin({ status, phrase: undefined, length: body.length }, fields)
+  writer.write(body, () => {})
+  // The client need not wait for it.
+  writer.end([]).catch(() => {})
 }
 
-/** The answer to `OPTIONS` from the last of the hops that `Max-Forwards` grants. */
-export function respondToOptions(res: ServerResponse): void {
-  res.writeHead(204, ['Allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'])
-  res.end()
+/** The response to `OPTIONS` of the last recipient that `Max-Forwards` allows (RFC 9110 section 7.6.2). */
+export async function sendOptions(writer: ResponseWriter): Promise<number> {
+  const allow = ['Allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS']
+  writer.begin({ status: 204, phrase: undefined, length: Number.NaN }, allow)
+  await writer.end([])
+  return 204
+}
+
+export function proxyStatus({ code }: SidecarError): string {
+  return `token-sidecar; error=${FAILURES[code].proxyError}; details="${code}"`
 }
 
 export function problemDocument(error: SidecarError, context: FailureContext): string {

@@ -1,30 +1,30 @@
 import type { Clock } from '../lib/clock.ts'
 
-/** Looks at what is running, again and again, for whatever has come to a halt. */
-export type StallWatch = {
-  /** Calls `look` a few times a second. Returns a function that ends it. */
-  readonly watch: (look: () => void) => () => void
+/** Checks the exchanges in progress for inactivity, a few times a second. */
+export type IdleWatch = {
+  /** Calls `check` a few times a second. Returns a function that stops it. */
+  readonly watch: (check: () => void) => () => void
 }
 
 const INTERVAL_MS = 250
 
 /**
- * One timer for all, because one for each request would cost more than most requests need. A list
- * from which the last takes the place of whoever leaves: a `Set` that much comes and goes in makes
- * itself anew again and again, and each former self, once it is old, keeps alive what it held.
+ * One timer for all exchanges: a timer per request costs more than most requests take. An entry is
+ * removed by moving the last one into its place, because a `Set` with this turnover is rehashed
+ * constantly, and each old table that reaches the old generation keeps its entries alive.
  */
-export function createStallWatch(clock: Clock): StallWatch {
-  const watched: { look: () => void; at: number }[] = []
+export function createIdleWatch(clock: Clock): IdleWatch {
+  const watched: { check: () => void; at: number }[] = []
   let isTicking = false
   const tick = (): void => {
-    // From the end: whoever leaves while it is looked at leaves its place to one that was.
-    for (let at = watched.length - 1; at >= 0; at -= 1) watched[at]?.look()
+    // From the end, so that an entry that is removed meanwhile is replaced by one that was checked.
+    for (let at = watched.length - 1; at >= 0; at -= 1) watched[at]?.check()
     isTicking = watched.length > 0
     if (isTicking) clock.schedule(INTERVAL_MS, tick)
   }
   return {
-    watch(look) {
-      const entry = { look, at: watched.length }
+    watch(check) {
+      const entry = { check, at: watched.length }
       watched.push(entry)
       if (!isTicking) {
         isTicking = true

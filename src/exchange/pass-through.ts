@@ -1,35 +1,39 @@
+import type { Upstream } from '../outbound/upstream.ts'
 import type { RequestTarget } from '../routing/request-target.ts'
 import type { Route } from './route.ts'
-import type { Upstream } from '../outbound/upstream.ts'
 
-/** Ways to hosts that no route names, made as they are asked for. */
-export type Passage = {
+/** Routes to hosts that the configuration does not name, created on demand. */
+export type PassThrough = {
   readonly routeTo: (target: RequestTarget) => Route
   readonly close: () => void
 }
 
-/** Those used longest ago make room: an application may ask for any number of hosts. */
-const MOST_ORIGINS = 64
+/** The least recently used one is closed: an application may request any number of hosts. */
+const MAX_ORIGINS = 64
 
-export function createPassage(
+export function createPassThrough(
   open: (origin: string) => Upstream,
   routeThrough: (upstream: Upstream) => Route,
-): Passage {
-  const routes = new Map<string, Route>()
+): PassThrough {
+  const routes = new Map<string, { readonly route: Route; readonly upstream: Upstream }>()
+  const openRoute = (origin: string) => {
+    const upstream = open(origin)
+    return { route: routeThrough(upstream), upstream }
+  }
   return {
     routeTo({ scheme, host }) {
       const origin = `${scheme}://${host}`
-      const route = routes.get(origin) ?? routeThrough(open(origin))
-      // The order of a Map is that of insertion.
+      const entry = routes.get(origin) ?? openRoute(origin)
+      // A Map iterates in order of insertion.
       routes.delete(origin)
-      routes.set(origin, route)
+      routes.set(origin, entry)
       const [oldest] = routes
-      if (routes.size > MOST_ORIGINS && oldest !== undefined) {
+      if (routes.size > MAX_ORIGINS && oldest !== undefined) {
         routes.delete(oldest[0])
-        // What runs on it is finished first; so is what was given it and sets out later.
+        // Requests in progress, and those that were routed before, are finished.
         oldest[1].upstream.retire()
       }
-      return route
+      return entry.route
     },
     close() {
       for (const { upstream } of routes.values()) upstream.close()

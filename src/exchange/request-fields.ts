@@ -11,13 +11,11 @@ import type { RequestHead } from '../http/request-head.ts'
 import { viaLine } from './via.ts'
 
 /** What a route does to request headers, made ready once. All names are in lower case. */
-export type RequestHeaderPolicy = {
+export type RequestFieldPolicy = {
   /** The value of `Host` for the upstream; undefined to keep the application's. */
   readonly host: string | undefined
   /** The header that carries the token; undefined for a route that adds none. */
   readonly injected: string | undefined
-  /** The same as it is written. */
-  readonly injectedName: string
   readonly existing: 'replace' | 'keep' | 'reject'
   /** Names that are left out, because the route removes or sets them. */
   readonly dropped: FieldNames
@@ -33,19 +31,17 @@ const NOT_FORWARDED = fieldNames([...HOP_BY_HOP, 'expect', 'http2-settings'])
 
 /**
  * The headers for the upstream: those of the application in their own order, case and number, less
- * what ends here, then what the route sets, then the token. Stripping comes first, so that nothing a
- * client says can remove what is added.
+ * what ends here, then what the route sets. The token is added later, so that nothing a client says
+ * can remove it.
  */
-export function requestHeaders(
+export function requestFields(
   head: RequestHead,
-  policy: RequestHeaderPolicy,
-  tokenValue: string | undefined,
+  policy: RequestFieldPolicy,
   sender: Sender,
 ): string[] {
   const { fields, connectionOptions } = head
   const { injected } = policy
   const headers: string[] = []
-  let keptExisting = false
   for (let i = 0; i < fields.length; i += 2) {
     const name = fields[i] ?? ''
     const value = fields[i + 1] ?? ''
@@ -62,10 +58,7 @@ export function requestHeaders(
           },
         )
       }
-      if (policy.existing === 'keep') {
-        keptExisting = true
-        headers.push(name, value)
-      }
+      if (policy.existing === 'keep') headers.push(name, value)
     } else if (
       !NOT_FORWARDED.has(name) &&
       !policy.dropped.has(name) &&
@@ -78,14 +71,13 @@ export function requestHeaders(
   for (const part of policy.added) headers.push(part)
   if (policy.forwarded !== 'off') addForwarded(headers, policy.forwarded, sender)
   if (policy.via !== undefined) headers.push('Via', viaLine(head.minorVersion, policy.via))
-  if (tokenValue !== undefined && !keptExisting) headers.push(policy.injectedName, tokenValue)
   return headers
 }
 
-/** Whether the application brings a header of its own that the route keeps or rejects: no token is needed then. */
-export function decidesByItself(
+/** Whether the request carries a field of its own that the route keeps or rejects, and so gets no token. */
+export function bypassesInjection(
   { fields }: RequestHead,
-  { existing, injected }: RequestHeaderPolicy,
+  { existing, injected }: RequestFieldPolicy,
 ): boolean {
   return (
     existing !== 'replace' && injected !== undefined && fieldValues(fields, injected).length > 0

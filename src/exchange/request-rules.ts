@@ -4,12 +4,8 @@ import type { RequestHead } from '../http/request-head.ts'
 import { goesInCircles } from './via.ts'
 
 /** Refuses what HTTP allows to send but not, or not like that, to pass on. `via` is our name in `Via`. */
-export function refuseUnsupported(
-  head: RequestHead,
-  majorVersion: number,
-  via: string | undefined,
-): void {
-  if (majorVersion !== 1) throw invalid('it is not HTTP/1')
+export function refuseUnsupported(head: RequestHead, via: string | undefined): void {
+  if (head.majorVersion !== 1) throw invalid('it is not HTTP/1')
   // RFC 9110 section 9.3.8: the answer would show the application the token that was added.
   if (head.method === 'TRACE') {
     throw new SidecarError(

@@ -10,7 +10,7 @@ import { type CookiePolicy, mapCookie } from '../routing/set-cookie.ts'
 import { viaLine } from './via.ts'
 
 /** What a route does to response headers, made ready once. */
-export type ResponseHeaderPolicy = {
+export type ResponseFieldPolicy = {
   /** What is nobody's business but ours. */
   readonly hidden: FieldNames
   /** The name to put into `Via`; undefined for none. */
@@ -33,9 +33,9 @@ export type ResponseContext = {
 const NOT_FORWARDED = fieldNames(HOP_BY_HOP)
 
 /** The headers for the application. `raw` alternates names and values. */
-export function responseHeaders(
+export function responseFields(
   raw: readonly string[],
-  policy: ResponseHeaderPolicy,
+  policy: ResponseFieldPolicy,
   { ownOrigin, minorVersion, mayHaveTrailers }: ResponseContext,
 ): string[] {
   const { hidden, via, references, cookies } = policy
@@ -68,8 +68,8 @@ export function responseHeaders(
 }
 
 /** Those of an interim response (RFC 9110 section 15.2), which is relayed as it is. */
-export function interimHeaders(raw: readonly string[]): string[] {
-  return responseHeaders(raw, UNTOUCHED, NO_CONTEXT)
+export function interimFields(raw: readonly string[]): string[] {
+  return responseFields(raw, UNTOUCHED, NO_CONTEXT)
 }
 
 /** For what is no whole answer. */
@@ -79,30 +79,9 @@ export const NO_CONTEXT: ResponseContext = {
   mayHaveTrailers: false,
 }
 
-const UNTOUCHED: ResponseHeaderPolicy = {
+const UNTOUCHED: ResponseFieldPolicy = {
   hidden: fieldNames([]),
   via: undefined,
   references: undefined,
   cookies: undefined,
-}
-
-// RFC 9110 section 6.5.1: fields that decide how a message is read have no business behind it.
-const NO_TRAILERS = fieldNames([
-  ...HOP_BY_HOP,
-  'authorization',
-  'content-encoding',
-  'content-length',
-  'content-range',
-  'content-type',
-  'host',
-  'set-cookie',
-])
-
-export function responseTrailers(raw: readonly string[]): [string, string][] {
-  const trailers: [string, string][] = []
-  for (let i = 0; i < raw.length; i += 2) {
-    const name = raw[i] ?? ''
-    if (!NO_TRAILERS.has(name)) trailers.push([name, raw[i + 1] ?? ''])
-  }
-  return trailers
 }

@@ -1,28 +1,25 @@
 import type { RouteMetrics } from '../observe/route-metrics.ts'
-import type { AccessToken } from '../tokens/access-token.ts'
-import type { TokenSource } from '../tokens/token-source.ts'
-import type { RequestHeaderPolicy } from './request-fields.ts'
-import type { ResponseHeaderPolicy } from './response-fields.ts'
 import type { RouteDestination } from '../routing/route-table.ts'
-import type { Upstream } from '../outbound/upstream.ts'
+import type { TokenSource } from '../tokens/token-source.ts'
+import type { ExchangeRoundTrip } from './exchange-request.ts'
+import type { RequestFieldPolicy } from './request-fields.ts'
+import type { ResponseFieldPolicy } from './response-fields.ts'
 
-/** A route with everything decided that can be decided before a request comes. */
+/** A route with everything decided that can be decided before a request arrives. */
 export type Route = RouteDestination & {
   readonly name: string
-  readonly upstream: Upstream
-  readonly headers: RequestHeaderPolicy
-  readonly answerHeaders: ResponseHeaderPolicy
-  /** Undefined for a route that only forwards. */
+  /** Scheme, host and port of the upstream. */
+  readonly origin: string
+  readonly fields: RequestFieldPolicy
+  readonly responseFields: ResponseFieldPolicy
+  /** Undefined for a route without a credential. */
   readonly tokens: TokenSource | undefined
-  /** The header's value for a token, such as `Bearer …`. */
-  readonly tokenValue: (token: AccessToken) => string
-  /** Whether to send a request once more that was lost with a connection, where that does no harm. */
-  readonly retry: boolean
-  readonly replay: { readonly enabled: boolean; readonly maxBodyBytes: number }
+  /** Leads to the upstream. */
+  readonly roundTrip: ExchangeRoundTrip
+  /** How much of a request body is kept for a replay. */
+  readonly maxReplayBytes: number
   readonly timeouts: {
     readonly tokenMs: number
-    readonly responseMs: number
-    readonly idleMs: number
     readonly upgradedMs: number
   }
   readonly metrics: RouteMetrics

@@ -1,4 +1,4 @@
-import type { RequestHeaderPolicy } from './request-fields.ts'
+import type { RequestFieldPolicy } from './request-fields.ts'
 
 /**
  * W3C Trace Context section 3.2: the upstream's work belongs to ours. What others along the way noted
@@ -9,7 +9,7 @@ export function withTraceContext(
   headers: readonly string[],
   traceparent: string,
   isContinued: boolean,
-  { dropped }: Pick<RequestHeaderPolicy, 'dropped'>,
+  { dropped }: Pick<RequestFieldPolicy, 'dropped'>,
 ): string[] {
   if (dropped.has('traceparent')) return [...headers]
   const context: string[] = []

@@ -1,20 +1,16 @@
-import type { ServerResponse } from 'node:http'
-import { clientClosed, SidecarError, toSidecarError } from '../errors.ts'
+import { SidecarError, toSidecarError } from '../errors.ts'
 import type { RequestSpan, TokenWaitSpan } from '../observe/tracer.ts'
 
-/**
- * Waits for something for the client of `res`: no longer than `limitMs` (`token_unavailable`), and
- * no longer than the client stays (`client_closed`).
- */
+/** Waits for a token until `limitMs` have passed (`token_unavailable`) or `signal` aborts. */
 export async function whileClientWaits<T>(
-  res: ServerResponse,
+  signal: AbortSignal,
   limitMs: number,
-  start: (signal: AbortSignal, waiting: TokenWaitSpan | undefined) => T,
+  start: (waitSignal: AbortSignal, waiting: TokenWaitSpan | undefined) => T,
   span: RequestSpan | undefined,
 ): Promise<Awaited<T>> {
-  const left = new AbortController()
+  const wait = new AbortController()
   const timer = setTimeout(() => {
-    left.abort(
+    wait.abort(
       new SidecarError(
         'token_unavailable',
         'Cannot wait any longer for a token: the authorization server is slow',
@@ -22,12 +18,12 @@ export async function whileClientWaits<T>(
       ),
     )
   }, limitMs)
-  const onClose = (): void => left.abort(clientClosed())
-  res.once('close', onClose)
+  const onAbort = (): void => wait.abort(signal.reason)
+  if (signal.aborted) onAbort()
+  else signal.addEventListener('abort', onAbort)
   const waiting = span?.tokenWait()
   try {
-    const outcome = await start(left.signal, waiting)
-    // Where there is nothing to wait for, nobody did.
+    const outcome = await start(wait.signal, waiting)
     if (outcome !== undefined) waiting?.end({})
     return outcome
   } catch (cause) {
@@ -35,6 +31,6 @@ export async function whileClientWaits<T>(
     throw cause
   } finally {
     clearTimeout(timer)
-    res.off('close', onClose)
+    signal.removeEventListener('abort', onAbort)
   }
 }

@@ -6,6 +6,7 @@ export type RequestHead = {
   readonly method: string
   /** The request target as received. */
   readonly target: string
+  readonly majorVersion: number
   readonly minorVersion: number
   /** All fields: names and values, alternating, as received. */
   readonly fields: readonly string[]
@@ -106,6 +107,7 @@ export function readRequestHead(req: IncomingMessage): RequestHead {
   return {
     method: req.method ?? '',
     target: req.url ?? '',
+    majorVersion: req.httpVersionMajor,
     minorVersion,
     fields,
     hosts,

@@ -8,7 +8,7 @@ import type { RouteMetrics } from '../observe/route-metrics.ts'
 import type { Recorder } from '../exchange/exchange-record.ts'
 import { refuseTunnel } from './refuse.ts'
 import { readRequestHead, type RequestHead } from '../http/request-head.ts'
-import { joinTunnel } from './tunnel.ts'
+import { joinTunnel } from '../http/tunnel.ts'
 
 /** How tunnels to hosts that no route names are made. */
 export type TunnelPolicy = {

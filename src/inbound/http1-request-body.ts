@@ -1,23 +1,14 @@
 import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
+import type { RequestBody } from '../http/request-body.ts'
 import { clientGone } from './client-gone.ts'
 
-/** The body of one request, which may have to be sent twice. */
-export type RequestBody = {
-  /** As it comes, for the first attempt. */
-  readonly stream: Readable
-  /** Whether all of it is kept, as far as it has come. */
-  readonly isKept: () => boolean
-  /** All of it, once it has come; undefined if it turns out to be too large to keep. */
-  readonly whole: () => Promise<Buffer | undefined>
-}
-
 /**
- * A stream of its own, because the body of a request that ends early is destroyed, and to destroy `req`
- * is to cut the connection on which the response is still to be written. Nothing is taken from `req`
- * before it is asked for. Up to `keepBytes` are kept as they pass.
+ * A separate stream, because the body of a request that ends early is destroyed, and destroying `req`
+ * closes the connection on which the response is still to be written. Nothing is read from `req`
+ * before the stream is read. Up to `keepBytes` are kept.
  */
-export function createRequestBody(req: IncomingMessage, keepBytes: number): RequestBody {
+export function createHttp1RequestBody(req: IncomingMessage, keepBytes: number): RequestBody {
   let kept: Buffer[] | undefined = keepBytes > 0 ? [] : undefined
   let keptBytes = 0
   let isStarted = false
@@ -59,6 +50,9 @@ export function createRequestBody(req: IncomingMessage, keepBytes: number): Requ
   return {
     stream,
     isKept: () => kept !== undefined,
+    isComplete: () => req.complete,
+    receivedBytes: () => req.socket.bytesRead,
+    isPaused: () => req.isPaused(),
     async whole() {
       while (!isComplete()) await nextSign(req)
       return kept && Buffer.concat(kept)

@@ -1,70 +1,109 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
+import type { SidecarError } from '../errors.ts'
+import type { ResponseWriter, WrittenHead } from '../http/response-writer.ts'
+import { forwardableTrailers } from '../http/trailer-fields.ts'
 import { givingBack } from '../lib/give-back.ts'
-import type { ResponseHead } from '../outbound/response-head.ts'
+import { clientGone } from './client-gone.ts'
 import { endEarly } from './linger.ts'
 
-/** Passes an answer on to the client. */
-export type AnswerWriter = {
-  /** An interim response (RFC 9110 section 15.2). Returns whether it went out. */
-  inform(status: number, headers: string[]): boolean
-  begin(head: ResponseHead, headers: string[]): void
-  /** Returns false when the client reads slower than this; then `onDrain` is called once. */
-  write(chunk: Buffer, onDrain: () => void): boolean
-  /** `onFlushed` is called when all of it is in the system's hands. */
-  end(trailers: [string, string][], onFlushed: () => void): void
-  /** Breaks off what has begun, so that it cannot look whole. */
-  cut(): void
-}
-
-/** A whole body up to this size is written together with the head, as one string: one system call. */
+/** A body up to this size is written together with the head, as one string, in one system call. */
 const SMALL_BYTES = 8 * 1024
 
-export function createAnswerWriter(req: IncomingMessage, res: ServerResponse): AnswerWriter {
+/** With more writes than this the client must catch up: each costs memory, however few bytes it has. */
+const MAX_PENDING_WRITES = 64
+
+export function createHttp1ResponseWriter(
+  req: IncomingMessage,
+  res: ServerResponse,
+): ResponseWriter {
   let length = Number.NaN
   let small: Buffer | undefined
+  let pendingWrites = 0
+  let unwritten: { readonly head: WrittenHead; readonly fields: readonly string[] } | undefined
+  let rejectEnd: ((reason: SidecarError) => void) | undefined
+
+  const writeHead = (): void => {
+    if (unwritten === undefined) return
+    const { head, fields } = unwritten
+    unwritten = undefined
+    endEarly(req, res)
+    // Explicitly, because node:http would reuse the phrase of an earlier call that failed.
+    res.writeHead(head.status, head.phrase ?? STATUS_CODES[head.status], [...fields])
+  }
+  const flushHead = (): void => {
+    if (unwritten === undefined) return
+    writeHead()
+    res.flushHeaders()
+  }
   return {
-    inform(status, headers) {
-      // Not to a client that does not know of them.
-      if (req.httpVersionMinor === 0) return false
-      res.writeInformation(status, headers)
-      return true
+    inform(status, fields, onDrain) {
+      // HTTP/1.0 has no interim responses.
+      if (req.httpVersionMinor === 0) return 'dropped'
+      if (status === 100) res.writeContinue()
+      else res.writeInformation(status, [...fields])
+      if (!req.socket.writableNeedDrain) return 'sent'
+      req.socket.once('drain', onDrain)
+      return 'blocked'
     },
-    begin(head, headers) {
+    begin(head, fields) {
       length = head.length
-      endEarly(req, res)
-      res.writeHead(head.status, head.phrase, headers)
-      // A body that came in the same read leaves in the same write; a head alone leaves at once.
-      process.nextTick(flushHead, res)
+      small = undefined
+      // Until it is written, a failure can still be reported. What was received in the same read is
+      // written together with it; a head alone is written at once.
+      unwritten = { head, fields }
+      process.nextTick(flushHead)
     },
+    hasBegun: () => res.headersSent || res.destroyed,
+    // RFC 9112 section 7.1.2: only a chunked body has a trailer section.
+    canSendTrailers: (head, method) =>
+      Number.isNaN(head.length) &&
+      method !== 'HEAD' &&
+      head.status !== 204 &&
+      head.status !== 304 &&
+      req.httpVersionMinor > 0,
     write(chunk, onDrain) {
       if (chunk.length === length && length <= SMALL_BYTES) {
         small = chunk
         return true
       }
-      if (res.write(chunk, givingBack(chunk))) return true
-      res.once('drain', onDrain)
+      writeHead()
+      const giveBack = givingBack(chunk)
+      pendingWrites = res.writableLength === 0 ? 0 : pendingWrites + 1
+      if (pendingWrites < MAX_PENDING_WRITES) {
+        if (res.write(chunk, giveBack)) return true
+        res.once('drain', onDrain)
+      } else {
+        pendingWrites = 0
+        res.write(chunk, () => {
+          giveBack?.()
+          onDrain()
+        })
+      }
       return false
     },
-    end(trailers, onFlushed) {
-      if (trailers.length > 0) res.addTrailers(trailers)
+    async end(trailers) {
+      writeHead()
+      const forwarded = forwardableTrailers(trailers)
+      if (forwarded.length > 0) res.addTrailers(forwarded)
       if (small === undefined) res.end()
       else res.end(small.toString('latin1'), 'latin1')
-      // Most answers are out by now; others wait for the client to read them.
-      if (res.writableLength === 0) onFlushed()
-      else res.once('finish', onFlushed)
+      // Most responses are sent by now; others wait for the client to read them.
+      if (res.writableLength === 0) return
+      const flushed = Promise.withResolvers<void>()
+      rejectEnd = flushed.reject
+      res.once('finish', flushed.resolve)
+      res.once('close', () => flushed.reject(clientGone(req)))
+      await flushed.promise
     },
-    cut() {
-      if (!res.headersSent) return
+    reset(reason) {
+      unwritten = undefined
+      rejectEnd?.(reason)
       const { socket } = req
-      // RFC 9112 section 8: where the end of the connection is the end of the body, only a reset can tell.
+      // RFC 9112 section 8: where the connection's end is the body's end, only a TCP reset signals truncation.
       const isCloseDelimited = req.httpVersionMinor === 0 && Number.isNaN(length)
-      if (isCloseDelimited && socket.remoteAddress !== undefined) socket.resetAndDestroy()
-      else res.destroy()
+      if (res.headersSent && isCloseDelimited && socket.remoteAddress !== undefined) {
+        socket.resetAndDestroy()
+      } else res.destroy()
     },
   }
-}
-
-function flushHead(res: ServerResponse): void {
-  // After its end that would be a write of nothing, which costs as much as any other.
-  if (!res.writableEnded) res.flushHeaders()
 }

@@ -1,13 +1,13 @@
 import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { SidecarError } from '../errors.ts'
+import type { SwitchProtocols } from '../http/inbound-request.ts'
+import type { Clock } from '../lib/clock.ts'
 import { noteFault } from './client-gone.ts'
 import type { ConnectHandler } from './connect.ts'
 import { createConnections } from './connections.ts'
 import type { Recorder } from '../exchange/exchange-record.ts'
 import { createHalfClosedWatch } from './half-closed.ts'
-import type { ProxyHandler } from '../exchange/exchange-handler.ts'
-import { closeGently, isLingering } from './linger.ts'
 import {
   hasLeft,
   otherProtocol,
@@ -16,8 +16,12 @@ import {
   parserFailure,
 } from './parser-failure.ts'
 import { refuse, refuseTunnel } from './refuse.ts'
-import { type FailureContext, respondWithFailure } from '../exchange/failure-response.ts'
-import { mayUpgrade } from './upgrade.ts'
+import type { ExchangeHandler } from '../exchange/handler.ts'
+import { createHttp1Request } from './http1-request.ts'
+import { createHttp1ResponseWriter } from './http1-response-writer.ts'
+import { closeGently, isLingering } from './linger.ts'
+import { type FailureContext, sendFailure } from '../exchange/failure-response.ts'
+import { createProtocolSwitch, mayUpgrade } from './upgrade.ts'
 
 export type ProxyServer = {
   readonly server: Server
@@ -39,7 +43,7 @@ type ConnectionLimits = {
 }
 
 type ProxyService = {
-  readonly handle: ProxyHandler
+  readonly handle: ExchangeHandler
   readonly connect: ConnectHandler
   /** For what never gets to either of them. */
   readonly recorder: Recorder
@@ -52,6 +56,7 @@ export type ProxyServerOptions = {
   readonly limits: ConnectionLimits
   /** A client spoke something else than HTTP/1. */
   readonly onOtherProtocol?: (protocol: OtherProtocol) => void
+  readonly clock: Clock
 }
 
 const NOBODY: FailureContext = { route: undefined, requestId: undefined }
@@ -61,7 +66,7 @@ const CHECK_MS = 1_000
 
 /** The HTTP/1.1 server that the application talks to. */
 export function createProxyServer(options: ProxyServerOptions): ProxyServer {
-  const { service, maxHeaderBytes, onOtherProtocol } = options
+  const { service, maxHeaderBytes, onOtherProtocol, clock } = options
   const connections = createConnections()
   const watchHalfClosed = createHalfClosedWatch()
   /** Those that are, or may become, something else than HTTP. */
@@ -117,11 +122,20 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
     if (isEnding) res.shouldKeepAlive = false
     connections.next(req, res, serve)
   }
+  const handle = (
+    req: IncomingMessage,
+    res: ServerResponse,
+    switchProtocols?: SwitchProtocols,
+  ): Promise<void> =>
+    service().handle(
+      createHttp1Request(req, res, switchProtocols),
+      createHttp1ResponseWriter(req, res),
+    )
   const serve = (req: IncomingMessage, res: ServerResponse): void => {
     if (connections.isSurplus(req.socket)) {
       res.shouldKeepAlive = false
-      respondWithFailure(req, res, ...surplus(req))
-    } else settle(service().handle(req, res), req.socket)
+      sendFailure(createHttp1ResponseWriter(req, res), ...surplus(req))
+    } else settle(handle(req, res), req.socket)
   }
   server.on('request', onRequest)
   // The answer to `Expect: 100-continue` is the handler's: it is due when the token is there.
@@ -146,7 +160,7 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
     })
     res.assignSocket(socket)
     addTunnel(socket)
-    settle(service().handle(req, res, { socket, early }), socket)
+    settle(handle(req, res, createProtocolSwitch({ res, socket, early }, clock)), socket)
   })
 
   server.on('connect', (req, socket, early) => {

@@ -2,7 +2,7 @@ import { STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { FAILURES, type SidecarError } from '../errors.ts'
 import { closeGently } from './linger.ts'
-import { type FailureContext, problemDocument } from '../exchange/failure-response.ts'
+import { type FailureContext, problemDocument, proxyStatus } from '../exchange/failure-response.ts'
 
 /** Answers where there is no response object, and closes. */
 export function refuse(
@@ -11,7 +11,7 @@ export function refuse(
   context: FailureContext,
   phrase = STATUS_CODES[FAILURES[failure.code].status],
 ): void {
-  const { status, proxyError } = FAILURES[failure.code]
+  const { status } = FAILURES[failure.code]
   const body = problemDocument(failure, context)
   closeGently(
     socket,
@@ -19,7 +19,7 @@ export function refuse(
       `HTTP/1.1 ${status} ${phrase}`,
       'Content-Type: application/problem+json',
       `Content-Length: ${Buffer.byteLength(body)}`,
-      `Proxy-Status: token-sidecar; error=${proxyError}; details="${failure.code}"`,
+      `Proxy-Status: ${proxyStatus(failure)}`,
       'Connection: close',
       '',
       body,

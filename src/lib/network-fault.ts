@@ -13,7 +13,7 @@ const FAULTS: Readonly<Record<string, NetworkFault>> = {
   EADDRNOTAVAIL: { kind: 'unreachable', reason: 'no local port is left' },
   ETIMEDOUT: { kind: 'timeout', reason: 'connecting took too long' },
   UND_ERR_CONNECT_TIMEOUT: { kind: 'timeout', reason: 'connecting took too long' },
-  UND_ERR_HEADERS_TIMEOUT: { kind: 'timeout', reason: 'no response came in time' },
+  UND_ERR_HEADERS_TIMEOUT: { kind: 'timeout', reason: 'no response within the time limit' },
   UND_ERR_BODY_TIMEOUT: { kind: 'timeout', reason: 'the response body stalled' },
   ECONNRESET: { kind: 'reset', reason: 'the connection was reset' },
   EPIPE: { kind: 'reset', reason: 'the connection was closed while sending' },

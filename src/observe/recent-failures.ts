@@ -25,7 +25,7 @@ export type RecentFailure = {
 
 const MOST = 20
 
-/** Keeps the last 20 kinds of failure: those of one route with one code are one kind. */
+/** Keeps the last 20 kinds of failure: those of one route with one code and one advice are one kind. */
 export function createRecentFailures(clock: Pick<Clock, 'wallMs'>): RecentFailures {
   // In the order of their last time.
   const kinds = new Map<string, RecentFailure>()
@@ -33,7 +33,7 @@ export function createRecentFailures(clock: Pick<Clock, 'wallMs'>): RecentFailur
     note(route, { code, oauthError, advice, message }) {
       // The application changed its mind: nobody has to do anything.
       if (code === 'client_closed') return
-      const key = `${code} ${route ?? ''}`
+      const key = `${code} ${route ?? ''} ${advice ?? ''}`
       const before = kinds.get(key)
       const nowMs = clock.wallMs()
       kinds.delete(key)

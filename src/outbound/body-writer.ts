@@ -3,12 +3,16 @@ import { givingBack } from '../lib/give-back.ts'
 
 /** The body of a request, on its way out. */
 export type BodyWriter = {
+  /** Whether anything has been written, the head included. */
+  readonly hasBegun: () => boolean
   /** Whether all of it has been written. */
   readonly isDone: () => boolean
   /** The connection can take more. */
   readonly resume: () => void
   /** Nobody wants the rest. */
   readonly stop: () => void
+  /** Before it has begun: leaves the body whole, for another connection. */
+  readonly detach: () => void
 }
 
 /**
@@ -42,7 +46,10 @@ export function writeBody(
   body.on('data', onData)
   body.on('end', onEnd)
   body.on('error', onFailure)
+  // A body that was detached before is paused.
+  body.resume()
   return {
+    hasBegun: () => !isCorked,
     isDone: () => isDone,
     resume: () => void body.resume(),
     stop() {
@@ -50,6 +57,12 @@ export function writeBody(
       body.off('data', onData)
       body.off('end', onEnd)
       body.destroy()
+    },
+    detach() {
+      body.off('data', onData)
+      body.off('end', onEnd)
+      body.off('error', onFailure)
+      body.pause()
     },
   }
 }

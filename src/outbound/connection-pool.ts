@@ -1,9 +1,9 @@
 import type { Socket } from 'node:net'
 import type { Clock } from '../lib/clock.ts'
-import { type Connection, createConnection, type ResponseHandler } from './connection.ts'
+import type { RoundTrip, UpstreamResponse } from '../http/round-trip.ts'
+import { type Connection, createConnection } from './connection.ts'
 import type { Connect } from './connector.ts'
-import type { UpstreamRequest } from './request-writer.ts'
-import { upstreamFailure } from './upstream-failure.ts'
+import { toUpstreamFailure, upstreamFailure } from '../http/upstream-failure.ts'
 
 /** What goes on at one moment. */
 export type Load = {
@@ -17,13 +17,12 @@ export type Load = {
 
 /** The connections to one origin, each for one request at a time. */
 export type ConnectionPool = {
-  /** Sends a request on the free connection that was used last; else on a new one; else as soon as one is free. */
-  dispatch(request: UpstreamRequest, handler: ResponseHandler): void
-  /** Sends a request on a connection of its own, whatever is free. */
-  dispatchOnNew(request: UpstreamRequest, handler: ResponseHandler): void
+  /**
+   * Sends a request on the idle connection that was used last; else on a new one; else as soon as one
+   * becomes idle.
+   */
+  readonly roundTrip: RoundTrip
   load(): Load
-  /** Takes back a request that still waits for a connection. */
-  forget(handler: ResponseHandler): void
   /** From now on connections are closed as soon as they are free. */
   retire(): void
   /** Closes them all, whatever is running, and fails it. */
@@ -45,7 +44,11 @@ export type ConnectionPoolOptions = {
 /** A connection, and since when it is what it is, by the count of seconds. */
 type Entry = { readonly connection: Connection; readonly openedAt: number; freeAt: number }
 
-type Waiting = readonly [ResponseHandler, UpstreamRequest]
+/** A request that waits for a connection. */
+type Waiting = {
+  readonly use: (connection: Connection) => void
+  readonly fail: (error: unknown) => void
+}
 
 /** Shorter than most servers keep an idle connection, so that it is we who close it. */
 const IDLE_SECONDS = 4
@@ -61,10 +64,10 @@ export function createConnectionPool(options: ConnectionPoolOptions): Connection
   const { origin, host, maxHeaderBytes, connect, most, lifetimeSeconds, clock } = options
   const open = new Set<Entry>()
   const free: Entry[] = []
-  const waiting = new Map<ResponseHandler, UpstreamRequest>()
-  /** Those that wait for a connection of their own, and those that have it. */
-  const waitingForNew = new Set<ResponseHandler>()
-  const forOne = new Set<Connection>()
+  const waiting = new Set<Waiting>()
+  /** Those that wait for a dedicated connection, and the dedicated connections. */
+  const waitingForDedicated = new Set<Waiting>()
+  const dedicatedConnections = new Set<Connection>()
   let connecting = 0
   let seconds = 0
   let isTicking = false
@@ -72,10 +75,9 @@ export function createConnectionPool(options: ConnectionPoolOptions): Connection
   let isDestroyed = false
 
   const takeWaiting = (): Waiting | undefined => {
-    // Most of the time nobody waits, and that is cheaper to see than to iterate over.
     if (waiting.size === 0) return undefined
     const [next] = waiting
-    if (next !== undefined) waiting.delete(next[0])
+    if (next !== undefined) waiting.delete(next)
     return next
   }
 
@@ -84,7 +86,7 @@ export function createConnectionPool(options: ConnectionPoolOptions): Connection
       connecting += 1
       openSocket((error, socket) => {
         connecting -= 1
-        if (socket === null) takeWaiting()?.[0].onFailure(error)
+        if (socket === null) takeWaiting()?.fail(error)
         else adopt(socket)
         connectForWaiting()
       })
@@ -103,9 +105,10 @@ export function createConnectionPool(options: ConnectionPoolOptions): Connection
       origin,
       host,
       maxHeaderBytes,
-      isForOne: false,
-      onFree: () => release(entry),
-      onGone: () => remove(entry),
+      dedicated: false,
+      clock,
+      onIdle: () => release(entry),
+      onClosed: () => remove(entry),
     })
     const entry: Entry = { connection, openedAt: seconds, freeAt: seconds }
     open.add(entry)
@@ -120,7 +123,7 @@ export function createConnectionPool(options: ConnectionPoolOptions): Connection
 
   const use = (entry: Entry): void => {
     const next = takeWaiting()
-    if (next !== undefined) entry.connection.send(next[1], next[0])
+    if (next !== undefined) next.use(entry.connection)
     else if (isRetired || idleSeconds(entry) <= 0) drop(entry)
     else {
       entry.freeAt = seconds
@@ -155,57 +158,81 @@ export function createConnectionPool(options: ConnectionPoolOptions): Connection
 
   const closed = () => upstreamFailure(origin, 'reset', 'the connection was closed')
 
+  const connectDedicated = (request: Waiting): void => {
+    waitingForDedicated.add(request)
+    openSocket((error, socket) => {
+      const isWanted = waitingForDedicated.delete(request)
+      if (socket === null) {
+        if (isWanted) request.fail(error)
+      } else if (isWanted) {
+        const connection = createConnection(socket, {
+          origin,
+          host,
+          maxHeaderBytes,
+          dedicated: true,
+          clock,
+          onIdle: () => {},
+          onClosed: () => dedicatedConnections.delete(connection),
+        })
+        dedicatedConnections.add(connection)
+        request.use(connection)
+      } else discard(socket)
+    })
+  }
+
+  /** Sends the request when it gets a connection, unless `signal` aborts before. */
+  const sendLater: RoundTrip = (request, signal) => {
+    const sent = Promise.withResolvers<UpstreamResponse>()
+    const entry: Waiting = {
+      use(connection) {
+        signal.removeEventListener('abort', onAbort)
+        sent.resolve(connection.send(request, signal))
+      },
+      fail(error) {
+        signal.removeEventListener('abort', onAbort)
+        sent.reject(toUpstreamFailure(origin, error))
+      },
+    }
+    const onAbort = (): void => {
+      waiting.delete(entry)
+      waitingForDedicated.delete(entry)
+      entry.fail(signal.reason)
+    }
+    signal.addEventListener('abort', onAbort)
+    if (request.dedicated) connectDedicated(entry)
+    else {
+      waiting.add(entry)
+      connectForWaiting()
+    }
+    return sent.promise
+  }
+
   return {
-    dispatch(request, handler) {
-      const entry = free.pop()
-      if (entry !== undefined) entry.connection.send(request, handler)
-      else if (isDestroyed) handler.onFailure(closed())
-      else {
-        waiting.set(handler, request)
-        connectForWaiting()
-      }
-    },
-    dispatchOnNew(request, handler) {
-      waitingForNew.add(handler)
-      openSocket((error, socket) => {
-        const isWanted = waitingForNew.delete(handler)
-        if (socket === null) {
-          if (isWanted) handler.onFailure(error)
-        } else if (isWanted) {
-          const connection = createConnection(socket, {
-            origin,
-            host,
-            maxHeaderBytes,
-            isForOne: true,
-            onFree: () => {},
-            onGone: () => forOne.delete(connection),
-          })
-          forOne.add(connection)
-          connection.send(request, handler)
-        } else discard(socket)
-      })
+    roundTrip(request, signal) {
+      if (isDestroyed) return Promise.reject(closed())
+      if (signal.aborted) return Promise.reject(toUpstreamFailure(origin, signal.reason))
+      const entry = request.dedicated ? undefined : free.pop()
+      return entry === undefined
+        ? sendLater(request, signal)
+        : entry.connection.send(request, signal)
     },
     load: () => ({
-      connected: open.size + forOne.size,
-      running: open.size - free.length + forOne.size,
-      queued: waiting.size + waitingForNew.size,
+      connected: open.size + dedicatedConnections.size,
+      running: open.size - free.length + dedicatedConnections.size,
+      queued: waiting.size + waitingForDedicated.size,
     }),
-    forget(handler) {
-      waiting.delete(handler)
-      waitingForNew.delete(handler)
-    },
     retire() {
       isRetired = true
       for (const entry of free.splice(0)) drop(entry)
     },
     destroy() {
       isDestroyed = true
-      const handlers = [...waiting.keys(), ...waitingForNew]
+      const requests = [...waiting, ...waitingForDedicated]
       waiting.clear()
-      waitingForNew.clear()
+      waitingForDedicated.clear()
       for (const { connection } of open) connection.destroy(closed())
-      for (const connection of forOne) connection.destroy(closed())
-      for (const handler of handlers) handler.onFailure(closed())
+      for (const connection of dedicatedConnections) connection.destroy(closed())
+      for (const request of requests) request.fail(closed())
     },
   }
 }

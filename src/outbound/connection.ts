@@ -1,45 +1,22 @@
 import type { Socket } from 'node:net'
-import type { Duplex } from 'node:stream'
+import { type Retry, SidecarError } from '../errors.ts'
+import type { UpstreamRequest, UpstreamResponse } from '../http/round-trip.ts'
+import { isRequestedUpgrade } from '../http/upgrade-field.ts'
+import type { Clock } from '../lib/clock.ts'
 import { type BodyWriter, writeBody } from './body-writer.ts'
-import { requestHead, type UpstreamRequest } from './request-writer.ts'
+import { createPendingResponse, type PendingResponse, type Reading } from './pending-response.ts'
+import { requestHead } from './request-writer.ts'
 import type { ResponseHead } from './response-head.ts'
 import { createResponseParser } from './response-parser.ts'
-import { upstreamFailure } from './upstream-failure.ts'
-
-/** What becomes of a request. After `onUpgrade`, the end or a failure nothing follows. */
-export type ResponseHandler = {
-  /** It goes out now. */
-  readonly onStart: (control: RequestControl) => void
-  /** Interim responses come first, if there are any (RFC 9110 section 15.2). */
-  readonly onHead: (head: ResponseHead) => void
-  readonly onData: (chunk: Buffer) => void
-  /** `trailers` alternates names and values. */
-  readonly onEnd: (trailers: readonly string[]) => void
-  /** The connection is the handler's from now on, and paused. */
-  readonly onUpgrade: (head: ResponseHead, socket: Duplex) => void
-  /** There is no answer, or no more of it. */
-  readonly onFailure: (error: unknown) => void
-}
-
-/** What a handler can do about its request, as long as it runs. */
-export type RequestControl = {
-  /** Whether the connection has been used before. */
-  readonly isReused: boolean
-  /** Until it is resumed nothing comes, not even what is here already. */
-  readonly pause: () => void
-  readonly resume: () => void
-  readonly isPaused: () => boolean
-  /** Breaks the connection off. */
-  readonly abort: (error: unknown) => void
-}
+import { toUpstreamFailure, upstreamFailure } from '../http/upstream-failure.ts'
 
 /** One connection to an upstream, for one request at a time. */
 export type Connection = {
-  /** Only while it is free. */
-  readonly send: (request: UpstreamRequest, handler: ResponseHandler) => void
-  /** For how many seconds the server keeps it when idle, as it said last; NaN if it did not. */
+  /** To be called only while the connection is idle. */
+  readonly send: (request: UpstreamRequest, signal: AbortSignal) => Promise<UpstreamResponse>
+  /** For how many seconds the server keeps it when idle, as announced last; NaN if it was not. */
   readonly keepAliveSeconds: () => number
-  /** Breaks it off; fails what runs. */
+  /** Closes it, and fails the request in progress. */
   readonly destroy: (error: unknown) => void
 }
 
@@ -48,34 +25,45 @@ export type ConnectionOptions = {
   /** The value of `Host` where the request has none. */
   readonly host: string
   readonly maxHeaderBytes: number
-  /** Whether the first request is the last one, too. */
-  readonly isForOne: boolean
+  /** Whether the connection is closed after its first request. */
+  readonly dedicated: boolean
+  readonly clock: Clock
   /** It can take another request. */
-  readonly onFree: (connection: Connection) => void
-  /** It is of no more use, or has become a tunnel. May be said more than once. */
-  readonly onGone: (connection: Connection) => void
+  readonly onIdle: (connection: Connection) => void
+  /** It is closed, or has become a tunnel. May be called more than once. */
+  readonly onClosed: (connection: Connection) => void
 }
 
 type Exchange = {
   readonly request: UpstreamRequest
-  readonly handler: ResponseHandler
-  /** Where it is a stream that has begun to be written. */
+  readonly response: PendingResponse
+  /** Stops listening to the request's signal. */
+  readonly release: () => void
+  /** A streamed request body. */
   body: BodyWriter | undefined
-  /** Whether the connection can be used again when it is over. */
-  mayReuse: boolean
+  canReuse: boolean
+  trailers: readonly string[]
 }
 
-const NOTHING = Buffer.alloc(0)
+const EMPTY = Buffer.alloc(0)
 
-/** HTTP/1.1 on a socket that is connected (RFC 9112). Without pipelining. */
+/** Over TLS each record is a read of its own, however small it is. */
+const MAX_READS_PER_TURN = 64
+
+/** HTTP/1.1 on a connected socket (RFC 9112), without pipelining. */
 export function createConnection(socket: Socket, options: ConnectionOptions): Connection {
-  const { origin, host, maxHeaderBytes, isForOne, onFree, onGone } = options
+  const { origin, host, maxHeaderBytes, dedicated, clock, onIdle, onClosed } = options
   let current: Exchange | undefined
   let isReused = false
+  /** Whether parsing is paused; and whether the socket is stopped, too. */
   let isPaused = false
+  let isStopped = false
   let isReading = false
-  /** What has come, but is not to be read yet. */
+  /** Received, but not parsed yet. */
   let unread: Buffer | undefined
+  /** Whether reading continues in the next turn of the event loop. */
+  let isDeferred = false
+  let readsInTurn = 0
   let hasEnded = false
   let keepAliveSeconds = Number.NaN
   let switched: ResponseHead | undefined
@@ -83,39 +71,58 @@ export function createConnection(socket: Socket, options: ConnectionOptions): Co
   const parser = createResponseParser(origin, maxHeaderBytes, {
     onHead(head) {
       if (current === undefined) return false
+      const { request, response } = current
       const { status } = head
-      if (status === 101 && current.request.upgrade !== undefined) {
+      if (status === 101) {
+        if (!isRequestedUpgrade(head.fields, request.upgrade)) throw unrequestedSwitch(origin)
         switched = head
         return true
       }
-      // That nobody here has waited for it is no reason to refuse it (RFC 9110 section 15.2.1).
+      // A client that did not ask for a 100 must be able to ignore it (RFC 9110 section 15.2.1).
       if (status === 100) return false
-      if (status >= 200) {
-        current.mayReuse = head.isPersistent && current.request.upgrade === undefined
+      if (status < 200) response.onInterim(head)
+      else {
+        current.canReuse = head.isPersistent && request.upgrade === undefined
         keepAliveSeconds = head.keepAliveSeconds
+        response.onHead(head)
       }
-      current.handler.onHead(head)
       return false
     },
-    onData: (chunk) => current?.handler.onData(chunk),
-    onEnd: (trailers) => current?.handler.onEnd(trailers),
+    onData: (chunk) => current?.response.onData(chunk),
+    onEnd(trailers) {
+      if (current !== undefined) current.trailers = trailers
+    },
   })
 
-  /** Nobody may take it for free in the time that it takes to close. */
-  const leave = (): void => {
+  /** Reported closed at once, so that the pool does not hand it out while it closes. */
+  const close = (): void => {
     socket.destroy()
-    onGone(connection)
+    onClosed(connection)
   }
 
-  const breakOff = (error: unknown): void => {
+  const fail = (error: unknown): void => {
     const exchange = current
     current = undefined
     unread = undefined
     parser.pause()
-    leave()
-    exchange?.body?.stop()
-    exchange?.handler.onFailure(error)
+    close()
+    if (exchange === undefined) return
+    exchange.release()
+    const failure = toUpstreamFailure(origin, error)
+    const isLost = failure.code === 'upstream_reset' || failure.code === 'upstream_protocol'
+    if (isLost && !isSent(exchange)) {
+      exchange.body?.detach()
+      exchange.response.onFailure(withRetry(failure, 'always'))
+      return
+    }
+    exchange.body?.stop()
+    // The server may have closed the idle connection just before the request arrived (RFC 9112 section 9.3.1).
+    const isStale = isReused && failure.code === 'upstream_reset' && exchange.response.isUntouched()
+    exchange.response.onFailure(isStale ? withRetry(failure, 'if idempotent') : failure)
   }
+
+  /** Whether any of the request was sent: its head waits for the first part of a streamed body. */
+  const isSent = ({ body }: Exchange): boolean => body === undefined || body.hasBegun()
 
   const read = (chunk: Buffer): void => {
     let at: number
@@ -123,7 +130,7 @@ export function createConnection(socket: Socket, options: ConnectionOptions): Co
     try {
       at = parser.read(chunk, 0)
     } catch (thrown) {
-      breakOff(thrown)
+      fail(thrown)
       return
     } finally {
       isReading = false
@@ -131,121 +138,197 @@ export function createConnection(socket: Socket, options: ConnectionOptions): Co
     if (current === undefined) return
     const hasMore = at < chunk.length
     if (switched !== undefined) handOver(current, switched, chunk.subarray(at))
-    else if (parser.isIdle()) settle(current, hasMore)
-    else if (hasMore) unread = chunk.subarray(at)
+    else if (parser.isIdle()) complete(current, hasMore)
+    else if (hasMore) {
+      unread = chunk.subarray(at)
+      // Unless reading is paused, the parser has done as much as one turn may take.
+      if (!isPaused) defer(current)
+    }
   }
 
-  /** The response is over. */
-  const settle = ({ body, mayReuse }: Exchange, hasMore: boolean): void => {
+  /** Lets other connections be served before more is read. */
+  const defer = (exchange: Exchange): void => {
+    if (isDeferred) return
+    isDeferred = true
+    stopSocket()
+    setImmediate(() => {
+      isDeferred = false
+      if (current === exchange && !isPaused) readOn(exchange)
+    })
+  }
+
+  const readOn = (exchange: Exchange): void => {
+    if (isStopped) socket.resume()
+    isStopped = false
+    const chunk = unread ?? EMPTY
+    unread = undefined
+    // Also without unread data: the end of the body may be due.
+    read(chunk)
+    if (hasEnded && current === exchange && !isPaused && !isDeferred) onSocketEnd()
+  }
+
+  const complete = (
+    { body, canReuse, release, response, trailers }: Exchange,
+    hasMore: boolean,
+  ): void => {
     current = undefined
     isReused = true
-    // What is left of the request nobody waits for, and what is more than a response nobody asked for.
-    const isClean = mayReuse && !hasMore && !hasEnded && body?.isDone() !== false
-    if (!isClean || isForOne) {
-      leave()
+    release()
+    // Surplus data, and a request body that the upstream did not wait for, end the connection.
+    const isClean = canReuse && !hasMore && !hasEnded && body?.isDone() !== false
+    if (!isClean || dedicated) {
+      close()
       body?.stop()
-    } else onFree(connection)
+    } else onIdle(connection)
+    response.onEnd(trailers)
   }
 
-  const handOver = ({ handler }: Exchange, head: ResponseHead, early: Buffer): void => {
+  const handOver = ({ response, release }: Exchange, head: ResponseHead, early: Buffer): void => {
     current = undefined
+    release()
     socket.pause()
-    // Nobody else listens yet, and an error without a listener would end the process.
+    // Until the tunnel listens: an error without a listener would end the process.
     socket.on('error', () => {})
     socket.off('data', onData)
     socket.off('end', onSocketEnd)
-    socket.off('error', breakOff)
+    socket.off('error', fail)
     socket.off('close', onClose)
     socket.off('drain', onDrain)
     if (early.length > 0) socket.unshift(early)
-    onGone(connection)
-    handler.onUpgrade(head, socket)
+    onClosed(connection)
+    response.onUpgrade(head, socket)
   }
 
   const write = (exchange: Exchange): void => {
     const { request } = exchange
-    const { text, isChunked } = requestHead(request, host, isForOne)
+    const { text, isChunked } = requestHead(request, host, dedicated)
     const { body } = request
     if (body === null) {
       socket.write(text, 'latin1')
       return
     }
-    // The head goes out together with the first of the body: until then it may turn out to be none.
+    // The head and the first part of the body leave in one packet.
     socket.cork()
     socket.write(text, 'latin1')
     if (Buffer.isBuffer(body)) {
       socket.write(body)
       socket.uncork()
     } else {
-      exchange.body = writeBody(body, socket, isChunked, (error) => {
-        if (current === exchange) breakOff(error)
+      exchange.body = writeBody(body.stream, socket, isChunked, (error) => {
+        if (current === exchange) fail(error)
       })
     }
   }
 
-  const controlOf = (exchange: Exchange): RequestControl => ({
-    isReused,
-    isPaused: () => isPaused,
-    pause() {
-      if (current !== exchange) return
+  const stopSocket = (): void => {
+    isStopped = true
+    socket.pause()
+  }
+
+  const readingOf = (exchange: () => Exchange): Reading => ({
+    hold() {
       isPaused = true
       parser.pause()
-      socket.pause()
+    },
+    pause() {
+      if (current !== exchange()) return
+      isPaused = true
+      parser.pause()
+      stopSocket()
     },
     resume() {
-      if (current !== exchange || !isPaused) return
+      if (current !== exchange() || !isPaused) return
       isPaused = false
       parser.resume()
-      socket.resume()
-      if (isReading) return
-      const chunk = unread ?? NOTHING
-      unread = undefined
-      // Also where nothing is unread: the end of the body may be all that is due.
-      read(chunk)
-      if (hasEnded && current === exchange && !isPaused) onSocketEnd()
+      if (isDeferred) return
+      if (!isReading) readOn(exchange())
+      else if (isStopped) {
+        socket.resume()
+        isStopped = false
+      }
     },
-    abort(error) {
-      if (current === exchange) breakOff(error)
+    close() {
+      if (current === exchange()) fail(connectionClosed())
     },
   })
 
   const onData = (chunk: Buffer): void => {
-    // Whatever an upstream says unasked, it is not the answer to what comes next.
-    if (current === undefined) leave()
-    else read(chunk)
-  }
-  const onSocketEnd = (): void => {
-    hasEnded = true
-    // The end comes also on a socket that is paused, if nothing was before it. Whoever resumes sees it.
-    if (current !== undefined && isPaused) return
-    try {
-      if (current !== undefined && parser.finish()) settle(current, false)
-      else breakOff(closed())
-    } catch (thrown) {
-      breakOff(thrown)
+    // Unsolicited data is never the response to the next request (RFC 9112 section 9.2).
+    if (current === undefined) close()
+    else if (isPaused || isDeferred) {
+      unread = unread === undefined ? chunk : Buffer.concat([unread, chunk])
+      stopSocket()
+    } else if (!isSent(current)) fail(unsolicited())
+    else {
+      read(chunk)
+      readsInTurn += 1
+      if (readsInTurn < MAX_READS_PER_TURN) return
+      readsInTurn = 0
+      if (current !== undefined && !isPaused) defer(current)
     }
   }
-  const onClose = (): void => breakOff(closed())
-  const closed = () => upstreamFailure(origin, 'reset', 'the connection was closed')
+  const unsolicited = (): SidecarError =>
+    upstreamFailure(origin, 'protocol', 'it sent data before the request was sent')
+  const onSocketEnd = (): void => {
+    hasEnded = true
+    // A paused socket reports the end if no data precedes it; `resume` looks again.
+    if (current !== undefined && (isPaused || isDeferred)) return
+    try {
+      if (current !== undefined && parser.finish()) complete(current, false)
+      else fail(connectionClosed())
+    } catch (thrown) {
+      fail(thrown)
+    }
+  }
+  const onClose = (): void => fail(connectionClosed())
+  const connectionClosed = (): SidecarError =>
+    upstreamFailure(origin, 'reset', 'the connection was closed')
 
   const onDrain = (): void => current?.body?.resume()
   socket.on('data', onData)
   socket.on('end', onSocketEnd)
-  socket.on('error', breakOff)
+  socket.on('error', fail)
   socket.on('close', onClose)
   socket.on('drain', onDrain)
 
   const connection: Connection = {
-    send(request, handler) {
-      const exchange: Exchange = { request, handler, body: undefined, mayReuse: false }
+    send(request, signal) {
+      const onAbort = (): void => {
+        if (current === exchange) fail(signal.reason)
+      }
+      const exchange: Exchange = {
+        request,
+        response: createPendingResponse(
+          request,
+          readingOf(() => exchange),
+          clock,
+        ),
+        release: () => signal.removeEventListener('abort', onAbort),
+        body: undefined,
+        canReuse: false,
+        trailers: [],
+      }
       current = exchange
       isPaused = false
       parser.expect(request.method)
-      handler.onStart(controlOf(exchange))
-      if (current === exchange) write(exchange)
+      if (signal.aborted) fail(signal.reason)
+      else {
+        signal.addEventListener('abort', onAbort)
+        request.onSend()
+        write(exchange)
+      }
+      return exchange.response.promise
     },
     keepAliveSeconds: () => keepAliveSeconds,
-    destroy: breakOff,
+    destroy: fail,
   }
   return connection
+}
+
+function unrequestedSwitch(origin: string): SidecarError {
+  return upstreamFailure(origin, 'protocol', 'it switched to a protocol that was not requested')
+}
+
+function withRetry({ code, message, cause }: SidecarError, retry: Retry): SidecarError {
+  return new SidecarError(code, message, { cause, retry })
 }

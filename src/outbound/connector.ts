@@ -3,7 +3,7 @@ import { connect as connectTls } from 'node:tls'
 import type { Clock } from '../lib/clock.ts'
 import { copyOf } from '../lib/give-back.ts'
 import { type TlsMaterial, withoutTrailingDot } from '../lib/tls-material.ts'
-import { upstreamFailure } from './upstream-failure.ts'
+import { upstreamFailure } from '../http/upstream-failure.ts'
 
 /** Opens a connection, with TLS where the origin has it. */
 export type Connect = (onConnected: (error: unknown, socket: Socket | null) => void) => void

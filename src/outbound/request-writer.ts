@@ -1,17 +1,5 @@
-import type { Readable } from 'node:stream'
 import { isField } from '../http/field-lines.ts'
-
-export type UpstreamRequest = {
-  readonly method: string
-  /** The target in origin form. */
-  readonly path: string
-  /** Names and values, alternating; none that is about the connection. */
-  readonly headers: readonly string[]
-  /** A stream without `Content-Length` goes out in chunks. */
-  readonly body: Readable | Buffer | null
-  /** The protocols to switch to (RFC 9110 section 7.8). */
-  readonly upgrade: string | undefined
-}
+import type { UpstreamRequest } from '../http/round-trip.ts'
 
 /** Methods that are about content: a request without any says so (RFC 9110 section 8.6). */
 const WITH_CONTENT = new Set(['POST', 'PUT', 'PATCH'])
@@ -23,7 +11,7 @@ const WITH_CONTENT = new Set(['POST', 'PUT', 'PATCH'])
  * the schema of the file, and what is a token where it is issued.
  */
 export function requestHead(
-  { method, path, headers, body, upgrade }: UpstreamRequest,
+  { method, path, fields: headers, body, upgrade }: UpstreamRequest,
   host: string,
   isLast: boolean,
 ): { readonly text: string; readonly isChunked: boolean } {

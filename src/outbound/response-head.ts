@@ -11,7 +11,7 @@ export type ResponseHead = {
   readonly fields: readonly string[]
   /** The length that is announced, whether or not a body follows; NaN where there is none. */
   readonly length: number
-  /** Whether the body comes in chunks (RFC 9112 section 6.3: where that is the last coding). */
+  /** Whether the body is chunked (RFC 9112 section 7.1). */
   readonly isChunked: boolean
   /** Whether the connection may be used again (RFC 9112 section 9.3). */
   readonly isPersistent: boolean
@@ -39,7 +39,7 @@ export function parseHead(text: string, refuse: Refuse): ResponseHead {
   const minorVersion = Number(minor)
 
   let length = Number.NaN
-  let codings = ''
+  let codings: string | undefined
   let options = ''
   let keepAliveSeconds = Number.NaN
   for (let i = 0; i < fields.length; i += 2) {
@@ -50,14 +50,14 @@ export function parseHead(text: string, refuse: Refuse): ResponseHead {
       if (!/^\d{1,15}$/.test(value)) throw refuse('its Content-Length is not a length')
       if (!Number.isNaN(length)) throw refuse('it has more than one Content-Length')
       length = Number(value)
-    } else if (isField(name, 'transfer-encoding')) codings += `${value.toLowerCase()},`
+    } else if (isField(name, 'transfer-encoding')) codings = `${codings ?? ''}${value},`
     else if (isField(name, 'connection')) options += `${value.toLowerCase()},`
     else if (isField(name, 'keep-alive')) {
       keepAliveSeconds = Number(/timeout=(\d{1,9})/i.exec(value)?.[1])
     }
   }
-  if (codings !== '') {
-    const why = whatIsWrong(codings, length, minorVersion)
+  if (codings !== undefined) {
+    const why = codingFault(codings, length, minorVersion)
     if (why !== undefined) throw refuse(why)
   }
   const isPersistent = minorVersion > 0 ? !has(options, 'close') : has(options, 'keep-alive')
@@ -67,23 +67,23 @@ export function parseHead(text: string, refuse: Refuse): ResponseHead {
     minorVersion,
     fields,
     length,
-    isChunked: codings !== '' && /(?:^|,)[ \t]*chunked[ \t]*,$/.test(codings),
+    isChunked: codings !== undefined,
     isPersistent,
     keepAliveSeconds,
   }
 }
 
 /**
- * Transfer codings that leave the body in a form that nobody behind us could tell, because their
- * label ends here (RFC 9112 section 7). What no standard knows is taken for a label without meaning.
+ * The only transfer coding that is removed here, once and with empty list elements around it (RFC 9110
+ * section 5.6.1). Any other coding would lose its label here, and the client could not decode the body.
  */
-const STILL_CODED = /gzip|deflate|compress|chunked.*chunked/
+const ONLY_CHUNKED = /^[ \t,]*chunked[ \t]*(?:,[ \t]*)*$/i
 
-function whatIsWrong(codings: string, length: number, minorVersion: number): string | undefined {
+function codingFault(codings: string, length: number, minorVersion: number): string | undefined {
   // RFC 9112 section 6.1: both at once is how responses are smuggled, and HTTP/1.0 knows no codings.
   if (!Number.isNaN(length)) return 'it has both Content-Length and Transfer-Encoding'
   if (minorVersion === 0) return 'it has a Transfer-Encoding in HTTP/1.0'
-  return STILL_CODED.test(codings) ? 'its transfer coding is not supported' : undefined
+  return ONLY_CHUNKED.test(codings) ? undefined : 'its transfer coding is not supported'
 }
 
 /** Reads the lines of a section that begins at `from` and ends with an empty line. */

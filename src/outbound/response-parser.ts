@@ -7,7 +7,8 @@ import {
   type ResponseHead,
   TOKEN,
 } from './response-head.ts'
-import { upstreamFailure } from './upstream-failure.ts'
+import { copyOf } from '../lib/give-back.ts'
+import { upstreamFailure } from '../http/upstream-failure.ts'
 
 /** What a response consists of, in order. Interim responses have a head only, and another head follows. */
 export type ResponseEvents = {
@@ -24,7 +25,8 @@ export type ResponseParser = {
   readonly expect: (method: string) => void
   /**
    * Reads from `chunk` on from `from`, and returns how far it got: to the end of the chunk, or of the
-   * response, or to where it was paused. Throws `upstream_protocol`.
+   * response, or to where it was paused, or as far as one turn of the event loop may take. May move
+   * bytes within `chunk`. Throws `upstream_protocol`; then no data of this call has been passed on.
    */
   readonly read: (chunk: Buffer, from: number) => number
   /** The connection has ended. Returns whether that is where the response ends, too. */
@@ -37,7 +39,8 @@ export type ResponseParser = {
 
 /**
  * Where the parser is: between responses; in a head; in a body of known length, in chunks, or up to the
- * end of the connection; or behind the last response, in what is another protocol's.
+ * end of the connection; at the end of a response, which has not been reported yet; or behind the last
+ * response, in what is another protocol's.
  */
 type State =
   | 'idle'
@@ -48,6 +51,7 @@ type State =
   | 'chunk end'
   | 'trailers'
   | 'until end'
+  | 'end'
   | 'switched'
 
 /**
@@ -61,6 +65,7 @@ export function createResponseParser(
 ): ResponseParser {
   const refuse: Refuse = (why) =>
     upstreamFailure(origin, 'protocol', `the response is not valid HTTP: ${why}`)
+  const maxInterimBytes = MAX_INTERIM_HEADS * maxHeaderBytes
   const sectionEnd = { bytes: SECTION_END, most: maxHeaderBytes, tooFar: TOO_LARGE }
   let state: State = 'idle'
   let isPaused = false
@@ -71,6 +76,13 @@ export function createResponseParser(
   let begun: Buffer | undefined
   /** How much of the line end behind a chunk has come. */
   let endBytes = 0
+  let interimCount = 0
+  let interimBytes = 0
+  /** The content of the current read that has not been passed on: where each part begins and ends. */
+  const parts: number[] = []
+  let chunksInTurn = 0
+  /** Of the current response, as far as they are known. */
+  let trailers: readonly string[] = []
 
   const readHead = (chunk: Buffer, from: number): number => {
     const { text, to } = takeUntil(chunk, from, sectionEnd)
@@ -79,6 +91,11 @@ export function createResponseParser(
     const { status } = head
     if (status < 200) {
       if (head.minorVersion === 0) throw refuse('HTTP/1.0 has no interim responses')
+      interimCount += 1
+      interimBytes += text.length
+      if (interimCount > MAX_INTERIM_RESPONSES || interimBytes > maxInterimBytes) {
+        throw refuse('it sends too many interim responses')
+      }
       if (onHead(head)) state = 'switched'
       return to
     }
@@ -116,23 +133,54 @@ export function createResponseParser(
   const readBody = (chunk: Buffer, from: number): number => {
     const to = Math.min(chunk.length, from + left)
     left -= to - from
-    onData(from === 0 && to === chunk.length ? chunk : chunk.subarray(from, to))
+    parts.push(from, to)
     return to
   }
 
+  /** Passes on what has been read of the content, as one piece. */
+  const passOn = (chunk: Buffer): void => {
+    if (parts.length === 0) return
+    const [begin, to] = joinParts(chunk, parts)
+    parts.length = 0
+    onData(compact(begin === 0 && to === chunk.length ? chunk : chunk.subarray(begin, to)))
+  }
+
   const readSize = (chunk: Buffer, from: number): number => {
-    const { text, to } = takeUntil(chunk, from, SIZE_END)
-    if (text === undefined) return to
-    const size = CHUNK_SIZE.exec(text)?.[1]
-    if (size === undefined) throw refuse(NO_SIZE)
-    left = Number.parseInt(size, 16)
+    chunksInTurn += 1
+    let to = begun === undefined ? readPlainSize(chunk, from) : from
+    if (to === from) {
+      const line = takeUntil(chunk, from, SIZE_END)
+      to = line.to
+      if (line.text === undefined) return to
+      const size = CHUNK_SIZE.exec(line.text)?.[1]
+      if (size === undefined) throw refuse(NO_SIZE)
+      left = Number.parseInt(size, 16)
+    }
     state = left === 0 ? 'trailers' : 'chunk'
     // The line end is part of what ends the trailers, where there are none.
     if (left === 0) begun = Buffer.from(LINE_END)
     return to
   }
 
+  /** Reads a line of nothing but a size, and returns where it ends; `from` for any other. */
+  const readPlainSize = (chunk: Buffer, from: number): number => {
+    let size = 0
+    let at = from
+    for (; at < from + PLAIN_SIZE_DIGITS; at += 1) {
+      const digit = hexDigit(chunk[at])
+      if (digit === -1) break
+      size = size * 16 + digit
+    }
+    if (at === from || chunk[at] !== CR || chunk[at + 1] !== LF) return from
+    left = size
+    return at + LINE_END.length
+  }
+
   const readChunkEnd = (chunk: Buffer, from: number): number => {
+    if (endBytes === 0 && chunk[from] === CR && chunk[from + 1] === LF) {
+      state = 'size'
+      return from + LINE_END.length
+    }
     if (chunk[from] !== LINE_END[endBytes]) throw refuse('a chunk is not as long as its size says')
     endBytes = (endBytes + 1) % LINE_END.length
     if (endBytes === 0) state = 'size'
@@ -141,11 +189,14 @@ export function createResponseParser(
 
   const readTrailers = (chunk: Buffer, from: number): number => {
     const { text, to } = takeUntil(chunk, from, sectionEnd)
-    if (text !== undefined) end(parseFields(text, LINE_END.length, refuse))
+    if (text !== undefined) {
+      trailers = parseFields(text, LINE_END.length, refuse)
+      state = 'end'
+    }
     return to
   }
 
-  const end = (trailers: readonly string[]): void => {
+  const end = (): void => {
     state = 'idle'
     onEnd(trailers)
   }
@@ -174,9 +225,10 @@ export function createResponseParser(
         return readTrailers(chunk, from)
       }
       case 'until end': {
-        onData(from === 0 ? chunk : chunk.subarray(from))
+        parts.push(from, chunk.length)
         return chunk.length
       }
+      case 'end':
       case 'idle':
       case 'switched': {
         return from
@@ -191,19 +243,28 @@ export function createResponseParser(
       state = 'head'
       isPaused = false
       isHeadRequest = method === 'HEAD'
+      interimCount = 0
+      interimBytes = 0
+      trailers = []
     },
     read(chunk, from) {
       let at = from
+      chunksInTurn = 0
       while (canRead()) {
-        if (state === 'length' && left === 0) end([])
-        else if (at === chunk.length) break
+        if (state === 'length' && left === 0) state = 'end'
+        if (state === 'end') {
+          // Whoever takes the last of the content may pause.
+          passOn(chunk)
+          if (canRead()) end()
+        } else if (at === chunk.length || chunksInTurn > MAX_CHUNKS_PER_TURN) break
         else at = step(chunk, at)
       }
+      passOn(chunk)
       return at
     },
     finish() {
       if (state !== 'until end') return false
-      end([])
+      end()
       return true
     },
     pause() {
@@ -225,14 +286,55 @@ type End = { readonly bytes: Buffer; readonly most: number; readonly tooFar: str
 const TOO_LARGE = 'its header section is too large'
 const NO_SIZE = 'a chunk does not begin with its size'
 
-/** Behind the size are extensions, which have no meaning for anybody here (RFC 9112 section 7.1.1). */
+/** What follows the size are extensions, which are ignored (RFC 9112 section 7.1.1). */
 const SIZE_END: End = { bytes: LINE_END, most: 4_096, tooFar: NO_SIZE }
 
 const QUOTED = '"(?:[\\t !#-[\\]-~\\x80-\\xff]|\\\\[\\t -~\\x80-\\xff])*"'
+/** RFC 9110 section 5.6.3. */
+const BWS = '[\\t ]*'
 // Not more digits than a number holds.
 const CHUNK_SIZE = new RegExp(
-  `^0*([\\da-fA-F]{1,13})(?:;${TOKEN}(?:=(?:${TOKEN}|${QUOTED}))?)*\r\n$`,
+  `^0*([\\da-fA-F]{1,13})(?:${BWS};${BWS}${TOKEN}(?:${BWS}=${BWS}(?:${TOKEN}|${QUOTED}))?)*\r\n$`,
 )
+const PLAIN_SIZE_DIGITS = 8
+const CR = 0x0d
+const LF = 0x0a
+
+/** One exchange can have this many interim responses, and as many bytes of them as this many largest heads. */
+const MAX_INTERIM_RESPONSES = 64
+const MAX_INTERIM_HEADS = 4
+
+/** Reading more chunks than this at once would delay other requests noticeably. */
+const MAX_CHUNKS_PER_TURN = 512
+
+function hexDigit(code: number | undefined): number {
+  if (code === undefined) return -1
+  if (code >= 0x30 && code <= 0x39) return code - 0x30
+  const lower = code | 0x20
+  return lower >= 0x61 && lower <= 0x66 ? lower - 0x57 : -1
+}
+
+/**
+ * Moves parts of `chunk` next to each other, and returns where they begin and end. They move towards the
+ * end of the chunk, so that its memory can still be given back (`lib/give-back.ts`).
+ */
+function joinParts(chunk: Buffer, parts: readonly number[]): readonly [number, number] {
+  const to = parts.at(-1) ?? 0
+  let begin = to
+  for (let i = parts.length - 2; i >= 0; i -= 2) {
+    const partBegin = parts[i] ?? 0
+    const partEnd = parts[i + 1] ?? 0
+    begin -= partEnd - partBegin
+    if (begin !== partBegin) chunk.copyWithin(begin, partBegin, partEnd)
+  }
+  return [begin, to]
+}
+
+/** A copy where little of a large read is content: else it would hold the memory of all of it. */
+function compact(content: Buffer): Buffer {
+  const held = content.buffer.byteLength
+  return held > Buffer.poolSize && content.length * 2 < held ? copyOf(content) : content
+}
 
 function hasBareLineFeed(bytes: Buffer, from: number): boolean {
   for (let at = bytes.indexOf(0x0a, from); at !== -1; at = bytes.indexOf(0x0a, at + 1)) {

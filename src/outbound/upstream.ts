@@ -1,31 +1,23 @@
 import { isIP } from 'node:net'
+import type { RoundTrip } from '../http/round-trip.ts'
 import type { Clock } from '../lib/clock.ts'
 import { fingerprint } from '../lib/fingerprint.ts'
 import type { TlsMaterial, TlsReader } from '../lib/tls-material.ts'
-import type { ResponseHandler } from './connection.ts'
 import { type ConnectionPool, createConnectionPool, type Load } from './connection-pool.ts'
 import { createConnector } from './connector.ts'
-import type { UpstreamRequest } from './request-writer.ts'
 
 /** The connections to one origin. */
 export type Upstream = {
   readonly origin: string
   /** The value of `Host`. */
   readonly host: string
-  /** Sends a request as soon as there is a connection for it. */
-  readonly dispatch: Dispatch
-  /** Sends a request on a connection that is for this request alone. */
-  readonly dispatchOnNew: Dispatch
-  /** Takes back a request that still waits for a connection. */
-  readonly forget: (handler: ResponseHandler) => void
+  readonly roundTrip: RoundTrip
   readonly load: () => Load
   /** Lets go of connections as soon as they are free. */
   readonly retire: () => void
   /** Cuts off whatever is running. */
   readonly close: () => void
 }
-
-type Dispatch = (request: UpstreamRequest, handler: ResponseHandler) => void
 
 export type UpstreamOptions = {
   readonly origin: string
@@ -117,11 +109,7 @@ export function openUpstream(
   return {
     origin,
     host: url.host,
-    dispatch: (request, handler) => pool.dispatch(request, handler),
-    dispatchOnNew: (request, handler) => pool.dispatchOnNew(request, handler),
-    forget(handler) {
-      for (const each of pools) each.forget(handler)
-    },
+    roundTrip: (request, signal) => pool.roundTrip(request, signal),
     renew(tls) {
       pool.retire()
       pool = poolFor(tls)

@@ -1,7 +1,7 @@
 import { SidecarError } from '../errors.ts'
 import { isLocalName, isLoopbackHost } from '../lib/loopback.ts'
 import type { RequestHead } from '../http/request-head.ts'
-import type { RequestTarget } from './request-target.ts'
+import { parseRequestTarget, type RequestTarget } from './request-target.ts'
 
 /** Which callers are served, and by which names they may know us. */
 export type CallerPolicy = {
@@ -61,7 +61,7 @@ export function createWebPageGuard(
 }
 
 /** Whether an absolute target (RFC 9112 section 3.2.2) means the sidecar itself, and not a host behind it. */
-export function isOwnAddress(
+function isOwnAddress(
   { host }: RequestTarget,
   { listenHost, hosts }: CallerPolicy,
   localPort: number | undefined,
@@ -72,6 +72,20 @@ export function isOwnAddress(
   return (
     isOurs && (localPort === undefined || Number(host.slice(name.length + 1) || 80) === localPort)
   )
+}
+
+/**
+ * Where a request is addressed to. An absolute target that names the sidecar itself is treated as a
+ * path.
+ */
+export function readTarget(
+  { target, hosts, minorVersion }: RequestHead,
+  connection: { readonly localPort?: number | undefined },
+  callers: CallerPolicy,
+): RequestTarget {
+  const asked = parseRequestTarget(target, hosts, minorVersion)
+  const isForUs = asked.absolute && isOwnAddress(asked, callers, connection.localPort)
+  return isForUs ? { ...asked, absolute: false } : asked
 }
 
 function withoutPort(host: string): string {

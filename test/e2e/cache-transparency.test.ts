@@ -102,6 +102,8 @@ const NOT_CONDITIONAL = ['Setup', 'Request 2 should have been conditional, but i
  * Where the client sees something else because there is an intermediary at all. None of these tests
  * passes, be it with or without one.
  */
+const UNKNOWN_CODING = ['Setup', 'Response 1 status is 502, not 200']
+
 const DIFFERENT: Readonly<Record<string, unknown>> = {
   // The origin hangs up instead of answering, which a client is told by a 502 (RFC 9110 section 15.6.3).
   'stale-close': [HUNG_UP, NOT_FROM_CACHE],
@@ -116,6 +118,8 @@ const DIFFERENT: Readonly<Record<string, unknown>> = {
   // The origin sends more bytes than its Content-Length says; they end here.
   'headers-store-Content-Length': [GARBAGE, NOT_CACHED],
   '304-etag-update-response-Content-Length': [GARBAGE, NOT_CONDITIONAL],
+  // The origin sends a transfer coding that nobody can decode (RFC 9112 section 7): 502.
+  'headers-store-Transfer-Encoding': [NOT_CACHED, UNKNOWN_CODING],
 }
 
 test('a suite that tests HTTP caches sees the same with the sidecar as without', async () => {

@@ -4,7 +4,7 @@ import { systemClock } from '../../src/lib/clock.ts'
 import { createUpstream } from '../../src/outbound/upstream.ts'
 import { endpointConfig, forwardConfig } from '../helpers/config-text.ts'
 import { metric } from '../helpers/metrics.ts'
-import { bodyFrom } from '../helpers/one-exchange.ts'
+import { bodyFrom } from '../helpers/upstream-request.ts'
 import { openRaw } from '../helpers/raw-connection.ts'
 import { exchangeRaw, isWholeRequest, startRawUpstream } from '../helpers/raw-http.ts'
 import { type RunningSidecar, startSidecar } from '../helpers/sidecar.ts'
@@ -197,5 +197,5 @@ test('whoever gets no connection in time is told that this was why', async () =>
   await until(() => upstream.connections.length === 1)
   const get = 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n'
   const answer = await exchangeRaw(sidecar.proxyUrl, get, (soFar) => soFar.endsWith('}\n'))
-  expect(answer).toContain('no connection became free')
+  expect(answer).toContain('no connection became available within the time limit')
 })

@@ -37,7 +37,7 @@ test('a client that stops within its request body: request_timeout', async () =>
   )
   expect(answer).toMatch(/^HTTP\/1.1 408 /)
   expect(answer).toContain('"code":"request_timeout"')
-  expect(answer).toContain('the rest of the request body does not come')
+  expect(answer).toContain('the rest of the request body does not arrive')
 })
 
 test('an upload that makes progress may take longer than any limit', async () => {

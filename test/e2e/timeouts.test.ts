@@ -17,7 +17,7 @@ test('an upstream that does not answer in time: upstream_timeout', async () => {
     type: 'urn:token-sidecar:upstream_timeout',
     title: 'The upstream took too long',
     status: 504,
-    detail: `Cannot get an answer from "${upstream}": no response came in time`,
+    detail: `Cannot get an answer from "${upstream}": no response within the time limit`,
     code: 'upstream_timeout',
     route: 'all',
     requestId: expect.stringMatching(/^[\da-f-]{36}$/),

@@ -1,13 +1,13 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { createStallWatch } from '../../../src/exchange/idle-watch.ts'
+import { createIdleWatch } from '../../../src/exchange/idle-watch.ts'
 import { createFakeClock } from '../../helpers/fake-clock.ts'
 
 const INTERVAL_MS = 250
 
 test('what is watched is looked at again and again, until it is over', async () => {
   const clock = createFakeClock()
-  const { watch } = createStallWatch(clock)
+  const { watch } = createIdleWatch(clock)
   let looks = 0
   const end = watch(() => {
     looks += 1
@@ -21,7 +21,7 @@ test('what is watched is looked at again and again, until it is over', async () 
 
 test('what comes when nothing has been watched for a while is looked at, too', async () => {
   const clock = createFakeClock()
-  const { watch } = createStallWatch(clock)
+  const { watch } = createIdleWatch(clock)
   watch(() => {})()
   await clock.advance(INTERVAL_MS * 2)
   let looks = 0
@@ -40,7 +40,7 @@ test('a round misses nobody, and looks at nobody who is over, whoever ends meanw
   await fc.assert(
     fc.asyncProperty(ending, async ({ ends }) => {
       const clock = createFakeClock()
-      const { watch } = createStallWatch(clock)
+      const { watch } = createIdleWatch(clock)
       const looks = ends.map(() => 0)
       const ended = new Set<number>()
       const wrong: number[] = []

@@ -5,36 +5,49 @@ import { expect, test } from 'vitest'
 import { type FailureCode, SidecarError } from '../../../src/errors.ts'
 import { fieldNames } from '../../../src/http/field-lines.ts'
 import { readRequestHead } from '../../../src/http/request-head.ts'
-import { type RequestHeaderPolicy, requestHeaders } from '../../../src/exchange/request-fields.ts'
+import {
+  bypassesInjection,
+  type RequestFieldPolicy,
+  requestFields,
+} from '../../../src/exchange/request-fields.ts'
 import { endsHere, type Field, fields, flat, isNamed, pairs } from '../../helpers/field-lines.ts'
 
 const TOKEN = 'Bearer the-token'
 
-function policyFor(injectedName: string, changes: Partial<RequestHeaderPolicy> = {}) {
+const WRITTEN_NAMES: Readonly<Record<string, string>> = {
+  authorization: 'Authorization',
+  'x-access-token': 'X-Access-Token',
+}
+
+function policyFor(injectedName: string, changes: Partial<RequestFieldPolicy> = {}) {
   return {
     host: 'api.example.com',
     injected: injectedName.toLowerCase(),
-    injectedName,
     existing: 'replace',
     dropped: fieldNames(['x-added', 'x-removed']),
     added: ['X-Added', 'by the route'],
     via: undefined,
     forwarded: 'off',
     ...changes,
-  } as const satisfies RequestHeaderPolicy
+  } as const satisfies RequestFieldPolicy
 }
 
 /** What is sent for a request with these fields. */
-function sent(received: readonly Field[], policy: RequestHeaderPolicy): Field[] {
+function sent(received: readonly Field[], policy: RequestFieldPolicy): Field[] {
   const req = new IncomingMessage(new Socket())
   req.rawHeaders = flat(received)
   const head = readRequestHead(req)
-  return pairs(requestHeaders(head, policy, TOKEN, { socket: req.socket, host: 'localhost' }))
+  const forwarded = requestFields(head, policy, { socket: req.socket, host: 'localhost' })
+  // As the handler does: no token for a request that bypasses the injection.
+  const injected = bypassesInjection(head, policy)
+    ? []
+    : [WRITTEN_NAMES[policy.injected ?? ''] ?? '', TOKEN]
+  return pairs([...forwarded, ...injected])
 }
 
 function sentOrRefused(
   received: readonly Field[],
-  policy: RequestHeaderPolicy,
+  policy: RequestFieldPolicy,
 ): Field[] | FailureCode {
   try {
     return sent(received, policy)

@@ -2,15 +2,15 @@ import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import {
   NO_CONTEXT,
-  type ResponseHeaderPolicy,
-  responseHeaders,
+  type ResponseFieldPolicy,
+  responseFields,
 } from '../../../src/exchange/response-fields.ts'
 import { fieldNames } from '../../../src/http/field-lines.ts'
 import { endsHere, type Field, fields, flat, isNamed, pairs } from '../../helpers/field-lines.ts'
 
 const HIDDEN = 'x-access-token'
 
-const POLICY: ResponseHeaderPolicy = {
+const POLICY: ResponseFieldPolicy = {
   hidden: fieldNames([HIDDEN]),
   via: undefined,
   references: undefined,
@@ -19,7 +19,7 @@ const POLICY: ResponseHeaderPolicy = {
 
 /** What the application gets of an answer with these fields. */
 function passed(received: readonly Field[]): Field[] {
-  return pairs(responseHeaders(flat(received), POLICY, NO_CONTEXT))
+  return pairs(responseFields(flat(received), POLICY, NO_CONTEXT))
 }
 
 const RUNS = { numRuns: 2000 }

@@ -2,9 +2,10 @@ import { createServer, type ServerResponse } from 'node:http'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { connect, type Socket } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
-import type { ResponseHandler } from '../../../src/outbound/connection.ts'
+import type { UpstreamRequest } from '../../../src/http/round-trip.ts'
 import { type ConnectionPool, createConnectionPool } from '../../../src/outbound/connection-pool.ts'
 import type { Connect } from '../../../src/outbound/connector.ts'
+import { collectingWriter, upstreamRequest } from '../../helpers/upstream-request.ts'
 import { createFakeClock } from '../../helpers/fake-clock.ts'
 import { startListening } from '../../helpers/servers.ts'
 import { until } from '../../helpers/wait.ts'
@@ -46,12 +47,13 @@ test('beyond the most there may be, a request waits until one is free', async ()
   expect(new Set(ports).size).toBe(1)
 })
 
-test('a request that is taken back is not sent', async () => {
+test('a request that is aborted while it waits for a connection is not sent', async () => {
   const { pool, held, ports } = await startPool({ most: 1, holding: 1 })
   const first = ask(pool)
   const second = ask(pool)
   await until(() => held.length === 1)
-  pool.forget(second.handler)
+  second.abort(new Error('no longer needed'))
+  await expect(second.answer).rejects.toMatchObject({ cause: { message: 'no longer needed' } })
   expect(pool.load()).toEqual({ ...NONE_FREE, queued: 0 })
   held[0]?.end()
   await first.answer
@@ -91,8 +93,8 @@ test('where no connection comes about, each request fails, and the next one trie
   const { pool, close } = await startPool({ most: 1 })
   await close()
   const failed = [ask(pool), ask(pool)].map(async ({ answer }) => await answer)
-  for (const answer of failed) await expect(answer).rejects.toThrow('ECONNREFUSED')
-  await expect(ask(pool).answer).rejects.toThrow('ECONNREFUSED')
+  for (const answer of failed) await expect(answer).rejects.toThrow('the connection was refused')
+  await expect(ask(pool).answer).rejects.toThrow('the connection was refused')
 })
 
 test('a retired pool finishes what runs and what waits, and then closes', async () => {
@@ -175,7 +177,7 @@ test('a request can have a connection of its own, which is for no other', async 
   const { pool, ports } = await startPool({ most: 1 })
   await ask(pool).answer
   await nextTurn()
-  await ask(pool, pool.dispatchOnNew).answer
+  await ask(pool, { dedicated: true }).answer
   await until(() => pool.load().connected === 1)
   await ask(pool).answer
   const [first, own, last] = ports
@@ -241,20 +243,13 @@ function connectTo(origin: string): Connect {
   }
 }
 
-/** The status of the answer. */
-function ask(pool: ConnectionPool, dispatch = pool.dispatch) {
-  const { promise: answer, resolve, reject } = Promise.withResolvers<number>()
-  let status = 0
-  const handler: ResponseHandler = {
-    onStart() {},
-    onHead(head) {
-      status = head.status
-    },
-    onUpgrade() {},
-    onData() {},
-    onEnd: () => resolve(status),
-    onFailure: reject,
+/** The status of the response, once it has been read. */
+function ask(pool: ConnectionPool, given: Partial<UpstreamRequest> = {}) {
+  const exchange = new AbortController()
+  const read = async (): Promise<number> => {
+    const response = await pool.roundTrip(upstreamRequest(given), exchange.signal)
+    await response.pipeTo(collectingWriter(() => {}))
+    return response.status
   }
-  dispatch({ path: '/', method: 'GET', headers: [], body: null, upgrade: undefined }, handler)
-  return { handler, answer }
+  return { answer: read(), abort: (reason: Error) => exchange.abort(reason) }
 }

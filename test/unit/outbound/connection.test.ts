@@ -2,148 +2,171 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
-import {
-  type Connection,
-  createConnection,
-  type RequestControl,
-  type ResponseHandler,
-} from '../../../src/outbound/connection.ts'
+import { type Connection, createConnection } from '../../../src/outbound/connection.ts'
+import { createFakeClock } from '../../helpers/fake-clock.ts'
 import { startRawUpstream } from '../../helpers/raw-http.ts'
+import { collectingWriter, upstreamRequest } from '../../helpers/upstream-request.ts'
 
-const GET = { method: 'GET', path: '/', headers: [], body: null, upgrade: undefined }
+const ANY_SIGNAL = new AbortController().signal
 
-type Event = 'onHead' | 'onData'
-
-test.for<{ what: string; answer: string; at: Event; sees: string[] }>([
+test.for<{ what: string; answer: string; body: string }>([
+  { what: 'a response without content', answer: 'Content-Length: 0\r\n\r\n', body: '' },
+  { what: 'an empty close-delimited response', answer: '\r\n', body: '' },
+  { what: 'a close-delimited response', answer: '\r\nhello', body: 'hello' },
+  { what: 'a body of known length', answer: 'Content-Length: 5\r\n\r\nhello', body: 'hello' },
   {
-    what: 'a response of nothing',
-    answer: 'Content-Length: 0\r\n\r\n',
-    at: 'onHead',
-    sees: ['200', 'paused', 'end'],
-  },
-  {
-    what: 'one that ends with the connection, and has nothing',
-    answer: '\r\n',
-    at: 'onHead',
-    sees: ['200', 'paused', 'end'],
-  },
-  {
-    what: 'one that ends with the connection',
-    answer: '\r\nhello',
-    at: 'onHead',
-    sees: ['200', 'paused', 'hello', 'end'],
-  },
-  {
-    what: 'the last of a body',
-    answer: 'Content-Length: 5\r\n\r\nhello',
-    at: 'onData',
-    sees: ['200', 'hello', 'paused', 'end'],
-  },
-  {
-    what: 'the last chunk',
+    what: 'a chunked body',
     answer: 'Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n',
-    at: 'onData',
-    sees: ['200', 'hello', 'paused', 'end'],
+    body: 'hello',
   },
-])('an end of the connection behind $what waits until the pause is over', async (given) => {
+])('a connection that ends after $what is noticed when the response is read', async (given) => {
   const { connection, socket } = await startConnection((peer) =>
     peer.end(`HTTP/1.1 200 OK\r\nConnection: close\r\n${given.answer}`),
   )
-  const { seen, handler, over } = watch(given.at)
-  connection.send(GET, handler)
-  // Node says so although the socket is paused, because nothing is left in it.
+  const response = await connection.send(upstreamRequest(), ANY_SIGNAL)
+  socket.pause()
+  const { received, writer } = blockingWriter()
+  // Node reports the end of a paused socket that has nothing left to read.
+  socket.resume()
   await once(socket, 'end')
-  expect(seen.events).not.toContain('end')
-  seen.control?.resume()
-  await over
-  expect(seen.events).toEqual(given.sees)
+  const piped = response.pipeTo(writer)
+  await piped
+  expect(response.status).toBe(200)
+  expect(received.join('')).toBe(given.body)
 })
 
-test('an end within what is paused is a failure when the pause is over', async () => {
+test('an end during backpressure waits until the client has caught up', async () => {
+  const { connection, socket } = await startConnection((peer) =>
+    peer.end('HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello'),
+  )
+  const response = await connection.send(upstreamRequest(), ANY_SIGNAL)
+  const { received, writer, drain, ended } = blockingWriter({ isBlocking: true })
+  const piped = response.pipeTo(writer)
+  await once(socket, 'end')
+  expect(received).toEqual(['hello'])
+  expect(ended()).toBe(false)
+  drain()
+  await piped
+  expect(ended()).toBe(true)
+})
+
+test('a connection that ends within a body fails it once the client has caught up', async () => {
   const { connection, socket } = await startConnection((peer) =>
     peer.end('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello'),
   )
-  const { seen, handler, over } = watch('onData')
-  connection.send(GET, handler)
-  await once(socket, 'end')
-  seen.control?.resume()
-  await over
-  expect(seen.events).toEqual(['200', 'hello', 'paused', 'failure'])
+  const response = await connection.send(upstreamRequest(), ANY_SIGNAL)
+  const { received, writer, drain, ended } = blockingWriter({ isBlocking: true })
+  const caughtUp = once(socket, 'end').then(drain)
+  await expect(response.pipeTo(writer)).rejects.toMatchObject({ code: 'upstream_reset' })
+  await caughtUp
+  expect(received).toEqual(['hello'])
+  expect(ended()).toBe(false)
 })
 
-test('a connection that ends while nothing runs is of no more use from that moment on', async () => {
-  const { connection, socket, gone } = await startConnection((peer) => {
+test('an idle connection that ends cannot be used from that moment on', async () => {
+  const { connection, socket, closed } = await startConnection((peer) => {
     peer.write('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n')
     setImmediate(() => peer.end())
   })
-  const { handler, over } = watch()
-  connection.send(GET, handler)
-  await over
-  const wasGone = once(socket, 'end').then(() => gone())
-  expect(await wasGone).toBe(true)
+  const response = await connection.send(upstreamRequest(), ANY_SIGNAL)
+  await response.pipeTo(collectingWriter(() => {}))
+  const wasClosed = once(socket, 'end').then(() => closed())
+  expect(await wasClosed).toBe(true)
 })
 
-test('what a handler cannot bear costs its connection, and it is told', async () => {
+test('an error of the writer closes the connection and fails the response', async () => {
   const { connection, socket } = await startConnection((peer) =>
-    peer.write('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'),
+    peer.write('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello'),
   )
-  const { seen, handler, over } = watch()
-  connection.send(GET, { ...handler, onHead: refuse })
-  await over
+  const response = await connection.send(upstreamRequest(), ANY_SIGNAL)
+  const cause = new RangeError('too much')
+  const writer = collectingWriter(() => {
+    throw cause
+  })
+  await expect(response.pipeTo(writer)).rejects.toMatchObject({ code: 'internal_error', cause })
   await nextTurn()
-  expect(seen.events).toEqual(['failure'])
   expect(socket.destroyed).toBe(true)
 })
 
-function refuse(): never {
-  throw new RangeError('too much')
-}
+test('an aborted request closes the connection and fails with the reason', async () => {
+  const { connection, socket } = await startConnection(() => {})
+  const exchange = new AbortController()
+  const sent = connection.send(upstreamRequest(), exchange.signal)
+  const cause = new Error('the client left')
+  exchange.abort(cause)
+  await expect(sent).rejects.toMatchObject({ cause })
+  expect(socket.destroyed).toBe(true)
+})
 
-/** A connection to a server that does one thing with the first that it hears. */
+test('a discarded response is drained, and its connection can be used again', async () => {
+  const { connection, idle } = await startConnection((peer) =>
+    peer.write('HTTP/1.1 401 No\r\nContent-Length: 5\r\n\r\nhello'),
+  )
+  const response = await connection.send(upstreamRequest(), ANY_SIGNAL)
+  response.discard()
+  await idle
+  const again = await connection.send(upstreamRequest(), ANY_SIGNAL)
+  expect(again.status).toBe(401)
+})
+
+test('a discarded response that is too large closes its connection', async () => {
+  const { connection, socket } = await startConnection((peer) => {
+    peer.write('HTTP/1.1 401 No\r\nContent-Length: 1000000\r\n\r\n')
+    peer.write(Buffer.alloc(200_000))
+  })
+  const response = await connection.send(upstreamRequest(), ANY_SIGNAL)
+  const closed = once(socket, 'close')
+  response.discard()
+  await closed
+  expect(socket.destroyed).toBe(true)
+})
+
+test('a discarded response that does not end in time closes its connection', async () => {
+  const { connection, socket, clock } = await startConnection((peer) =>
+    peer.write('HTTP/1.1 401 No\r\nContent-Length: 9\r\n\r\nhello'),
+  )
+  const response = await connection.send(upstreamRequest(), ANY_SIGNAL)
+  response.discard()
+  await clock.advance(2_000)
+  expect(socket.destroyed).toBe(true)
+})
+
+/** A connection to a server that does one thing with the first data that it receives. */
 async function startConnection(respond: (peer: Socket) => unknown) {
   const { origin } = await startRawUpstream((_received, peer) => respond(peer))
   const { port } = new URL(origin)
   const socket = connect({ port: Number(port), host: '127.0.0.1', allowHalfOpen: true })
   onTestFinished(() => void socket.destroy())
   await once(socket, 'connect')
-  let isGone = false
+  let isClosed = false
+  const { promise: idle, resolve } = Promise.withResolvers<void>()
+  const clock = createFakeClock()
   const connection: Connection = createConnection(socket, {
     origin,
     host: 'localhost',
     maxHeaderBytes: 16_384,
-    isForOne: false,
-    onFree() {},
-    onGone: () => void (isGone = true),
+    dedicated: false,
+    clock,
+    onIdle: () => resolve(),
+    onClosed: () => void (isClosed = true),
   })
-  return { connection, socket, gone: () => isGone }
+  return { connection, socket, clock, idle, closed: () => isClosed }
 }
 
-/** A handler that notes what it is told, and pauses at the first event of one kind. */
-function watch(pauseAt?: Event) {
-  const { promise: over, resolve } = Promise.withResolvers<void>()
-  const seen: { events: string[]; control: RequestControl | undefined } = {
-    events: [],
-    control: undefined,
-  }
-  const note = (event: string, kind?: Event): void => {
-    seen.events.push(event)
-    if (kind === undefined || kind !== pauseAt) return
-    seen.control?.pause()
-    seen.events.push('paused')
-  }
-  const handler: ResponseHandler = {
-    onStart: (control) => void (seen.control = control),
-    onHead: ({ status }) => note(String(status), 'onHead'),
-    onData: (chunk) => note(chunk.toString('latin1'), 'onData'),
-    onUpgrade: () => note('upgrade'),
-    onEnd() {
-      note('end')
-      resolve()
+/** A writer that collects the body; if it is blocking, it accepts no more until `drain` is called. */
+function blockingWriter({ isBlocking = false } = {}) {
+  const received: string[] = []
+  let onDrained: (() => void) | undefined
+  let hasEnded = false
+  const writer = collectingWriter(() => {}, {
+    write(chunk, onDrain) {
+      received.push(chunk.toString('latin1'))
+      onDrained = onDrain
+      return !isBlocking
     },
-    onFailure() {
-      note('failure')
-      resolve()
+    async end() {
+      hasEnded = true
     },
-  }
-  return { seen, handler, over }
+  })
+  return { received, writer, drain: () => onDrained?.(), ended: () => hasEnded }
 }

@@ -1,11 +1,10 @@
 import { createServer } from 'node:https'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
-import type { RequestControl } from '../../../src/outbound/connection.ts'
 import { openUpstream } from '../../../src/outbound/upstream.ts'
 import { createAuthority } from '../../helpers/certificates.ts'
 import { createFakeClock } from '../../helpers/fake-clock.ts'
-import { bodyFrom } from '../../helpers/one-exchange.ts'
+import { bodyFrom, collectingWriter, upstreamRequest } from '../../helpers/upstream-request.ts'
 import { startRawUpstream } from '../../helpers/raw-http.ts'
 import { portOf, startListening } from '../../helpers/servers.ts'
 
@@ -23,7 +22,8 @@ test('certificates that TLS cannot use fail each request, and take no connection
   onTestFinished(upstream.close)
   for (let i = 0; i < 3; i += 1) {
     await expect(bodyFrom(upstream)).rejects.toMatchObject({
-      code: expect.stringMatching(/^ERR_OSSL_/),
+      code: 'upstream_tls',
+      cause: { code: expect.stringMatching(/^ERR_OSSL_/) },
     })
     expect(upstream.load()).toEqual({ connected: 0, running: 0, queued: 0 })
   }
@@ -56,27 +56,24 @@ test('what TLS has decrypted already waits for the end of a pause, and none of i
     createFakeClock(),
   )
   onTestFinished(upstream.close)
-  const { promise: over, resolve, reject } = Promise.withResolvers<void>()
-  let control: RequestControl | undefined
+  const response = await upstream.roundTrip(upstreamRequest(), new AbortController().signal)
   const received: string[] = []
-  upstream.dispatch(
-    { path: '/', method: 'GET', headers: [], body: null, upgrade: undefined },
-    {
-      onStart: (started) => void (control = started),
-      onHead() {},
-      onUpgrade() {},
-      onData(chunk) {
-        if (control?.isPaused() === true) reject(new Error('it came within a pause'))
-        received.push(chunk.toString('latin1'))
-        control?.pause()
-        void isSent.then(async () => await nextTurn()).then(() => control?.resume())
-      },
-      onEnd: () => resolve(),
-      onFailure: reject,
+  let isBlocked = false
+  const writer = collectingWriter(() => {}, {
+    write(chunk, onDrain) {
+      received.push(isBlocked ? 'received during backpressure' : chunk.toString('latin1'))
+      isBlocked = true
+      void isSent
+        .then(async () => await nextTurn())
+        .then(() => {
+          isBlocked = false
+          onDrain()
+        })
+      return false
     },
-  )
-  await over
-  expect(received).toEqual(lines)
+  })
+  await response.pipeTo(writer)
+  expect(received.join('')).toBe(lines.join(''))
 })
 
 test('a connection that ends within a pause is noticed when the pause is over', async () => {
@@ -90,22 +87,13 @@ test('a connection that ends within a pause is noticed when the pause is over', 
     createFakeClock(),
   )
   onTestFinished(upstream.close)
-  const { promise: over, resolve, reject } = Promise.withResolvers<void>()
-  let control: RequestControl | undefined
-  upstream.dispatch(
-    { path: '/', method: 'GET', headers: [], body: null, upgrade: undefined },
-    {
-      onStart: (started) => void (control = started),
-      onHead() {},
-      onUpgrade() {},
-      onData() {
-        control?.pause()
-        void hasEnded.then(async () => await nextTurn()).then(() => control?.resume())
-      },
-      onEnd: () => resolve(),
-      onFailure: reject,
+  const response = await upstream.roundTrip(upstreamRequest(), new AbortController().signal)
+  const writer = collectingWriter(() => {}, {
+    write(_chunk, onDrain) {
+      void hasEnded.then(async () => await nextTurn()).then(onDrain)
+      return false
     },
-  )
-  await expect(over).rejects.toMatchObject({ code: 'upstream_reset' })
+  })
+  await expect(response.pipeTo(writer)).rejects.toMatchObject({ code: 'upstream_reset' })
   expect(upstream.load()).toEqual({ connected: 0, running: 0, queued: 0 })
 })

@@ -32,3 +32,6 @@ export function toUpstreamFailure(origin: string, thrown: unknown): SidecarError
       )
     : upstreamFailure(origin, fault.kind, fault.reason, thrown)
 }
+
+/** `upstreamFailure` for one upstream. */
+export type UpstreamFailure = (kind: NetworkFault['kind'], reason: string) => SidecarError

@@ -1,0 +1,145 @@
+import { fieldValues } from '../http/field-lines.ts'
+import type { InboundRequest } from '../http/inbound-request.ts'
+import type { ResponseWriter } from '../http/response-writer.ts'
+import type { UpstreamResponse } from '../http/round-trip.ts'
+import type { Clock } from '../lib/clock.ts'
+import { type CallerPolicy, createWebPageGuard, readTarget } from '../routing/origin-check.ts'
+import type { RequestTarget } from '../routing/request-target.ts'
+import { type RouteTable, upstreamPath } from '../routing/route-table.ts'
+import type { AccessToken } from '../tokens/access-token.ts'
+import type { ExchangeRecord, Recorder } from './exchange-record.ts'
+import type { ExchangeRequest } from './exchange-request.ts'
+import { sendFailure, sendOptions } from './failure-response.ts'
+import { bypassesInjection, requestFields } from './request-fields.ts'
+import { isLastHop, refuseUnsupported } from './request-rules.ts'
+import { interimFields, NO_CONTEXT, responseFields } from './response-fields.ts'
+import type { Route } from './route.ts'
+import { whileClientWaits } from './wait-for-token.ts'
+
+export type ExchangeHandlerOptions = {
+  readonly routes: RouteTable<Route>
+  readonly callers: CallerPolicy
+  /** Our name in `Via`; undefined for none. */
+  readonly via: string | undefined
+  readonly recorder: Recorder
+  readonly clock: Clock
+}
+
+export type ExchangeHandler = (inbound: InboundRequest, writer: ResponseWriter) => Promise<void>
+
+/** The path of each request: rules, route, token, upstream, response. */
+export function createExchangeHandler(options: ExchangeHandlerOptions): ExchangeHandler {
+  const { routes, callers, via, recorder, clock } = options
+  const refuseWebPages = createWebPageGuard(callers, routes.namesHost)
+  return async (inbound, writer) => {
+    const { head, connection } = inbound
+    const record = recorder.begin(head.method, head)
+    let status: number
+    try {
+      refuseUnsupported(head, via) // 400, 417, 501, 502
+      const target = readTarget(head, connection, callers) // 400
+      record.path = target.path
+      record.query = target.query
+      refuseWebPages(head, target) // 403
+      const route = routes.match(target, head.method) // 404, 403
+      recorder.claim(record, route)
+
+      if (isLastHop(head)) {
+        status = await sendOptions(writer)
+      } else {
+        const token = await tokenFor(inbound, route, record) // 503, 502
+        if (head.expectation === 'continue') writer.inform(100, [], () => {})
+        const request = upstreamRequest(inbound, writer, route, target, token, record) // 400
+        const response = await route.roundTrip(request, inbound.signal) // 408, 502, 504
+        route.metrics.upstreamAnswered(response.status, record.upstreamMs ?? 0)
+        status = response.status
+        if (response.tunnel === undefined) {
+          await send(response, writer, route, target, head.method) // 408, 502, 504
+        } else {
+          await tunnel(response, inbound, route, record)
+        }
+      }
+    } catch (thrown) {
+      const failure = recorder.fail(record, thrown)
+      inbound.abort(failure)
+      sendFailure(writer, failure, record)
+      status = failure.status
+    }
+    recorder.end(record, status)
+  }
+
+  async function tokenFor(
+    { head, signal }: InboundRequest,
+    { tokens, fields, timeouts, metrics }: Route,
+    record: ExchangeRecord,
+  ): Promise<AccessToken | undefined> {
+    if (tokens === undefined || bypassesInjection(head, fields)) return undefined
+    const token = tokens.current()
+    if (token !== undefined) return token
+    const waited = await whileClientWaits(signal, timeouts.tokenMs, tokens.get, record.span)
+    record.tokenWaitMs = clock.monotonicMs() - record.startedAtMs
+    metrics.tokenWaited(record.tokenWaitMs)
+    return waited
+  }
+
+  async function tunnel(
+    { tunnel: socket, fields }: UpstreamResponse,
+    { switchProtocols }: InboundRequest,
+    route: Route,
+    record: ExchangeRecord,
+  ): Promise<void> {
+    if (socket === undefined || switchProtocols === undefined) return
+    recorder.tunnelled(record, 101)
+    const forwarded = responseFields(fields, route.responseFields, NO_CONTEXT)
+    const upgrade = ['Upgrade', fieldValues(fields, 'upgrade').join(', ')]
+    record.tunnel = await switchProtocols(
+      socket,
+      [...upgrade, ...forwarded],
+      route.timeouts.upgradedMs,
+    )
+  }
+}
+
+/** The request as the upstream receives it, less what the wrappers of the route add. */
+function upstreamRequest(
+  { head, connection, openBody, abort, switchProtocols }: InboundRequest,
+  writer: ResponseWriter,
+  route: Route,
+  target: RequestTarget,
+  token: AccessToken | undefined,
+  record: ExchangeRecord,
+): ExchangeRequest {
+  const path = upstreamPath(route, target.path)
+  return {
+    method: head.method,
+    path: path + target.query,
+    url: route.origin + path,
+    fields: requestFields(head, route.fields, { socket: connection, host: target.host }),
+    body: head.hasBody ? openBody(token === undefined ? 0 : route.maxReplayBytes) : null,
+    upgrade: switchProtocols === undefined ? undefined : head.upgrade,
+    dedicated: false,
+    token,
+    span: record.span,
+    onSend: () => {},
+    onResponse: (waitedMs) => {
+      record.upstreamMs = waitedMs
+    },
+    onInterim: (interim, fields, onDrain) => writer.inform(interim, interimFields(fields), onDrain),
+    abort,
+  }
+}
+
+async function send(
+  response: UpstreamResponse,
+  writer: ResponseWriter,
+  route: Route,
+  { scheme, host }: RequestTarget,
+  method: string,
+): Promise<void> {
+  const ownOrigin = host === '' ? '' : `${scheme}://${host}`
+  const { minorVersion } = response
+  const mayHaveTrailers = writer.canSendTrailers(response, method)
+  const context = { ownOrigin, minorVersion, mayHaveTrailers }
+  writer.begin(response, responseFields(response.fields, route.responseFields, context))
+  await response.pipeTo(writer)
+}

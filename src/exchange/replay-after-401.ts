@@ -1,0 +1,64 @@
+import { abortable } from '../lib/abortable.ts'
+import type { RouteMetrics } from '../observe/route-metrics.ts'
+import type { AccessToken } from '../tokens/access-token.ts'
+import type { TokenSource } from '../tokens/token-source.ts'
+import type { ExchangeRequest, ExchangeRoundTrip } from './exchange-request.ts'
+import { tokenVerdict } from './token-verdict.ts'
+import { whileClientWaits } from './wait-for-token.ts'
+
+export type ReplayOptions = {
+  readonly tokens: Pick<TokenSource, 'replace'>
+  /** How long to wait for another token. */
+  readonly tokenMs: number
+  readonly metrics: Pick<RouteMetrics, 'replayed'>
+}
+
+const NEVER = new AbortController().signal
+
+/**
+ * When the upstream rejects the token, requests another and sends the request once more if its body
+ * allows it. The response to that is final; without another token the first response is.
+ */
+export function replayAfter401(options: ReplayOptions, next: ExchangeRoundTrip): ExchangeRoundTrip {
+  const { tokens, metrics } = options
+  return async (request, signal) => {
+    const response = await next(request, signal)
+    const { token, body } = request
+    const verdict =
+      token === undefined ? 'accepted' : tokenVerdict(response.status, response.fields)
+    if (token === undefined || verdict === 'accepted') return response
+    const isStreamed = body !== null && !Buffer.isBuffer(body)
+    if (isStreamed && !body.isKept()) {
+      // This request cannot be replayed, but the next one gets another token.
+      if (verdict === 'refused') tokens.replace(token, NEVER)?.catch(() => {})
+      return response
+    }
+    const whole = isStreamed ? await abortable(body.whole(), signal) : body
+    if (whole === undefined) return response
+    const better = verdict === 'nonce wanted' ? token : await otherToken(request, token, signal)
+    if (better === undefined) return response
+    response.discard()
+    metrics.replayed()
+    return await next({ ...request, body: whole, token: better }, signal)
+  }
+
+  /** Undefined when there is none soon; the application then receives the upstream's 401. */
+  async function otherToken(
+    { span }: ExchangeRequest,
+    token: AccessToken,
+    signal: AbortSignal,
+  ): Promise<AccessToken | undefined> {
+    try {
+      return await whileClientWaits(
+        signal,
+        options.tokenMs,
+        (waitSignal, waiting) => tokens.replace(token, waitSignal, waiting),
+        span,
+      )
+    } catch (error) {
+      // The token source has logged why.
+      if (signal.aborted) throw error
+      return undefined
+    }
+  }
+}

@@ -1,0 +1,39 @@
+import { type Retry, SidecarError } from '../errors.ts'
+import type { RouteMetrics } from '../observe/route-metrics.ts'
+import type { ExchangeRequest, ExchangeRoundTrip } from './exchange-request.ts'
+
+/** RFC 9110 section 9.2.2. */
+const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
+
+/**
+ * Sends a request once more, on a new connection, if the upstream closed the first connection before
+ * it responded and sending twice is harmless (RFC 9112 section 9.3.1).
+ */
+export function retryStale(
+  metrics: Pick<RouteMetrics, 'retried'>,
+  next: ExchangeRoundTrip,
+): ExchangeRoundTrip {
+  return async (request, signal) => {
+    try {
+      return await next(request, signal)
+    } catch (error) {
+      const retry = error instanceof SidecarError ? error.retry : undefined
+      if (!isRepeatable(request, retry)) throw error
+      // A request that was not sent still has its body.
+      const body = retry === 'always' ? request.body : await completeBody(request)
+      if (body === undefined) throw error
+      metrics.retried()
+      return await next({ ...request, body, dedicated: true }, signal)
+    }
+  }
+}
+
+function isRepeatable({ method }: ExchangeRequest, retry: Retry | undefined): boolean {
+  return retry === 'always' || (retry === 'if idempotent' && IDEMPOTENT.has(method))
+}
+
+/** Undefined where the body is not available any more, or not yet. */
+async function completeBody({ body }: ExchangeRequest): Promise<Buffer | null | undefined> {
+  if (body === null || Buffer.isBuffer(body)) return body
+  return body.isKept() && body.isComplete() ? await body.whole() : undefined
+}

@@ -1,0 +1,32 @@
+import type { Duplex } from 'node:stream'
+import type { SidecarError } from '../errors.ts'
+import type { RequestBody } from './request-body.ts'
+import type { RequestHead } from './request-head.ts'
+import type { TunnelReport } from './tunnel.ts'
+
+/** A request of the application, whichever protocol carried it. */
+export type InboundRequest = {
+  readonly head: RequestHead
+  /** Addresses are undefined on a Unix socket. */
+  readonly connection: {
+    readonly remoteAddress?: string | undefined
+    readonly localPort?: number | undefined
+  }
+  /** To be called once, if a body is announced. Up to `keepBytes` are kept so that it can be sent again. */
+  readonly openBody: (keepBytes: number) => RequestBody
+  /** Aborts when the client leaves, and by `abort`; the reason is a SidecarError. */
+  readonly signal: AbortSignal
+  readonly abort: (reason: SidecarError) => void
+  /** Undefined where the connection cannot become a tunnel. */
+  readonly switchProtocols: SwitchProtocols | undefined
+}
+
+/**
+ * Sends the 101 response with these fields and joins the connection to `tunnel` until both have
+ * ended; `idleMs` limits inactivity, 0 for no limit.
+ */
+export type SwitchProtocols = (
+  tunnel: Duplex,
+  fields: readonly string[],
+  idleMs: number,
+) => Promise<TunnelReport>

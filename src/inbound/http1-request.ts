@@ -1,0 +1,25 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { InboundRequest, SwitchProtocols } from '../http/inbound-request.ts'
+import { readRequestHead } from '../http/request-head.ts'
+import { clientGone } from './client-gone.ts'
+import { createHttp1RequestBody } from './http1-request-body.ts'
+
+/** Presents a request of `node:http` to the exchange. */
+export function createHttp1Request(
+  req: IncomingMessage,
+  res: ServerResponse,
+  switchProtocols?: SwitchProtocols,
+): InboundRequest {
+  const exchange = new AbortController()
+  res.on('close', () => {
+    if (!res.writableFinished) exchange.abort(clientGone(req))
+  })
+  return {
+    head: readRequestHead(req),
+    connection: req.socket,
+    openBody: (keepBytes) => createHttp1RequestBody(req, keepBytes),
+    signal: exchange.signal,
+    abort: (reason) => exchange.abort(reason),
+    switchProtocols,
+  }
+}

@@ -1,0 +1,109 @@
+import type { Duplex } from 'node:stream'
+import type { SidecarError } from '../errors.ts'
+import type { UpstreamRequest, UpstreamResponse } from '../http/round-trip.ts'
+import type { ResponseWriter } from '../http/response-writer.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { ResponseHead } from './response-head.ts'
+
+/** The response to one request while its connection receives it. */
+export type PendingResponse = {
+  readonly promise: Promise<UpstreamResponse>
+  readonly onInterim: (head: ResponseHead) => void
+  readonly onHead: (head: ResponseHead) => void
+  readonly onData: (chunk: Buffer) => void
+  /** The response is complete, and its connection may serve another request. */
+  readonly onEnd: (trailers: readonly string[]) => void
+  readonly onUpgrade: (head: ResponseHead, tunnel: Duplex) => void
+  readonly onFailure: (failure: SidecarError) => void
+  /** Whether the client has received nothing of it. */
+  readonly isUntouched: () => boolean
+}
+
+/** What a response can do about the connection that receives it. */
+export type Reading = {
+  /** Stops parsing; the socket is stopped only if more data arrives before `resume`. */
+  readonly hold: () => void
+  readonly pause: () => void
+  readonly resume: () => void
+  readonly close: () => void
+}
+
+/** A rejected response is read up to here to keep its connection; a new one is cheaper beyond that. */
+const MAX_DRAIN_BYTES = 64 * 1024
+const MAX_DRAIN_MS = 2_000
+
+export function createPendingResponse(
+  request: UpstreamRequest,
+  reading: Reading,
+  clock: Clock,
+): PendingResponse {
+  const head = Promise.withResolvers<UpstreamResponse>()
+  let isUntouched = true
+  let writer: ResponseWriter | undefined
+  let body: PromiseWithResolvers<void> | undefined
+  let failure: SidecarError | undefined
+  let isDraining = false
+  let drainedBytes = 0
+  let cancelDrain: (() => void) | undefined
+
+  const pipeTo = (to: ResponseWriter): Promise<void> => {
+    if (failure !== undefined) return Promise.reject(failure)
+    writer = to
+    body = Promise.withResolvers()
+    reading.resume()
+    return body.promise
+  }
+  const discard = (): void => {
+    if (failure !== undefined) return
+    isDraining = true
+    cancelDrain = clock.schedule(MAX_DRAIN_MS, reading.close)
+    reading.resume()
+  }
+  const responseOf = (received: ResponseHead, tunnel: Duplex | undefined): UpstreamResponse => ({
+    status: received.status,
+    phrase: received.phrase,
+    minorVersion: received.minorVersion,
+    fields: received.fields,
+    length: received.length,
+    pipeTo,
+    discard,
+    tunnel,
+  })
+
+  return {
+    promise: head.promise,
+    onInterim({ status, fields }) {
+      const outcome = request.onInterim(status, fields, reading.resume)
+      if (outcome !== 'dropped') isUntouched = false
+      if (outcome === 'blocked') reading.pause()
+    },
+    onHead(received) {
+      isUntouched = false
+      // Reading continues when the response has a destination.
+      reading.hold()
+      head.resolve(responseOf(received, undefined))
+    },
+    onUpgrade(received, tunnel) {
+      head.resolve(responseOf(received, tunnel))
+    },
+    onData(chunk) {
+      if (writer !== undefined) {
+        if (!writer.write(chunk, reading.resume)) reading.pause()
+      } else if (isDraining) {
+        drainedBytes += chunk.length
+        if (drainedBytes > MAX_DRAIN_BYTES) reading.close()
+      }
+    },
+    onEnd(trailers) {
+      cancelDrain?.()
+      if (writer !== undefined) body?.resolve(writer.end(trailers))
+    },
+    onFailure(reason) {
+      cancelDrain?.()
+      failure = reason
+      head.reject(reason)
+      body?.reject(reason)
+    },
+    isUntouched: () => isUntouched,
+  }
+}

@@ -118,6 +118,7 @@ function upstreamRequest(
     body: head.hasBody ? openBody(token === undefined ? 0 : route.maxReplayBytes) : null,
     upgrade: switchProtocols === undefined ? undefined : head.upgrade,
     dedicated: false,
+    repeatable: false,
     token,
     span: record.span,
     onSend: () => {},
@@ -139,7 +140,8 @@ async function send(
   const ownOrigin = host === '' ? '' : `${scheme}://${host}`
   const { minorVersion } = response
   const mayHaveTrailers = writer.canSendTrailers(response, method)
-  const context = { ownOrigin, minorVersion, mayHaveTrailers }
+  const mayHaveLength = response.status !== 204
+  const context = { ownOrigin, minorVersion, mayHaveTrailers, mayHaveLength }
   writer.begin(response, responseFields(response.fields, route.responseFields, context))
   await response.pipeTo(writer)
 }

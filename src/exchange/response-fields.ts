@@ -28,6 +28,8 @@ export type ResponseContext = {
   readonly minorVersion: number
   /** Whether trailers can be passed on, and so what announces them (RFC 9110 section 6.6.2). */
   readonly mayHaveTrailers: boolean
+  /** False where there can be no content (RFC 9110 section 8.6: 1xx and 204). */
+  readonly mayHaveLength: boolean
 }
 
 const NOT_FORWARDED = fieldNames(HOP_BY_HOP)
@@ -36,7 +38,7 @@ const NOT_FORWARDED = fieldNames(HOP_BY_HOP)
 export function responseFields(
   raw: readonly string[],
   policy: ResponseFieldPolicy,
-  { ownOrigin, minorVersion, mayHaveTrailers }: ResponseContext,
+  { ownOrigin, minorVersion, mayHaveTrailers, mayHaveLength }: ResponseContext,
 ): string[] {
   const { hidden, via, references, cookies } = policy
   const listed = connectionOptions(raw)
@@ -49,6 +51,7 @@ export function responseFields(
       continue
     }
     if (NOT_FORWARDED.has(name) || hidden.has(name)) continue
+    if (!mayHaveLength && isField(name, 'content-length')) continue
     if (listed?.has(name.toLowerCase()) === true) continue
     if (
       references !== undefined &&
@@ -77,6 +80,7 @@ export const NO_CONTEXT: ResponseContext = {
   ownOrigin: '',
   minorVersion: 1,
   mayHaveTrailers: false,
+  mayHaveLength: false,
 }
 
 const UNTOUCHED: ResponseFieldPolicy = {

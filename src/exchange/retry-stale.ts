@@ -15,7 +15,8 @@ export function retryStale(
 ): ExchangeRoundTrip {
   return async (request, signal) => {
     try {
-      return await next(request, signal)
+      const repeatable = request.body === null && IDEMPOTENT.has(request.method)
+      return await next(repeatable ? { ...request, repeatable } : request, signal)
     } catch (error) {
       const retry = error instanceof SidecarError ? error.retry : undefined
       if (!isRepeatable(request, retry)) throw error

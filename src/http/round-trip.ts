@@ -23,6 +23,8 @@ export type UpstreamRequest = {
   readonly upgrade: string | undefined
   /** Whether to use a new connection, which is closed afterwards. */
   readonly dedicated: boolean
+  /** Whether it is sent again, on another connection, if the end of its response cannot be verified. */
+  readonly repeatable: boolean
   /** Called when the request has a connection. */
   readonly onSend: () => void
   /** Called for each interim response but 100 (RFC 9110 section 15.2), a bounded number of times. */

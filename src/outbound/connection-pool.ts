@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 import type { Clock } from '../lib/clock.ts'
 import type { RoundTrip, UpstreamResponse } from '../http/round-trip.ts'
 import { type Connection, createConnection } from './connection.ts'
-import type { Connect } from './connector.ts'
+import type { Connect, EndOfData } from './connector.ts'
 import { toUpstreamFailure, upstreamFailure } from '../http/upstream-failure.ts'
 
 /** What goes on at one moment. */
@@ -41,15 +41,24 @@ export type ConnectionPoolOptions = {
   readonly clock: Clock
 }
 
-/** A connection, and since when it is what it is, by the count of seconds. */
-type Entry = { readonly connection: Connection; readonly openedAt: number; freeAt: number }
+/** A connection, and the seconds at which it was opened and became idle. */
+type Entry = {
+  readonly connection: Connection
+  readonly end: EndOfData
+  readonly openedAt: number
+  freeAt: number
+}
 
 /** A request that waits for a connection. */
 type Waiting = {
+  /** Whether it needs a new connection, which then serves this request only. */
+  readonly dedicated: boolean
   readonly use: (connection: Connection) => void
   readonly fail: (error: unknown) => void
 }
 
+/** The lifetime of a connection that verifies its end although no response needs that. */
+const VERIFIED_SECONDS = 5
 /** Shorter than most servers keep an idle connection, so that it is we who close it. */
 const IDLE_SECONDS = 4
 /** However long the server says that it keeps it. */
@@ -65,71 +74,92 @@ export function createConnectionPool(options: ConnectionPoolOptions): Connection
   const open = new Set<Entry>()
   const free: Entry[] = []
   const waiting = new Set<Waiting>()
-  /** Those that wait for a dedicated connection, and the dedicated connections. */
-  const waitingForDedicated = new Set<Waiting>()
-  const dedicatedConnections = new Set<Connection>()
+  /**
+   * Whether responses are close-delimited. Over TLS the end of these has to be verified, which has
+   * a cost: until the first response, and after the first one that needs it.
+   */
+  let framing: 'unknown' | 'close-delimited' | 'delimited' = 'unknown'
   let connecting = 0
   let seconds = 0
   let isTicking = false
   let isRetired = false
   let isDestroyed = false
 
-  const takeWaiting = (): Waiting | undefined => {
+  /** The request that waits longest and can use the connection, if no other that is older is overtaken. */
+  const takeWaiting = (isNew: boolean): Waiting | undefined => {
     if (waiting.size === 0) return undefined
-    const [next] = waiting
-    if (next !== undefined) waiting.delete(next)
-    return next
+    for (const next of waiting) {
+      if (next.dedicated && !isNew) {
+        if (connecting > 0) continue
+        return undefined
+      }
+      waiting.delete(next)
+      return next
+    }
+    return undefined
   }
 
   const connectForWaiting = (): void => {
     while (connecting < waiting.size && open.size + connecting < most) {
       connecting += 1
-      openSocket((error, socket) => {
+      connect((error, socket, end) => {
         connecting -= 1
-        if (socket === null) takeWaiting()?.fail(error)
-        else adopt(socket)
+        if (socket === null) takeWaiting(true)?.fail(error)
+        else if (isDestroyed) discard(socket)
+        else adopt(socket, end)
         connectForWaiting()
-      })
+      }, framing !== 'delimited')
     }
   }
 
-  const openSocket: Connect = (onConnected) => {
-    connect((error, socket) => {
-      if (isDestroyed && socket !== null) discard(socket)
-      else onConnected(error, socket)
-    })
-  }
-
-  const adopt = (socket: Socket): void => {
+  const adopt = (socket: Socket, end: EndOfData): void => {
+    const next = takeWaiting(true)
     const connection = createConnection(socket, {
       origin,
       host,
       maxHeaderBytes,
-      dedicated: false,
+      end,
+      dedicated: next?.dedicated === true,
       clock,
+      onFraming(isCloseDelimited) {
+        if (isCloseDelimited) framing = 'close-delimited'
+        else if (framing === 'unknown') framing = 'delimited'
+      },
       onIdle: () => release(entry),
       onClosed: () => remove(entry),
     })
-    const entry: Entry = { connection, openedAt: seconds, freeAt: seconds }
+    const entry: Entry = { connection, end, openedAt: seconds, freeAt: seconds }
     open.add(entry)
     keepTicking()
-    use(entry)
+    if (next === undefined) keep(entry)
+    else next.use(connection)
   }
 
   const release = (entry: Entry): void => {
-    if (seconds - entry.openedAt >= lifetimeSeconds) drop(entry)
-    else use(entry)
+    if (seconds - entry.openedAt >= lifetimeOf(entry)) {
+      drop(entry)
+      return
+    }
+    const next = takeWaiting(false)
+    if (next === undefined) keep(entry)
+    else next.use(entry.connection)
   }
 
-  const use = (entry: Entry): void => {
-    const next = takeWaiting()
-    if (next !== undefined) next.use(entry.connection)
-    else if (isRetired || idleSeconds(entry) <= 0) drop(entry)
+  /** Keeps an idle connection for the next request. */
+  const keep = (entry: Entry): void => {
+    // A request that waits for a new connection needs its place.
+    if (isRetired || idleSeconds(entry) <= 0 || connecting < waiting.size) drop(entry)
     else {
       entry.freeAt = seconds
       free.push(entry)
     }
   }
+
+  /** A connection that verifies an end needlessly is replaced soon by one that costs less. */
+  const lifetimeOf = ({ end }: Entry): number =>
+    end.means === 'tls, verified' && framing === 'delimited'
+      ? Math.min(VERIFIED_SECONDS, lifetimeSeconds)
+      : lifetimeSeconds
 
   const drop = (entry: Entry): void => {
     remove(entry)
@@ -158,32 +188,11 @@ export function createConnectionPool(options: ConnectionPoolOptions): Connection
 
   const closed = () => upstreamFailure(origin, 'reset', 'the connection was closed')
 
-  const connectDedicated = (request: Waiting): void => {
-    waitingForDedicated.add(request)
-    openSocket((error, socket) => {
-      const isWanted = waitingForDedicated.delete(request)
-      if (socket === null) {
-        if (isWanted) request.fail(error)
-      } else if (isWanted) {
-        const connection = createConnection(socket, {
-          origin,
-          host,
-          maxHeaderBytes,
-          dedicated: true,
-          clock,
-          onIdle: () => {},
-          onClosed: () => dedicatedConnections.delete(connection),
-        })
-        dedicatedConnections.add(connection)
-        request.use(connection)
-      } else discard(socket)
-    })
-  }
-
   /** Sends the request when it gets a connection, unless `signal` aborts before. */
   const sendLater: RoundTrip = (request, signal) => {
     const sent = Promise.withResolvers<UpstreamResponse>()
     const entry: Waiting = {
+      dedicated: request.dedicated,
       use(connection) {
         signal.removeEventListener('abort', onAbort)
         sent.resolve(connection.send(request, signal))
@@ -195,15 +204,14 @@ export function createConnectionPool(options: ConnectionPoolOptions): Connection
     }
     const onAbort = (): void => {
       waiting.delete(entry)
-      waitingForDedicated.delete(entry)
       entry.fail(signal.reason)
     }
     signal.addEventListener('abort', onAbort)
-    if (request.dedicated) connectDedicated(entry)
-    else {
-      waiting.add(entry)
-      connectForWaiting()
-    }
+    waiting.add(entry)
+    // The connection that has been idle longest makes room for a dedicated one.
+    const [oldest] = request.dedicated && open.size + connecting >= most ? free : []
+    if (oldest === undefined) connectForWaiting()
+    else drop(oldest)
     return sent.promise
   }
 
@@ -217,9 +225,9 @@ export function createConnectionPool(options: ConnectionPoolOptions): Connection
         : entry.connection.send(request, signal)
     },
     load: () => ({
-      connected: open.size + dedicatedConnections.size,
-      running: open.size - free.length + dedicatedConnections.size,
-      queued: waiting.size + waitingForDedicated.size,
+      connected: open.size,
+      running: open.size - free.length,
+      queued: waiting.size,
     }),
     retire() {
       isRetired = true
@@ -227,11 +235,9 @@ export function createConnectionPool(options: ConnectionPoolOptions): Connection
     },
     destroy() {
       isDestroyed = true
-      const requests = [...waiting, ...waitingForDedicated]
+      const requests = [...waiting]
       waiting.clear()
-      waitingForDedicated.clear()
       for (const { connection } of open) connection.destroy(closed())
-      for (const connection of dedicatedConnections) connection.destroy(closed())
       for (const request of requests) request.fail(closed())
     },
   }

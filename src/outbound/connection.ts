@@ -4,6 +4,7 @@ import type { UpstreamRequest, UpstreamResponse } from '../http/round-trip.ts'
 import { isRequestedUpgrade } from '../http/upgrade-field.ts'
 import type { Clock } from '../lib/clock.ts'
 import { type BodyWriter, writeBody } from './body-writer.ts'
+import type { EndOfData } from './connector.ts'
 import { createPendingResponse, type PendingResponse, type Reading } from './pending-response.ts'
 import { requestHead } from './request-writer.ts'
 import type { ResponseHead } from './response-head.ts'
@@ -25,6 +26,9 @@ export type ConnectionOptions = {
   /** The value of `Host` where the request has none. */
   readonly host: string
   readonly maxHeaderBytes: number
+  readonly end: EndOfData
+  /** Called for the first response, and for each close-delimited one (RFC 9112 section 6.3). */
+  readonly onFraming: (isCloseDelimited: boolean) => void
   /** Whether the connection is closed after its first request. */
   readonly dedicated: boolean
   readonly clock: Clock
@@ -42,6 +46,7 @@ type Exchange = {
   /** A streamed request body. */
   body: BodyWriter | undefined
   canReuse: boolean
+  isCloseDelimited: boolean
   trailers: readonly string[]
 }
 
@@ -52,7 +57,8 @@ const MAX_READS_PER_TURN = 64
 
 /** HTTP/1.1 on a connected socket (RFC 9112), without pipelining. */
 export function createConnection(socket: Socket, options: ConnectionOptions): Connection {
-  const { origin, host, maxHeaderBytes, dedicated, clock, onIdle, onClosed } = options
+  const { origin, host, maxHeaderBytes, end, dedicated, clock } = options
+  const { onFraming, onIdle, onClosed } = options
   let current: Exchange | undefined
   let isReused = false
   /** Whether parsing is paused; and whether the socket is stopped, too. */
@@ -84,7 +90,9 @@ export function createConnection(socket: Socket, options: ConnectionOptions): Co
       else {
         current.canReuse = head.isPersistent && request.upgrade === undefined
         keepAliveSeconds = head.keepAliveSeconds
-        response.onHead(head)
+        current.isCloseDelimited = isCloseDelimited(request, head)
+        if (current.isCloseDelimited || !isReused) noteFraming(current)
+        if (current !== undefined) response.onHead(head)
       }
       return false
     },
@@ -117,12 +125,23 @@ export function createConnection(socket: Socket, options: ConnectionOptions): Co
     }
     exchange.body?.stop()
     // The server may have closed the idle connection just before the request arrived (RFC 9112 section 9.3.1).
-    const isStale = isReused && failure.code === 'upstream_reset' && exchange.response.isUntouched()
+    const isStale =
+      failure.retry === undefined &&
+      isReused &&
+      failure.code === 'upstream_reset' &&
+      exchange.response.isUntouched()
     exchange.response.onFailure(isStale ? withRetry(failure, 'if idempotent') : failure)
   }
 
   /** Whether any of the request was sent: its head waits for the first part of a streamed body. */
   const isSent = ({ body }: Exchange): boolean => body === undefined || body.hasBegun()
+
+  const noteFraming = (exchange: Exchange): void => {
+    if (exchange.isCloseDelimited || exchange.canReuse) onFraming(exchange.isCloseDelimited)
+    if (!exchange.isCloseDelimited || end.means !== 'tls, not verified') return
+    // Nothing of it has been forwarded, and the end of another connection can be verified.
+    if (exchange.request.repeatable) fail(withRetry(unverifiableEnd(), 'if idempotent'))
+  }
 
   const read = (chunk: Buffer): void => {
     let at: number
@@ -274,7 +293,8 @@ export function createConnection(socket: Socket, options: ConnectionOptions): Co
     // A paused socket reports the end if no data precedes it; `resume` looks again.
     if (current !== undefined && (isPaused || isDeferred)) return
     try {
-      if (current !== undefined && parser.finish()) complete(current, false)
+      if (current?.isCloseDelimited === true && !end.isAuthentic()) fail(unverifiableEnd())
+      else if (current !== undefined && parser.finish()) complete(current, false)
       else fail(connectionClosed())
     } catch (thrown) {
       fail(thrown)
@@ -283,6 +303,9 @@ export function createConnection(socket: Socket, options: ConnectionOptions): Co
   const onClose = (): void => fail(connectionClosed())
   const connectionClosed = (): SidecarError =>
     upstreamFailure(origin, 'reset', 'the connection was closed')
+
+  const unverifiableEnd = (): SidecarError =>
+    upstreamFailure(origin, 'reset', 'the connection ended without a TLS closure alert')
 
   const onDrain = (): void => current?.body?.resume()
   socket.on('data', onData)
@@ -306,6 +329,7 @@ export function createConnection(socket: Socket, options: ConnectionOptions): Co
         release: () => signal.removeEventListener('abort', onAbort),
         body: undefined,
         canReuse: false,
+        isCloseDelimited: false,
         trailers: [],
       }
       current = exchange
@@ -323,6 +347,15 @@ export function createConnection(socket: Socket, options: ConnectionOptions): Co
     destroy: fail,
   }
   return connection
+}
+
+/** RFC 9112 section 6.3. */
+function isCloseDelimited(
+  { method }: UpstreamRequest,
+  { status, length, isChunked }: ResponseHead,
+): boolean {
+  if (isChunked || !Number.isNaN(length)) return false
+  return method !== 'HEAD' && status !== 204 && status !== 304
 }
 
 function unrequestedSwitch(origin: string): SidecarError {

@@ -1,12 +1,29 @@
 import { connect as connectTcp, type Socket } from 'node:net'
+import { Duplex } from 'node:stream'
 import { connect as connectTls } from 'node:tls'
 import type { Clock } from '../lib/clock.ts'
 import { copyOf } from '../lib/give-back.ts'
 import { type TlsMaterial, withoutTrailingDot } from '../lib/tls-material.ts'
 import { upstreamFailure } from '../http/upstream-failure.ts'
 
-/** Opens a connection, with TLS where the origin has it. */
-export type Connect = (onConnected: (error: unknown, socket: Socket | null) => void) => void
+/**
+ * Opens a connection, with TLS where the origin has it. Where the end of a response may be the end of
+ * the connection, `verifiesEnd` is needed to tell whether it is complete.
+ */
+export type Connect = (onConnected: OnConnected, verifiesEnd: boolean) => void
+
+type OnConnected = (error: unknown, socket: Socket | null, end: EndOfData) => void
+
+/** What the end of the data on a connection says: a peer that uses TLS has to announce it. */
+export type EndOfData = {
+  readonly means: 'tcp' | 'tls, verified' | 'tls, not verified'
+  /** Asked after the end: whether it is where the peer has ended the data (RFC 8446 section 6.1). */
+  readonly isAuthentic: () => boolean
+}
+
+/** Without TLS, a FIN is all there is. */
+export const PLAIN_END: EndOfData = { means: 'tcp', isAuthentic: () => true }
+const UNVERIFIED_END: EndOfData = { means: 'tls, not verified', isAuthentic: () => false }
 
 export type ConnectorOptions = {
   readonly origin: string
@@ -36,42 +53,63 @@ export function createConnector(options: ConnectorOptions): Connect {
   /** RFC 8446 section 2.2: the next handshake is shorter with it. */
   let session: Buffer | undefined
 
-  const open = (): Socket => {
-    const common = {
-      host: hostname,
-      port,
-      autoSelectFamily: true,
-      // A tunnel goes on in the other direction when one side has ended.
-      allowHalfOpen: true,
-      onread: {
-        buffer: READ_BUFFER,
-        callback: (size: number) => socket.push(copyOf(READ_BUFFER.subarray(0, size))),
-      },
-    }
-    const socket: Socket =
-      tls === undefined
-        ? connectTcp(common)
-        : connectTls({
-            ...common,
-            ...tls,
-            ...(tls.servername !== undefined && {
-              servername: withoutTrailingDot(tls.servername),
-            }),
-            ALPNProtocols: ['http/1.1'],
-            ...(session !== undefined && { session }),
-          }).on('session', (issued) => {
-            session = issued
-          })
+  const tcpOptions = {
+    host: hostname,
+    port,
+    autoSelectFamily: true,
+    // A tunnel goes on in the other direction when one side has ended.
+    allowHalfOpen: true,
+  }
+  const openTls = (material: TlsMaterial, transport?: Duplex): Socket => {
+    const socket: Socket = connectTls({
+      ...tcpOptions,
+      ...material,
+      ...(material.servername !== undefined && {
+        servername: withoutTrailingDot(material.servername),
+      }),
+      ...(transport !== undefined && { socket: transport }),
+      ...reading(() => socket),
+      ALPNProtocols: ['http/1.1'],
+      ...(session !== undefined && { session }),
+    }).on('session', (issued) => {
+      session = issued
+    })
     return socket
   }
 
-  return (onConnected) => {
+  const open = (verifiesEnd: boolean): { socket: Socket; end: EndOfData } => {
+    if (tls === undefined) {
+      const socket: Socket = connectTcp({ ...tcpOptions, ...reading(() => socket) })
+      return { socket: withTcpOptions(socket), end: PLAIN_END }
+    }
+    if (!verifiesEnd) return { socket: withTcpOptions(openTls(tls)), end: UNVERIFIED_END }
+    const tcp = withTcpOptions(connectTcp(tcpOptions))
+    const { transport, hasEnded } = transportOver(tcp)
     let socket: Socket
     try {
-      socket = open()
+      socket = openTls(tls, transport)
+    } catch (thrown) {
+      tcp.destroy()
+      throw thrown
+    }
+    let isAuthentic = false
+    const push = socket.push.bind(socket)
+    // Node reports close_notify and a FIN alike, as an end; but only the FIN ends the transport before.
+    socket.push = (chunk, encoding) => {
+      if (chunk === null && !hasEnded()) isAuthentic = true
+      return push(chunk, encoding)
+    }
+    return { socket, end: { means: 'tls, verified', isAuthentic: () => isAuthentic } }
+  }
+
+  return (onConnected, verifiesEnd) => {
+    let socket: Socket
+    let end: EndOfData
+    try {
+      ;({ socket, end } = open(verifiesEnd))
     } catch (thrown) {
       // What OpenSSL makes of a certificate is known only now: that its key is too small, say.
-      process.nextTick(onConnected, thrown, null)
+      process.nextTick(onConnected, thrown, null, UNVERIFIED_END)
       return
     }
     let isSettled = false
@@ -79,14 +117,56 @@ export function createConnector(options: ConnectorOptions): Connect {
       cancelTimeout()
       if (isSettled) return
       isSettled = true
-      onConnected(error, error === null ? socket : null)
+      onConnected(error, error === null ? socket : null, end)
     }
     const cancelTimeout = clock.schedule(timeoutMs, () =>
       socket.destroy(upstreamFailure(origin, 'timeout', 'connecting took too long')),
     )
-    socket.setNoDelay(true)
-    socket.setKeepAlive(true, KEEP_ALIVE_DELAY_MS)
     socket.once(tls === undefined ? 'connect' : 'secureConnect', () => settle(null))
     socket.on('error', settle)
   }
+}
+
+function withTcpOptions(socket: Socket): Socket {
+  return socket.setNoDelay(true).setKeepAlive(true, KEEP_ALIVE_DELAY_MS)
+}
+
+/** Reads to the place for all of them. */
+function reading(socket: () => Socket) {
+  return {
+    onread: {
+      buffer: READ_BUFFER,
+      callback: (size: number) => socket().push(copyOf(READ_BUFFER.subarray(0, size))),
+    },
+  }
+}
+
+/**
+ * A TCP connection as a stream that TLS reads from and writes to in JavaScript, where the FIN can be seen.
+ * That costs each request more than to have Node join the two natively, so it is done only where needed.
+ */
+function transportOver(tcp: Socket): { transport: Duplex; hasEnded: () => boolean } {
+  let hasEnded = false
+  const noteEnd = (): void => {
+    hasEnded = true
+  }
+  const transport = new Duplex({
+    read: () => void tcp.resume(),
+    write: (chunk: Buffer, _encoding, callback) => void tcp.write(chunk, callback),
+    final: (callback) => void tcp.end(callback),
+    destroy(error, callback) {
+      noteEnd()
+      tcp.destroy()
+      callback(error)
+    },
+  })
+  // Before TLS is told.
+  transport.once('end', noteEnd)
+  tcp.on('data', (chunk: Buffer) => {
+    if (!transport.push(chunk)) tcp.pause()
+  })
+  tcp.on('end', () => transport.push(null))
+  tcp.on('error', (error) => transport.destroy(error))
+  tcp.on('close', () => transport.destroy())
+  return { transport, hasEnded: () => hasEnded }
 }

@@ -60,7 +60,7 @@ export function parseHead(text: string, refuse: Refuse): ResponseHead {
     const why = codingFault(codings, length, minorVersion)
     if (why !== undefined) throw refuse(why)
   }
-  const isPersistent = minorVersion > 0 ? !has(options, 'close') : has(options, 'keep-alive')
+  const isPersistent = !has(options, 'close') && (minorVersion > 0 || has(options, 'keep-alive'))
   return {
     status: Number(code),
     phrase,

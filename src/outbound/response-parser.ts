@@ -141,8 +141,11 @@ export function createResponseParser(
   const passOn = (chunk: Buffer): void => {
     if (parts.length === 0) return
     const [begin, to] = joinParts(chunk, parts)
+    const isWhole = begin === 0 && to === chunk.length
+    const content = isWhole ? chunk : chunk.subarray(begin, to)
+    const isJoined = parts.length > 2
     parts.length = 0
-    onData(compact(begin === 0 && to === chunk.length ? chunk : chunk.subarray(begin, to)))
+    onData(isJoined ? compact(content) : content)
   }
 
   const readSize = (chunk: Buffer, from: number): number => {
@@ -256,7 +259,8 @@ export function createResponseParser(
           // Whoever takes the last of the content may pause.
           passOn(chunk)
           if (canRead()) end()
-        } else if (at === chunk.length || chunksInTurn > MAX_CHUNKS_PER_TURN) break
+        } else if (at === chunk.length || (chunksInTurn >= MAX_CHUNKS_PER_TURN && state === 'size'))
+          break
         else at = step(chunk, at)
       }
       passOn(chunk)
@@ -332,8 +336,7 @@ function joinParts(chunk: Buffer, parts: readonly number[]): readonly [number, n
 
 /** A copy where little of a large read is content: else it would hold the memory of all of it. */
 function compact(content: Buffer): Buffer {
-  const held = content.buffer.byteLength
-  return held > Buffer.poolSize && content.length * 2 < held ? copyOf(content) : content
+  return content.length * 2 < content.buffer.byteLength ? copyOf(content) : content
 }
 
 function hasBareLineFeed(bytes: Buffer, from: number): boolean {

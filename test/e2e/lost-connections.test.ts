@@ -199,3 +199,30 @@ test('whoever gets no connection in time is told that this was why', async () =>
   const answer = await exchangeRaw(sidecar.proxyUrl, get, (soFar) => soFar.endsWith('}\n'))
   expect(answer).toContain('no connection became available within the time limit')
 })
+
+test.for([
+  { retry: true, status: 200, connections: 2 },
+  { retry: false, status: 502, connections: 1 },
+])(
+  'a POST of which nothing was sent, with retry $retry: $status',
+  async ({ retry, status, connections }) => {
+    let first: Socket | undefined
+    const upstream = await startRawUpstream((received, socket) => {
+      first ??= socket
+      if (isWholeRequest(received)) socket.write(OK)
+    })
+    const sidecar = await startSidecar(forwardConfig(upstream.origin, `retry: ${retry}`))
+    expect(await statusOf(sidecar)).toBe(200)
+    const client = await openRaw(sidecar.proxyUrl)
+    client.socket.write('POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n')
+    // Then it has the connection that was idle.
+    const running = 'token_sidecar_upstream_requests_running'
+    await until(async () => (await metric(sidecar, running, {})) === 1)
+    first?.end('HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n')
+    await until(() => first?.destroyed === true)
+    client.socket.write('hello')
+    await until(() => client.received().includes('HTTP/1.1 '))
+    expect(client.received()).toMatch(new RegExp(`^HTTP/1.1 ${status} `))
+    expect(upstream.connections).toHaveLength(connections)
+  },
+)

@@ -255,3 +255,19 @@ test('behind an answer that is the last one, nothing is done any more', async ()
   expect(closing.match(/HTTP\/1.1 \d+/g)).toEqual(['HTTP/1.1 200'])
   expect(reached).toEqual(['/last'])
 })
+
+test('interim responses do not extend the time limit for the response', async () => {
+  const upstream = await startRawUpstream((_received, socket) => {
+    const timer = setInterval(() => socket.write('HTTP/1.1 102 Processing\r\n\r\n'), 50)
+    socket.on('close', () => clearInterval(timer))
+  })
+  const sidecar = await startSidecar(
+    forwardConfig(upstream.origin, 'timeouts: { response: 600ms }'),
+  )
+  const answer = await exchangeRaw(
+    sidecar.proxyUrl,
+    'GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n',
+  )
+  expect(answer).toMatch(/^(?:HTTP\/1.1 102 Processing\r\n\r\n)+HTTP\/1.1 504 /)
+  expect(answer).toContain('no response within the time limit')
+})

@@ -10,6 +10,7 @@ export function upstreamRequest(given: Partial<UpstreamRequest> = {}): UpstreamR
     body: null,
     upgrade: undefined,
     dedicated: false,
+    repeatable: false,
     onSend() {},
     onInterim: () => 'sent',
     ...given,

@@ -82,7 +82,9 @@ async function send(
         const other = await connectWireClient(proxy.url)
         await isServed(other, 0)
         other.leave()
-      } else await client.waitUntil(() => until.test(client.received()))
+      } else if (until === 'interrupted') await upstream.interrupt()
+      else if (until === 'connected again') await upstream.connectedAgain
+      else await client.waitUntil(() => until.test(client.received()))
     }
   }
   client.resume()
@@ -91,10 +93,12 @@ async function send(
 async function exchangeFaults(seen: Seen, expected: Exchange): Promise<string[]> {
   const { client, upstream, proxy } = seen
   const { arrives, comesBack = [OK], connection } = expected
-  if (comesBack === 'failure') await client.waitUntil(() => finals(seen).length > 0)
+  if (comesBack === 'failure' || comesBack === 'bad gateway')
+    await client.waitUntil(() => finals(seen).length > 0)
   else if (comesBack.some(({ cut }) => cut === true)) await client.waitUntil(client.isClosed)
   else await client.waitUntil(() => finals(seen).length >= comesBack.filter(isFinal).length)
   const answers = seen.answers()
+  const usedConnections = upstream.usedConnections()
   const after = await afterFaults(seen, connection)
 
   const requestRules: Rules = {
@@ -119,7 +123,12 @@ async function exchangeFaults(seen: Seen, expected: Exchange): Promise<string[]>
   if (upstream.isOvertaken()) faults.push('a request arrived before the one before it was answered')
 
   const responseRules: Rules = { free: FREE_IN_RESPONSES, proxyName: proxy.name }
+  const { upstreamConnections = usedConnections } = expected
+  if (usedConnections !== upstreamConnections) {
+    faults.push(`arrived on ${usedConnections} connections instead of ${upstreamConnections}`)
+  }
   if (comesBack === 'failure') faults.push(...wholeAnswerFaults(answers))
+  else if (comesBack === 'bad gateway') faults.push(...badGatewayFaults(answers))
   else {
     const got = answers.rest === 'nothing' ? [] : [answers.rest]
     faults.push(...compareMessages('came back', comesBack, answers.whole, responseRules, got))
@@ -136,6 +145,14 @@ function wholeAnswerFaults({ whole, rest }: ReadAll): string[] {
   return rest !== 'nothing' && rest.state === 'malformed'
     ? [`what came back is no HTTP: ${rest.why}`]
     : []
+}
+
+function badGatewayFaults({ whole, rest }: ReadAll): string[] {
+  const [answer, ...others] = whole.filter(isFinal)
+  const isBadGateway = answer !== undefined && statusOf(answer) === 502 && answer.body !== ''
+  return isBadGateway && others.length === 0 && rest === 'nothing'
+    ? []
+    : ['it is no 502 with a body']
 }
 
 async function refusalFaults(seen: Seen, { refused, connection }: Refusal): Promise<string[]> {

@@ -28,8 +28,11 @@ export type Exchange = {
   /**
    * All that the client must get, interim responses too; `OK` unless told otherwise. `failure`: the
    * proxy says so (502, or 400 where the request is to blame), or the answer is visibly cut.
+   * `bad gateway`: the proxy says so, with a 502 that has a body.
    */
-  readonly comesBack?: readonly Message[] | 'failure'
+  readonly comesBack?: readonly Message[] | 'failure' | 'bad gateway'
+  /** On how many connections the requests arrive, if that matters. */
+  readonly upstreamConnections?: number
   /** What becomes of the client's connection: `stays` means that another request is answered on it. */
   readonly connection?: 'stays' | 'closes'
 }
@@ -82,9 +85,16 @@ export type Step =
   | string
   /**
    * Wait until this has come back; or, without reading, until the upstream has answered; or until
-   * another client has been served.
+   * another client has been served; or until the upstream has interrupted, or has two connections.
    */
-  | { readonly until: RegExp | 'answered, unread' | 'another is served' }
+  | {
+      readonly until:
+        | RegExp
+        | 'answered, unread'
+        | 'another is served'
+        | 'interrupted'
+        | 'connected again'
+    }
 
 export type UpstreamScript = {
   /** What it answers, or what it answers to requests for each of these targets. */
@@ -93,6 +103,10 @@ export type UpstreamScript = {
   readonly closes?: boolean
   /** The target that it answers only when it has served another client; until then no other may arrive. */
   readonly holdsBack?: string
+  /** What it sends on its first connections before anything has arrived. */
+  readonly greets?: { readonly bytes: string; readonly connections: number }
+  /** What it sends on its first connection, when the case says so; it closes then, or waits for that. */
+  readonly interrupts?: { readonly bytes: string; readonly closes: boolean }
   /** It does not wait for the body. */
   readonly isEarly?: boolean
 }

@@ -23,6 +23,12 @@ export type WireUpstream = {
   readonly requests: readonly ReadMessage[]
   /** Whatever else came: parts of requests, and what is no HTTP. */
   leftOvers(): Reading[]
+  /** Sends what it is to send unasked on its first connection, and waits until that is closed. */
+  interrupt(): Promise<void>
+  /** Settles when there are two connections. */
+  readonly connectedAgain: Promise<void>
+  /** How many connections requests have arrived on, but for probes. */
+  usedConnections(): number
   /** Whether a request arrived while that before it was held back. */
   isOvertaken(): boolean
 }
@@ -35,7 +41,10 @@ export async function startWireUpstream(
   const requests: ReadMessage[] = []
   const connections = new Set<{ unread: string }>()
   const sockets = new Set<Socket>()
+  const used = new Set<Socket>()
   const answered = Promise.withResolvers<void>()
+  const connectedAgain = Promise.withResolvers<void>()
+  let first: Socket | undefined
   let release: (() => void) | undefined
   let isOvertaken = false
 
@@ -62,7 +71,12 @@ export async function startWireUpstream(
   const server = createServer((socket) => {
     const connection = { unread: '' }
     let isAnsweredEarly = false
+    first ??= socket
+    if (connections.size < (script.greets?.connections ?? 0)) {
+      socket.write(script.greets?.bytes ?? '', 'latin1')
+    }
     connections.add(connection)
+    if (connections.size === 2) connectedAgain.resolve()
     sockets.add(socket)
     socket.on('error', () => socket.destroy())
     socket.on('close', () => sockets.delete(socket))
@@ -72,7 +86,10 @@ export async function startWireUpstream(
         const reading = readMessage(connection.unread, { of: 'requests', isEnded: false })
         if (reading.state === 'whole') {
           connection.unread = reading.rest
-          if (reading.message.line.split(' ')[1] !== PROBE_TARGET) requests.push(reading.message)
+          if (reading.message.line.split(' ')[1] !== PROBE_TARGET) {
+            requests.push(reading.message)
+            used.add(socket)
+          }
           if (!isAnsweredEarly) answer(socket, reading.message.line)
           isAnsweredEarly = false
           continue
@@ -102,6 +119,16 @@ export async function startWireUpstream(
     origin: `http://127.0.0.1:${portOf(server)}`,
     answered: answered.promise,
     requests,
+    async interrupt() {
+      if (first === undefined || script.interrupts === undefined) return
+      const { bytes, closes } = script.interrupts
+      const closed = once(first, 'close')
+      if (bytes !== '') first.write(bytes, 'latin1')
+      if (closes) first.end()
+      await closed
+    },
+    connectedAgain: connectedAgain.promise,
+    usedConnections: () => used.size,
     isOvertaken: () => isOvertaken,
     leftOvers: () =>
       [...connections]

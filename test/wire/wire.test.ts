@@ -8,6 +8,7 @@ import { RESPONSE_HEADERS } from './cases/response-headers.ts'
 import { SMUGGLING } from './cases/smuggling.ts'
 import { TARGETS } from './cases/targets.ts'
 import { TRUNCATION } from './cases/truncation.ts'
+import { UPSTREAM_CONNECTIONS } from './cases/upstream-connections.ts'
 import { startForwarding, startWithToken, UPSTREAM_PORT } from './proxy-under-test.ts'
 import { faultsOf } from './run-wire-case.ts'
 
@@ -20,6 +21,7 @@ describe.for([
   { theme: 'interim responses', cases: INTERIM_RESPONSES },
   { theme: 'truncation', cases: TRUNCATION },
   { theme: 'connections', cases: CONNECTIONS },
+  { theme: 'connections to the upstream', cases: UPSTREAM_CONNECTIONS },
 ])('$theme', ({ cases }) => {
   for (const wireCase of cases) {
     test(`${wireCase.name} (RFC ${wireCase.rfc})`, async () => {

@@ -4,7 +4,7 @@ import { connect, type Socket } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
 import type { UpstreamRequest } from '../../../src/http/round-trip.ts'
 import { type ConnectionPool, createConnectionPool } from '../../../src/outbound/connection-pool.ts'
-import type { Connect } from '../../../src/outbound/connector.ts'
+import { type Connect, PLAIN_END } from '../../../src/outbound/connector.ts'
 import { collectingWriter, upstreamRequest } from '../../helpers/upstream-request.ts'
 import { createFakeClock } from '../../helpers/fake-clock.ts'
 import { startListening } from '../../helpers/servers.ts'
@@ -174,7 +174,7 @@ test('what a server says unasked is not the answer to what comes next', async ()
 })
 
 test('a request can have a connection of its own, which is for no other', async () => {
-  const { pool, ports } = await startPool({ most: 1 })
+  const { pool, ports } = await startPool({ most: 2 })
   await ask(pool).answer
   await nextTurn()
   await ask(pool, { dedicated: true }).answer
@@ -185,15 +185,59 @@ test('a request can have a connection of its own, which is for no other', async 
   expect(last).toBe(first)
 })
 
+test('a dedicated connection counts: at the limit, an idle connection is closed for it', async () => {
+  const { pool, ports, held } = await startPool({ most: 1, answers: ['now', 'held'] })
+  await ask(pool).answer
+  await nextTurn()
+  const own = ask(pool, { dedicated: true })
+  await until(() => held.length === 1)
+  expect(pool.load()).toEqual({ connected: 1, running: 1, queued: 0 })
+  held[0]?.end()
+  expect(await own.answer).toBe(200)
+  expect(new Set(ports).size).toBe(2)
+})
+
+test('a request for a dedicated connection waits at the limit, and is not overtaken', async () => {
+  const { pool, ports, held } = await startPool({ most: 1, holding: 1 })
+  const first = ask(pool)
+  await until(() => held.length === 1)
+  const own = ask(pool, { dedicated: true })
+  const other = ask(pool)
+  expect(pool.load()).toEqual({ connected: 1, running: 1, queued: 2 })
+  held[0]?.end()
+  expect(await Promise.all([first.answer, own.answer, other.answer])).toEqual([200, 200, 200])
+  await nextTurn()
+  const [firstPort, ...others] = ports
+  expect(others).not.toContain(firstPort)
+  expect(pool.load()).toEqual({ connected: 1, running: 0, queued: 0 })
+})
+
+test('a request that waits for a dedicated connection can be aborted', async () => {
+  const { pool, ports, held } = await startPool({ most: 1, holding: 1 })
+  const first = ask(pool)
+  await until(() => held.length === 1)
+  const own = ask(pool, { dedicated: true })
+  own.abort(new Error('no longer needed'))
+  await expect(own.answer).rejects.toMatchObject({ cause: { message: 'no longer needed' } })
+  held[0]?.end()
+  await first.answer
+  await nextTurn()
+  expect(pool.load()).toEqual({ connected: 1, running: 0, queued: 0 })
+  expect(ports).toHaveLength(1)
+})
+
 /** A pool of connections to a server that notes the client's port, and keeps the first answers back. */
 async function startPool({
   most,
   holding = 0,
+  answers = [],
   keepAliveMs = 60_000,
   answer = () => {},
 }: {
   most: number
   holding?: number
+  /** What becomes of the first requests, instead. */
+  answers?: ('now' | 'held')[]
   keepAliveMs?: number
   answer?: (res: ServerResponse) => void
 }) {
@@ -204,7 +248,8 @@ async function startPool({
     ports.push(req.socket.remotePort)
     sockets.push(req.socket)
     answer(res)
-    if (ports.length > holding) res.end()
+    const isHeld = answers[ports.length - 1] === 'held' || ports.length <= holding
+    if (!isHeld) res.end()
     else held.push(res)
   })
   server.keepAliveTimeout = keepAliveMs
@@ -238,8 +283,8 @@ function connectTo(origin: string): Connect {
   const port = Number(new URL(origin).port)
   return (onConnected) => {
     const socket = connect(port, '127.0.0.1')
-    socket.once('connect', () => onConnected(null, socket))
-    socket.once('error', (error) => onConnected(error, null))
+    socket.once('connect', () => onConnected(null, socket, PLAIN_END))
+    socket.once('error', (error) => onConnected(error, null, PLAIN_END))
   }
 }
 

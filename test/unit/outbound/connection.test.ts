@@ -3,6 +3,7 @@ import { connect, type Socket } from 'node:net'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
 import { type Connection, createConnection } from '../../../src/outbound/connection.ts'
+import { PLAIN_END } from '../../../src/outbound/connector.ts'
 import { createFakeClock } from '../../helpers/fake-clock.ts'
 import { startRawUpstream } from '../../helpers/raw-http.ts'
 import { collectingWriter, upstreamRequest } from '../../helpers/upstream-request.ts'
@@ -145,6 +146,8 @@ async function startConnection(respond: (peer: Socket) => unknown) {
     origin,
     host: 'localhost',
     maxHeaderBytes: 16_384,
+    end: PLAIN_END,
+    onFraming() {},
     dedicated: false,
     clock,
     onIdle: () => resolve(),

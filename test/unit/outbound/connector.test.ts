@@ -1,10 +1,14 @@
 import { once } from 'node:events'
-import { createServer as createTcpServer, type Server, type Socket } from 'node:net'
+import { connect, createServer as createTcpServer, type Server, type Socket } from 'node:net'
 import { buffer } from 'node:stream/consumers'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { createServer as createTlsServer, TLSSocket } from 'node:tls'
+import { createServer as createTlsServer, type TlsOptions, TLSSocket } from 'node:tls'
 import { expect, onTestFinished, test } from 'vitest'
-import { type ConnectorOptions, createConnector } from '../../../src/outbound/connector.ts'
+import {
+  type ConnectorOptions,
+  createConnector,
+  type EndOfData,
+} from '../../../src/outbound/connector.ts'
 import { createAuthority } from '../../helpers/certificates.ts'
 import { createFakeClock } from '../../helpers/fake-clock.ts'
 import { portOf } from '../../helpers/servers.ts'
@@ -28,16 +32,6 @@ test('what comes on one connection is not mixed with what comes on another', asy
   expect(new Set(received.map((each) => each[0])).size).toBe(3)
 })
 
-test('the second handshake resumes the session of the first', async () => {
-  const { server, ca } = await createSecureServer()
-  const open = await startConnector(server, { tls: { ca, servername: 'localhost' } })
-  const first = await open()
-  await once(first, 'session')
-  first.destroy()
-  const second = await open()
-  expect(second instanceof TLSSocket && second.isSessionReused()).toBe(true)
-})
-
 test('the server name has no trailing dot, and the certificate is verified without it', async () => {
   const { server, ca } = await createSecureServer()
   const names: unknown[] = []
@@ -48,6 +42,91 @@ test('the server name has no trailing dot, and the certificate is verified witho
   expect(socket instanceof TLSSocket && socket.authorized).toBe(true)
   expect(names).toEqual(['localhost'])
 })
+
+test('the second handshake resumes the session of the first', async () => {
+  const { server, ca } = await createSecureServer()
+  const open = await startConnector(server, { tls: { ca, servername: 'localhost' } })
+  const first = await open()
+  await once(first, 'session')
+  first.destroy()
+  const second = await open()
+  expect(second instanceof TLSSocket && second.isSessionReused()).toBe(true)
+})
+
+test.for([
+  { version: 'TLSv1.2', announced: true },
+  { version: 'TLSv1.2', announced: false },
+  { version: 'TLSv1.3', announced: true },
+  { version: 'TLSv1.3', announced: false },
+] as const)(
+  'an end of the data in $version is authentic only with a closure alert: $announced',
+  async ({ version, announced }) => {
+    const { server, ca } = await createSecureServer({ minVersion: version, maxVersion: version })
+    const below: Socket[] = []
+    server.on('connection', (socket: Socket) => below.push(socket))
+    server.on('secureConnection', (socket) => {
+      socket.write('all of it', () => {
+        if (announced) socket.end()
+        else below[0]?.end()
+      })
+    })
+    const tls = { ca, servername: 'localhost' }
+    const { socket, end } = await (await startConnecting(server, { tls }, true))()
+    expect((await buffer(socket)).toString()).toBe('all of it')
+    expect(end.means).toBe('tls, verified')
+    expect(end.isAuthentic()).toBe(announced)
+  },
+)
+
+test('a FIN in the middle of a TLS record is no authentic end', async () => {
+  const { server, ca } = await createSecureServer()
+  const front = createTcpServer((client) => {
+    const behind = connect(portOf(server), '127.0.0.1')
+    client.pipe(behind)
+    let isCut = false
+    behind.on('data', (data: Buffer) => {
+      if (isCut) return
+      // Far beyond the handshake, and within a record of 16 KiB.
+      isCut = behind.bytesRead > 100_000
+      if (isCut) client.end(data.subarray(0, -1_000))
+      else client.write(data)
+    })
+    behind.on('error', () => client.destroy())
+    client.on('close', () => behind.destroy())
+  })
+  server.on('secureConnection', (socket) => {
+    socket.on('error', () => socket.destroy())
+    socket.write(Buffer.alloc(MEBIBYTE))
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onTestFinished(() => void server.close())
+  const tls = { ca, servername: 'localhost' }
+  const { socket, end } = await (await startConnecting(front, { tls }, true))()
+  await buffer(socket)
+  expect(end.isAuthentic()).toBe(false)
+})
+
+test('without TLS, a FIN is an authentic end', async () => {
+  const server = createTcpServer((socket) => void socket.end('all of it'))
+  const { socket, end } = await (await startConnecting(server))()
+  await buffer(socket)
+  expect(end.isAuthentic()).toBe(true)
+})
+
+test.for([true, false])(
+  'closing a connection that verifies its end closes it at the peer: %s',
+  async (verifiesEnd) => {
+    const { server, ca } = await createSecureServer()
+    let isClosed = false
+    server.on('connection', (socket: Socket) => socket.on('close', () => void (isClosed = true)))
+    const tls = { ca, servername: 'localhost' }
+    const { socket } = await (await startConnecting(server, { tls }, verifiesEnd))()
+    expect(isClosed).toBe(false)
+    socket.destroy()
+    await until(() => isClosed)
+  },
+)
 
 test('an authority that is not trusted is an error', async () => {
   const { server } = await createSecureServer()
@@ -80,14 +159,24 @@ test('a connection that has been made may live longer than that', async () => {
   expect(socket.destroyed).toBe(false)
 })
 
-async function createSecureServer() {
+async function createSecureServer(options: TlsOptions = {}) {
   const authority = await createAuthority()
   const { certificate: cert, key } = await authority.issue('localhost', ['localhost'])
-  return { server: createTlsServer({ cert, key }), ca: authority.certificate }
+  return { server: createTlsServer({ ...options, cert, key }), ca: authority.certificate }
 }
 
 /** Returns a function that opens a connection to `server`. */
 async function startConnector(server: Server, options: Partial<ConnectorOptions> = {}) {
+  const open = await startConnecting(server, options)
+  return async (): Promise<Socket> => (await open()).socket
+}
+
+/** Returns one that also tells of the end. */
+async function startConnecting(
+  server: Server,
+  options: Partial<ConnectorOptions> = {},
+  verifiesEnd = false,
+) {
   server.on('connection', (socket: Socket) => {
     socket.on('error', () => socket.destroy())
     onTestFinished(() => void socket.destroy())
@@ -95,7 +184,7 @@ async function startConnector(server: Server, options: Partial<ConnectorOptions>
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   onTestFinished(() => void server.close())
-  const connect = createConnector({
+  const connectTo = createConnector({
     origin: 'http://upstream.example',
     hostname: '127.0.0.1',
     port: portOf(server),
@@ -104,14 +193,14 @@ async function startConnector(server: Server, options: Partial<ConnectorOptions>
     clock: createFakeClock(),
     ...options,
   })
-  return async (): Promise<Socket> => {
-    const { promise, resolve, reject } = Promise.withResolvers<Socket>()
-    connect((error, socket) => {
+  return async () => {
+    const { promise, resolve, reject } = Promise.withResolvers<{ socket: Socket; end: EndOfData }>()
+    connectTo((error, socket, end) => {
       if (socket === null) reject(error)
-      else resolve(socket)
-    })
-    const socket = await promise
-    onTestFinished(() => void socket.destroy())
-    return socket
+      else resolve({ socket, end })
+    }, verifiesEnd)
+    const connected = await promise
+    onTestFinished(() => void connected.socket.destroy())
+    return connected
   }
 }

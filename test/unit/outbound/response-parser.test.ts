@@ -98,6 +98,8 @@ test('what is taken for a response is one to the parser of Node, too, and means 
       const ours = read([response])
       // Behind the name of a coding, that parser takes no tab for a blank (RFC 9110 section 5.6.3 does).
       if (!isWhole(ours) || /chunked[ \t]*\t/.test(response)) return
+      // Nor does it take whitespace around the extensions of a chunk (RFC 9112 section 7.1.1 does).
+      if (/[ \t]+[;=]|[;=][ \t]+/.test(response)) return
       const { refused: _, rest, ...message } = ours
       // Another parser may stumble over what is behind it; that is nobody's response.
       expect(await readByNode(response.slice(0, response.length - rest.length))).toEqual(message)
@@ -193,9 +195,77 @@ test('a line before a chunk does not grow for ever', () => {
   expect(read([response]).refused).toContain('its size')
 })
 
+test('the chunks of one read are passed on as one piece', () => {
+  const { pieces, parser } = readingChunks()
+  const bytes = Buffer.from(CHUNKED + '1\r\na\r\n2;x\r\nbc\r\n3\r\ndef\r\n4\r\ngh', 'latin1')
+  expect(parser.read(bytes, 0)).toBe(bytes.length)
+  expect(pieces).toEqual(['abcdefgh'])
+  const rest = Buffer.from('ij\r\n0\r\n\r\n', 'latin1')
+  parser.read(rest, 0)
+  expect(pieces).toEqual(['abcdefgh', 'ij'])
+})
+
+test('of a read with many chunks only so many are read at once', () => {
+  const { pieces, parser } = readingChunks()
+  const chunks = '1\r\nx\r\n'.repeat(2_000)
+  const bytes = Buffer.from(`${CHUNKED}${chunks}0\r\n\r\n`, 'latin1')
+  let at = 0
+  let turns = 0
+  while (!parser.isIdle()) {
+    at = parser.read(bytes, at)
+    turns += 1
+  }
+  expect(turns).toBe(4)
+  expect(pieces.map(({ length }) => length)).toEqual([512, 512, 512, 464])
+})
+
+test('little content does not hold the memory of a large read', () => {
+  const { buffers, parser } = readingChunks()
+  const extension = 'x'.repeat(2_000)
+  const bytes = Buffer.from(CHUNKED + `1;${extension}\r\na\r\n`.repeat(40), 'latin1')
+  parser.read(bytes, 0)
+  const [content] = buffers
+  expect(content?.toString()).toBe('a'.repeat(40))
+  expect(content?.buffer).not.toBe(bytes.buffer)
+})
+
+test('an invalid chunk fails a read before any of its content is passed on', () => {
+  const { pieces, parser } = readingChunks()
+  expect(() => parser.read(Buffer.from(`${CHUNKED}1\r\na\r\nxyz\r\n`), 0)).toThrow('its size')
+  expect(pieces).toEqual([])
+})
+
+test('interim responses are limited in number and size', () => {
+  const ok = 'HTTP/1.1 204 No Content\r\n\r\n'
+  const interim = 'HTTP/1.1 102 Processing\r\n\r\n'
+  expect(isWhole(read([interim.repeat(64) + ok]))).toBe(true)
+  expect(read([interim.repeat(65) + ok]).refused).toContain('too many interim responses')
+  const large = `HTTP/1.1 103 Early Hints\r\nX-A: ${'a'.repeat(60)}\r\n\r\n`
+  expect(isWhole(read([large.repeat(4) + ok], large.length))).toBe(true)
+  expect(read([large.repeat(5) + ok], large.length).refused).toContain('too many interim')
+})
+
 test('what comes behind a response is left', () => {
   expect(read(['HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1']).rest).toBe('HTTP/1.1')
 })
+
+const CHUNKED = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n'
+
+/** A parser that expects a response, and the content that it passes on. */
+function readingChunks() {
+  const buffers: Buffer[] = []
+  const pieces: string[] = []
+  const parser = createResponseParser('http://api', 16_384, {
+    onHead: () => false,
+    onData(content) {
+      buffers.push(content)
+      pieces.push(content.toString('latin1'))
+    },
+    onEnd() {},
+  })
+  parser.expect('GET')
+  return { buffers, pieces, parser }
+}
 
 /** The same by the parser of Node's own client; undefined for what it refuses. */
 async function readByNode(response: string) {

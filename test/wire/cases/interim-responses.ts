@@ -1,4 +1,4 @@
-import { head, OK, OK_ANSWER, type WireCase } from '../wire-case.ts'
+import { head, lines, OK, OK_ANSWER, type WireCase } from '../wire-case.ts'
 
 const GET = head('GET /x HTTP/1.1', 'Host: localhost')
 const ARRIVES = [{ line: 'GET /x HTTP/1.1' }] as const
@@ -99,6 +99,79 @@ export const INTERIM_RESPONSES: readonly WireCase[] = [
     arrives: ARRIVES,
     upstream: { answers: `${head('HTTP/1.1 100 Continue')}${OK_ANSWER}` },
     comesBack: [OK],
+    connection: 'stays',
+  },
+  {
+    name: 'A length or a transfer coding of an interim response is not passed on, and frames nothing',
+    rfc: '9110 8.6',
+    sends: GET,
+    arrives: ARRIVES,
+    upstream: {
+      answers: `${head('HTTP/1.1 103 Early Hints', 'Content-Length: 5', 'Link: </a>')}${head('HTTP/1.1 102 Processing', 'Transfer-Encoding: chunked')}${OK_ANSWER}`,
+    },
+    comesBack: [
+      {
+        line: 'HTTP/1.1 103 Early Hints',
+        fields: ['Link: </a>'],
+        lacks: [/^content-length:/i],
+      },
+      { line: 'HTTP/1.1 102 Processing', lacks: [/^transfer-encoding:/i] },
+      OK,
+    ],
+    connection: 'stays',
+  },
+  {
+    name: 'Sixty-four interim responses come back',
+    rfc: '9110 15.2',
+    sends: GET,
+    arrives: ARRIVES,
+    upstream: { answers: `${head('HTTP/1.1 102 Processing').repeat(64)}${OK_ANSWER}` },
+    comesBack: [...Array.from({ length: 64 }, () => ({ line: 'HTTP/1.1 102 Processing' })), OK],
+    connection: 'stays',
+  },
+  {
+    name: 'Each exchange has its own number of interim responses',
+    rfc: '9110 15.2',
+    sends: [GET, { until: /ok$/ }, GET],
+    arrives: [...ARRIVES, ...ARRIVES],
+    upstream: { answers: `${head('HTTP/1.1 100 Continue').repeat(60)}${OK_ANSWER}` },
+    comesBack: [OK, OK],
+    upstreamConnections: 1,
+    connection: 'stays',
+  },
+  ...[
+    ['102s', head('HTTP/1.1 102 Processing').repeat(10_000)],
+    ['100s', head('HTTP/1.1 100 Continue').repeat(10_000)],
+    ['103s', HINTS.repeat(65)],
+    ['large 103s', head('HTTP/1.1 103 Early Hints', `Link: <${'a'.repeat(15_000)}>`).repeat(5)],
+  ].map(([what, answers = '']): WireCase => ({
+    name: `Too many ${what} are a failure`,
+    rfc: '9110 15.2',
+    sends: GET,
+    arrives: ARRIVES,
+    upstream: { answers: `${answers}${OK_ANSWER}` },
+    comesBack: 'bad gateway',
+    connection: 'stays',
+  })),
+  ...[
+    ['HTTP/1.0', head('HTTP/1.0 103 Early Hints')],
+    ['a folded field', lines('HTTP/1.1 103 Early Hints', 'X-A: 1', ' 2', '', '')],
+  ].map(([what, answers = '']): WireCase => ({
+    name: `An interim response with ${what} is a failure`,
+    rfc: '9110 15.2',
+    sends: GET,
+    arrives: ARRIVES,
+    upstream: { answers: `${answers}${OK_ANSWER}` },
+    comesBack: 'bad gateway',
+    connection: 'stays',
+  })),
+  {
+    name: 'An invalid response behind an interim one is a failure',
+    rfc: '9110 15.2',
+    sends: GET,
+    arrives: ARRIVES,
+    upstream: { answers: `${HINTS}HTTP/1.1 20 OK\r\n\r\n` },
+    comesBack: 'bad gateway',
     connection: 'stays',
   },
   {

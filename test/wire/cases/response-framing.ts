@@ -3,12 +3,16 @@ import { chunk, chunked, head, lastChunk, lines, OK, type WireCase } from '../wi
 const GET = head('GET /x HTTP/1.1', 'Host: localhost')
 const HEAD = head('HEAD /x HTTP/1.1', 'Host: localhost')
 const ARRIVES = [{ line: 'GET /x HTTP/1.1' }] as const
+const TINY = Array.from({ length: 3_000 }, (_, i) => String(i % 10))
 const LARGE = 'large '.repeat(200_000)
 
 type Answered = Pick<WireCase, 'upstream'> & {
   readonly comesBack: readonly Message[]
   readonly connection?: 'stays' | 'closes'
 }
+
+/** Bytes behind a response, which look like another one. */
+const EXTRA = lines('HTTP/1.1 200 OK', 'Content-Length: 4', '', 'evil')
 type Message = typeof OK
 
 const toGet = (name: string, rfc: string, answered: Answered): WireCase => ({
@@ -45,6 +49,108 @@ export const RESPONSE_FRAMING: readonly WireCase[] = [
     },
     comesBack: [{ line: 'HTTP/1.1 200 OK', body: 'hello' }],
   }),
+  ...[
+    '5 ;a=b',
+    '5; a=b',
+    '5\t;\ta',
+    '5;a =b',
+    '5;a= b',
+    '5 ; a = b',
+    '5 \t ;a',
+    '5;a ; b',
+    '5;a="b;c" ; d = "e"',
+    '5;a="\\""',
+    '005;a',
+  ].map((size) =>
+    toGet(`A chunk extension may have whitespace: ${JSON.stringify(size)}`, '9112 7.1.1', {
+      upstream: {
+        answers: `${head('HTTP/1.1 200 OK', 'Transfer-Encoding: chunked')}${lines(size, 'hello', '0 ; last', '', '')}`,
+      },
+      comesBack: [{ line: 'HTTP/1.1 200 OK', body: 'hello' }],
+    }),
+  ),
+  ...[
+    'chunked',
+    'Chunked',
+    'CHUNKED',
+    'chunked,',
+    ',chunked',
+    ' , chunked , ,',
+    '\tchunked\t',
+    ',\t,chunked',
+  ].map((codings) =>
+    toGet(`The transfer codings ${JSON.stringify(codings)} are chunked alone`, '9112 6.1', {
+      upstream: {
+        answers: `${head('HTTP/1.1 200 OK', `Transfer-Encoding: ${codings}`)}${chunked('hello')}`,
+      },
+      comesBack: [{ line: 'HTTP/1.1 200 OK', body: 'hello', framing: 'chunked' }],
+    }),
+  ),
+  toGet('A list of transfer codings may have empty lines', '9110 5.6.1', {
+    upstream: {
+      answers: `${head('HTTP/1.1 200 OK', 'Transfer-Encoding:', 'Transfer-Encoding: chunked', 'Transfer-Encoding: ,')}${chunked('hello')}`,
+    },
+    comesBack: [{ line: 'HTTP/1.1 200 OK', body: 'hello', framing: 'chunked' }],
+  }),
+  toGet('Chunk sizes may be in either case and have leading zeros', '9112 7.1', {
+    upstream: {
+      answers: `${head('HTTP/1.1 200 OK', 'Transfer-Encoding: chunked')}${lines('000000000A', '0123456789', 'a', 'abcdefghij', '0000', '', '')}`,
+    },
+    comesBack: [{ line: 'HTTP/1.1 200 OK', body: '0123456789abcdefghij' }],
+  }),
+  toGet('Many tiny chunks come back as the same content', '9112 7.1', {
+    upstream: {
+      answers: `${head('HTTP/1.1 200 OK', 'Transfer-Encoding: chunked')}${chunked(...TINY)}`,
+    },
+    comesBack: [{ line: 'HTTP/1.1 200 OK', body: TINY.join(''), framing: 'chunked' }],
+  }),
+  toGet('A 204 has no Content-Length', '9110 8.6', {
+    upstream: { answers: head('HTTP/1.1 204 No Content', 'Content-Length: 0', 'X-Kept: 1') },
+    comesBack: [
+      { line: 'HTTP/1.1 204 No Content', fields: ['X-Kept: 1'], lacks: [/^content-length:/i] },
+    ],
+  }),
+  toGet('A 204 has no Transfer-Encoding', '9112 6.1', {
+    upstream: { answers: head('HTTP/1.1 204 No Content', 'Transfer-Encoding: chunked') },
+    comesBack: [{ line: 'HTTP/1.1 204 No Content', lacks: [/^transfer-encoding:/i] }],
+  }),
+  ...['GET', 'HEAD'].flatMap((method) =>
+    [
+      ['a body of known length', lines('HTTP/1.1 200 OK', 'Content-Length: 2', '', 'ok'), 'GET'],
+      [
+        'a chunked body',
+        `${head('HTTP/1.1 200 OK', 'Transfer-Encoding: chunked')}${chunked('ok')}`,
+        'GET',
+      ],
+      ['a 204', head('HTTP/1.1 204 No Content'), 'GET'],
+      ['a 204 with a length', head('HTTP/1.1 204 No Content', 'Content-Length: 9'), 'GET'],
+      ['a 304', head('HTTP/1.1 304 Not Modified'), 'GET'],
+      ['the response to HEAD', head('HTTP/1.1 200 OK', 'Content-Length: 45'), 'HEAD'],
+      ['a HEAD in chunks', head('HTTP/1.1 200 OK', 'Transfer-Encoding: chunked'), 'HEAD'],
+    ]
+      .filter(([, , asked]) => asked === method)
+      .map(([what = '', answer = '']): WireCase => {
+        const [line = ''] = answer.split('\r\n')
+        const message =
+          method === 'HEAD'
+            ? { line, fields: answer.includes('Content-Length') ? ['Content-Length: 45'] : [] }
+            : { line, body: line.endsWith('OK') ? 'ok' : '' }
+        return {
+          name: `What the upstream sends behind ${what} is no response`,
+          rfc: '9112 9.2',
+          sends: [
+            head(`${method} /1 HTTP/1.1`, 'Host: localhost'),
+            { until: /^HTTP[^]*\r\n\r\n/ },
+            head(`${method} /2 HTTP/1.1`, 'Host: localhost'),
+          ],
+          arrives: [{ line: `${method} /1 HTTP/1.1` }, { line: `${method} /2 HTTP/1.1` }],
+          upstream: { answers: { '/1': `${answer}${EXTRA}`, '/2': answer } },
+          comesBack: [message, message],
+          upstreamConnections: 2,
+          connection: 'stays',
+        }
+      }),
+  ),
   toGet('Trailers come back behind the body', '9110 6.5.1', {
     upstream: {
       answers: `${head('HTTP/1.1 200 OK', 'Transfer-Encoding: chunked', 'Trailer: X-Sum')}${chunk('hello')}${lastChunk('X-Sum: abc', 'x-other: 2')}`,

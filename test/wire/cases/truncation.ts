@@ -61,12 +61,13 @@ export const TRUNCATION: readonly WireCase[] = [
 
 function broken(name: string, rfc: string, answers: string): WireCase {
   return {
-    name: `${name}: never passed as whole`,
+    name: `${name}: 502, and nothing of it is passed on`,
     rfc,
     sends: GET,
     arrives: ARRIVES,
     upstream: { answers, closes: true },
-    comesBack: 'failure',
+    comesBack: 'bad gateway',
+    connection: 'stays',
   }
 }
 
@@ -175,11 +176,80 @@ function brokenAnswers(): WireCase[] {
       '9112 7.1',
       `${head('HTTP/1.1 200 OK', 'Transfer-Encoding: chunked', 'Transfer-Encoding: chunked')}${chunked('ok')}`,
     ),
-    broken(
-      'A coding that nobody has undone',
-      '9112 7',
-      `${head('HTTP/1.1 200 OK', 'Transfer-Encoding: gzip, chunked')}${chunked('ok')}`,
+    ...[
+      'gzip, chunked',
+      'gzip',
+      'br, chunked',
+      'xchunked',
+      'chunkedx',
+      'x-chunked',
+      'chunked, identity',
+      'identity',
+      'identity, chunked',
+      'chunked;x',
+      'chunked;q=1',
+      'chunked ; x=1',
+      '"chunked"',
+      'chunked chunked',
+      'chunked, chunked',
+      'chunked, gzip',
+      'chunked, ;',
+      'x-gzip',
+      'trailers',
+      '',
+      ',',
+      '\x0bchunked',
+      'chunked\xa0',
+    ].map((codings) =>
+      broken(
+        `The transfer codings ${JSON.stringify(codings)}`,
+        '9112 6.1',
+        `${head('HTTP/1.1 200 OK', `Transfer-Encoding: ${codings}`)}${chunked('ok')}`,
+      ),
     ),
+    broken(
+      'Another transfer coding in a line before chunked',
+      '9112 6.1',
+      `${head('HTTP/1.1 200 OK', 'Transfer-Encoding: br', 'Transfer-Encoding: chunked')}${chunked('ok')}`,
+    ),
+    broken(
+      'A transfer coding of HTTP/1.0',
+      '9112 6.1',
+      `${head('HTTP/1.0 200 OK', 'Transfer-Encoding: chunked')}${chunked('ok')}`,
+    ),
+    broken(
+      'Two equal lengths',
+      '9110 8.6',
+      lines('HTTP/1.1 200 OK', 'Content-Length: 2', 'Content-Length: 2', '', 'ok'),
+    ),
+    broken(
+      'Two equal lengths in a list',
+      '9110 8.6',
+      lines('HTTP/1.1 200 OK', 'Content-Length: 2, 2', '', 'ok'),
+    ),
+    broken('An empty length', '9110 8.6', lines('HTTP/1.1 200 OK', 'Content-Length:', '', 'ok')),
+    broken(
+      'A fractional length',
+      '9110 8.6',
+      lines('HTTP/1.1 200 OK', 'Content-Length: 2.0', '', 'ok'),
+    ),
+    broken(
+      'A length that is too large for a number to be exact',
+      '9110 8.6',
+      lines('HTTP/1.1 200 OK', 'Content-Length: 9007199254740993', '', 'ok'),
+    ),
+    ...[
+      ['a size with a space behind it', '2 \r\nok\r\n0\r\n\r\n'],
+      ['an extension without a name', '2;\r\nok\r\n0\r\n\r\n'],
+      ['an extension with an open quotation', '2;a="b\r\nok\r\n0\r\n\r\n'],
+      ['an extension with a bare CR', '2;a=\rb\r\nok\r\n0\r\n\r\n'],
+      ['an extension beyond all limits', `2;${'a'.repeat(10_000)}\r\nok\r\n0\r\n\r\n`],
+      ['a space before the size', ' 2\r\nok\r\n0\r\n\r\n'],
+      ['a valid chunk before one that is not', '2\r\nok\r\nxyz\r\n'],
+      ['a broken trailer', '2\r\nok\r\n0\r\nX Sum: 1\r\n\r\n'],
+      ['a folded trailer', '2\r\nok\r\n0\r\nX-Sum: 1\r\n 2\r\n\r\n'],
+      ['trailers beyond all limits', `2\r\nok\r\n0\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`],
+    ].map(([what, body]) => broken(`Chunks with ${what}`, '9112 7.1', `${CHUNKED}${body}`)),
   ]
 }
 

@@ -6,7 +6,8 @@ const TABLES: Readonly<Record<string, (metric: MetricDescription) => boolean>> =
   tokens: ({ labels }) => labels.includes('credential'),
   upstreams: ({ labels }) => labels.includes('upstream'),
   configuration: ({ name }) => name.startsWith('token_sidecar_config_'),
-  process: ({ name }) => /^process_|_build_info$|_event_loop_/.test(name),
+  process: ({ name }) =>
+    /^process_|_build_info$|_(?:event_loop|log_lines|file_descriptor)_/.test(name),
 }
 
 const TABLE = /(<!-- metrics: (\w+) -->\n)[^]*?(<!-- end -->)/g

@@ -1,5 +1,7 @@
-import { createAdminServer } from './admin/handler.ts'
+import { limitConnections } from './admin/connection-limit.ts'
+import { createAdminServer, type Renewal } from './admin/handler.ts'
 import { readinessOf } from './admin/readiness.ts'
+import { createRenewalLimit } from './admin/renewal-limit.ts'
 import {
   type ConfigurationState,
   configurationStatus,
@@ -12,8 +14,11 @@ import { fixedChanges } from './config/fixed-settings.ts'
 import type { Config } from './config/schema.ts'
 import type { SecretPlaces } from './config/secret-ref.ts'
 import { systemClock } from './lib/clock.ts'
+import { divideDescriptors, readDescriptorLimit } from './lib/descriptor-limit.ts'
 import { listen } from './lib/listen.ts'
+import { createRateLimit } from './lib/rate-limit.ts'
 import { stackFrames } from './lib/stack-frames.ts'
+import { createDescriptorWatch } from './observe/descriptor-watch.ts'
 import type { Logger } from './observe/logger.ts'
 import { createMetrics } from './observe/metrics.ts'
 import { createRecentFailures } from './observe/recent-failures.ts'
@@ -32,6 +37,15 @@ export type AppOptions = {
   readonly logger: Logger
   /** Undefined where tracing is off. */
   readonly tracer?: Tracer | undefined
+  readonly droppedLogLines?: () => number
+}
+
+/** What is not over yet. */
+export type Pending = {
+  readonly requests: number
+  readonly tunnels: number
+  /** The names of the tokens that are being requested. */
+  readonly tokenRequests: readonly string[]
 }
 
 export type App = {
@@ -51,6 +65,9 @@ export type App = {
   readonly refuse: (problems: readonly string[]) => void
   /** Stops being ready, lets running requests finish within the deadline, and lets go of everything. */
   readonly close: () => Promise<void>
+  /** How long `close` may take. */
+  readonly shutdownMs: () => number
+  readonly pending: () => Pending
 }
 
 /**
@@ -61,13 +78,21 @@ export async function startApp(options: AppOptions): Promise<App> {
   const { places, logger, tracer } = options
   await using cleanup = new AsyncDisposableStack()
   const clock = systemClock
-  const metrics = createMetrics({ version: VERSION })
+  const descriptorLimit = readDescriptorLimit()
+  const descriptors = createDescriptorWatch(descriptorLimit, { clock, logger })
+  cleanup.defer(descriptors.stop)
+  const metrics = createMetrics({
+    version: VERSION,
+    descriptorFailures: descriptors.failures,
+    descriptorLimit,
+    ...(options.droppedLogLines !== undefined && { droppedLogLines: options.droppedLogLines }),
+  })
   const startedAtMs = clock.wallMs()
   const idle = createIdleWatch(clock)
   const failures = createRecentFailures(clock)
   const history = createRouteHistory(clock)
   cleanup.defer(history.stop)
-  const parts = { places, logger, metrics, tracer, failures, clock, idle }
+  const parts = { places, logger, metrics, tracer, failures, descriptors, clock, idle }
   const makeService = createServiceMaker(parts)
   const quit = Promise.withResolvers<void>()
   let draining = false
@@ -100,6 +125,7 @@ export async function startApp(options: AppOptions): Promise<App> {
       current.tokens.map((token) => ({ ...token, state: token.source.state() })),
       draining,
     )
+  const renewalLimit = createRenewalLimit(clock)
   const admin = createAdminServer({
     metrics,
     readiness,
@@ -109,13 +135,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     },
     renew(credential) {
       const own = current.tokens.filter((token) => token.credential === credential)
-      if (own.length === 0) return undefined
-      return Promise.all(
-        own.map(async (token) => {
-          await token.source.renew()
-          return tokenStatus(token, clock.wallMs())
-        }),
-      )
+      return own.length === 0 ? undefined : renewTokens(credential, own)
     },
     status: () => ({
       version: VERSION,
@@ -142,19 +162,61 @@ export async function startApp(options: AppOptions): Promise<App> {
   const proxy = createProxyServer({
     service: () => current,
     maxHeaderBytes: options.config.limits.headers,
-    limits: options.config.limits,
+    limits: proxyLimits(options.config),
     onOtherProtocol: (protocol) => metrics.otherProtocol(protocol),
     clock,
   })
-
-  const adminListener = await listen(admin, options.config.admin, clock)
-  cleanup.defer(async () => await adminListener.close(0))
-  const proxyListener = await listen(
-    proxy.server,
-    options.config.listen,
-    clock,
-    proxy.destroyConnections,
+  const reportRefused = createRateLimit(clock, (connections) =>
+    logger.warn({ connections }, 'too many connections: new ones are closed'),
   )
+  proxy.server.on('drop', () => reportRefused(undefined))
+  const reportClosed = createRateLimit(clock, (connections) =>
+    logger.warn({ connections }, 'too many admin connections: idle ones are closed'),
+  )
+  const { admin: maxAdmin } = divideDescriptors(descriptorLimit, options.config.limits.connections)
+  limitConnections(admin, maxAdmin, () => reportClosed(undefined))
+
+  function proxyLimits({ limits }: Config) {
+    const { served, surplus } = divideDescriptors(descriptorLimit, limits.connections)
+    if (served < limits.connections) {
+      logger.info(
+        { configured: limits.connections, served, descriptors: descriptorLimit },
+        'fewer connections than configured, because of the limit of open files',
+      )
+    }
+    return { ...limits, connections: served, surplusConnections: surplus }
+  }
+
+  async function renewTokens(credential: string, own: typeof current.tokens): Promise<Renewal> {
+    const nowMs = clock.wallMs()
+    for (const { source } of own) {
+      const { failure, requesting } = source.state()
+      if (failure !== undefined && failure.nextAttemptAtMs > nowMs && !requesting) {
+        return { retryAfterMs: failure.nextAttemptAtMs - nowMs, backingOff: failure.error }
+      }
+    }
+    const retryAfterMs = renewalLimit(credential)
+    if (retryAfterMs > 0) return { retryAfterMs }
+    await Promise.all(own.map(async ({ source }) => await source.renew()))
+    return { tokens: own.map((token) => tokenStatus(token, clock.wallMs())) }
+  }
+
+  function pending(): Pending {
+    const requesting = current.tokens.filter(({ source }) => source.state().requesting)
+    return { ...metrics.pending(), tokenRequests: requesting.map(({ token }) => token) }
+  }
+
+  const adminListener = await listen(admin, options.config.admin, clock, {
+    onAcceptError: descriptors.note,
+  })
+  cleanup.defer(async () => await adminListener.close(0))
+  const proxyListener = await listen(proxy.server, options.config.listen, clock, {
+    onAcceptError: descriptors.note,
+    cutOff() {
+      logger.warn(pending(), 'the shutdown deadline has passed: closing what is open')
+      proxy.destroyConnections()
+    },
+  })
   cleanup.defer(async () => {
     const { delay, deadline, upgraded } = current.config.shutdown
     draining = true
@@ -176,7 +238,7 @@ export async function startApp(options: AppOptions): Promise<App> {
       const last = current
       current = next
       checkAdminRequest = createRequestCheck(adminCallers(options.config, config.access))
-      proxy.setLimits(config.limits)
+      proxy.setLimits(proxyLimits(config))
       begin(version)
       metrics.reloads.reloaded('success')
       last.retire().catch((cause: unknown) => {
@@ -190,5 +252,7 @@ export async function startApp(options: AppOptions): Promise<App> {
       metrics.reloads.reloaded('failure')
     },
     close: async () => await owned.disposeAsync(),
+    shutdownMs: () => current.config.shutdown.delay + current.config.shutdown.deadline,
+    pending,
   }
 }

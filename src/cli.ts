@@ -5,14 +5,9 @@ import { unsupportedNode } from './node-version.ts'
 const complaint = unsupportedNode(process.versions.node)
 if (complaint === undefined) {
   const { main } = await import('./cli/main.ts')
-  process.exitCode = await main(process.argv.slice(2), {
-    out: (text) => void process.stdout.write(text),
-    err: (text) => void process.stderr.write(text),
-    env: process.env,
-    isTerminal: process.stdout.isTTY,
-    isErrTerminal: process.stderr.isTTY,
-    exit: (code) => process.exit(code),
-  })
+  const { createProcessIo } = await import('./cli/process-io.ts')
+  const { io, finish } = createProcessIo()
+  await finish(await main(process.argv.slice(2), io))
 } else {
   process.stderr.write(`${complaint}\n`)
   process.exitCode = 1

@@ -12,13 +12,18 @@ export type AdminOptions = {
   /** What the routes did in the last minutes: all that is kept, or what came after that sample. */
   readonly history: (after?: number) => HistoryReading
   readonly metrics: Pick<Metrics, 'expose' | 'contentType'>
-  /** Fetches new tokens of a credential now; undefined if there is no such credential. */
-  readonly renew: (credential: string) => Promise<readonly TokenStatus[]> | undefined
+  /** Requests new tokens of a credential; undefined if there is no such credential. */
+  readonly renew: (credential: string) => Promise<Renewal> | undefined
   /** Ends the sidecar; false where that is not allowed. */
   readonly quit: () => boolean
   /** The checks that the proxy makes as well: fails, or returns where the request wants to go. */
   readonly checkRequest: (req: IncomingMessage) => { readonly path: string; readonly query: string }
 }
+
+/** The new tokens, or how long to wait before they may be requested. */
+export type Renewal =
+  | { readonly tokens: readonly TokenStatus[] }
+  | { readonly retryAfterMs: number; readonly backingOff?: SidecarError }
 
 type Page = {
   readonly status: number
@@ -77,14 +82,22 @@ export function createAdminServer(options: AdminOptions): Server {
     const renewed = renew(credential)
     return renewed === undefined
       ? json(404, { error: 'no such credential' })
-      : json(200, { tokens: await renewed })
+      : renewalPage(await renewed)
   }
 
   return createServer(
-    // Refused by checkRequest, with an explanation.
-    { insecureHTTPParser: false, requireHostHeader: false },
+    // Requests without Host are refused by checkRequest, with an explanation.
+    { ...TIMEOUTS, insecureHTTPParser: false, requireHostHeader: false },
     (req, res) => void respond(req, res, answer),
   )
+}
+
+/** Milliseconds. Requests here are small, and those who send them are near. */
+const TIMEOUTS = {
+  headersTimeout: 10_000,
+  requestTimeout: 30_000,
+  keepAliveTimeout: 60_000,
+  connectionsCheckingInterval: 1_000,
 }
 
 /** A page in a browser can send a POST, too; scripts and people at a terminal name no origin. */
@@ -105,8 +118,26 @@ async function respond(
   }
 }
 
-function failurePage({ status, code, message, oauthError }: SidecarError): Page {
-  return json(status, { code, oauthError, error: message })
+function failurePage({ status, code, message, oauthError, retryAfterMs }: SidecarError): Page {
+  const page = json(status, { code, oauthError, error: message })
+  return retryAfterMs === undefined ? page : { ...page, headers: retryAfter(retryAfterMs) }
+}
+
+function renewalPage(renewal: Renewal): Page {
+  if ('tokens' in renewal) return json(200, { tokens: renewal.tokens })
+  const { retryAfterMs, backingOff } = renewal
+  const headers = retryAfter(retryAfterMs)
+  const wait = `try again in ${headers['Retry-After']} s`
+  if (backingOff === undefined) {
+    return { ...json(429, { error: `the credential was renewed moments ago; ${wait}` }), headers }
+  }
+  const { code, oauthError, message } = backingOff
+  const error = `the last token request failed, and the next one has to wait; ${wait}: ${message}`
+  return { ...json(503, { code, oauthError, error }), headers }
+}
+
+function retryAfter(ms: number): { readonly 'Retry-After': string } {
+  return { 'Retry-After': String(Math.max(1, Math.ceil(ms / 1000))) }
 }
 
 function wrongMethod(allowed: string): Page {

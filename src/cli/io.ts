@@ -7,7 +7,7 @@ export type Io = {
   readonly isTerminal: boolean
   /** The same for standard error. */
   readonly isErrTerminal: boolean
-  /** Ends the process at once; for what can't wait for a command to return. */
+  /** Ends the process whatever is pending; for what cannot wait for a command to return. */
   readonly exit: (code: number) => void
 }
 

@@ -1,6 +1,6 @@
 import { type App, startApp } from '../app.ts'
 import { stackFrames } from '../lib/stack-frames.ts'
-import { createLog, type Logger } from '../observe/logger.ts'
+import { createLog, type Log, type Logger } from '../observe/logger.ts'
 import type { Tracer } from '../observe/tracer.ts'
 import { readTracingSettings, type TracingSettings } from '../observe/tracing-settings.ts'
 import { VERSION } from '../version.ts'
@@ -11,6 +11,29 @@ import { reloadOnChange } from './reload.ts'
 
 /** `run`: until SIGTERM or SIGINT, which let running requests finish; a second one does not wait. */
 export async function run(file: string, io: Io): Promise<number> {
+  // Before anything that may hang: as process 1 of a container it has no default signal handlers.
+  const signals = catchSignals()
+  const first = await Promise.race([start(file, io, signals), signals.first])
+  if (typeof first === 'number') {
+    signals.release()
+    return first
+  }
+  if (typeof first === 'string') {
+    io.err(`Stopped by ${first} before the start was complete\n`)
+    return EXIT.ok
+  }
+  return await serve(first, signals, io)
+}
+
+type Started = {
+  readonly app: App
+  readonly log: Log
+  readonly tracer: Tracer | undefined
+  readonly endReloads: () => void
+}
+
+/** Resolves with an exit code if the sidecar cannot start. */
+async function start(file: string, io: Io, signals: Signals): Promise<Started | number> {
   if (io.env['NODE_TLS_REJECT_UNAUTHORIZED'] === '0') {
     io.err(
       'Cannot run with NODE_TLS_REJECT_UNAUTHORIZED=0: tokens would go to anybody. Unset it; "tls.ca" names a certificate to trust.\n',
@@ -33,25 +56,37 @@ export async function run(file: string, io: Io): Promise<number> {
     level: config.log.level,
     format: isPretty ? 'pretty' : 'json',
     destination: STDOUT,
+    onDropping: (reason) =>
+      io.err(`Cannot write the log to standard output (${reason}): log lines are being dropped\n`),
   })
   const { logger } = log
+  const endNow = (): void => {
+    void log.drain(LAST_DRAIN_MS).then(() => io.exit(EXIT.failed))
+  }
   process.on('uncaughtException', (error) => {
     logger.error({ stack: stackFrames(error) }, 'unexpected error, ending')
-    log.flush()
-    io.exit(EXIT.failed)
+    endNow()
   })
+  // Node would write its warnings to standard error, synchronously.
+  process.removeAllListeners('warning')
+  process.on('warning', ({ name, message }) =>
+    logger.warn({ name, reason: message }, 'Node warning'),
+  )
+  signals.onSecond(endNow)
 
-  // From the start: as the first process of a container, nobody else would listen.
-  const signalled = firstSignal(() => {
-    log.flush()
-    io.exit(EXIT.failed)
-  })
   const tracer = tracing.settings && (await startTracing(tracing.settings, logger))
   let app: App
   try {
-    app = await startApp({ config, configVersion: configVersion(text), places, logger, tracer })
+    app = await startApp({
+      config,
+      configVersion: configVersion(text),
+      places,
+      logger,
+      tracer,
+      droppedLogLines: log.droppedLines,
+    })
   } catch (cause) {
-    log.flush()
+    await log.drain(LAST_DRAIN_MS)
     io.err(`Cannot start: ${startFault(cause)}\n`)
     return EXIT.failed
   }
@@ -66,24 +101,50 @@ export async function run(file: string, io: Io): Promise<number> {
   const { proxyUrl, adminUrl } = app
   dropWhatStartingLeft()
   logger.info({ version: VERSION, listen: proxyUrl, admin: adminUrl, config: file }, 'listening')
-  // Whoever waits for this line, to send a signal, say, shall not wait for others to follow it.
+  // Whoever waits for this line must not have to wait for further lines to fill the buffer.
   log.flush()
+  return { app, log, tracer, endReloads }
+}
 
-  const signal = await Promise.race([signalled, app.quit.then(() => 'quit')])
+/** Serves until the first signal, then shuts down within `shutdown.delay` and `shutdown.deadline`. */
+async function serve(started: Started, signals: Signals, io: Io): Promise<number> {
+  const { app, log, tracer, endReloads } = started
+  const { logger } = log
+  const signal = await Promise.race([signals.first, app.quit.then(() => 'quit')])
   endReloads()
   logger.info({ signal }, 'shutting down')
-  await app.close()
-  const isFlushed = (await tracer?.close(FLUSH_MS)) ?? true
-  logger.info({}, 'stopped')
   log.flush()
-  // An exporter that still tries would keep the process alive.
-  if (!isFlushed) io.exit(EXIT.ok)
+  const endsAtMs = performance.now() + app.shutdownMs()
+  const remainingMs = (): number => Math.max(0, endsAtMs - performance.now())
+  await within(remainingMs() + CLOSE_GRACE_MS, app.close())
+  const isExported = (await tracer?.close(Math.min(FLUSH_MS, remainingMs()))) ?? true
+  const { requests, tunnels, tokenRequests } = app.pending()
+  if (requests > 0 || tunnels > 0 || tokenRequests.length > 0 || !isExported) {
+    const traces = isExported ? undefined : 'not exported'
+    logger.warn({ requests, tunnels, tokenRequests, traces }, 'ending with work pending')
+  }
+  logger.info({}, 'stopped')
+  const unwritten = await log.drain(Math.max(LAST_DRAIN_MS, Math.min(FLUSH_MS, remainingMs())))
+  const lost = unwritten + log.droppedLines()
+  if (lost > 0) io.err(`Log lines that could not be written to standard output: ${lost}\n`)
   return EXIT.ok
 }
 
 const STDOUT = 1
-/** What the last spans may take, behind all else that ends. */
+/** How long the last spans may take, and the last log lines. */
 const FLUSH_MS = 2_000
+/** The log gets this long even if the deadline has passed. */
+const LAST_DRAIN_MS = 250
+/** Closing cuts everything off at the deadline; this is for the case that it fails to. */
+const CLOSE_GRACE_MS = 250
+
+/** Waits for `work`, but no longer than `limitMs`. */
+async function within(limitMs: number, work: Promise<void>): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  const timer = setTimeout(resolve, limitMs)
+  await Promise.race([work, promise])
+  clearTimeout(timer)
+}
 
 /** Loaded only here: who does not trace does not pay for what it takes. */
 async function startTracing(settings: TracingSettings, logger: Logger): Promise<Tracer> {
@@ -92,18 +153,35 @@ async function startTracing(settings: TracingSettings, logger: Logger): Promise<
   return createOpenTelemetryTracer({ settings, version: VERSION, logger })
 }
 
-async function firstSignal(onSecond: () => void): Promise<NodeJS.Signals> {
+type Signals = {
+  readonly first: Promise<NodeJS.Signals>
+  /** What the second signal does; the first one only resolves `first`. */
+  readonly onSecond: (callback: () => void) => void
+  readonly release: () => void
+}
+
+function catchSignals(): Signals {
   const { promise, resolve } = Promise.withResolvers<NodeJS.Signals>()
   let received = 0
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.on(signal, () => {
-      received += 1
-      if (received === 1) resolve(signal)
-      else onSecond()
-    })
+  let second: (() => void) | undefined
+  const onSignal = (signal: NodeJS.Signals): void => {
+    received += 1
+    if (received === 1) resolve(signal)
+    else second?.()
   }
-  return await promise
+  for (const signal of SIGNALS) process.on(signal, onSignal)
+  return {
+    first: promise,
+    onSecond(callback) {
+      second = callback
+    },
+    release() {
+      for (const signal of SIGNALS) process.off(signal, onSignal)
+    },
+  }
 }
+
+const SIGNALS = ['SIGTERM', 'SIGINT'] as const
 
 /** What keeps a listener from opening, in words. */
 function startFault(cause: unknown): string {

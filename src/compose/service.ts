@@ -3,6 +3,7 @@ import type { SecretPlaces } from '../config/secret-ref.ts'
 import type { Clock } from '../lib/clock.ts'
 import { createShared } from '../lib/shared.ts'
 import { type AccessLog, type AccessLogOptions, createAccessLog } from '../observe/access-log.ts'
+import type { DescriptorWatch } from '../observe/descriptor-watch.ts'
 import type { Logger } from '../observe/logger.ts'
 import { type Metrics, UNMATCHED } from '../observe/metrics.ts'
 import type { RecentFailures } from '../observe/recent-failures.ts'
@@ -40,6 +41,7 @@ export type ServiceOptions = {
   readonly metrics: Metrics
   readonly tracer: Tracer | undefined
   readonly failures: RecentFailures
+  readonly descriptors: Pick<DescriptorWatch, 'note'>
   readonly clock: Clock
   readonly idle: IdleWatch
 }
@@ -50,7 +52,7 @@ export type ServiceOptions = {
  * or keys can't be read.
  */
 export function createServiceMaker(options: ServiceOptions): (config: Config) => Promise<Service> {
-  const { places, logger, metrics, tracer, failures, clock, idle } = options
+  const { places, logger, metrics, tracer, clock, idle } = options
   const servers = createShared<AuthorizationServer>(() => {})
   const sources = createShared<TokenSource>((source) => source.close())
   const upstreams = createShared<Upstream>((upstream) => upstream.close())
@@ -70,7 +72,7 @@ export function createServiceMaker(options: ServiceOptions): (config: Config) =>
       const routes = await composeRoutes(parts)
       const recorder = createRecorder({
         unmatched: metrics.route(UNMATCHED),
-        accessLog: notingFailures(createAccessLog(logger, accessLogOptions(config)), failures),
+        accessLog: notingFailures(createAccessLog(logger, accessLogOptions(config)), options),
         tracer,
         clock,
       })
@@ -110,9 +112,15 @@ export function createServiceMaker(options: ServiceOptions): (config: Config) =>
   }
 }
 
-function notingFailures(log: AccessLog, failures: RecentFailures): AccessLog {
+function notingFailures(
+  log: AccessLog,
+  { failures, descriptors }: Pick<ServiceOptions, 'failures' | 'descriptors'>,
+): AccessLog {
   return (request) => {
-    if (request.failure !== undefined) failures.note(request.route, request.failure)
+    if (request.failure !== undefined) {
+      failures.note(request.route, request.failure)
+      descriptors.note(request.failure)
+    }
     log(request)
   }
 }

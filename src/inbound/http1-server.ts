@@ -40,6 +40,8 @@ type ConnectionLimits = {
   readonly headersTimeout: number
   readonly keepAlive: number
   readonly connections: number
+  /** Connections beyond these that get a response that says so; further ones are closed at once. */
+  readonly surplusConnections: number
 }
 
 type ProxyService = {
@@ -96,12 +98,11 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
     tunnels.add(socket)
     socket.once('close', () => tunnels.delete(socket))
   }
-  const setLimits = ({ headersTimeout, keepAlive, connections: most }: ConnectionLimits): void => {
-    server.headersTimeout = headersTimeout
-    if (!isEnding) server.keepAliveTimeout = keepAlive
-    connections.limit(most)
-    // Beyond the limit there is an answer that says so; beyond twice the limit there is none.
-    server.maxConnections = most * 2
+  const setLimits = (limits: ConnectionLimits): void => {
+    server.headersTimeout = limits.headersTimeout
+    if (!isEnding) server.keepAliveTimeout = limits.keepAlive
+    connections.limit(limits.connections)
+    server.maxConnections = limits.connections + limits.surplusConnections
   }
   setLimits(options.limits)
   // Else node:http ends a connection as soon as its client does, whatever response is due.

@@ -15,16 +15,21 @@ export type Listener = {
   close(deadlineMs: number): Promise<void>
 }
 
-/**
- * Binds `server`. `cutOff` ends the connections that are left at the deadline. Fails with a system
- * error such as `EADDRINUSE`.
- */
+export type ListenOptions = {
+  /** Ends the connections that are left at the deadline. */
+  readonly cutOff?: () => void
+  /** Called when a connection cannot be accepted; the server goes on. */
+  readonly onAcceptError?: (error: Error) => void
+}
+
+/** Binds `server`. Fails with a system error such as `EADDRINUSE`. */
 export async function listen(
   server: Server,
   address: Address,
   clock: Clock,
-  cutOff = () => server.closeAllConnections(),
+  options: ListenOptions = {},
 ): Promise<Listener> {
+  const { cutOff = () => server.closeAllConnections(), onAcceptError = () => {} } = options
   if (address.kind === 'unix') {
     await removeStaleSocket(address.path)
     // The file is made within the call, and must not be open to more people for any moment.
@@ -37,6 +42,8 @@ export async function listen(
     server.listen(address.port, address.host)
     await once(server, 'listening')
   }
+  // Without a listener, one connection that cannot be accepted would end the process.
+  server.on('error', onAcceptError)
   return {
     url: urlOf(server, address),
     close: async (deadlineMs) => await drain(server, deadlineMs, clock, cutOff),

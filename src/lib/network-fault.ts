@@ -11,6 +11,8 @@ const FAULTS: Readonly<Record<string, NetworkFault>> = {
   EHOSTUNREACH: { kind: 'unreachable', reason: 'there is no way to the host' },
   ENETUNREACH: { kind: 'unreachable', reason: 'there is no way to the network' },
   EADDRNOTAVAIL: { kind: 'unreachable', reason: 'no local port is left' },
+  EMFILE: { kind: 'unreachable', reason: 'the process has no file descriptor left' },
+  ENFILE: { kind: 'unreachable', reason: 'the system has no file descriptor left' },
   ETIMEDOUT: { kind: 'timeout', reason: 'connecting took too long' },
   UND_ERR_CONNECT_TIMEOUT: { kind: 'timeout', reason: 'connecting took too long' },
   UND_ERR_HEADERS_TIMEOUT: { kind: 'timeout', reason: 'no response within the time limit' },

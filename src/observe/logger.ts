@@ -1,5 +1,6 @@
 import { type Logger as PinoLogger, pino } from 'pino'
 import pretty from 'pino-pretty'
+import { createBoundedWriter } from '../lib/bounded-writer.ts'
 import { humanLine } from './human-line.ts'
 
 export type Logger = Pick<PinoLogger, 'debug' | 'info' | 'warn' | 'error' | 'child'>
@@ -9,18 +10,35 @@ export type LogOptions = {
   readonly format: 'json' | 'pretty'
   /** A file descriptor that is open. */
   readonly destination: number
+  /** Called when lines begin to be dropped, because the destination does not take them. */
+  readonly onDropping?: (reason: string) => void
 }
 
 export type Log = {
   readonly logger: Logger
   /** From now on, for the logger and those made of it. */
-  setLevel(level: LogOptions['level']): void
-  /** Writes out what is still collected. */
-  flush(): void
+  readonly setLevel: (level: LogOptions['level']) => void
+  /** Starts to write what is buffered, and does not wait. */
+  readonly flush: () => void
+  /** Writes what is buffered, for at most `limitMs`. Resolves with the number of lines left unwritten. */
+  readonly drain: (limitMs: number) => Promise<number>
+  readonly droppedLines: () => number
 }
 
-export function createLog({ level, format, destination }: LogOptions): Log {
-  const stream = format === 'pretty' ? prettyStream(destination) : bufferedStream(destination)
+/** About 4,000 lines of requests. */
+const MAX_BUFFERED = 1024 * 1024
+/** Lines are collected: a write for each request would cost as much as the request itself. */
+const MIN_WRITE = 12 * 1024
+
+export function createLog({ level, format, destination, onDropping }: LogOptions): Log {
+  const writer = createBoundedWriter({
+    descriptor: destination,
+    // A person at a terminal wants each line at once.
+    minLength: format === 'pretty' ? 0 : MIN_WRITE,
+    maxLength: MAX_BUFFERED,
+    onRecovered: (lines) => logger.warn({ lines }, 'log lines were dropped'),
+    ...(onDropping !== undefined && { onDropping }),
+  })
   const logger = pino(
     {
       level,
@@ -31,14 +49,16 @@ export function createLog({ level, format, destination }: LogOptions): Log {
       // Lines are made of chosen fields only; this is for the day when one is chosen badly.
       redact: { paths: UNWANTED, censor: REDACTED },
     },
-    stream,
+    format === 'pretty' ? prettyStream(writer) : writer,
   )
   return {
     logger,
     setLevel(changed) {
       logger.level = changed
     },
-    flush: () => stream.flushSync?.(),
+    flush: writer.flush,
+    drain: writer.drain,
+    droppedLines: writer.droppedLines,
   }
 }
 
@@ -84,28 +104,15 @@ function createTimestamp(): () => string {
   }
 }
 
-/** Lines are collected: a write for each request would cost as much as the request itself. */
-function bufferedStream(destination: number) {
-  return pino.destination({
-    dest: destination,
-    sync: false,
-    minLength: 12 * 1024,
-    periodicFlush: 250,
-  })
-}
+type LineStream = { readonly write: (line: string) => void }
 
-/** For a person at a terminal, who wants each line at once. */
-function prettyStream(destination: number): {
-  write(line: string): void
-  flushSync?(): void
-} {
-  return pretty({
-    destination,
+function prettyStream({ write }: LineStream): LineStream {
+  const format = pretty.prettyFactory({
     colorize: true,
     messageKey: 'message',
     translateTime: 'SYS:HH:MM:ss.l',
     hideObject: true,
     messageFormat: humanLine,
-    sync: true,
   })
+  return { write: (line) => write(format(line)) }
 }

@@ -19,6 +19,8 @@ export type Metrics = {
   tokenRequests(credential: string): TokenRequestMetrics
   /** What there is now; what was watched before is forgotten. */
   watch(watched: Watched): void
+  /** Requests that are running now, and tunnels that are open, on all routes. */
+  pending(): { readonly requests: number; readonly tunnels: number }
   readonly reloads: ReloadMetrics
   /** A client of the proxy listener spoke this instead of HTTP/1. */
   otherProtocol(protocol: (typeof OTHER_PROTOCOLS)[number]): void
@@ -60,7 +62,17 @@ export type MetricDescription = {
 }
 type Definition = MetricDescription & { readonly read: () => Sample[] }
 
-export function createMetrics(build: { version: string }): Metrics {
+export type ProcessFigures = {
+  readonly version: string
+  readonly droppedLogLines?: () => number
+  readonly descriptorFailures?: () => number
+  /** Infinity where it is not known. */
+  readonly descriptorLimit?: number
+}
+
+export function createMetrics(figures: ProcessFigures): Metrics {
+  const { droppedLogLines = () => 0, descriptorFailures = () => 0 } = figures
+  const { descriptorLimit = Infinity } = figures
   const routes = new Map<string, RouteMetrics>()
   const credentials = new Map<string, TokenRequestMetrics>()
   const reloads = createReloadMetrics()
@@ -311,7 +323,29 @@ export function createMetrics(build: { version: string }): Metrics {
       type: 'gauge',
       help: 'The running program; always 1',
       labels: ['version', 'node'],
-      read: () => [{ labels: { version: build.version, node: process.versions.node }, value: 1 }],
+      read: () => [{ labels: { version: figures.version, node: process.versions.node }, value: 1 }],
+    },
+    {
+      name: 'token_sidecar_log_lines_dropped_total',
+      type: 'counter',
+      help: 'Log lines that were dropped because standard output did not take them: a full disk, a reader that is gone or does not read',
+      labels: [],
+      read: () => [{ labels: {}, value: droppedLogLines() }],
+    },
+    {
+      name: 'token_sidecar_file_descriptor_failures_total',
+      type: 'counter',
+      help: 'Times that a connection or a file could not be opened because no file descriptor was left; probed once a second',
+      labels: [],
+      read: () => [{ labels: {}, value: descriptorFailures() }],
+    },
+    {
+      name: 'process_max_fds',
+      type: 'gauge',
+      help: 'How many file descriptors the process may have open; absent where there is no limit',
+      labels: [],
+      read: () =>
+        Number.isFinite(descriptorLimit) ? [{ labels: {}, value: descriptorLimit }] : [],
     },
     ...readProcess().map(({ name, type, help, read }): Definition => ({
       name,
@@ -328,6 +362,13 @@ export function createMetrics(build: { version: string }): Metrics {
     tokenRequests: (name) => getOrCreate(credentials, name, createTokenRequestMetrics),
     watch(found) {
       watched = found
+    },
+    pending() {
+      const all = [...routes.values()].map((metrics) => metrics.read())
+      return {
+        requests: all.reduce((sum, { inFlight }) => sum + inFlight, 0),
+        tunnels: all.reduce((sum, { tunnels }) => sum + tunnels.open, 0),
+      }
     },
     reloads,
     otherProtocol(protocol) {

@@ -100,7 +100,12 @@ export function createKeptToken(request: TokenRequest, options: KeptTokenOptions
     if (!isBackingOff(failure)) renewInBackground()
   }
 
-  async function renew(trace?: TokenRequestTrace): Promise<AccessToken> {
+  async function renew(): Promise<AccessToken> {
+    if (pending === undefined && isBackingOff(failure)) throw failFast(failure)
+    return await requestToken()
+  }
+
+  async function requestToken(trace?: TokenRequestTrace): Promise<AccessToken> {
     pending ??= attempt(trace).finally(() => {
       pending = undefined
     })
@@ -147,7 +152,7 @@ export function createKeptToken(request: TokenRequest, options: KeptTokenOptions
     }
     waiting += 1
     try {
-      return await abortable(renew(trace), signal)
+      return await abortable(requestToken(trace), signal)
     } finally {
       waiting -= 1
     }
@@ -156,7 +161,7 @@ export function createKeptToken(request: TokenRequest, options: KeptTokenOptions
   function renewInBackground(): void {
     if (closed || pending !== undefined) return
     // fail() has logged it and planned the next attempt; nobody waits for this one.
-    renew().catch(() => {})
+    requestToken().catch(() => {})
   }
 
   function succeed(obtained: AccessToken): AccessToken {

@@ -30,7 +30,10 @@ export type TokenSource = {
   ) => Promise<AccessToken> | undefined
   /** Asks for a token ahead of need; what comes of it shows in `state`. */
   readonly prepare: () => void
-  /** Asks for a new token now, whatever is in hand and however the last attempt went. */
+  /**
+   * Asks for a new token even if the current one is still good. Fails at once with the last failure while
+   * the authorization server is being left alone after it.
+   */
   readonly renew: () => Promise<AccessToken>
   readonly state: () => TokenState
   /** Stops renewing. */

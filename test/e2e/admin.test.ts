@@ -95,6 +95,43 @@ test('a renewal that fails says why, and the token in hand stays', async () => {
   expect((await fetch(`${sidecar.proxyUrl}/orders`)).status).toBe(200)
 })
 
+test('POST renew shortly after another gets 429 with Retry-After, and causes no token request', async () => {
+  const endpoint = await startTokenEndpoint((_request, res) => sendToken(res))
+  const upstream = await startServer((_req, res) => void res.end('ok'))
+  const sidecar = await startSidecar(endpointConfig({ endpoint: endpoint.url, upstream }))
+  const renew = async () =>
+    await fetch(`${sidecar.adminUrl}/credentials/corp/renew`, { method: 'POST' })
+  expect((await renew()).status).toBe(200)
+  const before = endpoint.requests.length
+  const answers = await Promise.all(Array.from({ length: 20 }, renew))
+  for (const answer of answers) {
+    expect(answer.status).toBe(429)
+    expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0)
+    expect(await answer.json()).toEqual({
+      error: expect.stringMatching(/^the credential was renewed moments ago; try again in \d+ s$/),
+    })
+  }
+  expect(endpoint.requests).toHaveLength(before)
+})
+
+test('POST renew during a back-off gets 503 with Retry-After, and causes no token request', async () => {
+  const endpoint = await startTokenEndpoint(
+    (_request, res) => void res.writeHead(429, { 'Retry-After': '120' }).end(),
+  )
+  const upstream = await startServer((_req, res) => void res.end('ok'))
+  const sidecar = await startSidecar(endpointConfig({ endpoint: endpoint.url, upstream }))
+  expect((await fetch(`${sidecar.proxyUrl}/orders`)).status).toBe(503)
+  const before = endpoint.requests.length
+  const answer = await fetch(`${sidecar.adminUrl}/credentials/corp/renew`, { method: 'POST' })
+  expect(answer.status).toBe(503)
+  expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(60)
+  expect(await answer.json()).toMatchObject({
+    code: 'token_unavailable',
+    error: expect.stringContaining('the last token request failed, and the next one has to wait'),
+  })
+  expect(endpoint.requests).toHaveLength(before)
+})
+
 test.for([
   { path: '/credentials/none/renew', method: 'POST', status: 404 },
   { path: '/credentials/corp/renew', method: 'GET', status: 405 },

@@ -3,11 +3,12 @@ import { Agent, request } from 'node:http'
 import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { expect, test } from 'vitest'
-import { forwardConfig } from '../helpers/config-text.ts'
+import { endpointConfig, forwardConfig } from '../helpers/config-text.ts'
 import { startServer } from '../helpers/servers.ts'
 import { openRaw } from '../helpers/raw-connection.ts'
 import { startProgram } from '../helpers/sidecar.ts'
 import { handshake, startSwitchingServer, SWITCHING } from '../helpers/switching-server.ts'
+import { startTokenEndpoint } from '../helpers/token-endpoint.ts'
 import { until } from '../helpers/wait.ts'
 
 /** Without a request, which might be taken on just before the end. */
@@ -148,4 +149,19 @@ test('a tunnel whose client has left, while the upstream stays, does not hold up
   await client.sees('\r\n\r\n')
   client.socket.end()
   expect((await program.stop()).code).toBe(0)
+})
+
+test('SIGTERM during a token request that gets no response ends the process at the deadline, and the log says what was pending', async () => {
+  const upstream = await startServer((_req, res) => void res.end('ok'))
+  const endpoint = await startTokenEndpoint(() => {})
+  const config = endpointConfig({ endpoint: endpoint.url, upstream })
+  const program = await startProgram(`${config}\nshutdown: { deadline: 200ms }`)
+  const waiting = fetch(`${program.proxyUrl}/orders`).catch(() => 'cut off')
+  await until(() => endpoint.requests.length === 1)
+  expect((await program.stop()).code).toBe(0)
+  expect(await waiting).toBe('cut off')
+  const lines = program.output().split('\n')
+  const pending = lines.find((line) => line.includes('the shutdown deadline has passed')) ?? '{}'
+  expect(JSON.parse(pending)).toMatchObject({ requests: 1, tunnels: 0, tokenRequests: ['corp'] })
+  expect(program.output()).toContain('"message":"ending with work pending"')
 })

@@ -221,14 +221,19 @@ test.for([
 
 test('missing scopes are logged once for each change', async () => {
   let scope = 'a'
-  const endpoint = await startTokenEndpoint((_request, res) => sendToken(res, { scope }))
+  const endpoint = await startTokenEndpoint((_request, res) =>
+    sendToken(res, { scope, expires_in: 1 }),
+  )
   const { sidecar } = await callWith(
     `tokenEndpoint: ${endpoint.url}\nclientId: app\nauth: { method: none }\nscopes: [a, b]`,
   )
   for (const granted of ['a', 'a b', 'a b', 'b']) {
     scope = granted
-    const renewed = await fetch(`${sidecar.adminUrl}/credentials/corp/renew`, { method: 'POST' })
-    expect(renewed.status).toBe(200)
+    const before = endpoint.requests.length
+    await until(async () => {
+      await fetch(`${sidecar.proxyUrl}/orders`)
+      return endpoint.requests.length > before
+    })
   }
   const messages = (await sidecar.logs())
     .split('\n')

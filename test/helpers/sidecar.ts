@@ -55,7 +55,7 @@ export async function startSidecar(
     if (closed) return
     closed = true
     await app.close()
-    log.flush()
+    await log.drain(10_000)
   }
   onTestFinished(close)
   return {
@@ -63,7 +63,7 @@ export async function startSidecar(
     adminUrl: app.adminUrl,
     close,
     async logs() {
-      log.flush()
+      await log.drain(10_000)
       return await readFile(logFile, 'utf8')
     },
   }

@@ -51,7 +51,7 @@ async function linesOf(
   const log = createLog({ level: 'debug', format: 'json', destination: openSync(file, 'a') })
   const all = { share: 1, slowMs: 0, withQuery: false, random: () => 0.5 }
   createAccessLog(log.logger, { ...all, ...options })(request)
-  log.flush()
+  await log.drain(10_000)
   return parseLines(readFileSync(file, 'utf8'))
 }
 

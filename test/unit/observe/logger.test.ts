@@ -15,7 +15,7 @@ async function logged(
   const file = join(await temporaryDirectory(), 'log')
   const log = createLog({ level, format, destination: openSync(file, 'a') })
   write(log.logger)
-  log.flush()
+  await log.drain(10_000)
   return readFileSync(file, 'utf8')
 }
 

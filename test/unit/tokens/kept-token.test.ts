@@ -303,10 +303,16 @@ test('a refusal is tried again as soon as the secret is another', async () => {
   expect(requests).toHaveLength(2)
 })
 
-test('renewal on request asks at once, whatever the last attempt said', async () => {
-  const { source, requests, issue, fail } = scripted()
+test('renewal on request honours the back-off, and asks at once when it is over', async () => {
+  const { source, clock, requests, issue, fail } = scripted()
   source.prepare()
-  await fail(new SidecarError('token_rejected', 'Cannot'))
+  await fail(new SidecarError('token_unavailable', 'Cannot', { retryAfterMs: MINUTE }))
+  await expect(source.renew()).rejects.toMatchObject({
+    code: 'token_unavailable',
+    retryAfterMs: MINUTE,
+  })
+  expect(requests).toHaveLength(1)
+  await clock.advance(MINUTE)
   const renewed = source.renew()
   expect(requests).toHaveLength(2)
   await issue('one', 10 * MINUTE)

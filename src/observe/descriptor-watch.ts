@@ -1,0 +1,56 @@
+import { closeSync, openSync } from 'node:fs'
+import { devNull } from 'node:os'
+import type { Clock } from '../lib/clock.ts'
+import { createRateLimit } from '../lib/rate-limit.ts'
+import type { Logger } from './logger.ts'
+
+/** Notices when the process, or the system, has no file descriptor left. */
+export type DescriptorWatch = {
+  /** Counts an error if that is its cause. */
+  readonly note: (error: unknown) => void
+  readonly failures: () => number
+  readonly stop: () => void
+}
+
+/** `error.cause` chains are short, but an error may be its own cause. */
+const MAX_CAUSES = 5
+const PROBE_INTERVAL_MS = 1_000
+
+/**
+ * `note` alone is not enough: when `accept` fails with EMFILE, libuv closes the connection and reports
+ * nothing. So a descriptor is opened and closed once a second.
+ */
+export function createDescriptorWatch(
+  limit: number,
+  { clock, logger }: { readonly clock: Clock; readonly logger: Logger },
+): DescriptorWatch {
+  const shown = Number.isFinite(limit) ? limit : undefined
+  const report = createRateLimit(clock, (failures, code: string) =>
+    logger.error({ code, limit: shown, failures }, 'no file descriptor is left'),
+  )
+  let failures = 0
+  let cancel = clock.schedule(PROBE_INTERVAL_MS, probe)
+
+  function probe(): void {
+    cancel = clock.schedule(PROBE_INTERVAL_MS, probe)
+    try {
+      closeSync(openSync(devNull, 'r'))
+    } catch (error) {
+      note(error)
+    }
+  }
+
+  function note(error: unknown): void {
+    let cause = error
+    for (let depth = 0; depth < MAX_CAUSES && cause instanceof Error; depth += 1) {
+      if ('code' in cause && (cause.code === 'EMFILE' || cause.code === 'ENFILE')) {
+        failures += 1
+        report(cause.code)
+        return
+      }
+      cause = cause instanceof AggregateError ? cause.errors[0] : cause.cause
+    }
+  }
+
+  return { note, failures: () => failures, stop: () => cancel() }
+}

@@ -2,6 +2,7 @@ import { limitConnections } from './admin/connection-limit.ts'
 import { createAdminServer, type Renewal } from './admin/handler.ts'
 import { readinessOf } from './admin/readiness.ts'
 import { createRenewalLimit } from './admin/renewal-limit.ts'
+import { rejectionStatus } from './admin/read-rejections.ts'
 import {
   type ConfigurationState,
   configurationStatus,
@@ -113,6 +114,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     metrics.watch({
       tokens: current.tokens.map((token) => ({ ...token, read: token.source.state })),
       upstreams: current.upstreams.map(({ origin, load }) => ({ origin, read: load })),
+      rejections: [...current.rejections].map(([route, { read }]) => ({ route, read })),
     })
     history.follow(new Map(current.config.routes.map(({ name }) => [name, metrics.route(name)])))
     for (const { prefetch, source } of current.tokens) {
@@ -123,9 +125,18 @@ export async function startApp(options: AppOptions): Promise<App> {
   const readiness = () =>
     readinessOf(
       current.tokens.map((token) => ({ ...token, state: token.source.state() })),
+      current.config.routes.map(({ name }) => ({
+        route: name,
+        rejection: current.rejections.get(name)?.read(),
+        lastMinute: history.lastMinute(name),
+      })),
       draining,
     )
   const renewalLimit = createRenewalLimit(clock)
+  const readRejection = (route: string) => {
+    const rejection = current.rejections.get(route)?.read()
+    return rejection && rejectionStatus(rejection)
+  }
   const admin = createAdminServer({
     metrics,
     readiness,
@@ -152,6 +163,7 @@ export async function startApp(options: AppOptions): Promise<App> {
         token: current.tokenOf.get(name),
         inFlight: metrics.route(name).inFlight(),
         lastMinute: history.lastMinute(name),
+        rejection: readRejection(name),
       })),
       tokens: current.tokens.map((token) => tokenStatus(token, clock.wallMs())),
       failures: failures.list().map(failureStatus),

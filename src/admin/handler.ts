@@ -39,8 +39,9 @@ export function createAdminServer(options: AdminOptions): Server {
     '/': () => STATUS_PAGE,
     '/livez': () => ({ status: 200, type: 'text/plain', body: 'ok\n' }),
     '/readyz': () => {
-      const current = readiness()
-      return json(current.ready ? 200 : 503, current)
+      const { ready, reasons, warnings } = readiness()
+      const body = { ready, reasons, ...(warnings.length > 0 && { warnings }) }
+      return json(ready ? 200 : 503, body)
     },
     '/status': () => json(200, status()),
     '/status/history': (query) => {

@@ -18,19 +18,34 @@ export function configurationStatus({
   return { version, loadedAt: new Date(loadedAtMs).toISOString(), problems }
 }
 
-export type ObservedToken = {
-  readonly token: string
-  readonly credential: string
+export type ObservedToken = Pick<
+  TokenStatus,
+  'token' | 'credential' | 'issuer' | 'tokenEndpoint' | 'clientId' | 'requested'
+> & {
   readonly source: { readonly state: () => TokenState }
 }
 
 export function tokenStatus(observed: ObservedToken, nowWallMs: number): TokenStatus {
-  const { token, credential, source } = observed
-  const { usable, requesting, waiting, scopes, obtainedAtMs, expiresAtMs, lifetimeMs, failure } =
-    source.state()
+  const { token, credential, issuer, tokenEndpoint, clientId, requested, source } = observed
+  const {
+    scopes,
+    claims,
+    usable,
+    requesting,
+    waiting,
+    obtainedAtMs,
+    expiresAtMs,
+    lifetimeMs,
+    failure,
+  } = source.state()
   return {
     token,
     credential,
+    issuer,
+    tokenEndpoint,
+    clientId,
+    requested,
+    claims,
     usable,
     requesting,
     waiting,

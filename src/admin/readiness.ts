@@ -1,9 +1,12 @@
 import type { TokenState } from '../tokens/token-source.ts'
+import { rejectionWarning, type RouteRejections } from './read-rejections.ts'
 
 export type Readiness = {
   readonly ready: boolean
   /** What is missing, in words; empty when ready. */
   readonly reasons: readonly string[]
+  /** What needs attention, in words, but does not make the sidecar unready. */
+  readonly warnings: readonly string[]
 }
 
 export type ReadinessToken = {
@@ -13,8 +16,15 @@ export type ReadinessToken = {
   readonly state: TokenState
 }
 
-/** Ready: every token is in hand, or has only expired because nobody wanted it. */
-export function readinessOf(tokens: readonly ReadinessToken[], draining: boolean): Readiness {
+/**
+ * Ready: every token is in hand, or has expired only because it is not in use. A rejected token is no
+ * reason to be unready: other routes work, and a restart would not help.
+ */
+export function readinessOf(
+  tokens: readonly ReadinessToken[],
+  routes: readonly RouteRejections[],
+  draining: boolean,
+): Readiness {
   const reasons = tokens.flatMap(({ token, required, state }) => {
     if (!required || state.usable) return []
     if (state.failure !== undefined) return [`token "${token}": ${state.failure.error.message}`]
@@ -22,5 +32,11 @@ export function readinessOf(tokens: readonly ReadinessToken[], draining: boolean
     return []
   })
   if (draining) reasons.unshift('shutting down')
-  return { ready: reasons.length === 0, reasons }
+  const warnings = tokens.flatMap(({ token, required, state }) =>
+    state.failure === undefined || (required && !state.usable)
+      ? []
+      : [`token "${token}": ${state.failure.error.message}`],
+  )
+  warnings.push(...routes.flatMap((route) => rejectionWarning(route) ?? []))
+  return { ready: reasons.length === 0, reasons, warnings }
 }

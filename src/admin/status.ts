@@ -1,4 +1,5 @@
 import type { RouteFigures } from '../observe/route-history.ts'
+import type { TokenClaims } from '../tokens/token-claims.ts'
 
 /** What `/status` shows: for people and scripts, so times are ISO 8601 and durations seconds. */
 export type Status = {
@@ -9,6 +10,8 @@ export type Status = {
   readonly startedAt: string
   readonly ready: boolean
   readonly reasons: readonly string[]
+  /** What needs attention although it does not make the sidecar unready. */
+  readonly warnings: readonly string[]
   readonly configuration: ConfigurationStatus
   readonly routes: readonly RouteStatus[]
   readonly tokens: readonly TokenStatus[]
@@ -36,6 +39,36 @@ export type RouteStatus = {
   readonly token: string | undefined
   readonly inFlight: number
   readonly lastMinute: RouteFigures
+  /** The last series of 401 and 403 responses; undefined if there has been none. */
+  readonly rejection: RejectionStatus | undefined
+}
+
+export type RejectionStatus = {
+  readonly status: 401 | 403
+  /** The error code of the challenge in `WWW-Authenticate`, if it is a registered one. */
+  readonly challenge: string | undefined
+  /** Whether no request has succeeded since `firstAt`. */
+  readonly everyRequestRejected: boolean
+  /** Whether a token that was issued after the first rejection was rejected, too. */
+  readonly freshTokenRejected: boolean
+  /** Responses with 401 or 403 since `firstAt`. */
+  readonly count: number
+  readonly firstAt: string
+  readonly lastAt: string
+  /** Whether the sidecar added a token to the last rejected request. */
+  readonly hasToken: boolean
+  /** What the rejected token says about itself; never the token. */
+  readonly token:
+    | {
+        readonly format: 'JWT' | 'opaque'
+        readonly issuer: string | undefined
+        readonly audience: readonly string[]
+        readonly scopes: readonly string[]
+        readonly expiresAt: string | undefined
+      }
+    | undefined
+  /** What to do about it. */
+  readonly advice: string
 }
 
 export type FailureStatus = {
@@ -55,6 +88,19 @@ export type FailureStatus = {
 export type TokenStatus = {
   readonly token: string
   readonly credential: string
+  /** The issuer of the configuration; undefined where it names a token endpoint instead. */
+  readonly issuer: string | undefined
+  /** Without its query; undefined where it is discovered. */
+  readonly tokenEndpoint: string | undefined
+  readonly clientId: string | undefined
+  /** What the token request asks for. */
+  readonly requested: {
+    readonly scopes: readonly string[]
+    readonly audience: readonly string[]
+    readonly resource: readonly string[]
+  }
+  /** What the token in hand says about itself, where it is a JWT. */
+  readonly claims: TokenClaims | undefined
   readonly usable: boolean
   readonly requesting: boolean
   /** How many requests wait for it now. */

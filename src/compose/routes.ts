@@ -35,6 +35,7 @@ import {
   type UpstreamOptions,
 } from '../outbound/upstream.ts'
 import type { AccessToken } from '../tokens/access-token.ts'
+import { createRejectionRecord, type RejectionRecord } from '../tokens/rejection-record.ts'
 import type { TokenSources } from './token-sources.ts'
 
 export type ComposedRoutes = {
@@ -42,6 +43,8 @@ export type ComposedRoutes = {
   readonly upstreams: readonly Upstream[]
   /** Lets go of ways to where no route leads. */
   readonly close: () => void
+  /** By the route's name. */
+  readonly rejections: ReadonlyMap<string, RejectionRecord>
 }
 
 export type ComposeRoutesOptions = {
@@ -53,6 +56,7 @@ export type ComposeRoutesOptions = {
   readonly idle: IdleWatch
   /** Those of an earlier configuration live on where their definition is the same. */
   readonly upstreams: Holdings<Upstream>
+  readonly rejections: Holdings<RejectionRecord>
 }
 
 /** Routes with everything decided; those to the same origin with the same trust share connections. */
@@ -68,13 +72,18 @@ export async function composeRoutes(options: ComposeRoutesOptions): Promise<Comp
       async () => await createUpstream(own, createTlsReader(route.tls, readFile), clock),
     )
     upstreams.add(upstream)
-    routes.push(composeRoute(route, upstream, options, all))
+    const rejections = await options.rejections.use(
+      rejectionKey(route, config),
+      async () => await Promise.resolve(createRejectionRecord(clock)),
+    )
+    routes.push(composeRoute(route, { upstream, rejections }, options, all))
   }
   const passThrough = config.forward === 'pass' ? composePassThrough(options) : undefined
   return {
     table: createRouteTable(routes, passThrough?.routeTo),
     upstreams: [...upstreams],
     close: () => passThrough?.close(),
+    rejections: new Map(routes.map(({ name, rejections }) => [name, rejections])),
   }
 }
 
@@ -84,8 +93,23 @@ function composePassThrough(options: ComposeRoutesOptions): PassThrough {
   const config = { ...defaultRoute(), name: PASSED, rewriteLocation: false }
   return createPassThrough(
     (origin) => openUpstream({ ...upstreamOptions(config, options), origin }, {}, options.clock),
-    (upstream) => composeRoute(config, upstream, options, []),
+    (upstream) =>
+      composeRoute(
+        config,
+        { upstream, rejections: createRejectionRecord(options.clock) },
+        options,
+        [],
+      ),
   )
+}
+
+/** What decides whether an API accepts a request: a change of it makes earlier rejections obsolete. */
+function rejectionKey(
+  { name, upstream, credential, scopes, audience, resource, inject }: RouteConfig,
+  { credentials }: Pick<Config, 'credentials'>,
+): string {
+  const definition = credentials[credential]
+  return JSON.stringify([name, upstream, definition, scopes, audience, resource, inject])
 }
 
 /** Tunnels to where no route leads; undefined where they are not allowed. */
@@ -123,7 +147,7 @@ function upstreamOptions(
 
 function composeRoute(
   route: RouteConfig,
-  upstream: Upstream,
+  { upstream, rejections }: { readonly upstream: Upstream; readonly rejections: RejectionRecord },
   options: ComposeRoutesOptions,
   all: readonly MappedRoute[],
 ): Route {
@@ -153,6 +177,7 @@ function composeRoute(
     maxReplayBytes: source !== undefined && route.replay.enabled ? route.replay.maxBody : 0,
     timeouts: { tokenMs, upgradedMs: route.timeouts.upgraded },
     metrics: routeMetrics,
+    rejections,
   }
 }
 

@@ -13,6 +13,7 @@ import { createRecorder, type Recorder } from '../exchange/exchange-record.ts'
 import { createExchangeHandler, type ExchangeHandler } from '../exchange/handler.ts'
 import type { IdleWatch } from '../exchange/idle-watch.ts'
 import type { Upstream } from '../outbound/upstream.ts'
+import type { RejectionRecord } from '../tokens/rejection-record.ts'
 import type { TokenSource } from '../tokens/token-source.ts'
 import { composeCallers } from './callers.ts'
 import { composeRoutes, composeTunnels, viaName } from './routes.ts'
@@ -29,6 +30,8 @@ export type Service = {
   /** By the route's name, the name of the token that it needs. */
   readonly tokenOf: ReadonlyMap<string, string>
   readonly upstreams: readonly Upstream[]
+  /** By the route's name. */
+  readonly rejections: ReadonlyMap<string, RejectionRecord>
   /** Takes no more requests; lets go of what no other service uses when the last one is over. */
   readonly retire: () => Promise<void>
   /** Lets go at once, whatever is running. */
@@ -56,11 +59,13 @@ export function createServiceMaker(options: ServiceOptions): (config: Config) =>
   const servers = createShared<AuthorizationServer>(() => {})
   const sources = createShared<TokenSource>((source) => source.close())
   const upstreams = createShared<Upstream>((upstream) => upstream.close())
+  const rejections = createShared<RejectionRecord>(() => {})
   return async (config) => {
     const own = {
       servers: servers.holdings(),
       sources: sources.holdings(),
       upstreams: upstreams.holdings(),
+      rejections: rejections.holdings(),
     }
     const letGo = async (): Promise<void> => {
       for (const { letGo: close } of Object.values(own)) await close()
@@ -68,7 +73,7 @@ export function createServiceMaker(options: ServiceOptions): (config: Config) =>
     try {
       const tokens = await composeTokenSources({ ...options, ...config, ...own })
       const { readFile } = places
-      const parts = { config, tokens, readFile, clock, metrics, idle, upstreams: own.upstreams }
+      const parts = { config, tokens, readFile, clock, metrics, idle, ...own }
       const routes = await composeRoutes(parts)
       const recorder = createRecorder({
         unmatched: metrics.route(UNMATCHED),
@@ -86,6 +91,7 @@ export function createServiceMaker(options: ServiceOptions): (config: Config) =>
         tokens: tokens.needed,
         tokenOf: tokenNames(config, tokens),
         upstreams: routes.upstreams,
+        rejections: routes.rejections,
         close,
         async retire() {
           await recorder.whenIdle()

@@ -27,6 +27,11 @@ type NeededToken = {
   readonly prefetch: boolean
   /** Whether readiness waits for it. */
   readonly required: boolean
+  readonly issuer: string | undefined
+  /** Without its query. */
+  readonly tokenEndpoint: string | undefined
+  readonly clientId: string | undefined
+  readonly requested: Requested
   readonly source: TokenSource
 }
 
@@ -76,7 +81,8 @@ export async function composeTokenSources(options: TokenSourcesOptions): Promise
     }
     const isOwn = key !== tokenKey({ credential: route.credential }, credential)
     const token = isOwn ? `${route.credential}/${route.name}` : route.credential
-    const parts = { ...options, credential, server, requested: requestedBy(route, credential) }
+    const requested = requestedBy(route, credential)
+    const parts = { ...options, credential, server, requested }
     const source = await options.sources.use(
       `${definition} ${key}`,
       async () => await Promise.resolve(createSource(token, route.credential, parts)),
@@ -86,6 +92,11 @@ export async function composeTokenSources(options: TokenSourcesOptions): Promise
       credential: route.credential,
       prefetch: credential.prefetch,
       required: credential.prefetch && route.readiness,
+      issuer: credential.issuer,
+      tokenEndpoint:
+        credential.issuer === undefined ? server.url.origin + server.url.pathname : undefined,
+      clientId: credential.clientId,
+      requested,
       source,
     })
   }

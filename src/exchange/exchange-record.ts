@@ -4,6 +4,7 @@ import type { Clock } from '../lib/clock.ts'
 import type { AccessLog } from '../observe/access-log.ts'
 import type { RouteMetrics } from '../observe/route-metrics.ts'
 import type { IncomingTrace, RequestSpan, Tracer } from '../observe/tracer.ts'
+import type { AccessToken } from '../tokens/access-token.ts'
 import { fieldValues } from '../http/field-lines.ts'
 import type { RequestHead } from '../http/request-head.ts'
 import type { TunnelReport } from '../http/tunnel.ts'
@@ -22,6 +23,8 @@ export type ExchangeRecord = {
   readonly traceId: string | undefined
   tokenWaitMs: number | undefined
   upstreamMs: number | undefined
+  /** That of the last attempt; undefined where the sidecar adds none. */
+  token: AccessToken | undefined
   tunnel: TunnelReport | undefined
   failure: SidecarError | undefined
   /** What the application got, and after how long. */
@@ -77,6 +80,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
         traceId: span?.traceId,
         tokenWaitMs: undefined,
         upstreamMs: undefined,
+        token: undefined,
         tunnel: undefined,
         failure: undefined,
         status: 0,

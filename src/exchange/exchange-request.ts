@@ -13,6 +13,8 @@ export type ExchangeRequest = UpstreamRequest & {
   readonly span: RequestSpan | undefined
   /** Called with the time that an attempt waited for the head of its response. */
   readonly onResponse: (waitedMs: number) => void
+  /** Called with the token of another attempt after a rejection. */
+  readonly onReplay: (token: AccessToken) => void
   /** Ends the exchange. */
   readonly abort: (reason: SidecarError) => void
 }

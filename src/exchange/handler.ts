@@ -7,6 +7,7 @@ import { type CallerPolicy, createWebPageGuard, readTarget } from '../routing/or
 import type { RequestTarget } from '../routing/request-target.ts'
 import { type RouteTable, upstreamPath } from '../routing/route-table.ts'
 import type { AccessToken } from '../tokens/access-token.ts'
+import { recordVerdict } from './authorization-verdict.ts'
 import type { ExchangeRecord, Recorder } from './exchange-record.ts'
 import type { ExchangeRequest } from './exchange-request.ts'
 import { sendFailure, sendOptions } from './failure-response.ts'
@@ -50,8 +51,16 @@ export function createExchangeHandler(options: ExchangeHandlerOptions): Exchange
         const token = await tokenFor(inbound, route, record) // 503, 502
         if (head.expectation === 'continue') writer.inform(100, [], () => {})
         const request = upstreamRequest(inbound, writer, route, target, token, record) // 400
+        record.token = token
         const response = await route.roundTrip(request, inbound.signal) // 408, 502, 504
         route.metrics.upstreamAnswered(response.status, record.upstreamMs ?? 0)
+        recordVerdict(route.rejections, {
+          method: head.method,
+          status: response.status,
+          fields: response.fields,
+          token: record.token,
+          isReplacement: record.token !== token,
+        })
         status = response.status
         if (response.tunnel === undefined) {
           await send(response, writer, route, target, head.method) // 408, 502, 504
@@ -124,6 +133,9 @@ function upstreamRequest(
     onSend: () => {},
     onResponse: (waitedMs) => {
       record.upstreamMs = waitedMs
+    },
+    onReplay: (better) => {
+      record.token = better
     },
     onInterim: (interim, fields, onDrain) => writer.inform(interim, interimFields(fields), onDrain),
     abort,

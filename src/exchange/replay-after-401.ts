@@ -39,6 +39,7 @@ export function replayAfter401(options: ReplayOptions, next: ExchangeRoundTrip):
     if (better === undefined) return response
     response.discard()
     metrics.replayed()
+    request.onReplay(better)
     return await next({ ...request, body: whole, token: better }, signal)
   }
 

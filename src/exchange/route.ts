@@ -1,5 +1,6 @@
 import type { RouteMetrics } from '../observe/route-metrics.ts'
 import type { RouteDestination } from '../routing/route-table.ts'
+import type { RejectionRecord } from '../tokens/rejection-record.ts'
 import type { TokenSource } from '../tokens/token-source.ts'
 import type { ExchangeRoundTrip } from './exchange-request.ts'
 import type { RequestFieldPolicy } from './request-fields.ts'
@@ -23,4 +24,5 @@ export type Route = RouteDestination & {
     readonly upgradedMs: number
   }
   readonly metrics: RouteMetrics
+  readonly rejections: RejectionRecord
 }

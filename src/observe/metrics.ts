@@ -46,9 +46,15 @@ type WatchedUpstream = {
   readonly read: () => { connected: number; running: number; queued: number }
 }
 
+type WatchedRejections = {
+  readonly route: string
+  readonly read: () => { readonly isEveryRequestRejected: boolean } | undefined
+}
+
 type Watched = {
   readonly tokens: readonly WatchedToken[]
   readonly upstreams: readonly WatchedUpstream[]
+  readonly rejections: readonly WatchedRejections[]
 }
 
 type Labels = Readonly<Record<string, string>>
@@ -78,7 +84,7 @@ export function createMetrics(figures: ProcessFigures): Metrics {
   const reloads = createReloadMetrics()
   // All from the start, so that a rate can be had.
   const otherProtocols = new Map<string, number>(OTHER_PROTOCOLS.map((protocol) => [protocol, 0]))
-  let watched: Watched = { tokens: [], upstreams: [] }
+  let watched: Watched = { tokens: [], upstreams: [], rejections: [] }
 
   const perRoute =
     (read: (metrics: ReturnType<RouteMetrics['read']>, route: string) => Sample[]) => () =>
@@ -154,9 +160,27 @@ export function createMetrics(figures: ProcessFigures): Metrics {
     {
       name: 'token_sidecar_upstream_unauthorized_total',
       type: 'counter',
-      help: 'Responses with status 401 from the upstream: it did not like the token',
+      help: 'Responses with status 401 from the upstream that reached the application',
       labels: ['route'],
       read: perRoute(({ unauthorized }, route) => [{ labels: { route }, value: unauthorized }]),
+    },
+    {
+      name: 'token_sidecar_upstream_forbidden_total',
+      type: 'counter',
+      help: 'Responses with status 403 from the upstream',
+      labels: ['route'],
+      read: perRoute(({ forbidden }, route) => [{ labels: { route }, value: forbidden }]),
+    },
+    {
+      name: 'token_sidecar_upstream_rejecting',
+      type: 'gauge',
+      help: '1 while the upstream has answered with nothing but 401 or 403 since its last successful response, else 0; it does not change while the route is not used',
+      labels: ['route'],
+      read: () =>
+        watched.rejections.map(({ route, read }) => ({
+          labels: { route },
+          value: Number(read()?.isEveryRequestRejected ?? false),
+        })),
     },
     {
       name: 'token_sidecar_replays_total',

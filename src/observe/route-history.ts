@@ -1,6 +1,6 @@
 import type { Clock } from '../lib/clock.ts'
 import { quantileSeconds } from './histogram.ts'
-import { type RouteMetrics, TALLY } from './route-metrics.ts'
+import { type RouteMetrics, TALLY, TALLY_DURATIONS } from './route-metrics.ts'
 
 /** The last minutes of each route, for people who look when something has gone wrong already. */
 export type RouteHistory = {
@@ -14,9 +14,13 @@ export type RouteHistory = {
 }
 
 export type RouteFigures = {
+  readonly requests: number
   readonly requestsPerSecond: number
   /** Answers with a status of 5xx, of all; undefined where there were none, as are the latencies. */
   readonly errorShare: number | undefined
+  /** Responses with status 401 and 403 from the upstream. */
+  readonly unauthorized: number
+  readonly forbidden: number
   readonly p50Seconds: number | undefined
   readonly p95Seconds: number | undefined
 }
@@ -37,6 +41,8 @@ type RouteSamples = {
   readonly route: string
   readonly requests: readonly number[]
   readonly errors: readonly number[]
+  /** Responses with status 401 or 403 from the upstream. */
+  readonly rejections: readonly number[]
   readonly p50Seconds: readonly (number | null)[]
   readonly p95Seconds: readonly (number | null)[]
 }
@@ -54,7 +60,7 @@ const SLOTS = LENGTH + 1
 const MINUTE = 60_000 / INTERVAL_MS
 
 /**
- * Copies each route's counts every 10 seconds and keeps ten minutes of them: 4.6 KB for a route that
+ * Copies each route's counts every 10 seconds and keeps ten minutes of them: 5 KB for a route that
  * is used. Everything else is computed when somebody looks; a request costs nothing.
  */
 export function createRouteHistory(clock: Clock): RouteHistory {
@@ -65,7 +71,7 @@ export function createRouteHistory(clock: Clock): RouteHistory {
   // Used again and again: with thousands of routes, garbage would cost more than the sums.
   const scratch = new Uint32Array(TALLY)
   const delta = new Uint32Array(TALLY)
-  const durations = delta.subarray(1)
+  const durations = delta.subarray(TALLY_DURATIONS)
   let cancel = plan()
 
   function plan(): () => void {
@@ -101,6 +107,7 @@ export function createRouteHistory(clock: Clock): RouteHistory {
   function samplesOf(route: string, ring: Uint32Array, count: number): RouteSamples {
     const requests: number[] = []
     const errors: number[] = []
+    const rejections: number[] = []
     const p50Seconds: (number | null)[] = []
     const p95Seconds: (number | null)[] = []
     for (let number = latest - count + 1; number <= latest; number += 1) {
@@ -108,10 +115,11 @@ export function createRouteHistory(clock: Clock): RouteHistory {
       subtract(ring.subarray(at, at + TALLY), ring, number - 1)
       requests.push(answers())
       errors.push(delta[0] ?? 0)
+      rejections.push((delta[1] ?? 0) + (delta[2] ?? 0))
       p50Seconds.push(rounded(quantileSeconds(durations, 0.5)) ?? null)
       p95Seconds.push(rounded(quantileSeconds(durations, 0.95)) ?? null)
     }
-    return { route, requests, errors, p50Seconds, p95Seconds }
+    return { route, requests, errors, rejections, p50Seconds, p95Seconds }
   }
 
   function answers(): number {
@@ -137,8 +145,11 @@ export function createRouteHistory(clock: Clock): RouteHistory {
       const elapsedMs = clock.monotonicMs() - (sampledAtMs[from % SLOTS] ?? 0)
       const count = answers()
       return {
+        requests: count,
         requestsPerSecond: rounded(count / Math.max(1, elapsedMs / 1000)) ?? 0,
         errorShare: count === 0 ? undefined : rounded((delta[0] ?? 0) / count),
+        unauthorized: delta[1] ?? 0,
+        forbidden: delta[2] ?? 0,
         p50Seconds: rounded(quantileSeconds(durations, 0.5)),
         p95Seconds: rounded(quantileSeconds(durations, 0.95)),
       }

@@ -18,7 +18,7 @@ export type RouteMetrics = {
   upstreamAnswered(status: number, durationMs: number): void
   read(): RouteReading
   readonly inFlight: () => number
-  /** Writes `TALLY` counts: answers with a status of 5xx, then all answers by duration. */
+  /** Writes `TALLY` counts: responses with a status of 5xx, 401, 403, then all responses by duration. */
   readonly tally: (into: Uint32Array, at: number) => void
 }
 
@@ -27,6 +27,7 @@ type RouteReading = {
   readonly requests: readonly { method: string; status: string; count: number }[]
   readonly failures: readonly { code: FailureCode; count: number }[]
   readonly unauthorized: number
+  readonly forbidden: number
   readonly replays: number
   readonly retries: number
   readonly tunnels: {
@@ -49,8 +50,10 @@ const METHOD_INDEX: ReadonlyMap<string, number> = new Map(
 const OTHER = METHODS.length - 1
 const SERVER_ERROR = STATUS_CLASSES.indexOf('5xx')
 
+/** Where the counts by duration begin in a tally. */
+export const TALLY_DURATIONS = 3
 /** How many counts are enough to tell rate, latency and errors between two moments. */
-export const TALLY = 1 + SIZES
+export const TALLY = TALLY_DURATIONS + SIZES
 
 export function createRouteMetrics(): RouteMetrics {
   const requests = new Float64Array(METHODS.length * STATUS_CLASSES.length)
@@ -60,6 +63,7 @@ export function createRouteMetrics(): RouteMetrics {
   const upstream = createHistogram()
   let inFlight = 0
   let unauthorized = 0
+  let forbidden = 0
   let replays = 0
   let retries = 0
   const tunnels = { open: 0, opened: 0, bytesToUpstream: 0, bytesToClient: 0 }
@@ -96,6 +100,7 @@ export function createRouteMetrics(): RouteMetrics {
     },
     upstreamAnswered(status, durationMs) {
       if (status === 401) unauthorized += 1
+      else if (status === 403) forbidden += 1
       upstream.observe(durationMs)
     },
     inFlight: () => inFlight,
@@ -105,11 +110,14 @@ export function createRouteMetrics(): RouteMetrics {
         errors += requests[row * STATUS_CLASSES.length + SERVER_ERROR] ?? 0
       }
       into[at] = errors
-      duration.copyTo(into, at + 1)
+      into[at + 1] = unauthorized
+      into[at + 2] = forbidden
+      duration.copyTo(into, at + TALLY_DURATIONS)
     },
     read: () => ({
       inFlight,
       unauthorized,
+      forbidden,
       replays,
       retries,
       tunnels: { ...tunnels },

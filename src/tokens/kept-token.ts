@@ -8,6 +8,7 @@ import { type AccessToken, isUsable } from './access-token.ts'
 import { mayBeAboutTheProof } from './oauth-error.ts'
 import { type RefreshPolicy, renewAfterMs, retryDelayMs } from './renewal.ts'
 import { compareScopes } from './scopes.ts'
+import { readTokenClaims, type TokenClaims } from './token-claims.ts'
 import type { TokenRequest, TokenSource, TokenState } from './token-source.ts'
 
 export type KeptTokenOptions = {
@@ -43,6 +44,8 @@ const FINGERPRINT_INTERVAL_MS = 2_000
 export function createKeptToken(request: TokenRequest, options: KeptTokenOptions): TokenSource {
   const { refresh, clock, random, log, metrics, readFingerprint } = options
   let token: AccessToken | undefined
+  // Read once for each token: every probe and scrape asks for the state.
+  let claims: TokenClaims | undefined
   let renewAtMs = 0
   let failure: Failure | undefined
   let pending: Promise<AccessToken> | undefined
@@ -91,6 +94,7 @@ export function createKeptToken(request: TokenRequest, options: KeptTokenOptions
       log.warn({ reason: 'an API refused the token' }, 'token dropped')
     }
     token = undefined
+    claims = undefined
     wanted = true
     return wait(signal, trace)
   }
@@ -124,6 +128,7 @@ export function createKeptToken(request: TokenRequest, options: KeptTokenOptions
 
   function state(): TokenState {
     return {
+      claims,
       usable: token !== undefined && isUsable(token, clock),
       obtainedAtMs: token?.obtainedAt.wallMs,
       expiresAtMs: token && token.obtainedAt.wallMs + token.lifetimeMs,
@@ -174,6 +179,7 @@ export function createKeptToken(request: TokenRequest, options: KeptTokenOptions
     metrics.obtained(reason)
     const afterMs = renewAfterMs(obtained.lifetimeMs, refresh, random())
     token = obtained
+    claims = readTokenClaims(obtained)
     renewAtMs = obtained.obtainedAt.monotonicMs + afterMs
     failure = undefined
     cancelWatch?.()

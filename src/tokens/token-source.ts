@@ -2,6 +2,7 @@ import type { SidecarError } from '../errors.ts'
 import type { TokenRequestTrace } from '../observe/tracer.ts'
 import type { AccessToken } from './access-token.ts'
 import type { ScopeComparison } from './scopes.ts'
+import type { TokenClaims } from './token-claims.ts'
 
 /**
  * One exchange with an authorization server. Remembers nothing, retries nothing. `trace` is that of
@@ -42,6 +43,8 @@ export type TokenSource = {
 
 /** What an observer may know of a source. Times are milliseconds since 1970. */
 export type TokenState = {
+  /** What the last token says about itself, where it is a JWT. */
+  readonly claims: TokenClaims | undefined
   readonly usable: boolean
   readonly obtainedAtMs: number | undefined
   readonly expiresAtMs: number | undefined

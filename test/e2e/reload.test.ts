@@ -239,3 +239,27 @@ test('connections that no route uses any more are closed', async () => {
     await metric(program, `token_sidecar_upstream_connections{upstream="${one.origin}"}`),
   ).toBe(1)
 })
+
+test('a reload keeps the rejections of a route that stays as it is, and forgets them when its credential changes', async () => {
+  const upstream = await startServer((_req, res) => void res.writeHead(403).end())
+  const endpoint = await startTokenEndpoint((_request, res) => sendToken(res))
+  const config = (scope: string, more = ''): string => `credentials:
+  corp:
+    tokenEndpoint: '${endpoint.url}'
+    clientId: app
+    scopes: [${scope}]
+    auth: { method: client_secret_post, clientSecret: { env: SECRET } }
+routes: [{ name: orders, match: { path: / }, upstream: '${upstream}', credential: corp }]
+${more}`
+  const { program, write } = await startReloading(config('read'))
+  await answer(program)
+  const rejecting = 'token_sidecar_upstream_rejecting{route="orders"}'
+  const success = 'token_sidecar_config_reloads_total{outcome="success"}'
+  expect(await metric(program, rejecting)).toBe(1)
+  await write(config('read', 'via: off'))
+  await until(async () => (await metric(program, success)) === 1)
+  expect(await metric(program, rejecting)).toBe(1)
+  await write(config('write'))
+  await until(async () => (await metric(program, success)) === 2)
+  expect(await metric(program, rejecting)).toBe(0)
+})

@@ -37,6 +37,10 @@ function busyMetrics(): Metrics {
       { origin: 'https://orders.example.com', read: () => load },
       { origin: 'https://invoices.example.com', read: () => load },
     ],
+    rejections: [
+      { route: 'orders', read: () => ({ isEveryRequestRejected: true }) },
+      { route: 'invoices', read: () => undefined },
+    ],
   })
   return metrics
 }
@@ -153,6 +157,22 @@ test('a second look shows the same numbers, and then what came since', async () 
   expect(await total()).toBe(2)
 })
 
+test('a route is rejected while its API has accepted nothing since the last success', async () => {
+  const of = async (route: string) =>
+    await currentValue(METRICS, 'token_sidecar_upstream_rejecting', { route })
+  expect(await of('orders')).toBe(1)
+  expect(await of('invoices')).toBe(0)
+})
+
+test('responses with 401 and 403 are counted apart', async () => {
+  const metrics = createMetrics({ version: '1.2.3' })
+  const route = metrics.route('orders')
+  for (const status of [401, 403, 403, 200, 500]) route.upstreamAnswered(status, 1)
+  const of = async (name: string) => await currentValue(metrics, name, { route: 'orders' })
+  expect(await of('token_sidecar_upstream_unauthorized_total')).toBe(1)
+  expect(await of('token_sidecar_upstream_forbidden_total')).toBe(2)
+})
+
 test('two pools to one origin are one series with the sum of both', async () => {
   const metrics = createMetrics({ version: '1.2.3' })
   const origin = 'https://orders.example.com'
@@ -162,6 +182,7 @@ test('two pools to one origin are one series with the sum of both', async () => 
       { origin, read: () => ({ connected: 3, running: 2, queued: 1 }) },
       { origin, read: () => ({ connected: 10, running: 20, queued: 30 }) },
     ],
+    rejections: [],
   })
   const of = async (name: string) => await currentValue(metrics, name, { upstream: origin })
   expect(await of('token_sidecar_upstream_connections')).toBe(13)

@@ -19,6 +19,9 @@ test('a route that nobody used has no samples, and no errors', async () => {
   await clock.advance(30_000)
   expect(history.read()).toMatchObject({ latest: 3, intervalSeconds: 10, length: 60, routes: [] })
   expect(history.lastMinute('orders')).toEqual({
+    requests: 0,
+    unauthorized: 0,
+    forbidden: 0,
     requestsPerSecond: 0,
     errorShare: undefined,
     p50Seconds: undefined,
@@ -40,6 +43,7 @@ test('each sample counts what came in its ten seconds', async () => {
       route: 'orders',
       requests: [0, 4, 0, 2],
       errors: [0, 1, 0, 0],
+      rejections: [0, 0, 0, 0],
       p50Seconds: [null, 0.0075, null, 0.75],
       p95Seconds: [null, 0.00975, null, 0.975],
     },
@@ -59,6 +63,18 @@ test('the figures of the last minute include what has just happened', async () =
   })
   await clock.advance(70_000)
   expect(history.lastMinute('orders').requestsPerSecond).toBe(0)
+})
+
+test('responses of the API with 401 and 403 are counted by the interval', async () => {
+  const { clock, history, metrics, serve } = followOne()
+  await clock.advance(10_000)
+  serve(4, 401, 1)
+  for (const status of [401, 403, 403, 404]) metrics.upstreamAnswered(status, 1)
+  await clock.advance(10_000)
+  expect(history.read().routes).toMatchObject([{ requests: [0, 4], rejections: [0, 3] }])
+  expect(history.lastMinute('orders')).toMatchObject({ requests: 4, unauthorized: 1, forbidden: 2 })
+  await clock.advance(70_000)
+  expect(history.lastMinute('orders')).toMatchObject({ requests: 0, unauthorized: 0, forbidden: 0 })
 })
 
 test('ten minutes are kept, however long it runs', async () => {

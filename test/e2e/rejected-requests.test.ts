@@ -1,0 +1,242 @@
+import { createServer } from 'node:http'
+import { expect, test } from 'vitest'
+import { endpointConfig, forwardConfig } from '../helpers/config-text.ts'
+import { exchangeRaw } from '../helpers/raw-http.ts'
+import { startListening, startServer } from '../helpers/servers.ts'
+import { startSidecar } from '../helpers/sidecar.ts'
+import { sendToken, startTokenEndpoint } from '../helpers/token-endpoint.ts'
+import { until } from '../helpers/wait.ts'
+
+const CLAIMS = { iss: 'https://login.example.com', aud: 'invoices', scope: 'orders.read' }
+
+type Api = {
+  status: number
+  challenge: string
+  /** The one token that it accepts. */
+  accepted?: string
+  /** Whether it accepts handshakes. */
+  switches?: boolean
+}
+
+/** An API that answers as `api` says, and an authorization server whose tokens are JWTs, each another. */
+async function startScene({ route = '', credential = '', opaque = false } = {}) {
+  const api: Api = { status: 401, challenge: 'Bearer error="invalid_token"' }
+  const tokens: string[] = []
+  const endpoint = await startTokenEndpoint((_request, res) => {
+    const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
+    const exp = Math.floor(Date.now() / 1000) + 300
+    const claims = { ...CLAIMS, exp, jti: `jti-${endpoint.requests.length}` }
+    const jwt = `${part({ alg: 'RS256' })}.${part(claims)}.c2lnbmF0dXJl`
+    const token = opaque ? `opaque-${endpoint.requests.length}` : jwt
+    tokens.push(token)
+    sendToken(res, { access_token: token, scope: 'orders.read' })
+  })
+  const server = createServer((req, res) => {
+    const isAccepted = req.headers.authorization === `Bearer ${api.accepted ?? ''}`
+    res.writeHead(isAccepted ? 200 : api.status, { 'www-authenticate': api.challenge }).end()
+  })
+  const upstream = await startListening(server)
+  server.on('upgrade', (_req, socket) => {
+    socket.end(
+      api.switches === true
+        ? 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n'
+        : 'HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n',
+    )
+  })
+  const text = endpointConfig({ endpoint: endpoint.url, upstream, route, credential })
+  const sidecar = await startSidecar(text)
+  await until(async () => (await fetch(`${sidecar.adminUrl}/readyz`)).status === 200)
+  const call = async (headers: Record<string, string> = {}, method = 'GET') =>
+    (await fetch(`${sidecar.proxyUrl}/orders`, { headers, method })).status
+  const read = async (path: string): Promise<Record<string, unknown>> =>
+    JSON.parse(await (await fetch(sidecar.adminUrl + path)).text())
+  return { api, tokens, sidecar, call, read }
+}
+
+test('an API that rejects every token shows in /status, as a warning in /readyz, and in /metrics', async () => {
+  const { tokens, sidecar, call, read } = await startScene()
+  expect(await call()).toBe(401)
+  const ready = await fetch(`${sidecar.adminUrl}/readyz`)
+  expect(ready.status).toBe(200)
+  expect(await ready.json()).toEqual({
+    ready: true,
+    reasons: [],
+    warnings: [
+      expect.stringMatching(
+        /^route "orders": the API rejects every token, a freshly issued one included; the last of 1 rejected since .* got 401$/,
+      ),
+    ],
+  })
+  const status = await read('/status')
+  expect(status).toMatchObject({
+    ready: true,
+    warnings: [expect.stringContaining('rejects every token')],
+    routes: [
+      {
+        lastMinute: { requests: 1, unauthorized: 1, forbidden: 0 },
+        rejection: {
+          status: 401,
+          challenge: 'invalid_token',
+          everyRequestRejected: true,
+          freshTokenRejected: true,
+          count: 1,
+          token: {
+            format: 'JWT',
+            issuer: CLAIMS.iss,
+            audience: [CLAIMS.aud],
+            scopes: ['orders.read'],
+            expiresAt: expect.stringMatching(/^\d{4}-.*Z$/),
+          },
+          advice: expect.stringContaining('A new token does not help'),
+        },
+      },
+    ],
+  })
+  const metrics = await (await fetch(`${sidecar.adminUrl}/metrics`)).text()
+  expect(metrics).toContain('token_sidecar_upstream_rejecting{route="orders"} 1')
+  expect(tokens).toHaveLength(2)
+  for (const token of tokens) {
+    expect(JSON.stringify(status) + metrics).not.toContain(token)
+    // Neither its signature nor its payload.
+    for (const part of token.split('.')) expect(JSON.stringify(status)).not.toContain(part)
+  }
+})
+
+test('the warning goes with the first success, and not with time or with another failure', async () => {
+  const { api, call, read } = await startScene()
+  await call()
+  api.status = 502
+  await call()
+  api.status = 204
+  await call({}, 'OPTIONS')
+  expect(await read('/status')).toMatchObject({
+    routes: [{ rejection: { everyRequestRejected: true } }],
+  })
+  api.status = 200
+  await call()
+  expect(await read('/status')).toMatchObject({
+    routes: [{ rejection: { everyRequestRejected: false } }],
+  })
+})
+
+test('without a second attempt no freshly issued token is known to be rejected', async () => {
+  const { call, read } = await startScene({ route: 'replay: { enabled: false }' })
+  await call()
+  expect(await read('/status')).toMatchObject({
+    routes: [{ rejection: { freshTokenRejected: false, count: 1 } }],
+  })
+  expect(await read('/readyz')).toMatchObject({
+    warnings: [expect.stringContaining('the API rejects every token;')],
+  })
+})
+
+test('a token that is replaced with success is no rejection', async () => {
+  const { api, call, read, sidecar } = await startScene({ opaque: true })
+  api.accepted = 'opaque-2'
+  expect(await call()).toBe(200)
+  const status = await read('/status')
+  expect(status).toMatchObject({ warnings: [], routes: [{ lastMinute: { unauthorized: 0 } }] })
+  expect(JSON.stringify(status)).not.toContain('everyRequestRejected')
+  expect(await (await fetch(`${sidecar.adminUrl}/readyz`)).json()).toEqual({
+    ready: true,
+    reasons: [],
+  })
+})
+
+test('responses with 403 are shown with what they are about', async () => {
+  const { api, call, read } = await startScene()
+  api.status = 403
+  api.challenge = 'Bearer error="insufficient_scope", scope="orders.write"'
+  expect(await call()).toBe(403)
+  expect(await read('/status')).toMatchObject({
+    routes: [
+      {
+        lastMinute: { unauthorized: 0, forbidden: 1 },
+        rejection: {
+          status: 403,
+          challenge: 'insufficient_scope',
+          freshTokenRejected: false,
+          advice: expect.stringContaining('compare "scopes"'),
+        },
+      },
+    ],
+  })
+  expect(await read('/readyz')).toMatchObject({
+    ready: true,
+    warnings: [expect.stringContaining('got 403')],
+  })
+})
+
+test('of an opaque token only the scopes and the expiry are known', async () => {
+  const { call, read } = await startScene({ opaque: true })
+  await call()
+  expect(await read('/status')).toMatchObject({
+    routes: [
+      {
+        rejection: {
+          token: {
+            format: 'opaque',
+            audience: [],
+            scopes: ['orders.read'],
+            expiresAt: expect.stringMatching(/Z$/),
+          },
+        },
+      },
+    ],
+  })
+})
+
+test("the application's own rejected token is not reported as one of the sidecar", async () => {
+  const { call, read } = await startScene({ route: 'existingAuthorization: keep' })
+  await call({ authorization: 'Bearer own' })
+  const status = await read('/status')
+  expect(status).toMatchObject({ routes: [{ rejection: { hasToken: false } }] })
+  expect(JSON.stringify(status['routes'])).not.toContain('invoices')
+  expect(await read('/readyz')).toMatchObject({
+    warnings: [expect.stringContaining('rejects every request')],
+  })
+})
+
+test('a route without a token that gets nothing but 401 is a warning, too', async () => {
+  const upstream = await startServer((_req, res) => void res.writeHead(401).end())
+  const sidecar = await startSidecar(forwardConfig(upstream))
+  await fetch(`${sidecar.proxyUrl}/orders`)
+  expect(await (await fetch(`${sidecar.adminUrl}/readyz`)).json()).toMatchObject({
+    ready: true,
+    warnings: [expect.stringContaining('route "all": the API rejects every request;')],
+  })
+})
+
+test('/status says where a token comes from, and what was requested and granted', async () => {
+  const { read } = await startScene({ credential: 'audience: [https://orders.example.com]' })
+  expect(await read('/status')).toMatchObject({
+    tokens: [
+      {
+        tokenEndpoint: expect.stringMatching(/^http:.*\/token$/),
+        clientId: expect.any(String),
+        requested: { scopes: ['orders.read'], audience: ['https://orders.example.com'] },
+        scopes: { granted: ['orders.read'], missing: [], unreported: false },
+        claims: { issuer: CLAIMS.iss, audience: [CLAIMS.aud] },
+      },
+    ],
+  })
+})
+
+test('a rejected WebSocket handshake counts, and one that is accepted is a success', async () => {
+  const { api, call, read, sidecar } = await startScene()
+  const handshake = (): Promise<string> =>
+    exchangeRaw(
+      sidecar.proxyUrl,
+      'GET /orders HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\n\r\n',
+    )
+  expect(await handshake()).toMatch(/^HTTP\/1.1 401 /)
+  expect(await read('/status')).toMatchObject({
+    routes: [{ rejection: { everyRequestRejected: true, freshTokenRejected: true } }],
+  })
+  api.switches = true
+  expect(await handshake()).toMatch(/^HTTP\/1.1 101 /)
+  expect(await read('/status')).toMatchObject({
+    routes: [{ rejection: { everyRequestRejected: false } }],
+  })
+  expect(await call()).toBe(401)
+})

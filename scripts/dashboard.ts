@@ -375,17 +375,32 @@ const ROWS: readonly Row[] = [
         alert: 'TokenSidecarRequestsQueued',
       },
       {
-        title: 'Answers with 401',
+        title: 'Responses with 401 or 403',
         about:
-          'That reached the application: a new token did not help, or could not be tried. Compare audience and scopes with what the API expects.',
+          'That reached the application. 401: a new token did not help, or could not be tried. 403: a scope or a role is missing. Compare audience and scopes with what the API expects.',
         unit: 'reqps',
         queries: [
           [
             `sum by (route) (${rate('token_sidecar_upstream_unauthorized_total', OF_ROUTE)})`,
-            '{{route}}',
+            '{{route}} 401',
+          ],
+          [
+            `sum by (route) (${rate('token_sidecar_upstream_forbidden_total', OF_ROUTE)})`,
+            '{{route}} 403',
           ],
         ],
         alert: 'TokenSidecarUpstreamRefusesTokens',
+      },
+      {
+        title: 'Routes whose API rejects every request',
+        about:
+          'How many instances have got nothing but 401 or 403 from the API since the last success. /status of the instance shows the rejected token.',
+        unit: 'none',
+        queries: [
+          [`sum by (route) (token_sidecar_upstream_rejecting${OF_ROUTE}) > 0`, '{{route}}'],
+        ],
+        steps: [[1, 'orange']],
+        alert: 'TokenSidecarUpstreamRejectsEveryRequest',
       },
       {
         title: 'Requests sent again after a 401',

@@ -2,7 +2,7 @@ import { limitConnections } from './admin/connection-limit.ts'
 import { createAdminServer, type Renewal } from './admin/handler.ts'
 import { readinessOf } from './admin/readiness.ts'
 import { createRenewalLimit } from './admin/renewal-limit.ts'
-import { rejectionStatus } from './admin/read-rejections.ts'
+import { rejectionsOfRoute } from './admin/read-rejections.ts'
 import {
   type ConfigurationState,
   configurationStatus,
@@ -122,21 +122,18 @@ export async function startApp(options: AppOptions): Promise<App> {
     }
   }
 
+  const readRejections = (route: string) => ({
+    route,
+    rejection: current.rejections.get(route)?.read(),
+    lastMinute: history.lastMinute(route),
+  })
   const readiness = () =>
     readinessOf(
       current.tokens.map((token) => ({ ...token, state: token.source.state() })),
-      current.config.routes.map(({ name }) => ({
-        route: name,
-        rejection: current.rejections.get(name)?.read(),
-        lastMinute: history.lastMinute(name),
-      })),
+      current.config.routes.map(({ name }) => readRejections(name)),
       draining,
     )
   const renewalLimit = createRenewalLimit(clock)
-  const readRejection = (route: string) => {
-    const rejection = current.rejections.get(route)?.read()
-    return rejection && rejectionStatus(rejection)
-  }
   const admin = createAdminServer({
     metrics,
     readiness,
@@ -162,8 +159,7 @@ export async function startApp(options: AppOptions): Promise<App> {
         credential,
         token: current.tokenOf.get(name),
         inFlight: metrics.route(name).inFlight(),
-        lastMinute: history.lastMinute(name),
-        rejection: readRejection(name),
+        ...rejectionsOfRoute(readRejections(name)),
       })),
       tokens: current.tokens.map((token) => tokenStatus(token, clock.wallMs())),
       failures: failures.list().map(failureStatus),

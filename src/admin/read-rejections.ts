@@ -2,12 +2,12 @@ import type { RouteFigures } from '../observe/route-history.ts'
 import type { Rejection } from '../tokens/rejection-record.ts'
 import { readTokenClaims, scopesOf } from '../tokens/token-claims.ts'
 import { rejectionAdvice } from './rejection-advice.ts'
-import type { RejectionStatus } from './status.ts'
+import type { RejectionStatus, RouteStatus } from './status.ts'
 
 /** Like the alert TokenSidecarUpstreamRefusesTokens: fewer rejections than this are everyday business. */
 const MAX_REJECTED_SHARE = 0.05
 
-export function rejectionStatus(rejection: Rejection): RejectionStatus {
+function rejectionStatus(rejection: Rejection): RejectionStatus {
   const { status, challenge, token, count, firstAtMs, lastAtMs } = rejection
   const known = {
     status,
@@ -40,6 +40,18 @@ export type RouteRejections = {
   readonly lastMinute: Pick<RouteFigures, 'requests' | 'unauthorized' | 'forbidden'>
 }
 
+/** What `/status` shows of them. */
+export function rejectionsOfRoute<T extends RouteRejections>(
+  observed: T,
+): Pick<T, 'lastMinute'> & Pick<RouteStatus, 'warning' | 'rejection'> {
+  const { lastMinute, rejection } = observed
+  return {
+    lastMinute,
+    warning: rejectionWarning(observed),
+    rejection: rejection && rejectionStatus(rejection),
+  }
+}
+
 /** Why a route needs attention although the sidecar is ready; undefined where it does not. */
 export function rejectionWarning({
   route,
@@ -47,11 +59,10 @@ export function rejectionWarning({
   lastMinute,
 }: RouteRejections): string | undefined {
   if (rejection?.isEveryRequestRejected === true) {
-    const { status, count, token, isFreshTokenRejected, firstAtMs } = rejection
+    const { status, count, token, isFreshTokenRejected } = rejection
     const what = token === undefined ? 'request' : 'token'
-    const since = new Date(firstAtMs).toISOString()
     const fresh = isFreshTokenRejected ? ', a freshly issued one included' : ''
-    return `route "${route}": the API rejects every ${what}${fresh}; the last of ${count} rejected since ${since} got ${status}`
+    return `route "${route}": the API rejects every ${what}${fresh}: ${count} rejected, the last with ${status}`
   }
   const { requests, unauthorized, forbidden } = lastMinute
   if (unauthorized + forbidden <= requests * MAX_REJECTED_SHARE) return undefined

@@ -32,11 +32,12 @@ export function readinessOf(
     return []
   })
   if (draining) reasons.unshift('shutting down')
-  const warnings = tokens.flatMap(({ token, required, state }) =>
-    state.failure === undefined || (required && !state.usable)
-      ? []
-      : [`token "${token}": ${state.failure.error.message}`],
-  )
-  warnings.push(...routes.flatMap((route) => rejectionWarning(route) ?? []))
+  const warnings = routes.flatMap((route) => rejectionWarning(route) ?? [])
+  for (const { token, required, state } of tokens) {
+    const isReason = required && !state.usable
+    if (state.failure !== undefined && !isReason) {
+      warnings.push(`token "${token}": ${state.failure.error.message}`)
+    }
+  }
   return { ready: reasons.length === 0, reasons, warnings }
 }

@@ -1,5 +1,4 @@
 import type { RouteFigures } from '../observe/route-history.ts'
-import type { TokenClaims } from '../tokens/token-claims.ts'
 
 /** What `/status` shows: for people and scripts, so times are ISO 8601 and durations seconds. */
 export type Status = {
@@ -39,6 +38,8 @@ export type RouteStatus = {
   readonly token: string | undefined
   readonly inFlight: number
   readonly lastMinute: RouteFigures
+  /** Why it needs attention, as in `warnings`; undefined where it does not. */
+  readonly warning: string | undefined
   /** The last series of 401 and 403 responses; undefined if there has been none. */
   readonly rejection: RejectionStatus | undefined
 }
@@ -58,17 +59,16 @@ export type RejectionStatus = {
   /** Whether the sidecar added a token to the last rejected request. */
   readonly hasToken: boolean
   /** What the rejected token says about itself; never the token. */
-  readonly token:
-    | {
-        readonly format: 'JWT' | 'opaque'
-        readonly issuer: string | undefined
-        readonly audience: readonly string[]
-        readonly scopes: readonly string[]
-        readonly expiresAt: string | undefined
-      }
-    | undefined
+  readonly token: (ClaimsStatus & { readonly format: 'JWT' | 'opaque' }) | undefined
   /** What to do about it. */
   readonly advice: string
+}
+
+export type ClaimsStatus = {
+  readonly issuer: string | undefined
+  readonly audience: readonly string[]
+  readonly scopes: readonly string[]
+  readonly expiresAt: string | undefined
 }
 
 export type FailureStatus = {
@@ -100,7 +100,7 @@ export type TokenStatus = {
     readonly resource: readonly string[]
   }
   /** What the token in hand says about itself, where it is a JWT. */
-  readonly claims: TokenClaims | undefined
+  readonly claims: ClaimsStatus | undefined
   readonly usable: boolean
   readonly requesting: boolean
   /** How many requests wait for it now. */

@@ -52,8 +52,65 @@ routes:
   return { ...program, file, heal: () => (isHealed = true) }
 }
 
-const LOOKS = [320, 768, 1280].flatMap((width) =>
-  (['light', 'dark'] as const).map((colorScheme) => ({ width, colorScheme })),
+function encoded(value: unknown): string {
+  return Buffer.from(JSON.stringify(value)).toString('base64url')
+}
+
+/** A JWT whose claims contain markup, and an API that rejects it; many other routes are not used. */
+async function startRejectingScene(): Promise<RunningProgram> {
+  const endpoint = await startTokenEndpoint((_request, res) => {
+    const claims = { iss: MARKUP, aud: 'https://orders.example.com', exp: 4_000_000_000 }
+    const jwt = `${encoded({ alg: 'none' })}.${encoded(claims)}.${CANARY}`
+    sendToken(res, { access_token: jwt, scope: 'orders.read' })
+  })
+  const rejecting = await startServer((_req, res) => void res.writeHead(401).end())
+  const accepting = await startServer((_req, res) => void res.end('ok'))
+  const file = join(await temporaryDirectory(), 'token-sidecar.yaml')
+  const others = Array.from(
+    { length: 199 },
+    (_, i) =>
+      `  - { name: service-${i}-of-the-customerInvoicingBackoffice, match: { path: /${i} }, upstream: '${accepting}', credential: corp }`,
+  )
+  await writeFile(
+    file,
+    `listen: 127.0.0.1:0
+admin: 127.0.0.1:0
+credentials:
+  corp:
+    tokenEndpoint: '${endpoint.url}'
+    clientId: legacy-billing
+    scopes: [orders.read, orders.write]
+    auth: { method: client_secret_post, clientSecret: { env: SECRET } }
+routes:
+${others.join('\n')}
+  - { name: orders, match: { path: /orders }, upstream: '${rejecting}', credential: corp }
+`,
+  )
+  const program = await startProgramAt(file, { SECRET: CANARY })
+  for (const path of ['/orders', '/7']) await (await fetch(program.proxyUrl + path)).text()
+  return program
+}
+
+/** The words of the page that are broken in the middle, where their line had room for the whole. */
+const BROKEN_WORDS = `[...document.querySelectorAll('main *')].flatMap((element) =>
+  [...element.childNodes]
+    .filter((node) => node.nodeType === Node.TEXT_NODE)
+    .flatMap((node) =>
+      [...node.data.matchAll(/[A-Za-z0-9]+/g)].filter(({ 0: word, index }) => {
+        const range = document.createRange()
+        range.setStart(node, index)
+        range.setEnd(node, index + word.length)
+        return new Set([...range.getClientRects()].map(({ top }) => Math.round(top))).size > 1
+      }).map(([word]) => word),
+    ),
+)`
+
+const LOOKS = [320, 375, 768, 1280, 1440].flatMap((width) =>
+  (['light', 'dark'] as const).map((colorScheme) => ({
+    width,
+    colorScheme,
+    name: width === 375 || width === 1440 ? ('rejecting' as const) : ('refused' as const),
+  })),
 )
 
 describe.skipIf(CHROMIUM === undefined && MAY_SKIP)(
@@ -145,17 +202,19 @@ describe.skipIf(CHROMIUM === undefined && MAY_SKIP)(
     })
 
     test.for(LOOKS)(
-      '$width pixels wide and $colorScheme, it fits and everybody can use it',
-      async ({ width, colorScheme }) => {
-        const scene = await startScene()
+      '$width pixels wide and $colorScheme, it fits and everybody can use it ($name)',
+      async ({ width, colorScheme, name }) => {
+        const scene = await (name === 'refused' ? startScene() : startRejectingScene())
         const { page, complaints } = await openPage(`${scene.adminUrl}/`, {
           viewport: { width, height: 800 },
           colorScheme,
           // The checker is put into the page from outside, which its policy would forbid.
           bypassCSP: true,
         })
-        await page.getByRole('heading', { name: 'Not ready' }).waitFor()
+        const heading = name === 'refused' ? 'Not ready' : /^Ready, but/
+        await page.getByRole('heading', { name: heading }).waitFor()
         expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(width)
+        expect(await page.evaluate(BROKEN_WORDS)).toEqual([])
         const dark = await page.evaluate('getComputedStyle(document.body).backgroundColor')
         expect(dark).toBe(colorScheme === 'dark' ? 'rgb(20, 23, 27)' : 'rgb(246, 247, 249)')
         await page.evaluate(axe.source)
@@ -166,6 +225,87 @@ describe.skipIf(CHROMIUM === undefined && MAY_SKIP)(
         expect(complaints).toEqual([])
       },
     )
+
+    test('an API that rejects every token is what the page says first, and it does not turn green', async () => {
+      const scene = await startRejectingScene()
+      const { page, complaints } = await openPage(`${scene.adminUrl}/`)
+      await page
+        .getByRole('heading', { name: 'Ready, but one API rejects every request' })
+        .waitFor()
+      expect(await page.locator('html').getAttribute('data-state')).toBe('warning')
+      expect(await page.title()).toBe('Ready, but one API rejects every request – token-sidecar')
+      const rejected = page.getByRole('table', {
+        name: /^Routes whose API answers with 401 or 403/,
+      })
+      const text = await rejected.getByRole('row').nth(1).innerText()
+      expect(text).toContain('Every token rejected, the last with 401')
+      expect(text).toContain('A freshly issued token was rejected, too.')
+      expect(text).toContain('https://orders.example.com')
+      expect(text).toContain('orders.read')
+      expect(text).toContain('A new token does not help')
+      // What an authorization server says is text.
+      expect(text).toContain(MARKUP)
+      expect(await page.locator('img').count()).toBe(0)
+      const tokens = await page.getByRole('table', { name: /^What each credential/ }).innerText()
+      expect(tokens).toContain('Usable, with fewer scopes than requested')
+      expect(tokens).toContain('legacy-billing')
+      expect(tokens).toMatch(/Not granted\s+orders\.write/)
+      const routes = page.getByRole('table', { name: /^Figures are of/ })
+      expect(await routes.getByRole('row').nth(1).innerText()).toMatch(
+        /^orders[^]*Every token rejected: 401/,
+      )
+      expect(await page.content()).not.toContain(CANARY)
+      expect(complaints).toEqual([])
+    })
+
+    test('tables are sorted by their headers or the list, and can show problems only', async () => {
+      const scene = await startRejectingScene()
+      const { page } = await openPage(`${scene.adminUrl}/`, {
+        viewport: { width: 1280, height: 800 },
+      })
+      const routes = page.getByRole('table', { name: /^Figures are of/ })
+      const rows = routes.getByRole('row')
+      const first = async (): Promise<string> => await rows.nth(1).innerText()
+      await page.getByRole('heading', { name: /^Ready, but/ }).waitFor()
+      await until(async () => (await first()).startsWith('orders'))
+      const header = routes.getByRole('columnheader', { name: 'Route' })
+      await header.getByRole('button').focus()
+      await page.keyboard.press('Enter')
+      expect(await header.getAttribute('aria-sort')).toBe('ascending')
+      // Numbers in names are compared as numbers.
+      expect(await rows.nth(12).innerText()).toMatch(/^service-10-/)
+      await page.keyboard.press('Enter')
+      expect(await header.getAttribute('aria-sort')).toBe('descending')
+      expect(await first()).toMatch(/^service-198-/)
+      await page.keyboard.press('Enter')
+      expect(await header.getAttribute('aria-sort')).toBe('none')
+      expect(await first()).toMatch(/^orders/)
+      const list = routes.locator('xpath=..').getByLabel('Sort by')
+      await list.selectOption('Requests')
+      await until(async () => (await rows.nth(3).innerText()).startsWith('service-0-'))
+      await list.selectOption('Problems first')
+      await page.getByLabel('Problems only').focus()
+      await page.keyboard.press('Space')
+      await until(async () => (await rows.count()) === 2)
+      expect(await page.getByText('1 of 200 routes match').count()).toBe(1)
+    })
+
+    test('each chart has a scale with a unit, and a time axis', async () => {
+      const scene = await startRejectingScene()
+      const { page } = await openPage(`${scene.adminUrl}/`, {
+        viewport: { width: 1280, height: 800 },
+      })
+      const plot = page.locator('#route-rows tr').first().locator('.plot:not([hidden])')
+      await plot.first().waitFor()
+      const axes = await plot.evaluateAll((plots) =>
+        plots.map((each) => [...each.querySelectorAll('.axis')].map((axis) => axis.textContent)),
+      )
+      expect(axes).toEqual([
+        [expect.stringMatching(/^[\d.]+\/s$/), '0', '−10 min', 'now'],
+        [expect.stringMatching(/^[\d.]+ m?s$/), '0', '−10 min', 'now'],
+        ['100%', '0', '−10 min', 'now'],
+      ])
+    })
 
     test('without JavaScript the page says where to look', async () => {
       const scene = await startScene()

@@ -2,9 +2,12 @@ import { expect, test } from 'vitest'
 import { createSecret } from '../../../src/lib/secret.ts'
 import { readTokenClaims, scopesOf } from '../../../src/tokens/token-claims.ts'
 
+function encoded(value: unknown): string {
+  return Buffer.from(JSON.stringify(value)).toString('base64url')
+}
+
 function jwt(claims: unknown): { value: ReturnType<typeof createSecret> } {
-  const part = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url')
-  return { value: createSecret(`${part({ alg: 'none' })}.${part(claims)}.signature`) }
+  return { value: createSecret(`${encoded({ alg: 'none' })}.${encoded(claims)}.signature`) }
 }
 
 test('the claims of a JWT that decide whether an API accepts it are read', () => {

@@ -64,7 +64,7 @@ export type RejectionStatus = {
   readonly advice: string
 }
 
-export type ClaimsStatus = {
+type ClaimsStatus = {
   readonly issuer: string | undefined
   readonly audience: readonly string[]
   readonly scopes: readonly string[]

@@ -2,7 +2,7 @@ import type { Clock } from '../lib/clock.ts'
 import type { AccessToken } from './access-token.ts'
 
 /** A response of an API that says that the request was not authorized. */
-export type RejectedRequest = {
+type RejectedRequest = {
   readonly status: 401 | 403
   /** The error code of its challenge (RFC 6750 section 3.1), if it is a registered one. */
   readonly challenge: string | undefined

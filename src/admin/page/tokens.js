@@ -137,21 +137,21 @@ const updateTokens = keyedList('token-rows', (/** @type {TokenStatus} */ { token
  * @param {TokenStatus} token
  * @returns {(string | undefined)[]}
  */
-function originTexts({ issuer, tokenEndpoint, clientId, requested, granted, missing, claims }) {
-  const scopes = granted ?? requested.scopes
-  const unreported =
-    granted === undefined && claims !== undefined && requested.scopes.length > 0
-      ? ' (as requested; the server did not report the granted ones)'
-      : ''
-  const audience = claims?.audience.length
-    ? claims.audience
-    : [...requested.audience, ...requested.resource]
+function originTexts({ issuer, tokenEndpoint, clientId, requested, scopes, claims }) {
+  const granted = scopes?.granted ?? requested.scopes
+  const unreported = scopes?.unreported
+    ? ' (as requested; the server does not report what it granted)'
+    : ''
+  const audience =
+    claims === undefined || claims.audience.length === 0
+      ? [...requested.audience, ...requested.resource]
+      : claims.audience
   return [
     issuer,
     tokenEndpoint,
     clientId,
-    scopes.length === 0 ? 'none requested' : scopes.join(' ') + unreported,
-    missing.length === 0 ? undefined : missing.join(' '),
+    granted.length === 0 ? 'none' : granted.join(' ') + unreported,
+    scopes === undefined || scopes.missing.length === 0 ? undefined : scopes.missing.join(' '),
     audience.length === 0 ? undefined : audience.join(', '),
   ]
 }
@@ -168,11 +168,11 @@ function nextAttempt(isRequesting, seconds) {
 }
 
 /** @param {TokenStatus} token */
-function tokenState({ usable, requesting, failure, obtainedAt, missing }) {
+function tokenState({ usable, requesting, failure, obtainedAt, scopes }) {
   if (usable && failure !== undefined) {
     return { words: 'Usable, but cannot be renewed', level: 'warning', rank: 2 }
   }
-  if (usable && missing.length > 0) {
+  if (usable && scopes !== undefined && scopes.missing.length > 0) {
     return { words: 'Usable, with fewer scopes than requested', level: 'warning', rank: 1 }
   }
   if (usable) return { words: 'Usable', level: 'good', rank: 0 }

@@ -42,7 +42,7 @@ export type AppOptions = {
 }
 
 /** What is not over yet. */
-export type Pending = {
+type Pending = {
   readonly requests: number
   readonly tunnels: number
   /** The names of the tokens that are being requested. */

@@ -176,14 +176,15 @@ export function createConnection(socket: Socket, options: ConnectionOptions): Co
     })
   }
 
+  /** Parses what was received before, and only then lets the socket receive more. */
   const readOn = (exchange: Exchange): void => {
-    if (isStopped) socket.resume()
-    isStopped = false
     const chunk = unread ?? EMPTY
     unread = undefined
     // Also without unread data: the end of the body may be due.
     read(chunk)
-    if (hasEnded && current === exchange && !isPaused && !isDeferred) onSocketEnd()
+    if (current !== exchange || isPaused || isDeferred) return
+    startSocket()
+    if (hasEnded) onSocketEnd()
   }
 
   const complete = (
@@ -193,6 +194,7 @@ export function createConnection(socket: Socket, options: ConnectionOptions): Co
     current = undefined
     isReused = true
     release()
+    startSocket()
     // Surplus data, and a request body that the upstream did not wait for, end the connection.
     const isClean = canReuse && !hasMore && !hasEnded && body?.isDone() !== false
     if (!isClean || dedicated) {
@@ -239,6 +241,11 @@ export function createConnection(socket: Socket, options: ConnectionOptions): Co
     }
   }
 
+  const startSocket = (): void => {
+    if (isStopped) socket.resume()
+    isStopped = false
+  }
+
   const stopSocket = (): void => {
     isStopped = true
     socket.pause()
@@ -260,11 +267,8 @@ export function createConnection(socket: Socket, options: ConnectionOptions): Co
       isPaused = false
       parser.resume()
       if (isDeferred) return
-      if (!isReading) readOn(exchange())
-      else if (isStopped) {
-        socket.resume()
-        isStopped = false
-      }
+      if (isReading) startSocket()
+      else readOn(exchange())
     },
     close() {
       if (current === exchange()) fail(connectionClosed())

@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto'
 import { dirname } from 'node:path'
-import { readFile } from 'node:fs/promises'
 import { loadConfig, type LoadResult } from '../config/load.ts'
-import { createFileReader, unreadableReason } from '../config/read-file.ts'
+import { createFileReader, readTextFile, unreadableReason } from '../config/read-file.ts'
 import type { Config } from '../config/schema.ts'
 import type { SecretPlaces } from '../config/secret-ref.ts'
 import type { Io } from './io.ts'
@@ -60,7 +59,7 @@ export async function readConfig(file: string, io: Io): Promise<ReadConfig | { f
 
 export async function readText(file: string): Promise<{ text: string } | { fault: string }> {
   try {
-    return { text: await readFile(file, 'utf8') }
+    return { text: await readTextFile(file) }
   } catch (cause) {
     return { fault: `Cannot read the configuration "${file}": ${unreadableReason(cause)}` }
   }

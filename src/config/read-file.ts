@@ -1,22 +1,128 @@
-import { readFile } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { type FileHandle, open } from 'node:fs/promises'
 import { resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 /** Reads a text file that the configuration names. */
 export type ReadFile = (path: string) => Promise<string>
 
 /** A relative path in a configuration file is meant from where that file is. */
 export function createFileReader(directory: string): ReadFile {
-  return async (path) => await readFile(resolve(directory, path), 'utf8')
+  return async (path) => await readTextFile(resolve(directory, path))
 }
 
-const REASONS: Readonly<Record<string, string>> = {
+/** Far more than any configuration, key or bundle of certificates. */
+const MAX_BYTES = 8 * 1024 * 1024
+/** How long a file server, or the writer of a named pipe, may take. */
+const TIMEOUT_MS = 5_000
+const PIPE_POLL_MS = 20
+
+/**
+ * Reads that have not come back after the timeout. Each occupies a thread of libuv's pool, which DNS
+ * lookups and the log need as well, so there may be two at most.
+ */
+const MAX_OVERDUE = 2
+let overdue = 0
+
+/**
+ * Reads a whole file; a step of it fails after five seconds. A named pipe (`<(command)` in a shell) is read
+ * without blocking a thread; other devices are refused.
+ */
+export async function readTextFile(path: string): Promise<string> {
+  if (overdue >= MAX_OVERDUE) throw fileError('EBUSY')
+  // Without O_NONBLOCK, opening a named pipe that nobody writes to blocks a thread without end.
+  const opening = open(path, constants.O_RDONLY | constants.O_NONBLOCK)
+  const file = await inTime(opening, closeLate(opening))
+  try {
+    const stats = await inTime(file.stat())
+    if (stats.isFIFO()) return await readPipe(file)
+    if (stats.isDirectory()) throw fileError('EISDIR')
+    if (!stats.isFile()) throw fileError('ENOTREG')
+    if (stats.size > MAX_BYTES) throw fileError('EFBIG')
+    return await inTime(file.readFile('utf8'))
+  } finally {
+    // Not awaited: it comes after whatever still runs on the file.
+    file.close().catch(() => {})
+  }
+}
+
+/** Waits for one operation of the thread pool. */
+async function inTime<T>(operation: Promise<T>, onOverdue = (): void => {}): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>()
+  let isOverdue = false
+  const timer = setTimeout(() => {
+    isOverdue = true
+    overdue += 1
+    onOverdue()
+    reject(fileError('ETIMEDOUT'))
+  }, TIMEOUT_MS)
+  const settled = (): void => {
+    clearTimeout(timer)
+    if (isOverdue) overdue -= 1
+  }
+  operation.then(settled, settled)
+  return await Promise.race([operation, promise])
+}
+
+/** Closes a file that is opened after nobody waits for it any longer. */
+function closeLate(opening: Promise<FileHandle>): () => void {
+  return () => {
+    opening.then(async (file) => await file.close()).catch(() => {})
+  }
+}
+
+async function readPipe(file: FileHandle): Promise<string> {
+  const endsAtMs = performance.now() + TIMEOUT_MS
+  const chunks: Buffer[] = []
+  let length = 0
+  while (performance.now() < endsAtMs) {
+    const chunk = await readChunk(file)
+    if (chunk === undefined || (chunk.length === 0 && length === 0)) {
+      // Nothing has been written yet, or there is no writer yet.
+      await sleep(PIPE_POLL_MS)
+    } else if (chunk.length === 0) return Buffer.concat(chunks).toString('utf8')
+    else {
+      chunks.push(chunk)
+      length += chunk.length
+      if (length > MAX_BYTES) throw fileError('EFBIG')
+    }
+  }
+  throw fileError('ETIMEDOUT')
+}
+
+/** Undefined if there is nothing to read at the moment. */
+async function readChunk(file: FileHandle): Promise<Buffer | undefined> {
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(64 * 1024))
+    return buffer.subarray(0, bytesRead)
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'EAGAIN') return undefined
+    throw error
+  }
+}
+
+function fileError(code: keyof typeof REASONS): Error {
+  return Object.assign(new Error(REASONS[code]), { code })
+}
+
+const REASONS = {
   ENOENT: 'no such file',
   EACCES: 'permission denied',
   EISDIR: 'it is a directory',
-}
+  ENOTREG: 'it is not a regular file',
+  EFBIG: 'it is larger than 8 MiB',
+  ETIMEDOUT: 'reading it took longer than 5 s',
+  EBUSY: 'earlier reads of files have not come back',
+  EMFILE: 'the process has no file descriptor left',
+  ENFILE: 'the system has no file descriptor left',
+} as const
 
 /** Why a file can't be read, in a few words and without its path. */
 export function unreadableReason(cause: unknown): string {
   const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown reason'
-  return REASONS[code] ?? code
+  return isKnown(code) ? REASONS[code] : code
+}
+
+function isKnown(code: string): code is keyof typeof REASONS {
+  return Object.hasOwn(REASONS, code)
 }

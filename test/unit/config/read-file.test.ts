@@ -1,0 +1,45 @@
+import { execFileSync } from 'node:child_process'
+import { mkdir, truncate, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { readTextFile, unreadableReason } from '../../../src/config/read-file.ts'
+import { temporaryDirectory } from '../../helpers/sidecar.ts'
+
+async function namedPipe(): Promise<string> {
+  const path = join(await temporaryDirectory(), 'pipe')
+  execFileSync('mkfifo', [path])
+  return path
+}
+
+async function reasonOf(path: string): Promise<string> {
+  return await readTextFile(path).catch(unreadableReason)
+}
+
+test('a named pipe is read to its end, however late its writer comes', async () => {
+  const path = await namedPipe()
+  const reading = readTextFile(path)
+  await writeFile(path, 'a secret')
+  expect(await reading).toBe('a secret')
+})
+
+test('a named pipe without a writer fails, and other files are read meanwhile', async () => {
+  const path = await namedPipe()
+  const file = join(await temporaryDirectory(), 'file')
+  await writeFile(file, 'text')
+  // More than libuv has threads.
+  const reasons = Promise.all(Array.from({ length: 8 }, async () => await reasonOf(path)))
+  expect(await readTextFile(file)).toBe('text')
+  expect(new Set(await reasons)).toEqual(new Set(['reading it took longer than 5 s']))
+  expect(await readTextFile(file)).toBe('text')
+})
+
+test('a device, a directory and a file without end are refused', async () => {
+  const directory = await temporaryDirectory()
+  await mkdir(join(directory, 'folder'))
+  await writeFile(join(directory, 'large'), '')
+  await truncate(join(directory, 'large'), 1024 ** 4)
+  expect(await reasonOf('/dev/zero')).toBe('it is not a regular file')
+  expect(await reasonOf(join(directory, 'folder'))).toBe('it is a directory')
+  expect(await reasonOf(join(directory, 'large'))).toBe('it is larger than 8 MiB')
+  expect(await reasonOf(join(directory, 'none'))).toBe('no such file')
+})

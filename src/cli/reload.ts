@@ -29,6 +29,8 @@ export function reloadOnChange(options: ReloadOptions): () => void {
   let known = options.text
   let problems: readonly string[] = []
   let last = Promise.resolve()
+  let isQueued = false
+  let isNextAsked = false
 
   const reload = async (isAsked: boolean): Promise<void> => {
     const read = await readText(file)
@@ -71,9 +73,20 @@ export function reloadOnChange(options: ReloadOptions): () => void {
     app.refuse(problems)
     logger.error({ config: file, problems }, 'cannot use the configuration, going on as before')
   }
-  /** One after the other, so that the last one wins. */
+  /**
+   * One after the other, so that the last one wins. While one waits for its turn there is no need for
+   * another: it will read what is in the file then.
+   */
   const queue = (isAsked: boolean): void => {
-    last = last.then(async () => await reload(isAsked))
+    isNextAsked ||= isAsked
+    if (isQueued) return
+    isQueued = true
+    last = last.then(async () => {
+      const asked = isNextAsked
+      isQueued = false
+      isNextAsked = false
+      await reload(asked)
+    })
   }
 
   const onHangup = (): void => queue(true)

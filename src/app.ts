@@ -187,7 +187,7 @@ export async function startApp(options: AppOptions): Promise<App> {
   function proxyLimits({ limits }: Config) {
     const { served, surplus } = divideDescriptors(descriptorLimit, limits.connections)
     if (served < limits.connections) {
-      logger.info(
+      logger.debug(
         { configured: limits.connections, served, descriptors: descriptorLimit },
         'fewer connections than configured, because of the limit of open files',
       )

@@ -1,3 +1,4 @@
+import { writeFile } from 'node:fs/promises'
 import { createServer, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import { connect } from 'node:net'
@@ -182,14 +183,18 @@ test('a refusal is no reason to read the metadata again', async () => {
     [RFC_8414]: metadata(''),
     '/token': (res) => {
       if (accepts) sendToken(res)
-      else res.writeHead(400).end('{"error":"invalid_scope"}')
+      else res.writeHead(401).end('{"error":"invalid_client"}')
     },
   })
-  const { status, sidecar } = await callWith(credential(origin))
+  const secret = await fileWith('first')
+  const { status } = await callWith(
+    `issuer: ${origin}\nclientId: app\nauth: { clientSecret: { file: ${secret} } }`,
+  )
   expect(status).toBe(502)
   accepts = true
-  const renewed = await fetch(`${sidecar.adminUrl}/credentials/corp/renew`, { method: 'POST' })
-  expect(renewed.status).toBe(200)
+  // A changed secret is tried at once.
+  await writeFile(secret, 'second')
+  await until(() => paths.length === 3)
   expect(paths).toEqual([RFC_8414, '/token', '/token'])
 })
 

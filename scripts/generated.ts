@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { configJsonSchema } from '../src/config/json-schema.ts'
+import { configJsonSchema, settingsJsonSchema } from '../src/config/json-schema.ts'
 import { dashboard } from './dashboard.ts'
 import { withMetricTables } from './metrics-markdown.ts'
 import { settingsTables } from './settings-markdown.ts'
@@ -16,7 +16,7 @@ export function renderGenerated(): GeneratedFile[] {
   const schema = configJsonSchema()
   return [
     { path: 'config.schema.json', text: `${JSON.stringify(schema, undefined, 2)}\n` },
-    { path: 'docs/settings.md', text: `${PREAMBLE}\n${settingsTables(schema)}\n` },
+    { path: 'docs/settings.md', text: `${PREAMBLE}\n${settingsTables(settingsJsonSchema())}\n` },
     { path: METRICS, text: withMetricTables(readFileSync(join(TOP, METRICS), 'utf8')) },
     {
       path: 'deploy/grafana/token-sidecar.json',
@@ -43,6 +43,14 @@ is a commented one to start from.
 - **Sizes** are a number and \`B\`, \`KiB\`, \`MiB\` or \`GiB\`: \`512B\`, \`16KiB\`.
 - **Environment variables** fill in any string: \`\${NAME}\` must be set, \`\${NAME:-default}\` need not be.
   \`$\${\` is a literal \`\${\`. They are read once, at start-up.
+- **Repetition**: \`defaults.routes\` and \`defaults.credentials\` hold settings for all routes and all
+  credentials. What a route or a credential sets itself wins. Maps are merged key by key, lists are replaced.
+  \`auth\`, \`grant\` and \`provider\` are merged as well, unless \`method\`, \`type\` or \`name\` differs: then
+  all of it is replaced. A secret (\`file\`, \`env\` or \`value\`) and \`tls.client\` are replaced as a whole, and
+  one of \`issuer\`, \`tokenEndpoint\` and \`provider\` in a credential replaces all three. Nothing takes a
+  default away again: \`[]\` empties a list, and an optional setting that some must not have is no default.
+- **Anchors** (\`&name\`, \`*name\`) work anywhere, and top-level keys that start with \`x-\` are yours, to hold
+  them. YAML 1.2 has no merge keys (\`<<\`).
 - **Paths of files** are relative to the directory of the configuration file.
 - **Editors** check and complete the file with [config.schema.json](../config.schema.json), which
   \`token-sidecar schema\` prints, too. This line at the top of the file points the usual YAML plug-ins to it:

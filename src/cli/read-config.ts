@@ -1,7 +1,14 @@
 import { createHash } from 'node:crypto'
 import { dirname } from 'node:path'
+import type { Examines } from '../config/file-checks.ts'
 import { loadConfig, type LoadResult } from '../config/load.ts'
-import { createFileReader, readTextFile, unreadableReason } from '../config/read-file.ts'
+import { decodeText, lineOutsideUtf8 } from '../config/decode-text.ts'
+import {
+  createFileReader,
+  createFileStat,
+  readBytes,
+  unreadableReason,
+} from '../config/read-file.ts'
 import type { Config } from '../config/schema.ts'
 import type { SecretPlaces } from '../config/secret-ref.ts'
 import type { Io } from './io.ts'
@@ -23,8 +30,9 @@ type RunnableConfig = {
 export async function readRunnableConfig(
   file: string,
   io: Io,
+  examines?: Examines,
 ): Promise<RunnableConfig | undefined> {
-  const read = await readConfig(file, io)
+  const read = await readConfig(file, io, examines)
   if ('fault' in read) {
     reportUnreadable(read, io)
     return undefined
@@ -52,14 +60,24 @@ export async function readReadableConfig(file: string, io: Io): Promise<Config |
 }
 
 /** Says nothing itself. */
-export async function readConfig(file: string, io: Io): Promise<ReadConfig | { fault: string }> {
+export async function readConfig(
+  file: string,
+  io: Io,
+  examines?: Examines,
+): Promise<ReadConfig | { fault: string }> {
   const read = await readText(file)
-  return 'fault' in read ? read : { ...read, ...(await loadText(read.text, file, io)) }
+  return 'fault' in read ? read : { ...read, ...(await loadText(read.text, file, io, examines)) }
 }
 
 export async function readText(file: string): Promise<{ text: string } | { fault: string }> {
   try {
-    return { text: await readTextFile(file) }
+    const bytes = await readBytes(file)
+    const text = decodeText(bytes)
+    const line = lineOutsideUtf8(bytes)
+    if (line === undefined) return { text }
+    return {
+      fault: `Cannot read the configuration "${file}": line ${line} is not UTF-8; save the file as UTF-8`,
+    }
   } catch (cause) {
     return { fault: `Cannot read the configuration "${file}": ${unreadableReason(cause)}` }
   }
@@ -69,9 +87,15 @@ export async function loadText(
   text: string,
   file: string,
   { env }: Io,
+  examines?: Examines,
 ): Promise<Pick<ReadConfig, 'result' | 'places'>> {
-  const places = { env, readFile: createFileReader(dirname(file)) }
-  return { result: await loadConfig(text, places), places }
+  const places = {
+    env,
+    readFile: createFileReader(dirname(file)),
+    stat: createFileStat(dirname(file)),
+    statSocket: createFileStat('.'),
+  }
+  return { result: await loadConfig(text, places, examines), places }
 }
 
 export function reportUnreadable({ fault }: { readonly fault: string }, io: Io): void {

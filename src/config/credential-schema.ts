@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { mayMeanBearer } from '../lib/token-type.ts'
+import { settingRoles } from './setting-roles.ts'
 import {
   audience,
   certificateAndKey,
@@ -17,17 +18,23 @@ import {
   visibleAscii,
 } from './value-schemas.ts'
 
-const clientSecret = secretRef.describe(
-  'The client secret. A file is read anew for each token request.',
-)
+const clientSecret = secretRef
+  .describe('The client secret. A file is read anew for each token request.')
+  .register(settingRoles, { reference: 'secret', isIndivisible: true })
 
 const signingKey = {
-  key: secretRef.describe('The private key: PEM (PKCS#8, also encrypted; PKCS#1; SEC 1) or a JWK.'),
-  passphrase: secretRef.optional().describe('Opens an encrypted key.'),
+  key: secretRef
+    .describe('The private key: PEM (PKCS#8, also encrypted; PKCS#1; SEC 1) or a JWK.')
+    .register(settingRoles, { reference: 'signing key', isIndivisible: true }),
+  passphrase: secretRef
+    .optional()
+    .describe('Opens an encrypted key.')
+    .register(settingRoles, { reference: 'secret', isIndivisible: true }),
   algorithm: z
     .enum(['RS256', 'PS256', 'ES256', 'EdDSA', 'Ed25519'])
     .default('RS256')
-    .describe('The signature algorithm; the key must fit.'),
+    .describe('The signature algorithm; the key must fit.')
+    .register(settingRoles, { visibility: 'public' }),
   keyId: text.optional().describe('The `kid` of the assertion’s header.'),
 }
 
@@ -109,7 +116,9 @@ const clientAuth = z
         .describe(
           'An assertion that something else writes and rotates, such as a projected service account token.',
         ),
-      file: text.describe('The file that holds the JWT; read anew for each token request.'),
+      file: text
+        .describe('The file that holds the JWT; read anew for each token request.')
+        .register(settingRoles, { reference: 'file' }),
       assertionType: assertionType
         .default('jwt-bearer')
         .describe(
@@ -123,6 +132,7 @@ const clientAuth = z
     }),
   ])
   .describe('How the client proves to the authorization server who it is.')
+  .register(settingRoles, { visibility: 'private' })
 
 const jwtClaims = z
   .record(
@@ -158,9 +168,9 @@ const grant = z
     }),
     z.strictObject({
       type: z.literal('token_exchange').describe('A token for a token (RFC 8693).'),
-      subjectToken: secretRef.describe(
-        'The token to exchange; a file is read anew for each request.',
-      ),
+      subjectToken: secretRef
+        .describe('The token to exchange; a file is read anew for each request.')
+        .register(settingRoles, { reference: 'token', isIndivisible: true }),
       subjectTokenType: text
         .default('urn:ietf:params:oauth:token-type:jwt')
         .describe('What kind of token that is (RFC 8693 section 3).'),
@@ -169,6 +179,7 @@ const grant = z
   ])
   .default({ type: 'client_credentials' })
   .describe('How the access token is asked for.')
+  .register(settingRoles, { visibility: 'private' })
 
 const hostName = z.string().regex(/^[\w-]+(?:\.[\w-]+)+$/, {
   error: 'expected a host name such as "example.okta.com"',
@@ -244,12 +255,15 @@ const dpop = z
       .default('ES256')
       .describe(
         'The algorithm of the proofs; `Ed25519` and `EdDSA` are two names of one, and servers may know only one.',
-      ),
+      )
+      .register(settingRoles, { visibility: 'public' }),
     key: secretRef
       .optional()
-      .describe('The private key (PEM or JWK); one is made at start if left out.'),
+      .describe('The private key (PEM or JWK); one is made at start if left out.')
+      .register(settingRoles, { reference: 'signing key', isIndivisible: true }),
   })
   .describe('Tokens that only this client can use (RFC 9449).')
+  .register(settingRoles, { visibility: 'private' })
 
 const tokenType = z
   .string()
@@ -285,11 +299,13 @@ export const credential = z
     parameters: z
       .record(z.string(), z.string())
       .default({})
-      .describe('Any further form parameters for the token request.'),
+      .describe('Any further form parameters for the token request.')
+      .register(settingRoles, { visibility: 'private' }),
     headers: z
       .record(fieldName, fieldValue)
       .default({})
-      .describe('Further headers for the token request.'),
+      .describe('Further headers for the token request.')
+      .register(settingRoles, { visibility: 'private' }),
     dpop: dpop.optional(),
     tokenType: tokenType
       .optional()

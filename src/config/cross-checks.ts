@@ -1,5 +1,6 @@
+import { isIP } from 'node:net'
 import * as z from 'zod'
-import { isLocalName } from '../lib/loopback.ts'
+import { isLocalName, isLoopbackHost } from '../lib/loopback.ts'
 import { checkCredential, credentialOutline } from './credential-checks.ts'
 import { error, type Finding, warning } from './finding.ts'
 import { parseListenAddress } from './listen-address.ts'
@@ -36,6 +37,15 @@ export function crossCheck(data: unknown): Finding[] {
       parsed.data.admin === undefined ? ['listen', 'admin'] : ['admin', 'listen']
     findings.push(error([given], `expected another address than that of "${other}"`))
   }
+  const address = parseListenAddress(listen)
+  if (address?.kind === 'tcp' && isReachable(address.host)) {
+    findings.push(
+      warning(
+        ['listen'],
+        'every machine that reaches this address gets the tokens; 127.0.0.1, [::1] or a Unix socket keeps them on this one',
+      ),
+    )
+  }
   for (const [name, credential] of credentials) {
     if (!/^[A-Za-z\d][\w.-]*$/.test(name) || name === 'none') {
       findings.push(
@@ -64,6 +74,13 @@ export function crossCheck(data: unknown): Finding[] {
     }
   }
   return findings
+}
+
+/** Whether other machines can reach an address; of a name, nothing is known here. */
+function isReachable(host: string): boolean {
+  // In its usual spelling: "0" is 0.0.0.0, and "127.1" is 127.0.0.1.
+  const name = URL.parse(`http://${host.includes(':') ? `[${host}]` : host}`)?.hostname ?? ''
+  return isIP(name.replace(/^\[|\]$/g, '')) !== 0 && !isLoopbackHost(name)
 }
 
 /** Whether a request to this URL would come in at the listener. */

@@ -1,12 +1,16 @@
-import type * as z from 'zod'
-import { closest } from '../lib/closest.ts'
+import * as z from 'zod'
 import { crossCheck } from './cross-checks.ts'
-import { checkFiles } from './file-checks.ts'
+import { applyDefaults, defaultsSchema, type Merged } from './defaults.ts'
+import { checkFiles, type Examines } from './file-checks.ts'
 import type { Finding } from './finding.ts'
-import { keysAt } from './json-schema.ts'
-import { formatKeyPath, isPlainKey, type KeyPath, type Problem } from './problem.ts'
-import { type Config, configSchema } from './schema.ts'
+import { typeHint, valueAt } from './hints.ts'
+import { formatKeyPath, type KeyPath, type Problem } from './problem.ts'
+import { looksPublic } from './repeatable.ts'
+import { type Config, configSchema, fileSchema } from './schema.ts'
+import { isRecord, settingAt } from './schema-walk.ts'
 import type { SecretPlaces } from './secret-ref.ts'
+import { unknownKey } from './unknown-key.ts'
+import { standInsFor } from './unset-variables.ts'
 import { readYaml, type YamlSource } from './yaml-source.ts'
 
 export type LoadResult =
@@ -20,35 +24,77 @@ export type LoadResult =
 
 /**
  * YAML text → a finished configuration, or every problem of the file at once, in the order of its
- * lines. Has no effects but to read the files that the configuration names.
+ * lines. Has no effects but to read the files that the configuration names, as far as `examines` says.
+ * Where it says no, a variable that is not set stands for something that fits.
  */
-export async function loadConfig(text: string, places: SecretPlaces): Promise<LoadResult> {
-  const source = readYaml(text, places.env)
+export async function loadConfig(
+  text: string,
+  places: SecretPlaces,
+  examines?: Examines,
+): Promise<LoadResult> {
+  const source = readYaml(text, places.env, examines !== undefined)
   const faults = source.faults.map((fault) => ({ ...fault, path: '' }))
   if (source.data === undefined) return { ok: false, problems: faults, config: undefined }
 
-  const parsed = configSchema.safeParse(source.data, { error: expectation })
-  const findings = crossCheck(source.data)
-  const fileFindings = await checkFiles(source.data, places)
+  const merged = applyDefaults(source.data)
+  const { data, unset, assumed } = standInsFor(merged.data, source.unset, examines)
+  faults.push(...unset.map((fault) => ({ ...fault, path: '' })))
+  const file: FileView = { source, originOf: merged.originOf, data, raw: source.data }
+
+  const parsed = configSchema.safeParse(data, { error: expectation })
+  const findings = crossCheck(data)
+  const fileFindings = await checkFiles(data, places, examines)
+  const all = [...findings, ...fileFindings]
   const errors = findings.filter(({ severity }) => severity === 'error')
+  const ownDrafts = (parsed.error?.issues ?? []).flatMap((issue) => draftsOf(issue, file))
   const drafts = [
-    ...(parsed.error?.issues ?? []).flatMap((issue) => draftsOf(issue, source)),
-    ...[...errors, ...fileFindings].map((finding) => draftOf(finding, source)),
-  ]
+    ...ownDrafts,
+    ...defaultsDrafts(file).filter((draft) => !ownDrafts.some((own) => isSamePlace(own, draft))),
+    ...all.filter(({ severity }) => severity === 'error').map((finding) => draftOf(finding, file)),
+  ].filter(({ path }) => !assumed.has(path))
   if (!parsed.success || drafts.length > 0 || faults.length > 0) {
-    const problems = inOrder([...faults, ...withoutEchoes(drafts, source)])
+    const problems = inOrder([...faults, ...withoutEchoes(drafts, faults)])
     return {
       ok: false,
       problems,
       config: source.isSound && errors.length === 0 ? parsed.data : undefined,
     }
   }
-  const warnings = findings.map((finding) => ({
-    ...source.locate(finding.path),
-    path: formatKeyPath(finding.path),
-    message: finding.message,
+  const warnings = all.map(({ path, message, isAboutUse }) => ({
+    ...placeOf(path, file, isAboutUse),
+    path: formatKeyPath(file.originOf(path)),
+    message,
   }))
-  return { ok: true, config: parsed.data, warnings: inOrder(warnings) }
+  return { ok: true, config: parsed.data, warnings: inOrder(distinct(warnings)) }
+}
+
+/** A file as the rules see it, and as it is written. */
+type FileView = {
+  readonly source: YamlSource
+  readonly originOf: Merged['originOf']
+  /** With the defaults in each route and credential. */
+  readonly data: unknown
+  readonly raw: unknown
+}
+
+function placeOf(path: KeyPath, { source, originOf }: FileView, isAboutUse = false) {
+  return isAboutUse ? source.locateUse(originOf(path)) : source.locate(originOf(path))
+}
+
+/** What is wrong with the defaults themselves; what they leave out may be said elsewhere. */
+function defaultsDrafts(file: FileView): Draft[] {
+  const defaults = isRecord(file.raw) ? file.raw['defaults'] : undefined
+  if (defaults === undefined) return []
+  const { error } = defaultsSchema.safeParse(defaults, { error: expectation })
+  return (error?.issues ?? [])
+    .filter((issue) => {
+      const value = valueAt(defaults, issue.path)
+      const isUnset = typeof value === 'string' && file.source.unset.has(value)
+      return issue.code === 'unrecognized_keys' || (value !== undefined && !isUnset)
+    })
+    .flatMap((issue) =>
+      draftsOf({ ...issue, path: ['defaults', ...issue.path] }, { ...file, data: file.raw }),
+    )
 }
 
 /** A problem, and how it may be the echo of another one. */
@@ -93,15 +139,16 @@ function oneOf(values: readonly unknown[]): string {
   return words.map((word) => `"${word}"`).join(' or ')
 }
 
-function draftsOf(issue: z.core.$ZodIssue, source: YamlSource): Draft[] {
+function draftsOf(issue: z.core.$ZodIssue, file: FileView): Draft[] {
   const { path } = issue
   switch (issue.code) {
     case 'unrecognized_keys': {
-      return issue.keys.map((key) => unknownKey(path, key, source))
+      return issue.keys.map((key) => unknownKeyDraft(path, key, file))
     }
     case 'invalid_key': {
       const message = issue.issues[0]?.message ?? issue.message
-      return [{ ...source.locateKey(path), path: formatKeyPath(path), message }]
+      const origin = file.originOf(path)
+      return [{ ...file.source.locateKey(origin), path: formatKeyPath(origin), message }]
     }
     case 'invalid_union': {
       // The branch that got past the value's type is the one that was meant.
@@ -111,58 +158,71 @@ function draftsOf(issue: z.core.$ZodIssue, source: YamlSource): Draft[] {
       )
       if (meant !== undefined) {
         return meant.flatMap((inner) =>
-          draftsOf({ ...inner, path: [...path, ...inner.path] }, source),
+          draftsOf({ ...inner, path: [...path, ...inner.path] }, file),
         )
       }
-      return [draftOf(issue, source)]
+      return [draftOf(issue, file)]
     }
     default: {
-      return [draftOf(issue, source)]
+      return [draftOf(issue, file)]
     }
   }
 }
 
-type Complaint = Pick<Finding, 'path' | 'message' | 'hint' | 'misses'> & {
+type Complaint = Pick<Finding, 'path' | 'message' | 'hint' | 'misses' | 'isAboutUse'> & {
   readonly code?: string
   readonly expected?: unknown
 }
 
-function draftOf(complaint: Complaint, source: YamlSource): Draft {
-  const { path, message, hint, misses } = complaint
-  const written = source.describe(path)
+function draftOf(complaint: Complaint, file: FileView): Draft {
+  const { path, message, hint, misses, isAboutUse } = complaint
+  const { source, data } = file
+  const origin = file.originOf(path)
+  const written = source.describe(origin)
+  const setting = settingAt(fileSchema, path, data)
+  const isPrivate = setting.role.visibility === 'private'
+  const { schemas: around } = settingAt(fileSchema, path.slice(0, -1), data)
   // A slip in a secret can make a key of it, with nothing behind.
-  const isSlip = written === 'nothing' && FREE_KEYS.has(path.at(-2) ?? '')
+  const isSlip =
+    isPrivate && written === 'nothing' && around.some((schema) => schema instanceof z.ZodRecord)
+  const value = valueAt(data, path)
+  const isTypeProblem = complaint.code === 'invalid_type' || complaint.code === 'invalid_union'
+  const advice = isTypeProblem
+    ? typeHint(setting, { value, plainText: source.plainText(origin) })
+    : undefined
   return {
-    ...source.locate(path),
-    path: formatKeyPath(isSlip ? path.slice(0, -1) : path),
-    message: [message + found(complaint, written), hint].filter(Boolean).join('; '),
+    ...placeOf(path, file, isAboutUse),
+    path: formatKeyPath(isSlip ? origin.slice(0, -1) : origin),
+    message: [message + found(complaint, written, isPrivate), hint ?? advice]
+      .filter(Boolean)
+      .join('; '),
     misses: misses?.map(formatKeyPath) ?? (written === undefined ? [formatKeyPath(path)] : []),
   }
 }
 
-function unknownKey(path: KeyPath, key: string, source: YamlSource): Draft {
-  const known = keysAt(path)
-  const meant = closest(key, known)
-  const hint =
-    meant === undefined ? `expected one of ${known.join(', ')}` : `did you mean "${meant}"?`
-  // A slip in a secret can make a key of it: only what looks like a key of ours is repeated.
-  const isShown = isPlainKey(key) && (meant !== undefined || !isPrivate(path))
+function unknownKeyDraft(path: KeyPath, key: string, file: FileView): Draft {
+  const origin = file.originOf([...path, key])
+  const { message, meant } = unknownKey(fileSchema, { path, origin }, key, file.data)
   return {
-    ...source.locateKey([...path, key]),
-    path: formatKeyPath(path),
-    message: `unknown key${isShown ? ` "${key}"` : ''}; ${hint}`,
+    ...file.source.locateKey(origin),
+    path: formatKeyPath(origin.slice(0, -1)),
+    message,
     ...(meant !== undefined && { meant: formatKeyPath([...path, meant]) }),
   }
 }
 
 /** What the file has there, unless it would be no news or a secret might stand there. */
-function found({ path, code, expected }: Complaint, written: string | undefined): string {
+function found(
+  { code, expected }: Complaint,
+  written: string | undefined,
+  isPrivate: boolean,
+): string {
   if (written === undefined) return ', got nothing'
   const isText = written.startsWith('"')
   const isCollection = written === 'a map' || written === 'a list'
   if (code === 'invalid_type' && isText && COLLECTIONS.has(expected)) return ', got a string'
   if (isCollection) return code === 'invalid_type' ? `, got ${written}` : ''
-  if (isPrivate(path) || (isText && !HARMLESS.test(written))) return ''
+  if (isPrivate || (isText && !(HARMLESS.test(written) && looksPublic(written)))) return ''
   return `, got ${written}`
 }
 
@@ -171,43 +231,26 @@ const COLLECTIONS: ReadonlySet<unknown> = new Set(['array', 'object', 'record'])
 /** Short, and without what passwords, queries and keys are made of. */
 const HARMLESS = /^"[\w.:/*[\] ${}-]{0,60}"$/
 
-/** Below these, values may be secret; what their keys are is not. */
-const PRIVATE_KEYS: ReadonlySet<PropertyKey> = new Set([
-  'auth',
-  'dpop',
-  'grant',
-  'headers',
-  'parameters',
-  'prefix',
-])
-/** Maps whose keys are the user's to choose. */
-const FREE_KEYS: ReadonlySet<PropertyKey> = new Set([
-  'claims',
-  'header',
-  'headers',
-  'parameters',
-  'set',
-])
-/** What is never secret, wherever it stands. */
-const PUBLIC_KEYS: ReadonlySet<PropertyKey> = new Set(['algorithm', 'method', 'type'])
-
-function isPrivate(path: KeyPath): boolean {
-  return (
-    path[0] !== 'limits' &&
-    path.some((key) => PRIVATE_KEYS.has(key)) &&
-    !PUBLIC_KEYS.has(path.at(-1) ?? '')
+/** Leaves out what only follows from another problem: a misspelt key, a variable that is not set. */
+function withoutEchoes(drafts: readonly Draft[], faults: readonly Problem[]): Problem[] {
+  const meant = new Set(drafts.map((draft) => draft.meant))
+  // What is there and wrong is not missing.
+  const wrong = new Set(drafts.filter(({ misses }) => misses?.length === 0).map(({ path }) => path))
+  return distinct(
+    drafts
+      .filter(({ misses = [] }) => !misses.some((path) => meant.has(path) || wrong.has(path)))
+      .filter((draft) => !faults.some((fault) => isSamePlace(fault, draft)))
+      .map(({ line, column, path, message }) => ({ line, column, path, message })),
   )
 }
 
-/** Leaves out what only follows from another problem: a misspelt key, a variable that is not set. */
-function withoutEchoes(drafts: readonly Draft[], { faults }: YamlSource): Problem[] {
-  const meant = new Set(drafts.map((draft) => draft.meant))
-  return drafts
-    .filter(({ misses = [] }) => !misses.some((path) => meant.has(path)))
-    .filter(
-      ({ line, column }) => !faults.some((fault) => fault.line === line && fault.column === column),
-    )
-    .map(({ line, column, path, message }) => ({ line, column, path, message }))
+/** A default that is wrong is wrong for everything that takes it, and is reported once. */
+function distinct(problems: readonly Problem[]): Problem[] {
+  return [...new Map(problems.map((problem) => [JSON.stringify(problem), problem])).values()]
+}
+
+function isSamePlace(one: Problem, other: Problem): boolean {
+  return one.line === other.line && one.column === other.column
 }
 
 function inOrder(problems: readonly Problem[]): Problem[] {

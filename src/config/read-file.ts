@@ -1,14 +1,41 @@
 import { constants } from 'node:fs'
-import { type FileHandle, open } from 'node:fs/promises'
+import { type FileHandle, open, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { decodeText } from './decode-text.ts'
 
 /** Reads a text file that the configuration names. */
 export type ReadFile = (path: string) => Promise<string>
 
+/** What is at a path; undefined for nothing. */
+export type StatFile = (path: string) => Promise<FileFacts | undefined>
+
+type FileFacts = {
+  readonly kind: 'file' | 'directory' | 'socket' | 'other'
+  readonly mode: number
+}
+
 /** A relative path in a configuration file is meant from where that file is. */
 export function createFileReader(directory: string): ReadFile {
-  return async (path) => await readTextFile(resolve(directory, path))
+  return async (path) => decodeText(await readBytes(resolve(directory, path)))
+}
+
+export function createFileStat(directory: string): StatFile {
+  return async (path) => {
+    try {
+      const found = await stat(resolve(directory, path))
+      const kind = found.isFile()
+        ? 'file'
+        : found.isDirectory()
+          ? 'directory'
+          : found.isSocket()
+            ? 'socket'
+            : 'other'
+      return { kind, mode: found.mode }
+    } catch {
+      return undefined
+    }
+  }
 }
 
 /** Far more than any configuration, key or bundle of certificates. */
@@ -28,7 +55,7 @@ let overdue = 0
  * Reads a whole file; a step of it fails after five seconds. A named pipe (`<(command)` in a shell) is read
  * without blocking a thread; other devices are refused.
  */
-export async function readTextFile(path: string): Promise<string> {
+export async function readBytes(path: string): Promise<Buffer> {
   if (overdue >= MAX_OVERDUE) throw fileError('EBUSY')
   // Without O_NONBLOCK, opening a named pipe that nobody writes to blocks a thread without end.
   const opening = open(path, constants.O_RDONLY | constants.O_NONBLOCK)
@@ -39,7 +66,7 @@ export async function readTextFile(path: string): Promise<string> {
     if (stats.isDirectory()) throw fileError('EISDIR')
     if (!stats.isFile()) throw fileError('ENOTREG')
     if (stats.size > MAX_BYTES) throw fileError('EFBIG')
-    return await inTime(file.readFile('utf8'))
+    return await inTime(file.readFile())
   } finally {
     // Not awaited: it comes after whatever still runs on the file.
     file.close().catch(() => {})
@@ -71,7 +98,7 @@ function closeLate(opening: Promise<FileHandle>): () => void {
   }
 }
 
-async function readPipe(file: FileHandle): Promise<string> {
+async function readPipe(file: FileHandle): Promise<Buffer> {
   const endsAtMs = performance.now() + TIMEOUT_MS
   const chunks: Buffer[] = []
   let length = 0
@@ -80,7 +107,7 @@ async function readPipe(file: FileHandle): Promise<string> {
     if (chunk === undefined || (chunk.length === 0 && length === 0)) {
       // Nothing has been written yet, or there is no writer yet.
       await sleep(PIPE_POLL_MS)
-    } else if (chunk.length === 0) return Buffer.concat(chunks).toString('utf8')
+    } else if (chunk.length === 0) return Buffer.concat(chunks)
     else {
       chunks.push(chunk)
       length += chunk.length
@@ -115,6 +142,8 @@ const REASONS = {
   EBUSY: 'earlier reads of files have not come back',
   EMFILE: 'the process has no file descriptor left',
   ENFILE: 'the system has no file descriptor left',
+  'UTF-16': 'it is UTF-16; save it as UTF-8',
+  'UTF-32': 'it is UTF-32; save it as UTF-8',
 } as const
 
 /** Why a file can't be read, in a few words and without its path. */

@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { settingRoles } from './setting-roles.ts'
 import {
   audience,
   certificateAndKey,
@@ -77,9 +78,8 @@ export const routeSchema = z
           .string()
           .regex(/^[\x21-\x7e]*$/, { error: 'expected a word such as "Bearer", or nothing' })
           .default('Bearer')
-          .describe(
-            'What stands before the token, followed by a space; empty for the token alone.',
-          ),
+          .describe('What stands before the token, followed by a space; empty for the token alone.')
+          .register(settingRoles, { visibility: 'private' }),
       })
       .prefault({})
       .describe('How the token is written into the request.'),
@@ -96,7 +96,8 @@ export const routeSchema = z
         remove: z.array(fieldName).default([]).describe('Headers of the application to leave out.'),
       })
       .prefault({})
-      .describe('Changes to the request headers.'),
+      .describe('Changes to the request headers.')
+      .register(settingRoles, { visibility: 'private' }),
     forwarded: z
       .enum(['off', 'forwarded', 'x-forwarded', 'both'])
       .default('off')

@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { credential } from './credential-schema.ts'
+import { defaultsSchema } from './defaults.ts'
 import { DEFAULT_SOCKET_MODE, isSocketPath, parseListenAddress } from './listen-address.ts'
 import { routeSchema } from './route-schema.ts'
 import { duration, positiveDuration, size, text } from './value-schemas.ts'
@@ -175,6 +176,15 @@ export const configSchema = z
       })
       .prefault({})
       .describe('How the process ends.'),
+  })
+  .meta({ title: 'token-sidecar configuration' })
+
+/** What the file may say: the configuration, and what stands in it only to be merged into that. */
+export const fileSchema = configSchema
+  .extend({
+    defaults: defaultsSchema
+      .prefault({})
+      .describe('What routes and credentials have in common: what they set themselves wins.'),
   })
   .meta({ title: 'token-sidecar configuration' })
 

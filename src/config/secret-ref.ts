@@ -1,10 +1,13 @@
 import { createSecret, type SecretReader } from '../lib/secret.ts'
-import type { ReadFile } from './read-file.ts'
+import type { ReadFile, StatFile } from './read-file.ts'
 import type { SecretRef } from './value-schemas.ts'
 
 export type SecretPlaces = {
   readonly env: Readonly<Record<string, string | undefined>>
   readonly readFile: ReadFile
+  /** Undefined where there are no files of their own, as for a text that is only tried out. */
+  readonly stat?: StatFile
+  readonly statSocket?: StatFile
 }
 
 /** Opens the place that a secret is kept in; a file is read anew each time the secret is needed. */

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net'
 import * as z from 'zod'
 import { isEndpointUrl } from '../lib/endpoint-url.ts'
+import { settingRoles } from './setting-roles.ts'
 import { DURATION_PATTERN, parseDurationMs, parseSizeBytes, SIZE_PATTERN } from './units.ts'
 
 /*
@@ -76,18 +77,26 @@ export const fieldValue = z
 
 const fileRef = z.strictObject({ file: text.describe('A file in PEM form.') })
 
-const ca = fileRef.optional().describe('One or more certificates to trust instead of the system’s.')
+const ca = fileRef
+  .optional()
+  .describe('One or more certificates to trust instead of the system’s.')
+  .register(settingRoles, { reference: 'certificate' })
 
 /** TLS to a server: whom to trust, and how to prove who is calling. */
 export const certificateAndKey = z.strictObject({
   ca,
   client: z
     .strictObject({
-      certificate: fileRef.describe('The certificate, with its chain.'),
-      key: fileRef.describe('Its private key.'),
+      certificate: fileRef
+        .describe('The certificate, with its chain.')
+        .register(settingRoles, { reference: 'certificate' }),
+      key: fileRef
+        .describe('Its private key.')
+        .register(settingRoles, { reference: 'private key' }),
     })
     .optional()
-    .describe('The client certificate (RFC 8705). Both files are read anew when they change.'),
+    .describe('The client certificate (RFC 8705). Both files are read anew when they change.')
+    .register(settingRoles, { reference: 'key pair', isIndivisible: true }),
   serverName: z
     .string()
     .regex(/^[\w-]+(?:\.[\w-]+)*$/, { error: 'expected a host name such as "api.example.com"' })

@@ -10,8 +10,10 @@ import {
   parseDocument,
   visit,
 } from 'yaml'
+import { closest } from '../lib/closest.ts'
 import { interpolate } from './interpolate.ts'
 import type { KeyPath } from './problem.ts'
+import { looksLikeKey, looksLikeVariable } from './repeatable.ts'
 import { yamlFault } from './yaml-words.ts'
 
 type Position = { readonly line: number; readonly column: number }
@@ -21,22 +23,33 @@ export type YamlSource = {
   /** Plain data with environment variables filled in; undefined where the text is no YAML at all. */
   readonly data: unknown
   /** What keeps the text from being YAML, and variables that are not set. */
-  readonly faults: readonly (Position & { readonly message: string })[]
+  readonly faults: readonly PlacedFault[]
+  /**
+   * Where variables that are not set are not faults yet: what stands in `data` in the place of each text
+   * with one, and the fault that it would be.
+   */
+  readonly unset: ReadonlyMap<string, PlacedFault>
   /** Whether the text is YAML that can be understood in one way only. */
   readonly isSound: boolean
   /** Where a value stands; for one that is missing, where the thing stands that lacks it. */
   locate(path: KeyPath): Position
+  /** The same, but for a value within an alias the place of the alias. */
+  locateUse(path: KeyPath): Position
   /** Where a key stands. */
   locateKey(path: KeyPath): Position
   /** What the file says there, as written, without the values of variables; undefined if nothing. */
   describe(path: KeyPath): string | undefined
+  /** The text of a plain scalar as written, such as `0x10` or `null`. */
+  plainText(path: KeyPath): string | undefined
 }
 
+export type PlacedFault = Position & { readonly message: string }
 type Environment = Readonly<Record<string, string | undefined>>
 type Place = { node: Node | null; keyOffset: number | undefined }
 type Fault = { readonly offset: number; readonly message: string }
 
-export function readYaml(original: string, env: Environment): YamlSource {
+/** With `keepsUnset`, a variable that is not set is no fault yet. */
+export function readYaml(original: string, env: Environment, keepsUnset = false): YamlSource {
   const text = original.replace(/^\uFEFF/, '')
   const lines = new LineCounter()
   const document = parseDocument(text, {
@@ -53,15 +66,19 @@ export function readYaml(original: string, env: Environment): YamlSource {
   // Behind the first error the parser guesses, and what it says is no help.
   const fatal = document.errors.find(({ code }) => code !== 'DUPLICATE_KEY')
   const minor = [...document.errors, ...document.warnings]
-  const syntax = (fatal === undefined ? minor : [fatal]).map((error) => ({
-    offset: error.pos[0],
-    message: yamlFault(error, text),
-  }))
-  const faults: Fault[] =
-    fatal === undefined
-      ? [...syntax, ...aliasFaults(document), ...fillVariables(document, env)]
-      : syntax
-  const isReadable = fatal === undefined && aliasFaults(document).length === 0
+  const duplicates = fatal === undefined ? duplicateFaults(document, positionOf) : []
+  const syntax: Fault[] = [
+    ...(fatal === undefined ? minor : [fatal])
+      .filter(({ code }) => code !== 'DUPLICATE_KEY')
+      .map((error) => ({ offset: error.pos[0], message: yamlFault(error, text) })),
+    ...duplicates,
+  ]
+  const unknownAliases = fatal === undefined ? aliasFaults(document) : []
+  const isReadable = fatal === undefined && unknownAliases.length === 0
+  const mergeKeys = isReadable ? resolveMergeKeys(document) : []
+  const { faults: unfilled, unset } =
+    fatal === undefined ? fillVariables(document, env, keepsUnset) : { faults: [], unset: [] }
+  const faults: Fault[] = [...syntax, ...unknownAliases, ...mergeKeys, ...unfilled]
 
   const step = ({ node }: Place, key: PropertyKey): Place | undefined => {
     const container = isAlias(node) ? node.resolve(document) : node
@@ -86,17 +103,24 @@ export function readYaml(original: string, env: Environment): YamlSource {
   }
 
   const read = isReadable ? dataOf(document) : { data: undefined, faults: [] }
+  const locate = (path: KeyPath): Position => {
+    const { node, keyOffset, complete } = walk(path)
+    const valueOffset = node?.range?.[0]
+    return positionOf((complete ? (valueOffset ?? keyOffset) : (keyOffset ?? valueOffset)) ?? 0)
+  }
+  const placed = ({ offset, message }: Fault): PlacedFault => ({ ...positionOf(offset), message })
   return {
     data: read.data,
-    faults: [...faults, ...read.faults].map(({ offset, message }) => ({
-      ...positionOf(offset),
-      message,
-    })),
-    isSound: isReadable && syntax.length === 0,
-    locate(path) {
-      const { node, keyOffset, complete } = walk(path)
-      const valueOffset = node?.range?.[0]
-      return positionOf((complete ? (valueOffset ?? keyOffset) : (keyOffset ?? valueOffset)) ?? 0)
+    faults: [...faults, ...read.faults].map(placed),
+    unset: new Map(unset.map(([stand, fault]) => [stand, placed(fault)])),
+    isSound: isReadable && syntax.length === 0 && mergeKeys.length === 0,
+    locate,
+    locateUse(path) {
+      for (let length = 1; length < path.length; length += 1) {
+        const { node } = walk(path.slice(0, length))
+        if (isAlias(node)) return positionOf(node.range?.[0] ?? 0)
+      }
+      return locate(path)
     },
     locateKey(path) {
       const { node, keyOffset } = walk(path)
@@ -106,12 +130,21 @@ export function readYaml(original: string, env: Environment): YamlSource {
       const { node, complete } = walk(path)
       return complete ? describeNode(node) : undefined
     },
+    plainText(path) {
+      const { node, complete } = walk(path)
+      return complete && isScalar(node) && node.type === 'PLAIN' ? node.source : undefined
+    },
   }
 }
 
 /** Fills in the variables, and tells what can't be filled in. */
-function fillVariables(document: Document.Parsed, env: Environment): Fault[] {
+function fillVariables(
+  document: Document.Parsed,
+  env: Environment,
+  keepsUnset: boolean,
+): { readonly faults: Fault[]; readonly unset: [string, Fault][] } {
   const faults: Fault[] = []
+  const unset: [string, Fault][] = []
   visit(document, {
     Scalar(key, node) {
       if (key === 'key' || typeof node.value !== 'string') return
@@ -125,15 +158,92 @@ function fillVariables(document: Document.Parsed, env: Environment): Fault[] {
             'expected a variable such as "${NAME}" or "${NAME:-default}"; a literal "${" is written "$${"',
         })
       }
-      for (const name of missing) {
-        faults.push({
-          offset,
-          message: `expected the environment variable ${name} to be set, or a default as in "\${${name}:-default}"`,
-        })
+      const absent = missing.map((name) => ({ offset, message: unsetVariable(name, env) }))
+      const [first] = absent
+      if (keepsUnset && first !== undefined) {
+        const standIn = `\0unset ${unset.length}\0`
+        node.value = standIn
+        unset.push([standIn, first])
+      } else faults.push(...absent)
+    },
+  })
+  return { faults, unset }
+}
+
+/** A secret may have been put in the place of the name, so only a name like others is repeated. */
+function unsetVariable(name: string, env: Environment): string {
+  const meant = closest(name, Object.keys(env).filter(looksLikeVariable))
+  const hint = meant === undefined ? '' : `; did you mean "${meant}"?`
+  return looksLikeVariable(name)
+    ? `expected the environment variable ${name} to be set, or a default as in "\${${name}:-default}"${hint}`
+    : `expected the name of an environment variable that is set, or a default as in "\${NAME:-default}"${hint}`
+}
+
+function duplicateFaults(
+  document: Document.Parsed,
+  positionOf: (offset: number) => Position,
+): Fault[] {
+  const faults: Fault[] = []
+  visit(document, {
+    Map(_key, { items }) {
+      const firstOffsets = new Map<unknown, number>()
+      for (const { key } of items) {
+        if (!isScalar(key)) continue
+        const offset = key.range?.[0] ?? 0
+        const first = firstOffsets.get(key.value)
+        if (first === undefined) {
+          firstOffsets.set(key.value, offset)
+          continue
+        }
+        const name = String(key.value)
+        const which = looksLikeKey(name) || name === '<<' ? `"${name}"` : 'this one'
+        const message = `expected each key once; ${which} is also on line ${positionOf(first).line}`
+        faults.push({ offset, message })
       }
     },
   })
   return faults
+}
+
+/**
+ * Does what a merge key is meant to do, so that it is the only problem that is reported: without it,
+ * every key that it brings would be missing.
+ */
+function resolveMergeKeys(document: Document.Parsed): Fault[] {
+  const faults: Fault[] = []
+  visit(document, {
+    Map(_key, map) {
+      for (const pair of map.items.filter(({ key }) => isMergeKey(key))) {
+        faults.push({
+          offset: (isScalar(pair.key) ? pair.key.range?.[0] : undefined) ?? 0,
+          message:
+            'expected no merge key: YAML 1.2 does not have "<<"; "defaults" says once what routes or credentials have in common',
+        })
+        map.items.splice(map.items.indexOf(pair), 1)
+        const value = resolved(pair.value, document)
+        const sources = isSeq(value) ? value.items : [value]
+        for (const source of sources
+          .map((item) => resolved(item, document))
+          .filter((item) => isMap(item))) {
+          const names = new Set(map.items.map(({ key }) => isScalar(key) && key.value))
+          for (const item of source.items) {
+            if (isScalar(item.key) && !names.has(item.key.value) && !isMergeKey(item.key)) {
+              map.items.push(document.createPair(item.key, item.value))
+            }
+          }
+        }
+      }
+    },
+  })
+  return faults
+}
+
+function isMergeKey(key: unknown): boolean {
+  return isScalar(key) && key.value === '<<' && key.type === 'PLAIN'
+}
+
+function resolved(node: unknown, document: Document.Parsed): unknown {
+  return isAlias(node) ? node.resolve(document) : node
 }
 
 function aliasFaults(document: Document.Parsed): Fault[] {

@@ -12,7 +12,6 @@ const WORDS: Partial<Record<ErrorCode, string>> = {
   BLOCK_AS_IMPLICIT_KEY:
     'expected one key and one value on a line; a text with ": " in it needs quotes',
   BLOCK_IN_FLOW: 'expected no block within braces or brackets',
-  DUPLICATE_KEY: 'expected each key once',
   KEY_OVER_1024_CHARS: 'expected a shorter key',
   MISSING_CHAR:
     'expected something that is missing here: a quote, a brace, a bracket, a comma or a colon',

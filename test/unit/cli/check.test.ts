@@ -48,7 +48,7 @@ test('every problem is a line on standard error that an editor can jump to', asy
     out: '',
     err: [
       `Cannot use the configuration "${file}": 2 problems\n`,
-      `  ${file}:4:15 credentials.corp.clientId: expected a string, got the number 7\n`,
+      `  ${file}:4:15 credentials.corp.clientId: expected a string, got the number 7; put it in quotes: "7"\n`,
       `  ${file}:10:17 routes[0].credential: expected the name of a credential, or "none", got "crop"; did you mean "corp"?\n`,
     ].join(''),
   })
@@ -127,7 +127,7 @@ test('on a terminal the place of each problem is shown, and no value', async () 
   const { code, out, err } = await runCommand(['check', '-c', file], ENV, true)
   expect({ code, out }).toEqual({ code: 3, out: '' })
   expect(err.replaceAll(COLOUR, '')).toBe(`Cannot use the configuration "${file}": 2 problems
-  ${file}:4:15 credentials.corp.clientId: expected a string, got the number 7
+  ${file}:4:15 credentials.corp.clientId: expected a string, got the number 7; put it in quotes: "7"
       4 |     clientId: …
         |               ^
   ${file}:10:5 routes[0]: unknown key "credental"; did you mean "credential"?

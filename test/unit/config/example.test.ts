@@ -36,10 +36,29 @@ test('the schema for editors, the documentation of settings and metrics, and the
   ])
 })
 
-const schema = z.fromJSONSchema({ ...configJsonSchema() })
+// As zod reads it, an object that is checked twice is open to keys that one of the two does not name.
+const { anyOf, ...closed } = configJsonSchema()
+const schema = z.fromJSONSchema({ ...closed })
+const completeness = z.fromJSONSchema({ ...(anyOf !== undefined && { anyOf }) })
 
 test('the schema for editors takes the example', () => {
   expect(schema.safeParse(parse(EXAMPLE)).error?.issues).toBeUndefined()
+  expect(completeness.safeParse(parse(EXAMPLE)).error?.issues).toBeUndefined()
+})
+
+test('the schema for editors takes a route without an upstream only in a file with defaults', () => {
+  const text = EXAMPLE.replaceAll(/^ {4}upstream: .*$/gm, '')
+  expect(text).not.toContain('\n    upstream:')
+  const withDefaults = `${text}\ndefaults: { routes: { upstream: 'https://api.example.com' } }\n`
+  expect(completeness.safeParse(parse(text)).success).toBe(false)
+  for (const either of [schema, completeness]) {
+    expect(either.safeParse(parse(withDefaults)).error?.issues).toBeUndefined()
+  }
+})
+
+test('the schema for editors takes top-level keys that start with "x-", and no others that are unknown', () => {
+  expect(schema.safeParse(parse(`${EXAMPLE}\nx-common: { a: 1 }\n`)).success).toBe(true)
+  expect(schema.safeParse(parse(`${EXAMPLE}\ny-common: { a: 1 }\n`)).success).toBe(false)
 })
 
 test.for([

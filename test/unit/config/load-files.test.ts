@@ -29,23 +29,37 @@ test.for([
   [undefined, 'expected a file that can be read (no such file)'],
   ['', 'expected a secret, and it is empty'],
   ['\n', 'expected a secret, and it is empty'],
-  ['a\nb', 'expected a secret of printable ASCII characters on one line, and it has others'],
-  ['a\n\n', 'expected a secret of printable ASCII characters on one line, and it has others'],
-  ['sécret', 'expected a secret of printable ASCII characters on one line, and it has others'],
+  [
+    'a\nb',
+    'expected a secret of printable ASCII characters on one line, and character 2 is U+000A (line feed)',
+  ],
+  [
+    'a\n\n',
+    'expected a secret of printable ASCII characters on one line, and character 2 is U+000A (line feed)',
+  ],
+  [
+    'sécret',
+    'expected a secret of printable ASCII characters on one line, and character 2 is U+00E9',
+  ],
   [
     '\uFEFFs3cret',
-    'expected a secret of printable ASCII characters on one line, and it has others',
+    'expected a secret of printable ASCII characters on one line, and character 1 is U+FEFF (byte order mark)',
   ],
 ] as const)('the secret file %j is refused: %s', async ([content, message]) => {
   expect(await secretFileFaults(content)).toEqual([`${AT}.file: ${message}`])
 })
 
-test.for([{}, { OTHER: '' }])(
-  'a secret in a variable that is not set, or empty, is refused',
-  async (env) => {
+test.for([
+  [{}, 'it is not set'],
+  [{ OTHER: '' }, 'it is empty'],
+] as const)(
+  'a variable for a secret is refused and named where %j is set: %s',
+  async ([env, state]) => {
     expect(
       await faultsOf({ credential: { auth: { clientSecret: { env: 'OTHER' } } } }, { env }),
-    ).toEqual([`${AT}.env: expected the name of an environment variable that is set and not empty`])
+    ).toEqual([
+      `${AT}.env: expected the environment variable OTHER to be set and not empty, and ${state}`,
+    ])
   },
 )
 

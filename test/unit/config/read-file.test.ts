@@ -2,8 +2,12 @@ import { execFileSync } from 'node:child_process'
 import { mkdir, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { readTextFile, unreadableReason } from '../../../src/config/read-file.ts'
+import { readBytes, unreadableReason } from '../../../src/config/read-file.ts'
 import { temporaryDirectory } from '../../helpers/sidecar.ts'
+
+async function readText(path: string): Promise<string> {
+  return (await readBytes(path)).toString()
+}
 
 async function namedPipe(): Promise<string> {
   const path = join(await temporaryDirectory(), 'pipe')
@@ -12,12 +16,12 @@ async function namedPipe(): Promise<string> {
 }
 
 async function reasonOf(path: string): Promise<string> {
-  return await readTextFile(path).catch(unreadableReason)
+  return await readText(path).catch(unreadableReason)
 }
 
 test('a named pipe is read to its end, however late its writer comes', async () => {
   const path = await namedPipe()
-  const reading = readTextFile(path)
+  const reading = readText(path)
   await writeFile(path, 'a secret')
   expect(await reading).toBe('a secret')
 })
@@ -28,9 +32,9 @@ test('a named pipe without a writer fails, and other files are read meanwhile', 
   await writeFile(file, 'text')
   // More than libuv has threads.
   const reasons = Promise.all(Array.from({ length: 8 }, async () => await reasonOf(path)))
-  expect(await readTextFile(file)).toBe('text')
+  expect(await readText(file)).toBe('text')
   expect(new Set(await reasons)).toEqual(new Set(['reading it took longer than 5 s']))
-  expect(await readTextFile(file)).toBe('text')
+  expect(await readText(file)).toBe('text')
 })
 
 test('a device, a directory and a file without end are refused', async () => {

@@ -1,0 +1,92 @@
+import * as z from 'zod'
+import { closest } from '../lib/closest.ts'
+import { isExtension } from './defaults.ts'
+import { valueAt } from './hints.ts'
+import { formatKeyPath, isPlainKey, type KeyPath } from './problem.ts'
+import { looksLikeKey } from './repeatable.ts'
+import { keysOf, memberOf, type Schema, settingAt, settingOf, variantsWith } from './schema-walk.ts'
+
+export type UnknownKey = {
+  readonly message: string
+  /** The key that it was meant to be. */
+  readonly meant?: string
+}
+
+/** What to say about a key that the schema does not have at a path of `data`; `origin` is its path in the file. */
+export function unknownKey(
+  root: Schema,
+  { path, origin }: { readonly path: KeyPath; readonly origin: KeyPath },
+  key: string,
+  data: unknown,
+): UnknownKey {
+  const setting = settingAt(root, path, data)
+  const map = valueAt(data, path)
+  const known = keysOf(setting, map)
+  const variants = variantsWith(setting, key)
+  const places = placesOf(root, key).filter((place) => place !== genericPath(path))
+  const here = genericPath(path)
+  const around = places.filter((place) => here.startsWith(place) && place !== '')
+  const below = places.filter((place) => place.startsWith(here) && here !== '')
+  const near = variants === undefined && around.length === 0 ? below : around
+  const meant = variants === undefined ? closest(key, known) : undefined
+
+  const hints = [
+    ...(meant === undefined ? [] : [`did you mean "${meant}"?`]),
+    ...(variants === undefined ? [] : [`only with ${variants.tag} ${variants.names.join(' or ')}`]),
+    ...(near.length === 0 ? [] : [`it belongs in ${near.map(placeIn(origin)).join(' or ')}`]),
+  ]
+  if (hints.length === 0) {
+    if (places.length > 0) hints.push(`it belongs in ${places.join(' or ')}`)
+    else if (isExtension(key)) hints.push('keys that start with "x-" are for the top of the file')
+    else hints.push(`expected one of ${known.join(', ')}`)
+  }
+  // A slip in a secret can make a key of it: only what looks like a key is repeated.
+  const isKnown = meant !== undefined || variants !== undefined || places.length > 0
+  const isWord =
+    setting.role.visibility !== 'private' && looksLikeKey(key) && memberOf(map, key) !== null
+  const shown = isPlainKey(key) && (isKnown || isWord || isExtension(key)) ? ` "${key}"` : ''
+  return {
+    message: `unknown key${shown}; ${hints.join('; ')}`,
+    ...(meant !== undefined && { meant }),
+  }
+}
+
+/** Where the schema has a key, such as `credentials.NAME.auth`. */
+function placesOf(root: Schema, key: string): string[] {
+  const places: string[] = []
+  const visit = (schema: Schema, place: string): void => {
+    const { schemas } = settingOf(schema)
+    for (const inner of schemas) {
+      if (inner instanceof z.ZodObject) {
+        const shape: Readonly<Record<string, Schema>> = inner.shape
+        if (Object.hasOwn(shape, key)) places.push(place)
+        for (const [name, child] of Object.entries(shape)) {
+          if (name !== 'defaults') visit(child, place === '' ? name : `${place}.${name}`)
+        }
+      } else if (inner instanceof z.ZodRecord) visit(inner.valueType, `${place}.NAME`)
+      else if (inner instanceof z.ZodArray) visit(inner.element, `${place}[]`)
+      else if (inner instanceof z.ZodUnion) {
+        for (const option of inner.options) visit(option, place)
+      }
+    }
+  }
+  visit(root, '')
+  return [...new Set(places)]
+}
+
+/** A path as `placesOf` has it. */
+function genericPath([kind, item, ...rest]: KeyPath): string {
+  if (kind === undefined) return ''
+  if (item === undefined) return String(kind)
+  const start =
+    typeof item === 'number' ? '[]' : kind === 'credentials' ? '.NAME' : `.${String(item)}`
+  return `${String(kind)}${start}${rest.map((key) => `.${String(key)}`).join('')}`
+}
+
+/** The same place in the route or the credential that the path is in. */
+function placeIn(origin: KeyPath) {
+  return (place: string): string => {
+    const item = formatKeyPath(origin.slice(0, 2))
+    return `"${place.replace(/^(?:credentials\.NAME|routes\[\])/, item)}"`
+  }
+}

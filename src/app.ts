@@ -186,13 +186,17 @@ export async function startApp(options: AppOptions): Promise<App> {
 
   function proxyLimits({ limits }: Config) {
     const { served, surplus } = divideDescriptors(descriptorLimit, limits.connections)
-    if (served < limits.connections) {
-      logger.debug(
-        { configured: limits.connections, served, descriptors: descriptorLimit },
-        'fewer connections than configured, because of the limit of open files',
-      )
-    }
     return { ...limits, connections: served, surplusConnections: surplus }
+  }
+
+  function reportConnectionLimit(config: Config): void {
+    const { connections: configured } = config.limits
+    const { connections: served } = proxyLimits(config)
+    if (served === configured) return
+    logger.info(
+      { configured, served, descriptors: descriptorLimit },
+      'fewer connections than configured, because of the limit of open files',
+    )
   }
 
   async function renewTokens(credential: string, own: typeof current.tokens): Promise<Renewal> {
@@ -225,6 +229,7 @@ export async function startApp(options: AppOptions): Promise<App> {
       proxy.destroyConnections()
     },
   })
+  reportConnectionLimit(options.config)
   cleanup.defer(async () => {
     const { delay, deadline, upgraded } = current.config.shutdown
     draining = true
@@ -247,6 +252,7 @@ export async function startApp(options: AppOptions): Promise<App> {
       current = next
       checkAdminRequest = createRequestCheck(adminCallers(options.config, config.access))
       proxy.setLimits(proxyLimits(config))
+      reportConnectionLimit(config)
       begin(version)
       metrics.reloads.reloaded('success')
       last.retire().catch((cause: unknown) => {

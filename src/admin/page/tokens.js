@@ -3,7 +3,6 @@
 /** @import { TokenStatus } from '../status.ts' */
 
 import {
-  breakable,
   byId,
   cell,
   element,
@@ -15,7 +14,7 @@ import {
 } from './document.js'
 import { secondsSince, secondsUntil, status } from './sidecar.js'
 import { matches, showEmpty, showsProblemsOnly, sortable } from './tables.js'
-import { countOf, duration, renewCommand, roughly } from './words.js'
+import { countOf, duration, roughly } from './words.js'
 
 export function showTokens() {
   const tokens = status?.tokens ?? []
@@ -61,12 +60,7 @@ const updateTokens = keyedList('token-rows', (/** @type {TokenStatus} */ { token
     reason,
     advice,
     next,
-    element(
-      'p',
-      {},
-      'To ask again now: ',
-      element('code', {}, ...breakable(renewCommand(credential))),
-    ),
+    element('p', {}, 'A changed secret, key or configuration is tried at once.'),
   )
   const origin = pairs('Issuer', 'Token endpoint', 'Client', 'Scopes', 'Not granted', 'Audience')
   const left = element('div', { class: 'left' })

@@ -117,8 +117,11 @@ export async function startApp(options: AppOptions): Promise<App> {
       rejections: [...current.rejections].map(([route, { read }]) => ({ route, read })),
     })
     history.follow(new Map(current.config.routes.map(({ name }) => [name, metrics.route(name)])))
-    for (const { prefetch, source } of current.tokens) {
-      if (prefetch && source.state().obtainedAtMs === undefined) source.prepare()
+  }
+
+  function prefetch(): void {
+    for (const token of current.tokens) {
+      if (token.prefetch && token.source.state().obtainedAtMs === undefined) token.source.prepare()
     }
   }
 
@@ -240,6 +243,8 @@ export async function startApp(options: AppOptions): Promise<App> {
     cancel()
   })
 
+  // Only now: a start that fails because an address is in use sends no token request.
+  prefetch()
   const owned = cleanup.move()
   return {
     proxyUrl: proxyListener.url,
@@ -254,6 +259,7 @@ export async function startApp(options: AppOptions): Promise<App> {
       proxy.setLimits(proxyLimits(config))
       reportConnectionLimit(config)
       begin(version)
+      prefetch()
       metrics.reloads.reloaded('success')
       last.retire().catch((cause: unknown) => {
         logger.warn({ stack: stackFrames(cause) }, 'cannot close what is not used any more')

@@ -1,15 +1,17 @@
+import type { Connected } from '../compose/upstream-probes.ts'
 import type { LoadResult } from '../config/load.ts'
 import { formatListenAddress } from '../config/listen-address.ts'
 import type { RouteConfig } from '../config/route-schema.ts'
 import type { Config } from '../config/schema.ts'
 import { type TokenFacts, tokenFacts, type TokenFailure, tokenFailure } from './describe-token.ts'
+import type { ProbedUpstream } from './probe-upstreams.ts'
 import type { FetchedToken } from './fetch-needed.ts'
 import { type ReportedProblem, unreadableProblem } from './reported-problem.ts'
 import { tokenFrom } from './token-from.ts'
 
 /**
  * What `check --json` prints; described in docs/command-line.md. Every key is always there, except
- * `tokens`, which only `--live` has.
+ * `tokens` and `upstreams`, which only `--live` has.
  */
 export type CheckReport = {
   readonly file: string
@@ -17,7 +19,10 @@ export type CheckReport = {
   readonly problems: readonly ReportedProblem[]
   readonly warnings: readonly ReportedProblem[]
   readonly plan: Plan | null
+  /** Settings that `--offline` can say nothing about. */
+  readonly unchecked: readonly string[]
   readonly tokens?: readonly TokenReport[]
+  readonly upstreams?: readonly UpstreamReport[]
 }
 
 /** What the sidecar would do with the configuration. */
@@ -48,13 +53,31 @@ export type TokenReport = {
   readonly error: TokenFailure | null
 }
 
+export type UpstreamReport = {
+  readonly origin: string
+  readonly routes: readonly string[]
+  readonly connected: { readonly tls: Connected['tls'] | null } | null
+  readonly error: string | null
+}
+
+export function upstreamReport(probed: ProbedUpstream): UpstreamReport {
+  const { origin, routes } = probed
+  return 'connected' in probed
+    ? { origin, routes, connected: { tls: probed.connected.tls ?? null }, error: null }
+    : { origin, routes, connected: null, error: probed.fault }
+}
+
 export function checkReport(file: string, result: LoadResult): CheckReport {
   return {
     file,
     valid: result.ok,
     problems: result.ok ? [] : result.problems,
     warnings: result.ok ? result.warnings : [],
-    plan: result.config === undefined ? null : planOf(result.config),
+    plan:
+      result.config === undefined || (result.ok && result.unchecked.length > 0)
+        ? null
+        : planOf(result.config),
+    unchecked: result.ok ? result.unchecked : [],
   }
 }
 
@@ -91,5 +114,12 @@ export function tokenReport(fetched: FetchedToken): TokenReport {
 
 /** The problem that there is nothing to read. */
 export function unreadableReport(file: string, fault: string): CheckReport {
-  return { file, valid: false, problems: [unreadableProblem(fault)], warnings: [], plan: null }
+  return {
+    file,
+    valid: false,
+    problems: [unreadableProblem(fault)],
+    warnings: [],
+    plan: null,
+    unchecked: [],
+  }
 }

@@ -1,12 +1,20 @@
+import type { Connected } from '../compose/upstream-probes.ts'
 import type { Config } from '../config/schema.ts'
 import { formatPlan } from './check-plan.ts'
-import { checkReport, planOf, tokenReport, unreadableReport } from './check-report.ts'
+import {
+  checkReport,
+  planOf,
+  tokenReport,
+  unreadableReport,
+  upstreamReport,
+} from './check-report.ts'
 import { describeToken, describeTokenFailure } from './describe-token.ts'
 import { fetchNeeded } from './fetch-needed.ts'
 import { formatLines } from './format-lines.ts'
 import { EXIT, type Io } from './io.ts'
 import { createPaint } from './paint.ts'
 import { printJson } from './print-json.ts'
+import { probeUpstreams } from './probe-upstreams.ts'
 import {
   count,
   type ReadConfig,
@@ -20,11 +28,16 @@ export type CheckOptions = {
   readonly file: string
   /** Also fetch each token that a route needs. */
   readonly live: boolean
+  /** Look at nothing but the file itself. */
+  readonly offline: boolean
 }
 
+/** For `--offline`: nothing outside of the file is looked at. */
+const NOTHING = (): boolean => false
+
 /** `check`: everything that is wrong with a configuration, and what it would do, without running it. */
-export async function check({ file, live }: CheckOptions, io: Io): Promise<number> {
-  const read = await readConfig(file, io)
+export async function check({ file, live, offline }: CheckOptions, io: Io): Promise<number> {
+  const read = await readConfig(file, io, offline ? NOTHING : undefined)
   if ('fault' in read) {
     reportUnreadable(read, io)
     return EXIT.configInvalid
@@ -39,13 +52,17 @@ export async function check({ file, live }: CheckOptions, io: Io): Promise<numbe
   const paint = createPaint(io.isTerminal, io)
   const { config, warnings } = result
   io.out(`${file} is ${paint('green', 'valid')}: ${summaryOf(config, warnings.length)}\n`)
-  io.out(formatPlan(planOf(config), paint))
-  return live ? await showTokens(config, read, io) : EXIT.ok
+  if (result.unchecked.length > 0) {
+    io.out(`Not checked, because variables are not set: ${result.unchecked.join(', ')}\n`)
+  } else io.out(formatPlan(planOf(config), paint))
+  if (!live) return EXIT.ok
+  const failures = (await showTokens(config, read, io)) + (await showUpstreams(config, read, io))
+  return failures === 0 ? EXIT.ok : EXIT.failed
 }
 
 /** `check --json`: the same as one object. */
-export async function checkJson({ file, live }: CheckOptions, io: Io): Promise<number> {
-  const read = await readConfig(file, io)
+export async function checkJson({ file, live, offline }: CheckOptions, io: Io): Promise<number> {
+  const read = await readConfig(file, io, offline ? NOTHING : undefined)
   if ('fault' in read) {
     printJson(unreadableReport(file, read.fault), io)
     return EXIT.configInvalid
@@ -58,8 +75,10 @@ export async function checkJson({ file, live }: CheckOptions, io: Io): Promise<n
   }
   const fetched = await Array.fromAsync(fetchNeeded(result.config, places))
   const tokens = fetched.map(tokenReport)
-  printJson({ ...report, tokens }, io)
-  return tokens.some(({ error }) => error !== null) ? EXIT.failed : EXIT.ok
+  const probed = await Array.fromAsync(probeUpstreams(result.config, places))
+  const upstreams = probed.map(upstreamReport)
+  printJson({ ...report, tokens, upstreams }, io)
+  return [...tokens, ...upstreams].some(({ error }) => error !== null) ? EXIT.failed : EXIT.ok
 }
 
 function summaryOf({ routes, credentials }: Config, warnings: number): string {
@@ -70,7 +89,7 @@ function summaryOf({ routes, credentials }: Config, warnings: number): string {
   ].join(', ')
 }
 
-/** One by one, as they come. */
+/** One by one, as they come. Returns how many failed. */
 async function showTokens(config: Config, { places }: ReadConfig, io: Io): Promise<number> {
   const paint = createPaint(io.isTerminal, io)
   let failures = 0
@@ -80,5 +99,28 @@ async function showTokens(config: Config, { places }: ReadConfig, io: Io): Promi
     const lines = isGood ? describeToken(fetched.obtained) : describeTokenFailure(fetched.cause)
     io.out(`\n${paint(isGood ? 'green' : 'red', fetched.token)}\n${formatLines(lines, paint)}`)
   }
-  return failures === 0 ? EXIT.ok : EXIT.failed
+  return failures
+}
+
+/** The same for connections to upstreams. */
+async function showUpstreams(config: Config, { places }: ReadConfig, io: Io): Promise<number> {
+  const paint = createPaint(io.isTerminal, io)
+  let failures = 0
+  for await (const probed of probeUpstreams(config, places)) {
+    const { origin, routes } = probed
+    const isGood = 'connected' in probed
+    if (!isGood) failures += 1
+    const lines: [string, string][] = [
+      [routes.length === 1 ? 'route' : 'routes', routes.join(', ')],
+      isGood ? ['connected', describeConnection(probed.connected)] : ['failed', probed.fault],
+    ]
+    io.out(`\n${paint(isGood ? 'green' : 'red', origin)}\n${formatLines(lines, paint)}`)
+  }
+  return failures
+}
+
+function describeConnection({ tls }: Connected): string {
+  return tls === undefined
+    ? 'without TLS'
+    : `${tls.version}, certificate valid until ${tls.certificateExpiresAt ?? 'an unknown date'}`
 }

@@ -1,5 +1,6 @@
 import { decodeJwt } from 'jose'
 import { SidecarError, toSidecarError } from '../errors.ts'
+import { escapeControls } from '../lib/escape-controls.ts'
 import type { AccessToken } from '../tokens/access-token.ts'
 import { oauthErrorAdvice } from '../tokens/oauth-error.ts'
 import { compareScopes } from '../tokens/scopes.ts'
@@ -37,7 +38,9 @@ export function tokenFacts(token: AccessToken): TokenFacts {
   return {
     type: token.dpop === undefined ? 'Bearer' : 'DPoP',
     lifetimeSeconds: Math.round(token.lifetimeMs / 1000),
-    expiresAt: new Date(token.obtainedAt.wallMs + token.lifetimeMs).toISOString(),
+    expiresAt: new Date(
+      Math.min(token.obtainedAt.wallMs + token.lifetimeMs, LAST_DATE_MS),
+    ).toISOString(),
     requested: token.requestedScopes ?? [],
     granted: token.scope ?? null,
     missing: compareScopes(token.requestedScopes ?? [], token.scope).missing,
@@ -58,7 +61,7 @@ export function describeToken(token: AccessToken): [string, string][] {
   return [
     ['type', type],
     ['lifetime', `${lifetimeSeconds} s, until ${expiresAt}`],
-    ...(granted === null ? [] : [pair('granted', withoutControls(granted))]),
+    ...(granted === null ? [] : [pair('granted', granted)]),
     ...(missing.length === 0
       ? []
       : [pair('missing', `${missing.join(' ')} (requested, and not granted)`)]),
@@ -89,20 +92,25 @@ export function describeTokenFailure(cause: unknown): [string, string][] {
   const { code, message, advice } = tokenFailure(cause)
   const { serverText } = cause
   return [
-    ['failed', `${code}: ${message}`],
+    pair('failed', `${code}: ${message}`),
     ...(serverText === undefined ? [] : [pair('server', serverText)]),
     ...(advice === null ? [] : [pair('advice', advice)]),
   ]
 }
 
+/** A server's words must not be able to move the cursor of the terminal that shows them. */
 function pair(name: string, value: string): [string, string] {
-  return [name, value]
+  return [name, escapeControls(value)]
 }
 
+/** ECMAScript has no later date. */
+const LAST_DATE_MS = 8.64e15
+
 function claimText(name: string, value: unknown): string {
-  return name === 'exp' && typeof value === 'number'
+  if (name !== 'exp' || typeof value !== 'number') return wordsOf(value)
+  return Math.abs(value * 1000) <= LAST_DATE_MS
     ? new Date(value * 1000).toISOString()
-    : wordsOf(value)
+    : `${value} (not a date)`
 }
 
 function claimsOf(token: AccessToken): Readonly<Record<string, unknown>> | undefined {
@@ -114,13 +122,8 @@ function claimsOf(token: AccessToken): Readonly<Record<string, unknown>> | undef
 }
 
 function wordsOf(value: unknown): string {
-  if (typeof value === 'string') return withoutControls(value)
+  if (typeof value === 'string') return value
   return Array.isArray(value) && value.every((item) => typeof item === 'string')
-    ? withoutControls(value.join(' '))
+    ? value.join(' ')
     : JSON.stringify(value)
-}
-
-/** A server's words must not be able to move the cursor of the terminal that shows them. */
-function withoutControls(text: string): string {
-  return text.replaceAll(/\p{Cc}/gu, '?')
 }

@@ -1,3 +1,4 @@
+import { escapeControls } from '../lib/escape-controls.ts'
 import { type Explanation, explanationOf } from './explanation.ts'
 import { formatLines } from './format-lines.ts'
 import { EXIT, type Io } from './io.ts'
@@ -19,7 +20,9 @@ export async function explain({ method, url, file }: ExplainOptions, io: Io): Pr
   const verb = method.toUpperCase()
   const explanation = explanationOf(verb, url, config)
   const paint = createPaint(io.isTerminal, io)
-  io.out(`${paint('bold', `${verb} ${url}`)}\n${formatExplanation(explanation, paint)}`)
+  io.out(
+    `${paint('bold', escapeControls(`${verb} ${url}`))}\n${formatExplanation(explanation, paint)}`,
+  )
   return exitCodeOf(explanation)
 }
 
@@ -50,6 +53,8 @@ const NOTHING = {
   route: null,
   upstream: null,
   token: null,
+  note: null,
+  tunnel: null,
   error: null,
   otherRoutes: [],
 }
@@ -64,13 +69,17 @@ function formatExplanation(explanation: Explanation, paint: Paint): string {
       return formatLines(routedLines(explanation, paint), paint)
     }
     case 'passed': {
-      return '  no route names it: "forward: pass" sends it on, without a token\n'
+      return `${tunnelLine(explanation.tunnel)}  no route names it: "forward: pass" sends it on, without a token\n`
     }
     case 'refused': {
       const { error, otherRoutes } = explanation
-      const others = otherRoutes.map(({ route, reason }): [string, string] => [route, reason])
+      const others = otherRoutes.map(({ route, reason }): [string, string] => [
+        route,
+        escapeControls(reason),
+      ])
       return [
-        `  ${paint('red', error.code)}: ${error.message}\n`,
+        tunnelLine(explanation.tunnel),
+        `  ${paint('red', error.code)}: ${escapeControls(error.message)}\n`,
         ...(others.length === 0
           ? []
           : [`\n  Why no route takes it:\n`, formatLines(others, paint)]),
@@ -79,8 +88,14 @@ function formatExplanation(explanation: Explanation, paint: Paint): string {
   }
 }
 
+function tunnelLine(tunnel: string | null): string {
+  return tunnel === null
+    ? ''
+    : `  a client asks for a tunnel here: CONNECT ${escapeControls(tunnel)}\n`
+}
+
 function routedLines(
-  { route, upstream, token }: Extract<Explanation, { outcome: 'routed' }>,
+  { route, upstream, token, note }: Extract<Explanation, { outcome: 'routed' }>,
   paint: Paint,
 ): [string, string][] {
   const reasons = [
@@ -90,8 +105,9 @@ function routedLines(
   ]
   const lines: [string, string][] = [
     ['route', `${paint('green', route.name)} (${reasons.join(', ')})`],
-    ['upstream', upstream],
+    ['upstream', escapeControls(upstream)],
   ]
+  if (note !== null) lines.push(['note', note])
   if (token === null) return [...lines, ['credential', 'none: the request is only forwarded']]
   const { credential, clientId, scopes, audience, resource, header, prefix } = token
   lines.push(
@@ -101,6 +117,6 @@ function routedLines(
   if (scopes.length > 0) lines.push(['scopes', scopes.join(' ')])
   if (audience.length > 0) lines.push(['audience', audience.join(' ')])
   if (resource.length > 0) lines.push(['resource', resource.join(' ')])
-  lines.push(['header', `${header}: ${[prefix, '<token>'].filter(Boolean).join(' ')}`])
+  lines.push(['header', `${header}: ${[prefix ?? '…', '<token>'].filter(Boolean).join(' ')}`])
   return lines
 }

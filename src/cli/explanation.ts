@@ -1,7 +1,7 @@
 import type { RouteConfig } from '../config/route-schema.ts'
 import { formatListenAddress } from '../config/listen-address.ts'
 import type { Config } from '../config/schema.ts'
-import { routeMatch } from '../compose/routes.ts'
+import { checkTunnelFor, routeMatch } from '../compose/routes.ts'
 import { SidecarError } from '../errors.ts'
 import { isLocalName } from '../lib/loopback.ts'
 import { parseRequestTarget, type RequestTarget } from '../routing/request-target.ts'
@@ -17,11 +17,15 @@ export type Explanation =
       readonly upstream: string
       /** Null for a route that only forwards. */
       readonly token: ExplainedToken | null
+      /** What keeps the request from arriving as it was given; null for nothing. */
+      readonly note: string | null
     }
   /** No route names it, and it is sent on without a token. */
-  | { readonly outcome: 'passed' }
+  | { readonly outcome: 'passed'; readonly tunnel: string | null }
   | {
       readonly outcome: 'refused'
+      /** The target of the `CONNECT` that a client sends for the URL; null for a request of its own. */
+      readonly tunnel: string | null
       readonly error: { readonly code: string; readonly message: string }
       /** What each route would have wanted, where that is the reason. */
       readonly otherRoutes: readonly { readonly route: string; readonly reason: string }[]
@@ -42,31 +46,38 @@ type ExplainedToken = {
   readonly audience: readonly string[]
   readonly resource: readonly string[]
   readonly header: string
-  /** What stands before the token. */
-  readonly prefix: string
+  /** What stands before the token; null where it may be a secret. */
+  readonly prefix: string | null
 }
 
 /** `method` is in upper case. */
 export function explanationOf(method: string, url: string, config: Config): Explanation {
-  if (method === 'TRACE' || method === 'CONNECT') {
-    return { outcome: 'refused', error: WITHOUT_ROUTE[method], otherRoutes: [] }
+  if (method === 'TRACE') {
+    return { outcome: 'refused', tunnel: null, error: TRACE_REFUSED, otherRoutes: [] }
   }
   const candidates = config.routes.map((route) => ({
     config: route,
     match: routeMatch(route.match),
   }))
+  const tunnel = tunnelOf(method, url, config)
+  if (tunnel !== undefined) {
+    const { namesHost } = createRouteTable(candidates)
+    return tunnelled(tunnel, namesHost, config)
+  }
   let target: RequestTarget | undefined
   try {
     target = targetOf(url, config)
     const { config: route, match } = createRouteTable(candidates).match(target, method)
-    return routed(route, match, target, config)
+    return { ...routed(route, match, target, config), note: noteOn(url) }
   } catch (error) {
     if (!(error instanceof SidecarError)) throw error
     const { code, message } = error
-    if (code === 'egress_denied' && config.forward === 'pass') return { outcome: 'passed' }
+    if (code === 'egress_denied' && config.forward === 'pass')
+      return { outcome: 'passed', tunnel: null }
     const isUnclaimed = code === 'route_not_found' || code === 'egress_denied'
     return {
       outcome: 'refused',
+      tunnel: null,
       error: { code, message },
       otherRoutes: target !== undefined && isUnclaimed ? reasonsOf(candidates, target, method) : [],
     }
@@ -82,27 +93,64 @@ function reasonsOf(candidates: readonly Candidate[], target: RequestTarget, meth
   }))
 }
 
-const WITHOUT_ROUTE = {
-  TRACE: {
-    code: 'method_not_supported',
-    message: 'TRACE takes no route, because it would show the token',
-  },
-  CONNECT: {
-    code: 'egress_denied',
-    message:
-      'a tunnel takes no route; to a host that a route names it is refused, and to others unless "forward: pass"',
-  },
-} as const
+const TRACE_REFUSED = {
+  code: 'method_not_supported',
+  message: 'TRACE takes no route, because it would show the token',
+}
+
+/**
+ * The host and port of the tunnel that a client asks a proxy for: with `CONNECT`, and for any `https:` URL
+ * that is not the sidecar's own.
+ */
+function tunnelOf(method: string, url: string, config: Config): string | undefined {
+  const [, scheme = '', authority = ''] = /^(https?):\/\/([^/?#]+)/i.exec(url) ?? []
+  const isTls = scheme.toLowerCase() === 'https'
+  if (method !== 'CONNECT' && (!isTls || isOwnAuthority(authority, config))) return undefined
+  if (authority === '') return url
+  return /:\d+$/.test(authority) ? authority : `${authority}:${isTls ? 443 : 80}`
+}
+
+function tunnelled(
+  tunnel: string,
+  namesHost: (host: string) => boolean,
+  config: Config,
+): Explanation {
+  try {
+    checkTunnelFor(config, tunnel, namesHost)
+    return { outcome: 'passed', tunnel }
+  } catch (error) {
+    if (!(error instanceof SidecarError)) throw error
+    const { code, message } = error
+    return { outcome: 'refused', tunnel, error: { code, message }, otherRoutes: [] }
+  }
+}
+
+function noteOn(url: string): string | null {
+  return /^https:/i.test(url)
+    ? 'the sidecar is reached over http: only, so have the application call an http URL'
+    : null
+}
 
 /** As the request would arrive: with this listener's host, unless the URL names another. */
-function targetOf(url: string, { listen }: Config): RequestTarget {
-  const own = listen.kind === 'tcp' ? formatListenAddress(listen) : 'localhost'
+function targetOf(url: string, config: Config): RequestTarget {
+  const own = ownAuthority(config)
   if (url.startsWith('/')) return parseRequestTarget(url, [own], 1)
   const [, authority = own, path = ''] = /^https?:\/\/([^/?#]+)([^]*)$/i.exec(url) ?? []
-  const isOwn = authority === own || (listen.kind === 'tcp' && isLoopbackAt(authority, listen.port))
-  return isOwn && path !== ''
+  return isOwnAuthority(authority, config) && path !== ''
     ? parseRequestTarget(path.startsWith('/') ? path : `/${path}`, [own], 1)
     : parseRequestTarget(url, [authority], 1)
+}
+
+function ownAuthority({ listen }: Config): string {
+  return listen.kind === 'tcp' ? formatListenAddress(listen) : 'localhost'
+}
+
+function isOwnAuthority(authority: string, config: Config): boolean {
+  const { listen } = config
+  return (
+    authority === ownAuthority(config) ||
+    (listen.kind === 'tcp' && isLoopbackAt(authority, listen.port))
+  )
 }
 
 function isLoopbackAt(authority: string, port: number): boolean {
@@ -115,7 +163,7 @@ function routed(
   match: RouteMatch,
   target: RequestTarget,
   config: Config,
-): Explanation {
+): Omit<Extract<Explanation, { outcome: 'routed' }>, 'note'> {
   const upstream = new URL(route.upstream)
   const basePath = upstream.pathname.replace(/\/$/, '')
   const path = upstreamPath({ match, basePath, keepPath: route.keepPath }, target.path)
@@ -132,6 +180,27 @@ function routed(
   }
 }
 
+/**
+ * Schemes that APIs have their tokens in, registered or not. Anything else is not shown, because a token
+ * may have been put there by mistake.
+ */
+const SCHEMES: ReadonlySet<string> = new Set([
+  '',
+  'api-key',
+  'apikey',
+  'basic',
+  'bearer',
+  'dpop',
+  'jwt',
+  'key',
+  'oauth',
+  'privatetoken',
+  'sso-key',
+  'ssws',
+  'token',
+  'zoho-oauthtoken',
+])
+
 function tokenOf(route: RouteConfig, { credentials }: Config): ExplainedToken | null {
   const credential = credentials[route.credential]
   if (credential === undefined) return null
@@ -142,7 +211,8 @@ function tokenOf(route: RouteConfig, { credentials }: Config): ExplainedToken | 
     scopes: route.scopes ?? credential.scopes,
     audience: route.audience ?? credential.audience,
     resource: route.resource ?? credential.resource,
-    ...route.inject,
+    header: route.inject.header,
+    prefix: SCHEMES.has(route.inject.prefix.toLowerCase()) ? route.inject.prefix : null,
   }
 }
 

@@ -10,15 +10,22 @@ import { init, INIT_DEFAULTS, type InitOptions } from './init.ts'
 import { EXIT, type Io } from './io.ts'
 import { run } from './run.ts'
 import { schema } from './schema.ts'
+import { withEscapes } from './terminal-output.ts'
 import { token } from './token.ts'
 
 const DEFAULT_CONFIG = 'token-sidecar.yaml'
 
 /** What commander reads for commands that look at the configuration. */
-type Given = { readonly config: string; readonly live?: boolean; readonly json?: boolean }
+type Given = {
+  readonly config: string
+  readonly live?: boolean
+  readonly offline?: boolean
+  readonly json?: boolean
+}
 
 /** Runs one command line. Returns the exit code. */
-export async function main(args: readonly string[], io: Io): Promise<number> {
+export async function main(args: readonly string[], world: Io): Promise<number> {
+  const io = withEscapes(world)
   let exitCode: number = EXIT.ok
   const finish = (code: number): void => {
     exitCode = code
@@ -48,10 +55,16 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
     .command('check')
     .description('say everything that is wrong with the configuration')
     .option(...configOption)
-    .option('--live', 'also fetch each token that a route needs, and show what it is good for')
+    .addOption(
+      new Option(
+        '--live',
+        'also fetch each token that a route needs, and connect to each upstream',
+      ).conflicts('offline'),
+    )
+    .option('--offline', 'look at nothing but the file: no secrets, other files or variables')
     .option(...jsonOption)
-    .action(async ({ config: file, live = false, json = false }: Given) =>
-      finish(await (json ? checkJson : check)({ file, live }, io)),
+    .action(async ({ config: file, live = false, offline = false, json = false }: Given) =>
+      finish(await (json ? checkJson : check)({ file, live, offline }, io)),
     )
   program
     .command('token')

@@ -1,5 +1,6 @@
 import { composeAuthorizationServer, composeTokenRequest } from '../compose/token-request.ts'
 import { composeDpopKey } from '../compose/token-sources.ts'
+import type { KeyPath } from '../config/problem.ts'
 import { systemClock } from '../lib/clock.ts'
 import { closest } from '../lib/closest.ts'
 import { describeToken, describeTokenFailure } from './describe-token.ts'
@@ -19,7 +20,9 @@ export async function token(
   { credential: name, file, reveal }: TokenOptions,
   io: Io,
 ): Promise<number> {
-  const read = await readRunnableConfig(file, io)
+  // What other credentials name may be unreadable here.
+  const isAsked = ([kind, credential]: KeyPath) => kind === 'credentials' && credential === name
+  const read = await readRunnableConfig(file, io, isAsked)
   if (read === undefined) return EXIT.configInvalid
   const { config, places } = read
   const { credentials } = config

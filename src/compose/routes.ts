@@ -5,7 +5,7 @@ import type { Clock } from '../lib/clock.ts'
 import type { Holdings } from '../lib/shared.ts'
 import { createTlsReader } from '../lib/tls-material.ts'
 import { type Metrics, PASSED } from '../observe/metrics.ts'
-import type { TunnelPolicy } from '../inbound/connect.ts'
+import { checkTunnel, type TunnelPolicy } from '../inbound/connect.ts'
 import { fieldNames } from '../http/field-lines.ts'
 import { createPassThrough, type PassThrough } from '../exchange/pass-through.ts'
 import { createReferenceMap, type MappedRoute } from '../routing/reference-map.ts'
@@ -121,6 +121,15 @@ export function composeTunnels(
   return forward === 'deny'
     ? undefined
     : { name: PASSED, metrics: metrics.route(PASSED), connectMs: connect, idleMs: upgraded }
+}
+
+/** Fails as a `CONNECT` to this host and port would with a configuration. */
+export function checkTunnelFor(
+  { forward }: Pick<Config, 'forward'>,
+  target: string,
+  namesHost: (host: string) => boolean,
+): void {
+  checkTunnel(target, namesHost, forward === 'pass')
 }
 
 /** What a route is that says nothing but where to. */

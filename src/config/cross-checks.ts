@@ -57,7 +57,10 @@ export function crossCheck(data: unknown): Finding[] {
     }
     if (credential !== undefined) findings.push(...checkCredential(name, credential))
     if (!routes.some((route) => route?.credential === name)) {
-      findings.push(warning(['credentials', name], 'no route uses this credential'))
+      findings.push({
+        ...warning(['credentials', name], 'no route uses this credential'),
+        dependsOn: routes.map((_route, index) => ['routes', index, 'credential']),
+      })
     }
   }
   const checkDistinct = createDistinctCheck()

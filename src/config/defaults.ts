@@ -41,10 +41,8 @@ export type Merged = {
 
 /** The data with the defaults in each route and credential, and without them at the top. */
 export function applyDefaults(file: unknown): Merged {
-  if (!isRecord(file) || !isRecord(file['defaults'])) {
-    return { data: withoutExtensions(file), originOf: (path) => path }
-  }
-  const { defaults, credentials, routes, ...others } = file
+  if (!isRecord(file)) return { data: file, originOf: (path) => path }
+  const { defaults, credentials, routes, ...others } = withoutExtensions(file)
   const forCredential = memberOf(defaults, 'credentials')
   const forRoute = memberOf(defaults, 'routes')
   const data = {
@@ -66,7 +64,7 @@ export function applyDefaults(file: unknown): Merged {
     }),
   }
   return {
-    data: withoutExtensions(data),
+    data,
     originOf(path) {
       const [kind, , ...rest] = path
       if (kind !== 'credentials' && kind !== 'routes') return path
@@ -102,10 +100,10 @@ function merge(setting: Setting, defaults: unknown, own: unknown): unknown {
 }
 
 /** Top-level keys that start with "x-" are the user's own, for anchors. */
-function withoutExtensions(data: unknown): unknown {
-  return isRecord(data)
-    ? Object.fromEntries(Object.entries(data).filter(([key]) => !isExtension(key)))
-    : data
+function withoutExtensions(
+  file: Readonly<Record<string, unknown>>,
+): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(Object.entries(file).filter(([key]) => !isExtension(key)))
 }
 
 export function isExtension(key: string): boolean {

@@ -267,12 +267,14 @@ async function socketFault(
 ): Promise<string | undefined> {
   if (statSocket === undefined) return undefined
   const directory = await statSocket(dirname(socket))
-  if (directory === undefined) return 'expected a socket in a directory that exists'
-  if (directory.kind !== 'directory') return 'expected a socket in a directory, and it is none'
+  if (directory === undefined)
+    return `expected a socket in a directory that exists, and "${dirname(socket)}" does not`
+  if (directory.kind !== 'directory')
+    return `expected a socket in a directory, and "${dirname(socket)}" is none`
   const there = await statSocket(socket)
   return there === undefined || there.kind === 'socket'
     ? undefined
-    : 'expected the path of a socket, and something else is there'
+    : `expected the path of a socket, and something else is at "${socket}"`
 }
 
 function secretFault(value: string): string | undefined {

@@ -8,6 +8,8 @@ export type Finding = {
   readonly hint?: string
   /** The places of which one, filled in, would settle it. */
   readonly misses?: readonly KeyPath[]
+  /** Settings that it depends on, besides the one that it is about. */
+  readonly dependsOn?: readonly KeyPath[]
   /** Whether it is about where a value is used, and not about the value, which an alias may repeat. */
   readonly isAboutUse?: boolean
   /** A warning is worth saying and does not stop the sidecar. */

@@ -14,7 +14,13 @@ import { standInsFor } from './unset-variables.ts'
 import { readYaml, type YamlSource } from './yaml-source.ts'
 
 export type LoadResult =
-  | { readonly ok: true; readonly config: Config; readonly warnings: readonly Problem[] }
+  | {
+      readonly ok: true
+      readonly config: Config
+      readonly warnings: readonly Problem[]
+      /** Paths of the settings whose variables are not set, where they need not be. */
+      readonly unchecked: readonly string[]
+    }
   | {
       readonly ok: false
       readonly problems: readonly Problem[]
@@ -60,12 +66,23 @@ export async function loadConfig(
       config: source.isSound && errors.length === 0 ? parsed.data : undefined,
     }
   }
-  const warnings = all.map(({ path, message, isAboutUse }) => ({
-    ...placeOf(path, file, isAboutUse),
-    path: formatKeyPath(file.originOf(path)),
-    message,
-  }))
-  return { ok: true, config: parsed.data, warnings: inOrder(distinct(warnings)) }
+  const warnings = all
+    .filter(({ severity }) => severity === 'warning')
+    .filter(
+      ({ path, dependsOn = [] }) =>
+        ![path, ...dependsOn].some((setting) => assumed.has(formatKeyPath(setting))),
+    )
+    .map(({ path, message, isAboutUse }) => ({
+      ...placeOf(path, file, isAboutUse),
+      path: formatKeyPath(file.originOf(path)),
+      message,
+    }))
+  return {
+    ok: true,
+    config: parsed.data,
+    warnings: inOrder(distinct(warnings)),
+    unchecked: [...assumed],
+  }
 }
 
 /** A file as the rules see it, and as it is written. */

@@ -10,6 +10,8 @@ const LONGEST_WORD = 24
 
 /** Whether a text is made of words or numbers: passwords mix them, and random characters are long. */
 export function looksPublic(text: string): boolean {
+  // A word with a number, such as "winter-2026", as people make up passwords; addresses are not.
+  if (/^[\w-]*$/.test(text) && /[A-Za-z]/.test(text) && /\d{3}/.test(text)) return false
   const runs = text.replaceAll(KNOWN_WORDS, ' ').match(/[A-Za-z\d]+/g) ?? []
   return runs.every(
     (run) =>

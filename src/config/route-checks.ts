@@ -129,18 +129,22 @@ export function createDistinctCheck(): (index: number, route: RouteOutline) => F
   return (index, route) => {
     const findings: Finding[] = []
     if (route.name !== undefined && names.has(route.name)) {
-      findings.push(error(['routes', index, 'name'], 'expected a name that no other route has'))
+      findings.push({
+        ...error(['routes', index, 'name'], 'expected a name that no other route has'),
+        isAboutUse: true,
+      })
     }
     if (route.name !== undefined) names.add(route.name)
     const claim = claimOf(route)
     const twin = claim === undefined ? undefined : claims.get(claim)
     if (twin !== undefined) {
-      findings.push(
-        error(
+      findings.push({
+        ...error(
           ['routes', index, 'match'],
           `expected a match that differs from that of routes[${twin}]`,
         ),
-      )
+        isAboutUse: true,
+      })
     } else if (claim !== undefined) claims.set(claim, index)
     return findings
   }

@@ -40,15 +40,8 @@ export function createConnectHandler(options: ConnectHandlerOptions): ConnectHan
       refuseAmbiguous(head)
       const destination = parseDestination(head.target)
       record.path = head.target
-      if (namesHost(destination.authority)) {
-        throw denied(
-          'a route is for this host, and nothing can be added inside of a tunnel: call it by an http URL through this proxy, or by the base URL of the sidecar',
-          ROUTED_ADVICE,
-        )
-      }
-      if (tunnels === undefined) {
-        throw denied('no route is for this host; "forward: pass" allows tunnels', UNROUTED_ADVICE)
-      }
+      refuseRouted(destination, namesHost)
+      if (tunnels === undefined) throw notAllowed()
       recorder.claim(record, tunnels)
       const upstream = await open(destination, tunnels.connectMs, client)
       client.write('HTTP/1.1 200 Connection Established\r\n\r\n')
@@ -61,6 +54,31 @@ export function createConnectHandler(options: ConnectHandlerOptions): ConnectHan
     }
     recorder.end(record, status)
   }
+}
+
+/** Fails as a `CONNECT` to this host and port would; `areAllowed` is whether tunnels are allowed at all. */
+export function checkTunnel(
+  target: string,
+  namesHost: ConnectHandlerOptions['namesHost'],
+  areAllowed: boolean,
+): void {
+  refuseRouted(parseDestination(target), namesHost)
+  if (!areAllowed) throw notAllowed()
+}
+
+function refuseRouted(
+  { authority }: Destination,
+  namesHost: ConnectHandlerOptions['namesHost'],
+): void {
+  if (!namesHost(authority)) return
+  throw denied(
+    'a route is for this host, and nothing can be added inside of a tunnel: call it by an http URL through this proxy, or by the base URL of the sidecar',
+    ROUTED_ADVICE,
+  )
+}
+
+function notAllowed(): SidecarError {
+  return denied('no route is for this host; "forward: pass" allows tunnels', UNROUTED_ADVICE)
 }
 
 type Destination = {

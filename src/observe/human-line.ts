@@ -1,3 +1,5 @@
+import { escapeControlsInLines } from '../lib/escape-controls.ts'
+
 /** What every line has, or what stands at its beginning already. */
 const SAID = new Set([
   'level',
@@ -22,7 +24,7 @@ export function humanLine(entry: Readonly<Record<string, unknown>>): string {
     .map(([key, value]) => `${key}=${plain(value)}`)
   const lines = [[what, ...details].join('  ')]
   if (typeof stack === 'string') lines.push(stack)
-  return lines.join('\n')
+  return escapeControlsInLines(lines.join('\n'))
 }
 
 /** Without quotes where nobody could misread it. */

@@ -37,7 +37,10 @@ const COMPLETIONS: readonly { words: string[]; offers: string[] }[] = [
   { words: [''], offers: COMMANDS },
   { words: ['ch'], offers: ['check'] },
   { words: ['check', '--l'], offers: ['--live'] },
-  { words: ['check', '--live', '--'], offers: ['--config', '--live', '--json', '--help'] },
+  {
+    words: ['check', '--live', '--'],
+    offers: ['--config', '--live', '--offline', '--json', '--help'],
+  },
   { words: ['--ver'], offers: ['--version'] },
   { words: ['token', ''], offers: ['corp', 'partner'] },
   { words: ['token', '-c', 'other.yaml', ''], offers: ['corp', 'else'] },

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { type Outcome, runCommand, runProgram, writeConfig } from '../../helpers/cli.ts'
 import { endpointConfig, ordersConfig } from '../../helpers/config-text.ts'
-import { CLIENT_ID, RESOURCE, startIssuer } from '../../helpers/servers.ts'
+import { CLIENT_ID, RESOURCE, startIssuer, startServer } from '../../helpers/servers.ts'
 import { sendToken, startTokenEndpoint } from '../../helpers/token-endpoint.ts'
 
 const UPSTREAM = 'http://127.0.0.1:1'
@@ -81,6 +81,7 @@ test('check --json says what the sidecar would do, and what it warns of', async 
         },
       ],
     },
+    unchecked: [],
   })
   expect(outcome.out).not.toContain('s3cret')
 })
@@ -105,11 +106,12 @@ test('check --json has every problem with its place, and the plan where it can b
         line: 6,
         column: 15,
         path: 'credentials.corp.clientId',
-        message: 'expected a string, got the number 7',
+        message: 'expected a string, got the number 7; put it in quotes: "7"',
       },
     ],
     warnings: [],
     plan: null,
+    unchecked: [],
   })
 })
 
@@ -134,7 +136,8 @@ test.for([['check'], ['explain', 'GET', '/']])(
 
 test('check --live --json has what each token is good for, and never the token', async () => {
   const issuer = await startIssuer()
-  const file = await writeConfig(ordersConfig({ issuer: issuer.issuer, upstream: UPSTREAM }))
+  const upstream = await startServer((_req, res) => void res.end())
+  const file = await writeConfig(ordersConfig({ issuer: issuer.issuer, upstream }))
   const outcome = await runCommand(['check', '--live', '--json', '-c', file])
   expect(outcome.code).toBe(0)
   expect(reportOf(outcome)).toMatchObject({
@@ -152,6 +155,7 @@ test('check --live --json has what each token is good for, and never the token',
         error: null,
       },
     ],
+    upstreams: [{ origin: upstream, routes: ['orders'], connected: { tls: null }, error: null }],
   })
   expect(outcome.out).not.toContain('eyJ')
 })
@@ -208,6 +212,8 @@ const NOTHING = {
   problems: [],
   route: null,
   upstream: null,
+  note: null,
+  tunnel: null,
   token: null,
   error: null,
   otherRoutes: [],
@@ -297,7 +303,8 @@ test('the bundled program prints JSON and nothing else', async () => {
 
 test('docs/command-line.md names every key', async () => {
   const issuer = await startIssuer()
-  const file = await writeConfig(ordersConfig({ issuer: issuer.issuer, upstream: UPSTREAM }))
+  const upstream = await startServer((_req, res) => void res.end())
+  const file = await writeConfig(ordersConfig({ issuer: issuer.issuer, upstream }))
   const outputs = await Promise.all([
     runCommand(['check', '--live', '--json', '-c', file]),
     runCommand(['check', '--json', '-c', '/no/such/file']),

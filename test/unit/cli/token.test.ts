@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { runCommand, writeConfig } from '../../helpers/cli.ts'
 import { endpointConfig, ordersConfig } from '../../helpers/config-text.ts'
-import { CLIENT_ID, RESOURCE, startIssuer } from '../../helpers/servers.ts'
+import { CLIENT_ID, RESOURCE, startIssuer, startServer } from '../../helpers/servers.ts'
 import { sendToken, startTokenEndpoint } from '../../helpers/token-endpoint.ts'
 
 const UPSTREAM = 'http://127.0.0.1:1'
@@ -61,7 +61,7 @@ test('what a server says can not move the cursor', async () => {
   )
   const file = await writeConfig(endpointConfig({ endpoint: endpoint.url, upstream: UPSTREAM }))
   const { out } = await runCommand(['token', 'corp', '-c', file])
-  expect(out).toContain('  granted     a?[2Jb\n')
+  expect(out).toContain('  granted     a\\u001b[2Jb\n')
 })
 
 test('check --live fetches every token that a route needs, and says which could not be had', async () => {
@@ -73,7 +73,8 @@ test('check --live fetches every token that a route needs, and says which could 
     res.writeHead(400, { 'content-type': 'application/json' })
     res.end(JSON.stringify({ error: 'invalid_scope' }))
   })
-  const config = endpointConfig({ endpoint: endpoint.url, upstream: UPSTREAM })
+  const upstream = await startServer((_req, res) => void res.end())
+  const config = endpointConfig({ endpoint: endpoint.url, upstream })
   const good = await writeConfig(config)
   const right = await runCommand(['check', '--live', '-c', good])
   expect(right.code).toBe(0)

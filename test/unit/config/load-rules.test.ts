@@ -18,6 +18,7 @@ routes:
   expect(await loadText(text, { env: { CORP_SECRET: 's' } })).toEqual({
     ok: true,
     warnings: [],
+    unchecked: [],
     config: {
       listen: { kind: 'tcp', host: '127.0.0.1', port: 8080 },
       admin: { kind: 'tcp', host: '127.0.0.1', port: 9090 },

@@ -1,0 +1,272 @@
+import { expect, test } from 'vitest'
+import { faultsOf, type Given, problemsOf, warningsOf } from '../../helpers/problems.ts'
+
+const BASIC = { clientSecret: { env: 'CORP_SECRET' } }
+const KEY = { env: 'CORP_SECRET' }
+
+/** What is wrong with a configuration that is right but for this, to the last word. */
+const HINTS: readonly (Given & { readonly what: string; readonly fault: string })[] = [
+  {
+    what: 'a client secret as a text',
+    credential: { auth: { clientSecret: 'hunter2' } },
+    fault:
+      'credentials.corp.auth.clientSecret: expected a map, got a string; write where it is kept: { file: … } or { env: … }',
+  },
+  {
+    what: 'a passphrase as a number',
+    credential: { auth: { method: 'private_key_jwt', key: { value: 'x' }, passphrase: 4711 } },
+    fault:
+      'credentials.corp.auth.passphrase: expected a map; write where it is kept: { file: … } or { env: … }',
+  },
+  {
+    what: 'a subject token as a list',
+    credential: { grant: { type: 'token_exchange', subjectToken: ['hunter2'] } },
+    fault:
+      'credentials.corp.grant.subjectToken: expected a map, got a list; write where it is kept: { file: … } or { env: … }',
+  },
+  {
+    what: 'a certificate as a text',
+    route: { tls: { ca: '/etc/ssl/ca.pem' } },
+    fault: 'routes[0].tls.ca: expected a map, got a string; write { file: … }',
+  },
+  {
+    what: 'a match as a path',
+    route: { match: '/orders' },
+    fault: 'routes[0].match: expected a map, got a string; write a map of host, path, methods',
+  },
+  {
+    what: 'authentication as a text',
+    credential: { auth: 'hunter2' },
+    fault:
+      'credentials.corp.auth: expected a map, got a string; write a map of method, clientSecret, encoding',
+  },
+  {
+    what: 'one scope without brackets',
+    credential: { scopes: 'orders.read' },
+    fault: 'credentials.corp.scopes: expected a list, got a string; write [orders.read]',
+  },
+  {
+    what: 'several scopes in one text',
+    route: { scopes: 'orders.read orders.write' },
+    fault: 'routes[0].scopes: expected a list, got a string; write [orders.read, orders.write]',
+  },
+  {
+    what: 'one method without brackets',
+    route: { match: { path: '/', methods: 'GET' } },
+    fault: 'routes[0].match.methods: expected a list, got a string; write [GET]',
+  },
+  {
+    what: 'one header to remove without brackets',
+    route: { headers: { remove: 'X-Debug' } },
+    fault: 'routes[0].headers.remove: expected a list, got a string; write […]',
+  },
+  {
+    what: 'one origin without brackets',
+    top: { access: { origins: 'http://localhost:3000' } },
+    fault: 'access.origins: expected a list, got a string; write [http://localhost:3000]',
+  },
+  {
+    what: 'a list for one text',
+    credential: { clientId: ['a'] },
+    fault: 'credentials.corp.clientId: expected a string, got a list; write it without brackets',
+  },
+  {
+    what: 'routes as a map',
+    top: { routes: { name: 'a' } },
+    fault: 'routes: expected a list, got a map; begin each item with "- "',
+  },
+  {
+    what: 'a truth value in quotes',
+    route: { retry: 'true' },
+    fault: 'routes[0].retry: expected true or false, got "true"; write it without quotes',
+  },
+  {
+    what: '"off" for a truth value',
+    route: { retry: 'off' },
+    fault:
+      'routes[0].retry: expected true or false, got "off"; YAML 1.2 has only true and false: write false',
+  },
+  {
+    what: 'an audience for a method that has none',
+    credential: { auth: { ...BASIC, audience: 'issuer' } },
+    fault:
+      'credentials.corp.auth: unknown key "audience"; only with method client_secret_jwt or private_key_jwt; it belongs in "credentials.corp"',
+  },
+  {
+    what: 'a key of another grant',
+    credential: { grant: { type: 'jwt_bearer', key: KEY, subjectToken: KEY } },
+    fault: 'credentials.corp.grant: unknown key "subjectToken"; only with type token_exchange',
+  },
+  {
+    what: 'a key of another provider',
+    credential: { tokenEndpoint: undefined, provider: { name: 'google', realm: 'x' } },
+    fault: 'credentials.corp.provider: unknown key "realm"; only with name keycloak',
+  },
+  {
+    what: 'a client secret one level too high',
+    credential: { clientSecret: { env: 'CORP_SECRET' } },
+    fault: 'credentials.corp: unknown key "clientSecret"; it belongs in "credentials.corp.auth"',
+  },
+  {
+    what: 'a setting of a route at the top',
+    top: { keepPath: true },
+    fault: 'unknown key "keepPath"; it belongs in routes[]',
+  },
+  {
+    what: 'an unknown key that is a word',
+    top: { colour: 'red' },
+    fault:
+      'unknown key "colour"; expected one of listen, admin, credentials, routes, forward, access, via, limits, log, shutdown, defaults',
+  },
+  {
+    what: 'a secret as an unknown key',
+    top: { hunter2canary: 'red' },
+    fault:
+      'unknown key; expected one of listen, admin, credentials, routes, forward, access, via, limits, log, shutdown, defaults',
+  },
+  {
+    what: 'a key for anchors within a route',
+    route: { 'x-common': {} },
+    fault:
+      'routes[0]: unknown key "x-common"; keys that start with "x-" are for the top of the file',
+  },
+]
+
+test.for(HINTS)('$what is told what to write instead', async ({ fault, ...given }) => {
+  const faults = await faultsOf(given)
+  expect(faults).toContain(fault)
+  expect(faults.join('\n')).not.toContain('hunter2')
+})
+
+const ROUTE = `
+  - name: all
+    match: { path: / }
+    upstream: https://api.example.com
+    credential: none
+`
+
+test.for([
+  ['12345', 'the number 12345', '"12345"'],
+  ['0123', 'the number 0123', '"0123"'],
+  ['0x1F', 'the number 0x1F', '"0x1F"'],
+  ['0o17', 'the number 0o17', '"0o17"'],
+  ['1.0', 'the number 1.0', '"1.0"'],
+  ['true', 'the boolean true', '"true"'],
+  ['null', 'nothing', '"null"'],
+  ['.inf', 'the number .inf', '".inf"'],
+] as const)(
+  'the client identifier %s, which YAML takes for %s, is to be quoted',
+  async ([text, what, quoted]) => {
+    const config = `credentials:
+  corp: { issuer: https://a.example, clientId: ${text}, auth: { method: none } }
+routes:${ROUTE.replace('none', 'corp')}`
+    expect(await problemsOf(config)).toEqual([
+      `2:48 credentials.corp.clientId: expected a string, got ${what}; put it in quotes: ${quoted}`,
+    ])
+  },
+)
+
+test('a secret that YAML takes for a number is to be quoted, and not repeated', async () => {
+  const auth = { clientSecret: { value: 4711 } }
+  expect(await faultsOf({ credential: { auth } })).toEqual([
+    'credentials.corp.auth.clientSecret.value: expected a string; put it in quotes',
+  ])
+})
+
+test.for([
+  [
+    'CORP_URL',
+    'expected the environment variable CORP_URL to be set, or a default as in "${CORP_URL:-default}"',
+  ],
+  [
+    'CORP_SECRT',
+    'expected the environment variable CORP_SECRT to be set, or a default as in "${CORP_SECRT:-default}"; did you mean "CORP_SECRET"?',
+  ],
+  [
+    'hunter2canary',
+    'expected the name of an environment variable that is set, or a default as in "${NAME:-default}"',
+  ],
+  [
+    'HUNTER2',
+    'expected the name of an environment variable that is set, or a default as in "${NAME:-default}"',
+  ],
+] as const)(
+  'the variable ${%s}, which is not set, is named if it looks like one',
+  async ([name, message]) => {
+    const problems = await problemsOf(`listen: "\${${name}}"\nroutes:${ROUTE}`, {
+      env: { CORP_SECRET: 's' },
+    })
+    expect(problems).toEqual([`1:9 ${message}`])
+  },
+)
+
+test('a key that is there twice is named, with the line where it is first', async () => {
+  expect(await problemsOf(`log: {}\nroutes:${ROUTE}log: {}\n`)).toEqual([
+    '7:1 expected each key once; "log" is also on line 1',
+  ])
+})
+
+test('a merge key is said not to be YAML 1.2, and what it would bring is not missed', async () => {
+  const config = `x-route: &common
+  upstream: https://api.example.com
+  credential: none
+routes:
+  - <<: *common
+    name: all
+    match: { path: / }
+`
+  expect(await problemsOf(config)).toEqual([
+    '5:5 expected no merge key: YAML 1.2 does not have "<<"; "defaults" says once what routes or credentials have in common',
+  ])
+})
+
+test('a merge key of several maps is one problem as well, and quoted it is a name', async () => {
+  const config = `x-a: &a { upstream: https://api.example.com }
+x-b: &b { credential: none }
+routes:
+  - { <<: [*a, *b], name: all, match: { path: / }, headers: { set: { X-A: '<<' } } }
+`
+  expect(await problemsOf(config)).toEqual([expect.stringContaining('4:7 expected no merge key')])
+})
+
+const SECRET_AT = 'credentials.corp.auth.clientSecret'
+
+test.for([
+  [' s3cret', 'begins'],
+  ['s3cret ', 'ends'],
+  [' s3cret ', 'begins and ends'],
+] as const)('the secret %j is warned of, because it %s with white space', async ([secret, how]) => {
+  const config = (place: string) => `credentials:
+  corp:
+    issuer: https://login.example.com
+    clientId: a
+    auth: { clientSecret: ${place} }
+routes:${ROUTE.replace('none', 'corp')}`
+  const message = `the secret ${how} with white space`
+  const files = { secret: `${secret}\n` }
+  expect(await warningsOf(config('{ file: secret }'), { files })).toEqual([
+    `5:35 ${SECRET_AT}.file: ${message}`,
+  ])
+  expect(await warningsOf(config('{ env: SECRET }'), { env: { SECRET: secret } })).toEqual([
+    `5:34 ${SECRET_AT}.env: ${message}`,
+  ])
+})
+
+test.for(['0.0.0.0:8080', '"[::]:8080"', '"0:8080"', '192.168.1.7:8080', '"[2001:db8::1]:8080"'])(
+  'listen: %s is warned of, because other machines can reach it',
+  async (listen) => {
+    expect(await warningsOf(`listen: ${listen}\nroutes:${ROUTE}`)).toEqual([
+      expect.stringMatching(/^1:9 listen: every machine that reaches this address gets the tokens/),
+    ])
+  },
+)
+
+test.for([
+  '127.0.0.1:8080',
+  '127.0.0.7:8080',
+  '"[::1]:8080"',
+  'localhost:8080',
+  'unix:/run/a.sock',
+])('listen: %s is not warned of', async (listen) => {
+  expect(await warningsOf(`listen: ${listen}\nroutes:${ROUTE}`)).toEqual([])
+})

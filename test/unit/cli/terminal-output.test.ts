@@ -8,9 +8,10 @@ import { sendToken, startTokenEndpoint } from '../../helpers/token-endpoint.ts'
 const HOSTILE = 'a\u001B[2J\u009B1m\u202E\u200B\u2066\u2028\u001B[31m\nb'
 const RAW = /[^\P{Cc}\n]|[\p{Cf}\p{Zl}\p{Zp}]/u
 
+const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
+
 /** A token with these claims that nobody has signed. */
 function tokenWith(claims: object): string {
-  const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
   return `${part({ alg: 'ES256' })}.${part(claims)}.c2lnbmF0dXJl`
 }
 

@@ -231,23 +231,24 @@ routes:
 
 const SECRET_AT = 'credentials.corp.auth.clientSecret'
 
-test.for([
-  [' s3cret', 'begins'],
-  ['s3cret ', 'ends'],
-  [' s3cret ', 'begins and ends'],
-] as const)('the secret %j is warned of, because it %s with white space', async ([secret, how]) => {
-  const config = (place: string) => `credentials:
+const secretAt = (place: string) => `credentials:
   corp:
     issuer: https://login.example.com
     clientId: a
     auth: { clientSecret: ${place} }
 routes:${ROUTE.replace('none', 'corp')}`
+
+test.for([
+  [' s3cret', 'begins'],
+  ['s3cret ', 'ends'],
+  [' s3cret ', 'begins and ends'],
+] as const)('the secret %j is warned of, because it %s with white space', async ([secret, how]) => {
   const message = `the secret ${how} with white space`
   const files = { secret: `${secret}\n` }
-  expect(await warningsOf(config('{ file: secret }'), { files })).toEqual([
+  expect(await warningsOf(secretAt('{ file: secret }'), { files })).toEqual([
     `5:35 ${SECRET_AT}.file: ${message}`,
   ])
-  expect(await warningsOf(config('{ env: SECRET }'), { env: { SECRET: secret } })).toEqual([
+  expect(await warningsOf(secretAt('{ env: SECRET }'), { env: { SECRET: secret } })).toEqual([
     `5:34 ${SECRET_AT}.env: ${message}`,
   ])
 })

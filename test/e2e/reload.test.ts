@@ -116,6 +116,26 @@ test('a file that is wrong changes nothing, and is reported until it is right', 
   expect(await metric(program, 'token_sidecar_config_reload_success')).toBe(1)
 })
 
+test('a secret in a wrong place of a file is repeated neither in the log nor on /status', async () => {
+  const upstream = await startServer((_req, res) => void res.end('one'))
+  const { program, write } = await startReloading(forwarding(upstream))
+  for (const mistake of [
+    'via: ${hunter2canary}',
+    'hunter2canary: x',
+    'forward: hunter2canary',
+    'limits: { headers: hunter2canary }',
+    'defaults: { routes: { hunter2canary: x } }',
+  ]) {
+    const reports = program.output().split('cannot use the configuration').length
+    await write(forwarding(upstream, mistake))
+    program.process.kill('SIGHUP')
+    await until(() => program.output().split('cannot use the configuration').length > reports)
+    expect((await configuration(program)).problems).toHaveLength(1)
+    expect(JSON.stringify(await configuration(program))).not.toContain('hunter2')
+  }
+  expect(program.output()).not.toContain('hunter2')
+})
+
 test('a file that is gone is reported to whoever asks, and nothing ends', async () => {
   const upstream = await startServer((_req, res) => void res.end('one'))
   const { program, file } = await startReloading(forwarding(upstream))

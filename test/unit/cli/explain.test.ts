@@ -256,3 +256,65 @@ test('what no route names is sent on without a token, where the configuration sa
 `,
   })
 })
+
+test.for([
+  ['https://api.partner.example/ledger', 'api.partner.example:443', 'a route is for this host'],
+  ['https://elsewhere.example/x', 'elsewhere.example:443', 'no route is for this host'],
+  ['https://elsewhere.example:8443', 'elsewhere.example:8443', 'no route is for this host'],
+  ['https://mail.example:25/', 'mail.example:25', 'only 443 and 80 can be reached'],
+] as const)(
+  'for %s a client asks for a tunnel to %s, which is refused: %s',
+  async ([url, tunnel, why]) => {
+    const { code, out } = await explain('GET', url)
+    expect(code).toBe(1)
+    expect(out).toContain(`GET ${url}\n  a client asks for a tunnel here: CONNECT ${tunnel}\n`)
+    expect(out).toContain('  egress_denied: Cannot open a tunnel: ')
+    expect(out).toContain(why)
+  },
+)
+
+test.for(['GET', 'CONNECT'])(
+  'with "forward: pass" a tunnel for %s to a host without a route is passed, without a token',
+  async (method) => {
+    const url = method === 'GET' ? 'https://elsewhere.example/x' : 'elsewhere.example:443'
+    const { code, out } = await explain(method, url, `forward: pass\n${CONFIG}`)
+    expect(code).toBe(0)
+    expect(out).toContain('CONNECT elsewhere.example:443\n  no route names it: "forward: pass"')
+  },
+)
+
+test('with "forward: pass" a tunnel to a host that has a route is refused all the same', async () => {
+  const { code, out } = await explain(
+    'GET',
+    'https://api.partner.example/x',
+    `forward: pass\n${CONFIG}`,
+  )
+  expect(code).toBe(1)
+  expect(out).toContain('a route is for this host')
+})
+
+test('an https URL of the sidecar itself is routed, with a note that it is reached over http', async () => {
+  const { out } = await explain('GET', 'https://127.0.0.1:8080/orders/7')
+  expect(out).toContain('  note        the sidecar is reached over http: only')
+  expect((await explain('GET', 'http://127.0.0.1:8080/orders/7')).out).not.toContain('note')
+})
+
+test('a target of CONNECT that is none is refused as such', async () => {
+  const { code, out } = await explain('CONNECT', 'elsewhere.example')
+  expect(code).toBe(1)
+  expect(out).toContain('request_invalid: Cannot open a tunnel: expected a host and a port')
+})
+
+test.for([
+  ['Bearer', 'Bearer <token>'],
+  ['Token', 'Token <token>'],
+  ['hunter2canary', '… <token>'],
+  ['secretwithoutdigits', '… <token>'],
+])('the prefix %s is shown as "%s"', async ([prefix, shown]) => {
+  const yaml = CONFIG.replace(
+    '    credential: corp\n',
+    `    credential: corp\n    inject: { prefix: ${prefix} }\n`,
+  )
+  const { out } = await explain('GET', '/orders/7', yaml)
+  expect(out).toContain(`: ${shown}\n`)
+})

@@ -326,3 +326,24 @@ function keysOf(value: unknown): string[] {
     ...(key === 'claims' ? [] : keysOf(inner)),
   ])
 }
+
+test('explain --json does not repeat a prefix that may be a token', async () => {
+  const outcome = await explain(
+    'GET',
+    'http://api.example.com/orders/7',
+    VALID.replace(
+      '    credential: corp',
+      '    credential: corp\n    inject: { prefix: hunter2canary }',
+    ),
+  )
+  expect(reportOf(outcome)).toMatchObject({ outcome: 'routed', token: { prefix: null } })
+  expect(outcome.out).not.toContain('hunter2')
+})
+
+test('explain --json has the tunnel that a client asks for', async () => {
+  expect(reportOf(await explain('GET', 'https://elsewhere.example/x'))).toMatchObject({
+    outcome: 'refused',
+    tunnel: 'elsewhere.example:443',
+    error: { code: 'egress_denied' },
+  })
+})

@@ -150,7 +150,7 @@ test.for([
     'defaults: { routes: x }',
     '1:21 defaults.routes: expected a map, got a string; write a map of ',
   ],
-  ['nothing', 'defaults:', undefined],
+  ['nothing', 'defaults:', '1:10 defaults: expected a map, got nothing'],
   [
     'a misspelt kind',
     'defaults: { route: {} }',
@@ -159,7 +159,7 @@ test.for([
 ] as const)('%s as defaults is judged', async ([, line, problem]) => {
   const routes = `routes: [{ name: a, match: { path: / }, upstream: 'https://a.example', credential: none }]`
   const problems = await problemsOf(`${line}\n${routes}\n`)
-  expect(problems).toEqual([expect.stringContaining(problem ?? '')])
+  expect(problems).toEqual([expect.stringContaining(problem)])
 })
 
 test('keys at the top that start with "x-" hold anchors, whatever they are', async () => {

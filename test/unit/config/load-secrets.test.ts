@@ -327,6 +327,36 @@ const FILES: readonly { what: string; text: string; around?: Surroundings }[] = 
     ),
   },
   {
+    what: 'a secret as the name of a variable within "${…}"',
+    text: withRoute(`timeouts: { idle: "\${${CANARY}}" }`),
+  },
+  { what: 'a secret as an unknown key at the top', text: `${CANARY}: x\n${withRoute('')}` },
+  { what: 'a secret as an unknown key of a route', text: withRoute(`${CANARY}: x`) },
+  { what: 'a secret as an unknown key that is listed', text: withRoute(`timeouts: [${CANARY}]`) },
+  {
+    what: 'a secret as an unknown key of defaults',
+    text: `defaults: { ${CANARY}: x }\n${withRoute('')}`,
+  },
+  {
+    what: 'a secret as a key that is there twice',
+    text: `${CANARY}: x\n${CANARY}: x\n${withRoute('')}`,
+  },
+  { what: 'a secret instead of an address', text: `listen: ${CANARY}\n${withRoute('')}` },
+  { what: 'a secret instead of a duration', text: withRoute(`timeouts: { idle: ${CANARY} }`) },
+  {
+    what: 'a secret instead of the name of a credential',
+    text: withRoute('').replace('credential: corp', `credential: ${CANARY}`),
+  },
+  { what: 'a secret instead of a map', text: withRoute('').replace('{ path: /orders }', CANARY) },
+  { what: 'a secret instead of a list', text: withRoute(`scopes: ${CANARY}`) },
+  { what: 'a secret instead of a choice', text: withRoute(`existingAuthorization: ${CANARY}`) },
+  { what: 'a secret instead of a truth value', text: withRoute(`retry: ${CANARY}`) },
+  { what: 'a secret in the place of all defaults', text: `defaults: ${CANARY}\n${withRoute('')}` },
+  {
+    what: 'a secret as a default',
+    text: `defaults: { credentials: { auth: { clientSecret: ${CANARY} } } }\n${withCredential('auth: { encoding: form }')}`,
+  },
+  {
     what: 'a map as a key',
     text: withCredential(`? { clientSecret: { value: ${CANARY} } }\n: auth`),
   },
@@ -347,6 +377,15 @@ test('a short secret behind a key that is long is not repeated either', async ()
   const problems = await problemsOf(withCredential('auth: {clientSecret:abcd}'))
   expect(problems).not.toEqual([])
   expect(problems.join('\n')).not.toContain('abcd')
+})
+
+test('a secret in upper case is not repeated as the name of a variable either', async () => {
+  const problems = await problemsOf(withRoute('timeouts: { idle: "${HUNTER2CANARY}" }'), {
+    env: { CORP_SECRET: 's' },
+  })
+  expect(problems).toEqual([
+    expect.stringContaining('expected the name of an environment variable'),
+  ])
 })
 
 const PIN = '47110815'

@@ -1,0 +1,103 @@
+import { chmod, mkdir, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { expect, test } from 'vitest'
+import { runCommand, writeConfig } from '../../helpers/cli.ts'
+import { forwardConfig } from '../../helpers/config-text.ts'
+import { createSigningKey } from '../../helpers/signing-keys.ts'
+
+const CONFIG = `credentials:
+  corp: { issuer: https://login.example.com, clientId: a, auth: { clientSecret: { file: secret } } }
+${forwardConfig('https://a.example').replace('credential: none', 'credential: corp')}`
+
+/** `check` with files beside the configuration. */
+async function checkWith(
+  config: string | Buffer,
+  files: Readonly<Record<string, string | Buffer>>,
+) {
+  const file = await writeConfig('')
+  await writeFile(file, config)
+  for (const [name, content] of Object.entries(files)) {
+    await writeFile(join(dirname(file), name), content)
+  }
+  return { file, ...(await runCommand(['check', '-c', file])) }
+}
+
+function utf16(text: string, byteOrderMark: boolean, isBigEndian: boolean): Buffer {
+  const bytes = Buffer.from((byteOrderMark ? '\uFEFF' : '') + text, 'utf16le')
+  return isBigEndian ? bytes.swap16() : bytes
+}
+
+test.for([
+  [true, false],
+  [true, true],
+  [false, false],
+  [false, true],
+] as const)(
+  'a configuration in UTF-16 is told so (byte order mark: %s, big-endian: %s)',
+  async ([mark, big]) => {
+    const { code, err } = await checkWith(utf16(CONFIG, mark, big), {})
+    expect(code).toBe(3)
+    expect(err).toMatch(/^Cannot read the configuration "[^"]*": it is UTF-16; save it as UTF-8\n/)
+  },
+)
+
+test('a configuration in UTF-32 is told so', async () => {
+  const { err } = await checkWith(Buffer.from([0xff, 0xfe, 0, 0, 0x61, 0, 0, 0]), {})
+  expect(err).toContain('it is UTF-32; save it as UTF-8')
+})
+
+test('a configuration in Latin-1 is told the line that is not UTF-8', async () => {
+  const { code, err } = await checkWith(
+    Buffer.from(`# fine\n# Gr\u00F6\u00DFe\n${CONFIG}`, 'latin1'),
+    {},
+  )
+  expect(code).toBe(3)
+  expect(err).toContain(': line 2 is not UTF-8; save the file as UTF-8\n')
+})
+
+test('a secret in UTF-16, as a shell on Windows writes it, is told so', async () => {
+  const { code, err } = await checkWith(CONFIG, { secret: utf16('s3cret\r\n', true, false) })
+  expect(code).toBe(3)
+  expect(err).toContain('expected a file that can be read (it is UTF-16; save it as UTF-8)')
+})
+
+test('a byte of a secret that is not UTF-8 is told by its place', async () => {
+  const { err } = await checkWith(CONFIG, { secret: Buffer.from('s\u00E9cret', 'latin1') })
+  expect(err).toContain('character 2 is U+FFFD (in place of bytes that are not UTF-8)')
+  expect(err).not.toContain('cret"')
+})
+
+test('a secret that everyone can write is warned of, and one that everyone can read is not', async () => {
+  const { file, code, err } = await checkWith(CONFIG, { secret: 's3cret' })
+  expect({ code, err }).toEqual({ code: 0, err: '' })
+  await chmod(join(dirname(file), 'secret'), 0o666)
+  const outcome = await runCommand(['check', '-c', file])
+  expect(outcome.code).toBe(0)
+  expect(outcome.err).toContain(
+    'credentials.corp.auth.clientSecret.file: everyone on this machine can change this file (mode 0666); "chmod o-w" takes that permission away (warning)\n',
+  )
+})
+
+test('a key that everyone can write is warned of', async () => {
+  const auth = 'auth: { method: private_key_jwt, algorithm: ES256, key: { file: key.pem } }'
+  const config = CONFIG.replace('auth: { clientSecret: { file: secret } }', auth)
+  const { file } = await checkWith(config, { 'key.pem': createSigningKey('ES256').text('PKCS#8') })
+  await chmod(join(dirname(file), 'key.pem'), 0o602)
+  expect((await runCommand(['check', '-c', file])).err).toContain(
+    'credentials.corp.auth.key.file: everyone on this machine can change this file (mode 0602)',
+  )
+})
+
+test.for(['listen', 'admin'])('a socket of "%s" needs a directory', async (key) => {
+  const file = await writeConfig('')
+  const directory = join(dirname(file), 'run')
+  const config = `${key}: { unix: ${directory}/app.sock }\n${forwardConfig('https://a.example')}`
+  await writeFile(file, config)
+  const missing = await runCommand(['check', '-c', file])
+  expect(missing.code).toBe(3)
+  expect(missing.err).toContain(
+    `${key}.unix: expected a socket in a directory that exists, and "${directory}" does not`,
+  )
+  await mkdir(directory)
+  expect(await runCommand(['check', '-c', file])).toMatchObject({ code: 0, err: '' })
+})

@@ -99,7 +99,10 @@ export async function loadText(
 }
 
 export function reportUnreadable({ fault }: { readonly fault: string }, io: Io): void {
-  io.err(`${fault}\nName it with -c FILE, or write one to start from with "token-sidecar init".\n`)
+  const hint = fault.endsWith('no such file')
+    ? 'Name it with -c FILE, or write one to start from with "token-sidecar init".\n'
+    : ''
+  io.err(`${fault}\n${hint}`)
 }
 
 /** Everything there is to say about a configuration: a line for each, unless it is shown otherwise. */

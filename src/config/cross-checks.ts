@@ -4,6 +4,7 @@ import { isLocalName, isLoopbackHost } from '../lib/loopback.ts'
 import { checkCredential, credentialOutline } from './credential-checks.ts'
 import { error, type Finding, warning } from './finding.ts'
 import { parseListenAddress } from './listen-address.ts'
+import type { KeyPath } from './problem.ts'
 import { checkRoute, createDistinctCheck, routeOutline } from './route-checks.ts'
 
 const credentialsOutline = z.record(z.string(), credentialOutline.optional().catch(undefined))
@@ -63,6 +64,7 @@ export function crossCheck(data: unknown): Finding[] {
       })
     }
   }
+  findings.push(...surroundedTexts(data, []))
   const checkDistinct = createDistinctCheck()
   for (const [index, route] of routes.entries()) {
     if (route === undefined) continue
@@ -78,6 +80,21 @@ export function crossCheck(data: unknown): Finding[] {
   }
   return findings
 }
+
+/** Texts with white space around them, which nobody sees in an editor. */
+function* surroundedTexts(value: unknown, path: KeyPath): Generator<Finding> {
+  if (typeof value === 'string' && value.trim() !== value && path.at(-1) !== 'value') {
+    yield warning(path, 'the text begins or ends with white space, which is not ignored')
+  }
+  // An anchor may contain itself.
+  if (typeof value !== 'object' || value === null || path.length > DEEPEST) return
+  for (const [key, inner] of Object.entries(value)) {
+    yield* surroundedTexts(inner, [...path, Array.isArray(value) ? Number(key) : key])
+  }
+}
+
+/** Deeper than anything that the file may say. */
+const DEEPEST = 12
 
 /** Whether other machines can reach an address; of a name, nothing is known here. */
 function isReachable(host: string): boolean {

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net'
 import * as z from 'zod'
 import { isEndpointUrl } from '../lib/endpoint-url.ts'
+import { illegalCharacter } from './repeatable.ts'
 import { settingRoles } from './setting-roles.ts'
 import { DURATION_PATTERN, parseDurationMs, parseSizeBytes, SIZE_PATTERN } from './units.ts'
 
@@ -57,9 +58,12 @@ const scope = z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/, {
 })
 
 // RFC 6749 appendix A.1 and A.2: servers refuse anything outside of it, with any client method.
-export const visibleAscii = z
-  .string()
-  .regex(/^[\x20-\x7e]+$/, { error: 'expected printable ASCII characters' })
+export const visibleAscii = z.string().regex(/^[\x20-\x7e]+$/, {
+  error: ({ input }) => {
+    const illegal = illegalCharacter(String(input), /^[\x20-\x7e]$/)
+    return `expected printable ASCII characters${illegal === undefined ? '' : `, and ${illegal}`}`
+  },
+})
 
 // RFC 8707 section 2.
 const resourceUri = z.string().refine((value) => URL.canParse(value) && !value.includes('#'), {

@@ -271,3 +271,19 @@ test.for([
 ])('listen: %s is not warned of', async (listen) => {
   expect(await warningsOf(`listen: ${listen}\nroutes:${ROUTE}`)).toEqual([])
 })
+
+function clientConfig(clientId: string): string {
+  return `credentials:
+  corp: { issuer: https://a.example, clientId: ${clientId}, auth: { method: none } }
+routes:${ROUTE.replace('none', 'corp')}`
+}
+
+test('a client identifier with white space around it is warned of, without repeating it', async () => {
+  expect(await warningsOf(clientConfig('" hunter2"'))).toEqual([
+    '2:48 credentials.corp.clientId: the text begins or ends with white space, which is not ignored',
+  ])
+  expect(await warningsOf(clientConfig('"a b"'))).toEqual([])
+  expect(await problemsOf(clientConfig('"a\\u00A0b"'))).toEqual([
+    '2:48 credentials.corp.clientId: expected printable ASCII characters, and character 2 is U+00A0 (no-break space)',
+  ])
+})

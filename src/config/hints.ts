@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { closest } from '../lib/closest.ts'
 import type { KeyPath } from './problem.ts'
 import { looksPublic } from './repeatable.ts'
 import { isRecord, keysOf, memberOf, type Schema, type Setting } from './schema-walk.ts'
@@ -12,7 +13,7 @@ export type Written = {
 /** How to write a value that has the wrong type, so that no manual is needed. */
 export function typeHint(setting: Setting, { value, plainText }: Written): string | undefined {
   const { schemas, role } = setting
-  if (value === undefined || schemas.length === 0) return undefined
+  if (schemas.length === 0) return undefined
   const repeat = (text: string): string =>
     role.visibility !== 'private' && SHORT.test(text) && looksPublic(text) ? text : '…'
 
@@ -33,11 +34,16 @@ export function typeHint(setting: Setting, { value, plainText }: Written): strin
         break
       }
     }
+    if (value === undefined) return undefined
     const keys = schemas.every(isMapSchema) ? keysOf(setting, {}) : []
     if (keys.length > 0 && value !== null) return `write a map of ${keys.join(', ')}`
   }
   if (isRecord(value) && schemas.some((schema) => schema instanceof z.ZodArray)) {
     return 'begin each item with "- "'
+  }
+  if (plainText !== undefined && (typeof value === 'number' || typeof value === 'boolean')) {
+    const lists = schemas.filter((schema) => schema instanceof z.ZodArray)
+    if (accepts(lists, [plainText])) return `write ["${repeat(plainText)}"]`
   }
   const items = listOf(schemas, value)
   if (items !== undefined) return `write [${items.map((item) => repeat(String(item))).join(', ')}]`
@@ -63,6 +69,9 @@ function listOf(schemas: readonly Schema[], value: unknown): unknown[] | undefin
   const lists = schemas.filter((schema) => schema instanceof z.ZodArray)
   if (lists.length === 0 || Array.isArray(value) || isRecord(value)) return undefined
   if (accepts(lists, [value])) return [value]
+  if (typeof value === 'string' && accepts(lists, [value.toUpperCase()])) {
+    return [value.toUpperCase()]
+  }
   const parts = typeof value === 'string' ? value.split(/[\s,]+/).filter(Boolean) : []
   return parts.length > 1 && accepts(lists, parts) ? parts : undefined
 }
@@ -75,6 +84,61 @@ function scalarHint(schemas: readonly Schema[], value: string): string | undefin
   }
   const isNumber = /^[+-]?\d+(?:\.\d+)?$/.test(value) && accepts(schemas, Number(value))
   return isNumber ? 'write it without quotes' : undefined
+}
+
+/** What a person who wrote this most likely meant, where it is near and the setting takes it. */
+export function suggestion({ schemas, role }: Setting, value: unknown): string | undefined {
+  if (typeof value !== 'string' && typeof value !== 'number') return undefined
+  const written = String(value)
+  const choices = schemas.flatMap((schema) => {
+    if (schema instanceof z.ZodEnum) return schema.options.map(String)
+    return schema instanceof z.ZodLiteral ? [...schema.values].map(String) : []
+  })
+  const meant =
+    choices.length > 0
+      ? (choices.find((choice) => spelling(choice) === spelling(written)) ??
+        closest(written, choices))
+      : repeatable(written, role)
+        ? corrections(written).find((text) => accepts(schemas, text))
+        : undefined
+  return meant === undefined ? undefined : `did you mean "${meant}"?`
+}
+
+function repeatable(text: string, { visibility }: Setting['role']): boolean {
+  return visibility !== 'private' && SHORT_VALUE.test(text) && looksPublic(text)
+}
+
+const SHORT_VALUE = /^[\w.:/*[\] -]{1,40}$/
+
+/** Other ways to write the same: addresses without a host, URLs without a scheme, amounts without a unit. */
+function corrections(written: string): string[] {
+  const text = written.trim()
+  const withUnit = UNITS.map(([spelt, unit]) => text.replace(spelt, `$1${unit}`))
+  return [
+    ...(/^:?\d+$/.test(text) ? [`127.0.0.1:${text.replace(':', '')}`, `${text}s`, `${text}B`] : []),
+    text.replace(/^\*(?=:)/, '0.0.0.0'),
+    text.replace(/^https?:\/\//, '').replace(/\/$/, ''),
+    ...(/^[\w-]+(?:\.[\w-]+)+(?::\d+)?(?:\/|$)/.test(text) ? [`https://${text}`] : []),
+    ...withUnit,
+    `/${text}`,
+    text.toUpperCase(),
+  ].filter((correction) => correction !== written)
+}
+
+/** Units as people write them, and as they are spelt here. */
+const UNITS: readonly (readonly [RegExp, string])[] = [
+  [/^(\d+)\s*(?:ms|msecs?|milliseconds?)$/i, 'ms'],
+  [/^(\d+)\s*(?:s|secs?|seconds?)$/i, 's'],
+  [/^(\d+)\s*(?:m|mins?|minutes?)$/i, 'm'],
+  [/^(\d+)\s*(?:h|hrs?|hours?)$/i, 'h'],
+  [/^(\d+)\s*(?:b|bytes?)$/i, 'B'],
+  [/^(\d+)\s*(?:k|kb|kib)$/i, 'KiB'],
+  [/^(\d+)\s*(?:m|mb|mib)$/i, 'MiB'],
+]
+
+/** The same for `client_secret`, `client-secret` and `clientSecret`. */
+export function spelling(name: string): string {
+  return name.replaceAll(/[_-]/g, '').toLowerCase()
 }
 
 function accepts(schemas: readonly Schema[], value: unknown): boolean {

@@ -6,7 +6,7 @@ export type ListenAddress =
 /** Read and write for the owner and the group: whoever can open the socket gets the tokens. */
 export const DEFAULT_SOCKET_MODE = 0o660
 
-const TCP = /^(?:\[(?<ipv6>[\da-fA-F:.]+)\]|(?<host>[^\s:[\]/]+)):(?<port>\d{1,5})$/
+const TCP = /^(?:\[(?<ipv6>[\da-fA-F:.]+)\]|(?<host>[\w.-]+)):(?<port>\d{1,5})$/
 
 /** `127.0.0.1:8080`, `[::1]:8080` or `unix:/run/token-sidecar.sock`; undefined if it is none. */
 export function parseListenAddress(text: string): ListenAddress | undefined {

@@ -3,7 +3,7 @@ import { crossCheck } from './cross-checks.ts'
 import { applyDefaults, defaultsSchema, type Merged } from './defaults.ts'
 import { checkFiles, type Examines } from './file-checks.ts'
 import type { Finding } from './finding.ts'
-import { typeHint, valueAt } from './hints.ts'
+import { suggestion, typeHint, valueAt } from './hints.ts'
 import { formatKeyPath, type KeyPath, type Problem } from './problem.ts'
 import { looksPublic } from './repeatable.ts'
 import { type Config, configSchema, fileSchema } from './schema.ts'
@@ -207,10 +207,12 @@ function draftOf(complaint: Complaint, file: FileView): Draft {
   const advice = isTypeProblem
     ? typeHint(setting, { value, plainText: source.plainText(origin) })
     : undefined
+  // A finding is about more than this value: another spelling would not settle it.
+  const meant = complaint.code === undefined ? undefined : suggestion(setting, value)
   return {
     ...placeOf(path, file, isAboutUse),
     path: formatKeyPath(isSlip ? origin.slice(0, -1) : origin),
-    message: [message + found(complaint, written, isPrivate), hint ?? advice]
+    message: [message + found(complaint, written, isPrivate), hint ?? advice ?? meant]
       .filter(Boolean)
       .join('; '),
     misses: misses?.map(formatKeyPath) ?? (written === undefined ? [formatKeyPath(path)] : []),

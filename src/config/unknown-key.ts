@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { closest } from '../lib/closest.ts'
 import { isExtension } from './defaults.ts'
-import { valueAt } from './hints.ts'
+import { spelling, valueAt } from './hints.ts'
 import { formatKeyPath, isPlainKey, type KeyPath } from './problem.ts'
 import { looksLikeKey } from './repeatable.ts'
 import { keysOf, memberOf, type Schema, settingAt, settingOf, variantsWith } from './schema-walk.ts'
@@ -22,13 +22,16 @@ export function unknownKey(
   const setting = settingAt(root, path, data)
   const map = valueAt(data, path)
   const known = keysOf(setting, map)
-  const variants = variantsWith(setting, key)
-  const places = placesOf(root, key).filter((place) => place !== genericPath(path))
+  // Other tools write `client_secret`.
+  const name = known.includes(key) ? key : (spellingIn(root, key) ?? key)
+  const variants = variantsWith(setting, name)
+  const places = placesOf(root, name).filter((place) => place !== genericPath(path))
   const here = genericPath(path)
   const around = places.filter((place) => here.startsWith(place) && place !== '')
   const below = places.filter((place) => place.startsWith(here) && here !== '')
   const near = variants === undefined && around.length === 0 ? below : around
-  const meant = variants === undefined ? closest(key, known) : undefined
+  const closestKey = known.includes(name) ? name : closest(key, known)
+  const meant = variants === undefined ? closestKey : undefined
 
   const hints = [
     ...(meant === undefined ? [] : [`did you mean "${meant}"?`]),
@@ -40,6 +43,7 @@ export function unknownKey(
     else if (isExtension(key)) hints.push('keys that start with "x-" are for the top of the file')
     else hints.push(`expected one of ${known.join(', ')}`)
   }
+  if (meant === undefined && name !== key) hints.unshift(`here it is written "${name}"`)
   // A slip in a secret can make a key of it: only what looks like a key is repeated.
   const isKnown = meant !== undefined || variants !== undefined || places.length > 0
   const isWord =
@@ -53,25 +57,37 @@ export function unknownKey(
 
 /** Where the schema has a key, such as `credentials.NAME.auth`. */
 function placesOf(root: Schema, key: string): string[] {
-  const places: string[] = []
-  const visit = (schema: Schema, place: string): void => {
-    const { schemas } = settingOf(schema)
-    for (const inner of schemas) {
-      if (inner instanceof z.ZodObject) {
-        const shape: Readonly<Record<string, Schema>> = inner.shape
-        if (Object.hasOwn(shape, key)) places.push(place)
-        for (const [name, child] of Object.entries(shape)) {
-          if (name !== 'defaults') visit(child, place === '' ? name : `${place}.${name}`)
-        }
-      } else if (inner instanceof z.ZodRecord) visit(inner.valueType, `${place}.NAME`)
-      else if (inner instanceof z.ZodArray) visit(inner.element, `${place}[]`)
-      else if (inner instanceof z.ZodUnion) {
-        for (const option of inner.options) visit(option, place)
+  const places = [...mapsOf(root, '')].filter(({ keys }) => keys.includes(key))
+  return [...new Set(places.map(({ place }) => place))]
+}
+
+/** The key of the schema that is spelt like this one but for case, "_" and "-". */
+function spellingIn(root: Schema, key: string): string | undefined {
+  const wanted = spelling(key)
+  for (const { keys } of mapsOf(root, '')) {
+    const found = keys.find((known) => spelling(known) === wanted)
+    if (found !== undefined) return found
+  }
+  return undefined
+}
+
+type MapOfKeys = { readonly place: string; readonly keys: readonly string[] }
+
+/** All maps whose keys the schema chooses; those of defaults are the same again. */
+function* mapsOf(schema: Schema, place: string): Generator<MapOfKeys> {
+  for (const inner of settingOf(schema).schemas) {
+    if (inner instanceof z.ZodObject) {
+      const shape: Readonly<Record<string, Schema>> = inner.shape
+      yield { place, keys: Object.keys(shape) }
+      for (const [name, child] of Object.entries(shape)) {
+        if (name !== 'defaults') yield* mapsOf(child, place === '' ? name : `${place}.${name}`)
       }
+    } else if (inner instanceof z.ZodRecord) yield* mapsOf(inner.valueType, `${place}.NAME`)
+    else if (inner instanceof z.ZodArray) yield* mapsOf(inner.element, `${place}[]`)
+    else if (inner instanceof z.ZodUnion) {
+      for (const option of inner.options) yield* mapsOf(option, place)
     }
   }
-  visit(root, '')
-  return [...new Set(places)]
 }
 
 /** A path as `placesOf` has it. */

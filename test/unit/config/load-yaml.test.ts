@@ -128,7 +128,11 @@ routes:
 })
 
 test.for([
-  ['a number', '8080', /^1:9 listen: expected an address such as .*, got the number 8080$/],
+  [
+    'a number',
+    '8080',
+    /^1:9 listen: expected an address such as .*, got the number 8080; did you mean "127\.0\.0\.1:8080"\?$/,
+  ],
   ['a truth value', 'true', /^1:9 listen: expected an address such as .*, got the boolean true$/],
   ['nothing', '', /^1:9 listen: expected an address such as .*, got nothing$/],
   ['a list', '[1]', /^1:9 listen: expected an address such as /],

@@ -1,0 +1,103 @@
+import { expect, test } from 'vitest'
+import { faultsOf, type Given } from '../../helpers/problems.ts'
+
+/** The end of what is said about a value that the setting does not take. */
+const VALUES: readonly (readonly [what: string, given: Given, end: string])[] = [
+  ['a port alone', { top: { listen: 8080 } }, 'did you mean "127.0.0.1:8080"?'],
+  ['a port behind a colon', { top: { listen: ':8080' } }, 'did you mean "127.0.0.1:8080"?'],
+  ['an address as a URL', { top: { listen: 'http://[::1]:81/' } }, 'did you mean "[::1]:81"?'],
+  ['every address as "*"', { top: { listen: '*:8080' } }, 'did you mean "0.0.0.0:8080"?'],
+  ['a duration without a unit', { credential: { timeout: 10 } }, 'did you mean "10s"?'],
+  ['a duration in words', { route: { timeouts: { idle: '5 minutes' } } }, 'did you mean "5m"?'],
+  ['a size in another unit', { route: { replay: { maxBody: '64kb' } } }, 'did you mean "64KiB"?'],
+  ['a size without a unit', { top: { limits: { headers: 8192 } } }, 'did you mean "8192B"?'],
+  [
+    'a URL without a scheme',
+    { route: { upstream: 'api.example.com/v2' } },
+    'did you mean "https://api.example.com/v2"?',
+  ],
+  ['a path without a slash', { route: { match: { path: 'orders' } } }, 'did you mean "/orders"?'],
+  ['a method in lower case', { route: { match: { methods: ['get'] } } }, 'did you mean "GET"?'],
+  ['one method in lower case', { route: { match: { methods: 'get' } } }, 'write [GET]'],
+  ['a level in capitals', { top: { log: { level: 'DEBUG' } } }, 'did you mean "debug"?'],
+  [
+    'a word that is misspelt',
+    { route: { forwarded: 'x-forwaded' } },
+    'did you mean "x-forwarded"?',
+  ],
+  [
+    'an authentication method in capitals',
+    {
+      credential: { auth: { method: 'CLIENT-SECRET-POST', clientSecret: { env: 'CORP_SECRET' } } },
+    },
+    'did you mean "client_secret_post"?',
+  ],
+  [
+    'a provider that is misspelt',
+    { credential: { provider: { name: 'kycloak' } } },
+    'mean "keycloak"?',
+  ],
+  ['a number as the only scope', { credential: { scopes: 12 } }, 'got the number 12; write ["12"]'],
+  ['a truth value as a scope', { credential: { scopes: true } }, 'write ["true"]'],
+  [
+    'no client secret at all',
+    { credential: { auth: {} } },
+    'got nothing; write where it is kept: { file: … } or { env: … }',
+  ],
+  [
+    'a client secret with nothing behind it',
+    { credential: { auth: { clientSecret: null } } },
+    'expected a map; write where it is kept: { file: … } or { env: … }',
+  ],
+]
+
+test.for(VALUES)('%s is told what was meant', async ([, given, end]) => {
+  const faults = await faultsOf(given)
+  expect(faults.filter((fault) => fault.includes(end))).toHaveLength(1)
+})
+
+test.for([
+  { top: { listen: 'hunter2canary' } },
+  { top: { log: { level: 'hunter2canary' } } },
+  { route: { upstream: 'hunter2canary.example.com' } },
+  { route: { match: { path: 'hunter2canary' } } },
+  { credential: { timeout: 'hunter2canary' } },
+  { credential: { auth: { method: 'hunter2canary' } } },
+  { route: { headers: { set: { 'X-Key': 4711 } } } },
+  { route: { inject: { prefix: 'hunter2 canary' } } },
+] satisfies Given[])('a suggestion for %j does not repeat what may be a secret', async (given) => {
+  const faults = (await faultsOf(given)).join('\n')
+  expect(faults).not.toBe('')
+  expect(faults).not.toMatch(/hunter2|4711/)
+})
+
+/** Keys as other tools spell them. */
+const KEYS: readonly (readonly [key: string, given: Given, end: string])[] = [
+  [
+    'client_secret',
+    { credential: { client_secret: { env: 'CORP_SECRET' } } },
+    'credentials.corp: unknown key "client_secret"; here it is written "clientSecret"; it belongs in "credentials.corp.auth"',
+  ],
+  [
+    'client_id',
+    { credential: { client_id: 'a' } },
+    'credentials.corp: unknown key "client_id"; did you mean "clientId"?',
+  ],
+  [
+    'keep-path',
+    { top: { 'keep-path': true } },
+    'unknown key "keep-path"; here it is written "keepPath"; it belongs in routes[]',
+  ],
+  [
+    'subject_token',
+    { credential: { grant: { type: 'client_credentials', subject_token: 'x' } } },
+    'credentials.corp.grant: unknown key "subject_token"; here it is written "subjectToken"; only with type token_exchange',
+  ],
+]
+
+test.for(KEYS)(
+  'the key %s is told how it is spelt, and where it belongs',
+  async ([, given, fault]) => {
+    expect(await faultsOf(given)).toContain(fault)
+  },
+)

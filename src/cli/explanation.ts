@@ -66,7 +66,7 @@ export function explanationOf(method: string, url: string, config: Config): Expl
   }
   let target: RequestTarget | undefined
   try {
-    target = targetOf(url, config)
+    target = targetOf(url.replace(/^ws(?=s?:)/i, 'http'), config)
     const { config: route, match } = createRouteTable(candidates).match(target, method)
     return { ...routed(route, match, target, config), note: noteOn(url) }
   } catch (error) {
@@ -99,13 +99,14 @@ const TRACE_REFUSED = {
 }
 
 /**
- * The host and port of the tunnel that a client asks a proxy for: with `CONNECT`, and for any `https:` URL
- * that is not the sidecar's own.
+ * The host and port of the tunnel that a client asks a proxy for: with `CONNECT`, for any `https:` URL that
+ * is not the sidecar's own, and for WebSockets with and without TLS (RFC 6455 section 4.1).
  */
 function tunnelOf(method: string, url: string, config: Config): string | undefined {
-  const [, scheme = '', authority = ''] = /^(https?):\/\/([^/?#]+)/i.exec(url) ?? []
-  const isTls = scheme.toLowerCase() === 'https'
-  if (method !== 'CONNECT' && (!isTls || isOwnAuthority(authority, config))) return undefined
+  const [, scheme = '', authority = ''] = /^(https?|wss?):\/\/([^/?#]+)/i.exec(url) ?? []
+  const isTls = /^(?:https|wss)$/i.test(scheme)
+  const isTunnelled = isTls || /^ws$/i.test(scheme)
+  if (method !== 'CONNECT' && (!isTunnelled || isOwnAuthority(authority, config))) return undefined
   if (authority === '') return url
   return /:\d+$/.test(authority) ? authority : `${authority}:${isTls ? 443 : 80}`
 }
@@ -126,9 +127,10 @@ function tunnelled(
 }
 
 function noteOn(url: string): string | null {
-  return /^https:/i.test(url)
-    ? 'the sidecar is reached over http: only, so have the application call an http URL'
-    : null
+  const [, scheme] = /^(http|ws)s:/i.exec(url) ?? []
+  if (scheme === undefined) return null
+  const plain = scheme.toLowerCase()
+  return `the sidecar is reached over ${plain}: only, so have the application call ${plain === 'ws' ? 'a' : 'an'} ${plain} URL`
 }
 
 /** As the request would arrive: with this listener's host, unless the URL names another. */

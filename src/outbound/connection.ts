@@ -108,13 +108,22 @@ export function createConnection(socket: Socket, options: ConnectionOptions): Co
     onClosed(connection)
   }
 
+  /** Sends what is buffered, and over TLS the closure alert (RFC 9112 section 9.8), before it closes. */
+  const closeCleanly = (): void => {
+    socket.destroySoon()
+    onClosed(connection)
+  }
+
   const fail = (error: unknown): void => {
     const exchange = current
     current = undefined
     unread = undefined
     parser.pause()
+    if (exchange === undefined) {
+      closeCleanly()
+      return
+    }
     close()
-    if (exchange === undefined) return
     exchange.release()
     const failure = toUpstreamFailure(origin, error)
     const isLost = failure.code === 'upstream_reset' || failure.code === 'upstream_protocol'
@@ -198,7 +207,8 @@ export function createConnection(socket: Socket, options: ConnectionOptions): Co
     // Surplus data, and a request body that the upstream did not wait for, end the connection.
     const isClean = canReuse && !hasMore && !hasEnded && body?.isDone() !== false
     if (!isClean || dedicated) {
-      close()
+      if (body?.isDone() === false) close()
+      else closeCleanly()
       body?.stop()
     } else onIdle(connection)
     response.onEnd(trailers)

@@ -89,6 +89,45 @@ test('an error of the writer closes the connection and fails the response', asyn
   expect(socket.destroyed).toBe(true)
 })
 
+test('a read with many chunks leaves other connections their turn', async () => {
+  const chunks = '1\r\nx\r\n'.repeat(5_000)
+  const { connection } = await startConnection((peer) =>
+    peer.write(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${chunks}0\r\n\r\n`),
+  )
+  const response = await connection.send(upstreamRequest(), ANY_SIGNAL)
+  let turns = 0
+  let isComplete = false
+  const countTurns = (): void => {
+    turns += 1
+    if (!isComplete) setImmediate(countTurns)
+  }
+  countTurns()
+  const { received, writer } = blockingWriter()
+  await response.pipeTo(writer)
+  isComplete = true
+  expect(received.join('')).toBe('x'.repeat(5_000))
+  expect(turns).toBeGreaterThanOrEqual(9)
+})
+
+test('backpressure within the turns of one read loses nothing', async () => {
+  const chunks = '1\r\nx\r\n'.repeat(5_000)
+  const { connection } = await startConnection((peer) =>
+    peer.end(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${chunks}0\r\n\r\n`),
+  )
+  const response = await connection.send(upstreamRequest(), ANY_SIGNAL)
+  const received: string[] = []
+  const writer = collectingWriter(() => {}, {
+    write(chunk, onDrain) {
+      received.push(chunk.toString('latin1'))
+      if (received.length % 2 === 0) process.nextTick(onDrain)
+      else setImmediate(onDrain)
+      return false
+    },
+  })
+  await response.pipeTo(writer)
+  expect(received.join('')).toBe('x'.repeat(5_000))
+})
+
 test('an aborted request closes the connection and fails with the reason', async () => {
   const { connection, socket } = await startConnection(() => {})
   const exchange = new AbortController()

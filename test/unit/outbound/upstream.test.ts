@@ -1,4 +1,5 @@
 import { createServer } from 'node:https'
+import type { Socket } from 'node:net'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
 import { openUpstream } from '../../../src/outbound/upstream.ts'
@@ -7,6 +8,7 @@ import { createFakeClock } from '../../helpers/fake-clock.ts'
 import { bodyFrom, collectingWriter, upstreamRequest } from '../../helpers/upstream-request.ts'
 import { startRawUpstream } from '../../helpers/raw-http.ts'
 import { portOf, startListening } from '../../helpers/servers.ts'
+import { until } from '../../helpers/wait.ts'
 
 test('certificates that TLS cannot use fail each request, and take no connection from the next', async () => {
   const upstream = openUpstream(
@@ -96,4 +98,68 @@ test('a connection that ends within a pause is noticed when the pause is over', 
   })
   await expect(response.pipeTo(writer)).rejects.toMatchObject({ code: 'upstream_reset' })
   expect(upstream.load()).toEqual({ connected: 0, running: 0, queued: 0 })
+})
+
+test('an idle TLS connection is closed with a closure alert', async () => {
+  const authority = await createAuthority()
+  const { certificate: cert, key } = await authority.issue('localhost', ['127.0.0.1'])
+  const below: Socket[] = []
+  const server = createServer({ cert, key }, (_req, res) => void res.end('ok'))
+  server.on('connection', (socket: Socket) => below.push(socket))
+  await startListening(server)
+  const upstream = openUpstream(
+    {
+      origin: `https://127.0.0.1:${portOf(server)}`,
+      connectTimeoutMs: 10_000,
+      maxConnections: 1,
+      maxHeaderBytes: 16_384,
+    },
+    { ca: authority.certificate, servername: 'localhost' },
+    createFakeClock(),
+  )
+  onTestFinished(upstream.close)
+  expect(await bodyFrom(upstream)).toBe('ok')
+  const [socket] = below
+  const bytesBefore = socket?.bytesRead
+  upstream.retire()
+  await until(() => socket?.destroyed === true)
+  // The alert is a record of its own.
+  expect(socket?.bytesRead).toBe((bytesBefore ?? 0) + 24)
+})
+
+test.for([
+  { what: 'is parsed in many turns', isBlocking: false },
+  { what: 'is interrupted by backpressure', isBlocking: true },
+])('no more is received from the upstream while a read $what', async ({ isBlocking }) => {
+  let peer: Socket | undefined
+  const { origin } = await startRawUpstream((_received, socket) => {
+    peer = socket
+    socket.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n')
+    const chunks = '1\r\nx\r\n'.repeat(10_000)
+    const pump = (): void => {
+      while (socket.write(chunks));
+      socket.once('drain', pump)
+    }
+    pump()
+  })
+  const upstream = openUpstream(
+    { origin, connectTimeoutMs: 10_000, maxConnections: 1, maxHeaderBytes: 16_384 },
+    {},
+    createFakeClock(),
+  )
+  onTestFinished(upstream.close)
+  const response = await upstream.roundTrip(upstreamRequest(), new AbortController().signal)
+  let contentBytes = 0
+  const writer = collectingWriter(() => {}, {
+    write(chunk, onDrain) {
+      contentBytes += chunk.length
+      if (isBlocking) setImmediate(onDrain)
+      return !isBlocking
+    },
+  })
+  // It fails when the upstream is closed.
+  response.pipeTo(writer).catch(() => {})
+  await until(() => contentBytes > 300_000)
+  // One octet in six is content; the operating system buffers some on both sides.
+  expect(peer?.bytesWritten).toBeLessThan(30_000_000)
 })

@@ -1,0 +1,85 @@
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { connect } from 'node:net'
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { expect, onTestFinished, test } from 'vitest'
+import { clientClosed } from '../../../src/errors.ts'
+import { createHttp1ResponseWriter } from '../../../src/inbound/http1-response-writer.ts'
+import { portOf, startListening } from '../../helpers/servers.ts'
+import { until } from '../../helpers/wait.ts'
+
+const HEAD = { status: 200, phrase: 'OK', length: Number.NaN }
+
+test('interim responses wait for a client that does not read', async () => {
+  const { writer, client } = await startExchange()
+  let drained = 0
+  const onDrain = (): void => void (drained += 1)
+  const hint = ['Link', 'x'.repeat(15_000)]
+  while (writer.inform(103, hint, onDrain) !== 'blocked');
+  expect(drained).toBe(0)
+  client.resume()
+  await until(() => drained === 1)
+  expect(writer.inform(103, [], onDrain)).toBe('sent')
+})
+
+test('many pending writes are backpressure, however short they are', async () => {
+  const { writer, client } = await startExchange()
+  client.resume()
+  writer.begin(HEAD, [])
+  let drained = 0
+  let writes = 1
+  while (writer.write(Buffer.from('x'), () => void (drained += 1))) writes += 1
+  expect(writes).toBeLessThanOrEqual(65)
+  expect(drained).toBe(0)
+  await until(() => drained === 1)
+})
+
+test('a head that was not written yet can be replaced', async () => {
+  const { writer, client } = await startExchange()
+  let received = ''
+  client.on('data', (chunk: Buffer) => void (received += chunk.toString('latin1')))
+  client.resume()
+  writer.begin(HEAD, [])
+  expect(writer.hasBegun()).toBe(false)
+  writer.begin({ status: 502, phrase: undefined, length: 2 }, ['Content-Length', '2'])
+  writer.write(Buffer.from('no'), () => {})
+  await writer.end([])
+  await until(() => received.endsWith('no'))
+  expect(received).toMatch(/^HTTP\/1\.1 502 Bad Gateway\r\n/)
+})
+
+test('a response whose head was written is aborted by a reset', async () => {
+  const { writer, res } = await startExchange()
+  writer.begin(HEAD, [])
+  await nextTurn()
+  expect(writer.hasBegun()).toBe(true)
+  writer.reset(clientClosed())
+  expect(res.destroyed).toBe(true)
+})
+
+test('a reset while the client still has to read the end rejects the end with its reason', async () => {
+  const { writer } = await startExchange()
+  writer.begin(HEAD, [])
+  // More than the operating system buffers.
+  writer.write(Buffer.alloc(32 * 1024 * 1024), () => {})
+  const ended = writer.end([])
+  const reason = clientClosed()
+  writer.reset(reason)
+  await expect(ended).rejects.toBe(reason)
+})
+
+/** A request that has arrived, and its client, which does not read. */
+async function startExchange() {
+  const { promise, resolve } = Promise.withResolvers<[IncomingMessage, ServerResponse]>()
+  const server = createServer((req, res) => resolve([req, res]))
+  await startListening(server)
+  const client = connect(portOf(server), '127.0.0.1')
+  onTestFinished(() => void client.destroy())
+  client.on('error', () => {})
+  client.on('data', () => {})
+  client.pause()
+  await once(client, 'connect')
+  client.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')
+  const [req, res] = await promise
+  return { writer: createHttp1ResponseWriter(req, res), client, res }
+}

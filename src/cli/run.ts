@@ -101,7 +101,7 @@ async function start(file: string, io: Io, signals: Signals): Promise<Started | 
   const { proxyUrl, adminUrl } = app
   dropWhatStartingLeft()
   logger.info({ version: VERSION, listen: proxyUrl, admin: adminUrl, config: file }, 'listening')
-  // Whoever waits for this line must not have to wait for further lines to fill the buffer.
+  // Flushed at once, because scripts wait for this line.
   log.flush()
   return { app, log, tracer, endReloads }
 }

@@ -19,7 +19,7 @@ import {
 } from './value-schemas.ts'
 
 const clientSecret = secretRef
-  .describe('The client secret. A file is read anew for each token request.')
+  .describe('The client secret. A file is read again for each token request.')
   .register(settingRoles, { reference: 'secret', isIndivisible: true })
 
 const signingKey = {
@@ -117,7 +117,7 @@ const clientAuth = z
           'An assertion that something else writes and rotates, such as a projected service account token.',
         ),
       file: text
-        .describe('The file that holds the JWT; read anew for each token request.')
+        .describe('The file that holds the JWT; read again for each token request.')
         .register(settingRoles, { reference: 'file' }),
       assertionType: assertionType
         .default('jwt-bearer')
@@ -169,7 +169,7 @@ const grant = z
     z.strictObject({
       type: z.literal('token_exchange').describe('A token for a token (RFC 8693).'),
       subjectToken: secretRef
-        .describe('The token to exchange; a file is read anew for each request.')
+        .describe('The token to exchange; a file is read again for each request.')
         .register(settingRoles, { reference: 'token', isIndivisible: true }),
       subjectTokenType: text
         .default('urn:ietf:params:oauth:token-type:jwt')

@@ -81,7 +81,7 @@ export function crossCheck(data: unknown): Finding[] {
   return findings
 }
 
-/** Texts with white space around them, which nobody sees in an editor. */
+/** Texts with surrounding white space, which an editor does not show. */
 function* surroundedTexts(value: unknown, path: KeyPath): Generator<Finding> {
   if (typeof value === 'string' && value.trim() !== value && path.at(-1) !== 'value') {
     yield warning(path, 'the text begins or ends with white space, which is not ignored')

@@ -253,7 +253,7 @@ const HARMLESS = /^"[\w.:/*[\] ${}-]{0,60}"$/
 /** Leaves out what only follows from another problem: a misspelt key, a variable that is not set. */
 function withoutEchoes(drafts: readonly Draft[], faults: readonly Problem[]): Problem[] {
   const meant = new Set(drafts.map((draft) => draft.meant))
-  // What is there and wrong is not missing.
+  // A key with an invalid value is reported for its value, not as missing.
   const wrong = new Set(drafts.filter(({ misses }) => misses?.length === 0).map(({ path }) => path))
   return distinct(
     drafts

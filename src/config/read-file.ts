@@ -57,7 +57,7 @@ let overdue = 0
  */
 export async function readBytes(path: string): Promise<Buffer> {
   if (overdue >= MAX_OVERDUE) throw fileError('EBUSY')
-  // Without O_NONBLOCK, opening a named pipe that nobody writes to blocks a thread without end.
+  // Without O_NONBLOCK, opening a named pipe that has no writer blocks a thread indefinitely.
   const opening = open(path, constants.O_RDONLY | constants.O_NONBLOCK)
   const file = await inTime(opening, closeLate(opening))
   try {
@@ -91,7 +91,7 @@ async function inTime<T>(operation: Promise<T>, onOverdue = (): void => {}): Pro
   return await Promise.race([operation, promise])
 }
 
-/** Closes a file that is opened after nobody waits for it any longer. */
+/** Closes a file that is opened after the time limit. */
 function closeLate(opening: Promise<FileHandle>): () => void {
   return () => {
     opening.then(async (file) => await file.close()).catch(() => {})

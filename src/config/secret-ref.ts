@@ -10,7 +10,7 @@ export type SecretPlaces = {
   readonly statSocket?: StatFile
 }
 
-/** Opens the place that a secret is kept in; a file is read anew each time the secret is needed. */
+/** Opens the place that a secret is kept in; a file is read again each time the secret is needed. */
 export function createSecretReader(ref: SecretRef, places: SecretPlaces): SecretReader {
   return async () => createSecret(await readSecretText(ref, places))
 }

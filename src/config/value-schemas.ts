@@ -99,7 +99,7 @@ export const certificateAndKey = z.strictObject({
         .register(settingRoles, { reference: 'private key' }),
     })
     .optional()
-    .describe('The client certificate (RFC 8705). Both files are read anew when they change.')
+    .describe('The client certificate (RFC 8705). Both files are read again when they change.')
     .register(settingRoles, { reference: 'key pair', isIndivisible: true }),
   serverName: z
     .string()
@@ -147,14 +147,5 @@ export function isAbsoluteUri(value: string): boolean {
 }
 
 function isPlainHttpUrl(value: string): boolean {
-  const url = URL.parse(value)
-  return (
-    url !== null &&
-    (url.protocol === 'http:' || url.protocol === 'https:') &&
-    url.username === '' &&
-    url.password === '' &&
-    url.search === '' &&
-    url.hash === '' &&
-    !/[\s\\?#]/.test(value)
-  )
+  return isEndpointUrl(value) && !value.includes('?')
 }

@@ -7,6 +7,7 @@ import { type CallerPolicy, createWebPageGuard, readTarget } from '../routing/or
 import type { RequestTarget } from '../routing/request-target.ts'
 import { type RouteTable, upstreamPath } from '../routing/route-table.ts'
 import type { AccessToken } from '../tokens/access-token.ts'
+import type { TokenSource } from '../tokens/token-source.ts'
 import { recordVerdict } from './authorization-verdict.ts'
 import type { ExchangeRecord, Recorder } from './exchange-record.ts'
 import type { ExchangeRequest } from './exchange-request.ts'
@@ -48,7 +49,11 @@ export function createExchangeHandler(options: ExchangeHandlerOptions): Exchange
       if (isLastHop(head)) {
         status = await sendOptions(writer)
       } else {
-        const token = await tokenFor(inbound, route, record) // 503, 502
+        const tokens = bypassesInjection(head, route.fields) ? undefined : route.tokens
+        let token = tokens?.current()
+        if (tokens !== undefined && token === undefined) {
+          token = await waitForToken(inbound, route, tokens, record) // 503, 502
+        }
         if (head.expectation === 'continue') writer.inform(100, [], () => {})
         const request = upstreamRequest(inbound, writer, route, target, token, record) // 400
         record.token = token
@@ -77,18 +82,16 @@ export function createExchangeHandler(options: ExchangeHandlerOptions): Exchange
     recorder.end(record, status)
   }
 
-  async function tokenFor(
-    { head, signal }: InboundRequest,
-    { tokens, fields, timeouts, metrics }: Route,
+  async function waitForToken(
+    { signal }: InboundRequest,
+    { timeouts, metrics }: Route,
+    tokens: TokenSource,
     record: ExchangeRecord,
-  ): Promise<AccessToken | undefined> {
-    if (tokens === undefined || bypassesInjection(head, fields)) return undefined
-    const token = tokens.current()
-    if (token !== undefined) return token
-    const waited = await whileClientWaits(signal, timeouts.tokenMs, tokens.get, record.span)
+  ): Promise<AccessToken> {
+    const token = await whileClientWaits(signal, timeouts.tokenMs, tokens.get, record.span)
     record.tokenWaitMs = clock.monotonicMs() - record.startedAtMs
     metrics.tokenWaited(record.tokenWaitMs)
-    return waited
+    return token
   }
 
   async function tunnel(
@@ -142,7 +145,7 @@ function upstreamRequest(
   }
 }
 
-async function send(
+function send(
   response: UpstreamResponse,
   writer: ResponseWriter,
   route: Route,
@@ -155,5 +158,5 @@ async function send(
   const mayHaveLength = response.status !== 204
   const context = { ownOrigin, minorVersion, mayHaveTrailers, mayHaveLength }
   writer.begin(response, responseFields(response.fields, route.responseFields, context))
-  await response.pipeTo(writer)
+  return response.pipeTo(writer)
 }

@@ -11,8 +11,8 @@ export type ResponseWriter = {
     fields: readonly string[],
     onDrain: () => void,
   ) => 'dropped' | 'sent' | 'blocked'
-  /** `fields` alternates names and values. */
-  readonly begin: (head: WrittenHead, fields: readonly string[]) => void
+  /** `fields` alternates names and values, and belongs to the writer from now on. */
+  readonly begin: (head: WrittenHead, fields: string[]) => void
   /** Whether the head of the final response was written. */
   readonly hasBegun: () => boolean
   /** Whether a response with this head can have a trailer section. */

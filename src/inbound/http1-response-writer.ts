@@ -19,7 +19,7 @@ export function createHttp1ResponseWriter(
   let length = Number.NaN
   let small: Buffer | undefined
   let pendingWrites = 0
-  let unwritten: { readonly head: WrittenHead; readonly fields: readonly string[] } | undefined
+  let unwritten: { readonly head: WrittenHead; readonly fields: string[] } | undefined
   let rejectEnd: ((reason: SidecarError) => void) | undefined
 
   const writeHead = (): void => {
@@ -28,7 +28,7 @@ export function createHttp1ResponseWriter(
     unwritten = undefined
     endEarly(req, res)
     // Explicitly, because node:http would reuse the phrase of an earlier call that failed.
-    res.writeHead(head.status, head.phrase ?? STATUS_CODES[head.status], [...fields])
+    res.writeHead(head.status, head.phrase ?? STATUS_CODES[head.status], fields)
   }
   const flushHead = (): void => {
     if (unwritten === undefined) return

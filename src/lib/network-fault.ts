@@ -72,7 +72,7 @@ export function networkFault(error: unknown, depth = 0): NetworkFault | undefine
   if (code === 'ERR_ASSERTION') {
     return {
       kind: 'protocol',
-      reason: 'its status code is invalid, or a 101 that nobody asked for',
+      reason: 'its status code is invalid, or an unrequested 101',
     }
   }
   const known = FAULTS[code]

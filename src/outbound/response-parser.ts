@@ -7,7 +7,7 @@ import {
   type ResponseHead,
   TOKEN,
 } from './response-head.ts'
-import { copyOf } from '../lib/give-back.ts'
+import { joinContent } from './join-content.ts'
 import { upstreamFailure } from '../http/upstream-failure.ts'
 
 /** What a response consists of, in order. Interim responses have a head only, and another head follows. */
@@ -137,15 +137,12 @@ export function createResponseParser(
     return to
   }
 
-  /** Passes on what has been read of the content, as one piece. */
+  /** Forwards what has been parsed of the content, as one piece. */
   const passOn = (chunk: Buffer): void => {
     if (parts.length === 0) return
-    const [begin, to] = joinParts(chunk, parts)
-    const isWhole = begin === 0 && to === chunk.length
-    const content = isWhole ? chunk : chunk.subarray(begin, to)
-    const isJoined = parts.length > 2
+    const content = joinContent(chunk, parts)
     parts.length = 0
-    onData(isJoined ? compact(content) : content)
+    onData(content)
   }
 
   const readSize = (chunk: Buffer, from: number): number => {
@@ -256,7 +253,7 @@ export function createResponseParser(
       while (canRead()) {
         if (state === 'length' && left === 0) state = 'end'
         if (state === 'end') {
-          // Whoever takes the last of the content may pause.
+          // Forwarding the last of the content may pause the parser.
           passOn(chunk)
           if (canRead()) end()
         } else if (at === chunk.length || (chunksInTurn >= MAX_CHUNKS_PER_TURN && state === 'size'))
@@ -316,27 +313,6 @@ function hexDigit(code: number | undefined): number {
   if (code >= 0x30 && code <= 0x39) return code - 0x30
   const lower = code | 0x20
   return lower >= 0x61 && lower <= 0x66 ? lower - 0x57 : -1
-}
-
-/**
- * Moves parts of `chunk` next to each other, and returns where they begin and end. They move towards the
- * end of the chunk, so that its memory can still be given back (`lib/give-back.ts`).
- */
-function joinParts(chunk: Buffer, parts: readonly number[]): readonly [number, number] {
-  const to = parts.at(-1) ?? 0
-  let begin = to
-  for (let i = parts.length - 2; i >= 0; i -= 2) {
-    const partBegin = parts[i] ?? 0
-    const partEnd = parts[i + 1] ?? 0
-    begin -= partEnd - partBegin
-    if (begin !== partBegin) chunk.copyWithin(begin, partBegin, partEnd)
-  }
-  return [begin, to]
-}
-
-/** A copy where little of a large read is content: else it would hold the memory of all of it. */
-function compact(content: Buffer): Buffer {
-  return content.length * 2 < content.buffer.byteLength ? copyOf(content) : content
 }
 
 function hasBareLineFeed(bytes: Buffer, from: number): boolean {

@@ -2,8 +2,8 @@ import { mayMeanBearer } from '../lib/token-type.ts'
 import { knownOAuthError } from './oauth-error.ts'
 
 /*
- * What the body of a token response (RFC 6749 section 5) says. The token endpoint is trusted, and nobody
- * but its operator can correct it, so a spelling that leaves no doubt about its meaning is accepted.
+ * What the body of a token response (RFC 6749 section 5) says. The token endpoint is trusted, and only its
+ * operator can correct it, so an unambiguous spelling is accepted even if it is not that of the RFC.
  */
 
 export type ResponseFields = Readonly<Record<string, unknown>>

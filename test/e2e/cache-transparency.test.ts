@@ -118,7 +118,7 @@ const DIFFERENT: Readonly<Record<string, unknown>> = {
   // The origin sends more bytes than its Content-Length says; they end here.
   'headers-store-Content-Length': [GARBAGE, NOT_CACHED],
   '304-etag-update-response-Content-Length': [GARBAGE, NOT_CONDITIONAL],
-  // The origin sends a transfer coding that nobody can decode (RFC 9112 section 7): 502.
+  // The origin sends an unknown transfer coding (RFC 9112 section 7): 502.
   'headers-store-Transfer-Encoding': [NOT_CACHED, UNKNOWN_CODING],
 }
 

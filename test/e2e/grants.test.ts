@@ -218,7 +218,7 @@ grant: { type: token_exchange, subjectToken: { file: '${file}' } }`,
   return { file, subjects, url: sidecar.proxyUrl }
 }
 
-test('the subject token is read anew for each exchange', async () => {
+test('the subject token is read again for each exchange', async () => {
   const { subjects, url } = await startExchange((subject, file) => {
     if (subject !== 'one') return undefined
     writeFileSync(file, 'two\n')

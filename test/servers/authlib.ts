@@ -1,6 +1,6 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { AuthorizationServer } from './authorization-server.ts'
+import { type AuthorizationServer, UNNAMED_ASSERTION } from './authorization-server.ts'
 import { createClientsFile } from './clients-file.ts'
 import { installPython, type Installer } from './installer.ts'
 import { basic, verifyByIntrospection } from './verify-token.ts'
@@ -26,11 +26,7 @@ export const authlib: AuthorizationServer = {
     { id: 'client_secret_jwt', method: 'client_secret_jwt', auth: JWT },
     { id: 'private_key_jwt', method: 'private_key_jwt', auth: JWT },
     { id: 'client_assertion_file', method: 'client_assertion_file' },
-    {
-      id: 'client_assertion_file, no clientId',
-      method: 'client_assertion_file',
-      isUnnamed: true,
-    },
+    UNNAMED_ASSERTION,
   ],
   async install(installer) {
     await pythonOf(installer)

@@ -91,3 +91,16 @@ export type RunningServer = {
 export class NotInstallable extends Error {
   override name = 'NotInstallable'
 }
+
+/** Cases that several servers have. */
+export const UNNAMED_ASSERTION: Case = {
+  id: 'client_assertion_file, no clientId',
+  method: 'client_assertion_file',
+  isUnnamed: true,
+}
+export const DPOP: Case = {
+  id: 'client_secret_basic, DPoP',
+  method: 'client_secret_basic',
+  credential: { dpop: {} },
+  isBound: true,
+}

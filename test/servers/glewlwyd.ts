@@ -4,10 +4,14 @@ import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { gunzipSync } from 'node:zlib'
-import type { AuthorizationServer, Stage } from './authorization-server.ts'
+import {
+  type AuthorizationServer,
+  NotInstallable,
+  type Stage,
+  UNNAMED_ASSERTION,
+} from './authorization-server.ts'
 import { type Client, jwksOf } from './clients.ts'
 import type { HttpClient } from './http-client.ts'
-import { NotInstallable } from './authorization-server.ts'
 import type { Installer } from './installer.ts'
 import { verifyByJwks } from './verify-token.ts'
 
@@ -34,11 +38,7 @@ export const glewlwyd: AuthorizationServer = {
     { id: 'tls_client_auth', method: 'tls_client_auth' },
     { id: 'self_signed_tls_client_auth', method: 'self_signed_tls_client_auth' },
     { id: 'client_assertion_file', method: 'client_assertion_file' },
-    {
-      id: 'client_assertion_file, no clientId',
-      method: 'client_assertion_file',
-      isUnnamed: true,
-    },
+    UNNAMED_ASSERTION,
     {
       id: 'client_secret_basic, DPoP',
       method: 'client_secret_basic',

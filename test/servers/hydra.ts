@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { AuthorizationServer, Stage } from './authorization-server.ts'
+import { type AuthorizationServer, type Stage, UNNAMED_ASSERTION } from './authorization-server.ts'
 import type { Client } from './clients.ts'
 import type { Installer } from './installer.ts'
 import { verifyByIntrospection } from './verify-token.ts'
@@ -31,11 +31,7 @@ export const hydra: AuthorizationServer = {
     { id: 'client_secret_post', method: 'client_secret_post' },
     { id: 'private_key_jwt', method: 'private_key_jwt', auth: JWT },
     { id: 'client_assertion_file', method: 'client_assertion_file' },
-    {
-      id: 'client_assertion_file, no clientId',
-      method: 'client_assertion_file',
-      isUnnamed: true,
-    },
+    UNNAMED_ASSERTION,
   ],
   async install(installer) {
     await programOf(installer)

@@ -1,7 +1,13 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as z from 'zod'
-import type { AuthorizationServer, Method, Stage } from './authorization-server.ts'
+import {
+  type AuthorizationServer,
+  DPOP,
+  type Method,
+  type Stage,
+  UNNAMED_ASSERTION,
+} from './authorization-server.ts'
 import type { Client } from './clients.ts'
 import type { HttpClient } from './http-client.ts'
 import { findJava, type Installer } from './installer.ts'
@@ -25,22 +31,13 @@ export const keycloak: AuthorizationServer = {
     { id: 'private_key_jwt', method: 'private_key_jwt' },
     { id: 'tls_client_auth', method: 'tls_client_auth' },
     { id: 'client_assertion_file', method: 'client_assertion_file' },
-    {
-      id: 'client_assertion_file, no clientId',
-      method: 'client_assertion_file',
-      isUnnamed: true,
-    },
+    UNNAMED_ASSERTION,
     {
       id: 'client_assertion_file, Kubernetes',
       method: 'client_assertion_file',
       isWorkload: true,
     },
-    {
-      id: 'client_secret_basic, DPoP',
-      method: 'client_secret_basic',
-      credential: { dpop: {} },
-      isBound: true,
-    },
+    DPOP,
   ],
   async install(installer) {
     await findJava(installer, 17)

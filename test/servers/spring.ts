@@ -1,6 +1,6 @@
 import { cp, mkdir, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { AuthorizationServer } from './authorization-server.ts'
+import { type AuthorizationServer, DPOP } from './authorization-server.ts'
 import { findJava, type Installer, sourceHash } from './installer.ts'
 import { verifyByJwks } from './verify-token.ts'
 
@@ -25,12 +25,7 @@ export const spring: AuthorizationServer = {
     { id: 'self_signed_tls_client_auth', method: 'self_signed_tls_client_auth' },
     // Not without clientId: its converter requires the parameter client_id beside an assertion.
     { id: 'client_assertion_file', method: 'client_assertion_file' },
-    {
-      id: 'client_secret_basic, DPoP',
-      method: 'client_secret_basic',
-      credential: { dpop: {} },
-      isBound: true,
-    },
+    DPOP,
   ],
   async install(installer) {
     await findJava(installer, 17)

@@ -10,7 +10,7 @@ const RAW = /[^\P{Cc}\n]|[\p{Cf}\p{Zl}\p{Zp}]/u
 
 const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
 
-/** A token with these claims that nobody has signed. */
+/** An unsigned token with these claims. */
 function tokenWith(claims: object): string {
   return `${part({ alg: 'ES256' })}.${part(claims)}.c2lnbmF0dXJl`
 }

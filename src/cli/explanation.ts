@@ -136,11 +136,11 @@ function noteOn(url: string): string | null {
 /** As the request would arrive: with this listener's host, unless the URL names another. */
 function targetOf(url: string, config: Config): RequestTarget {
   const own = ownAuthority(config)
-  if (url.startsWith('/')) return parseRequestTarget(url, [own], 1)
+  if (url.startsWith('/')) return parseRequestTarget(url, [own], '1.1')
   const [, authority = own, path = ''] = /^https?:\/\/([^/?#]+)([^]*)$/i.exec(url) ?? []
   return isOwnAuthority(authority, config) && path !== ''
-    ? parseRequestTarget(path.startsWith('/') ? path : `/${path}`, [own], 1)
-    : parseRequestTarget(url, [authority], 1)
+    ? parseRequestTarget(path.startsWith('/') ? path : `/${path}`, [own], '1.1')
+    : parseRequestTarget(url, [authority], '1.1')
 }
 
 function ownAuthority({ listen }: Config): string {

@@ -12,7 +12,7 @@ import { recordVerdict } from './authorization-verdict.ts'
 import type { ExchangeRecord, Recorder } from './exchange-record.ts'
 import type { ExchangeRequest } from './exchange-request.ts'
 import { sendFailure, sendOptions } from './failure-response.ts'
-import { bypassesInjection, requestFields } from './request-fields.ts'
+import { bypassesInjection, requestFields, requestTrailers } from './request-fields.ts'
 import { isLastHop, refuseUnsupported } from './request-rules.ts'
 import { interimFields, NO_CONTEXT, responseFields } from './response-fields.ts'
 import type { Route } from './route.ts'
@@ -127,7 +127,12 @@ function upstreamRequest(
     path: path + target.query,
     url: route.origin + path,
     fields: requestFields(head, route.fields, { socket: connection, host: target.host }),
-    body: head.hasBody ? openBody(token === undefined ? 0 : route.maxReplayBytes) : null,
+    body: head.hasBody
+      ? openBody(token === undefined ? 0 : route.maxReplayBytes, (received) =>
+          requestTrailers(received, head, route.fields),
+        )
+      : null,
+    acceptsTrailers: head.acceptsTrailers,
     upgrade: switchProtocols === undefined ? undefined : head.upgrade,
     dedicated: false,
     repeatable: false,
@@ -153,10 +158,10 @@ function send(
   method: string,
 ): Promise<void> {
   const ownOrigin = host === '' ? '' : `${scheme}://${host}`
-  const { minorVersion } = response
+  const { version } = response
   const mayHaveTrailers = writer.canSendTrailers(response, method)
   const mayHaveLength = response.status !== 204
-  const context = { ownOrigin, minorVersion, mayHaveTrailers, mayHaveLength }
+  const context = { ownOrigin, version, mayHaveTrailers, mayHaveLength }
   writer.begin(response, responseFields(response.fields, route.responseFields, context))
   return response.pipeTo(writer)
 }

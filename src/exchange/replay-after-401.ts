@@ -1,3 +1,4 @@
+import { isStreamed } from '../http/request-body.ts'
 import { abortable } from '../lib/abortable.ts'
 import type { RouteMetrics } from '../observe/route-metrics.ts'
 import type { AccessToken } from '../tokens/access-token.ts'
@@ -27,13 +28,12 @@ export function replayAfter401(options: ReplayOptions, next: ExchangeRoundTrip):
     const verdict =
       token === undefined ? 'accepted' : tokenVerdict(response.status, response.fields)
     if (token === undefined || verdict === 'accepted') return response
-    const isStreamed = body !== null && !Buffer.isBuffer(body)
-    if (isStreamed && !body.isKept()) {
+    if (isStreamed(body) && !body.isKept()) {
       // This request cannot be replayed, but the next one gets another token.
       if (verdict === 'refused') tokens.replace(token, NEVER)?.catch(() => {})
       return response
     }
-    const whole = isStreamed ? await abortable(body.whole(), signal) : body
+    const whole = isStreamed(body) ? await abortable(body.whole(), signal) : body
     if (whole === undefined) return response
     const better = verdict === 'nonce wanted' ? token : await otherToken(request, token, signal)
     if (better === undefined) return response

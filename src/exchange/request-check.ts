@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { SidecarError } from '../errors.ts'
-import { readRequestHead } from '../http/request-head.ts'
+import { readHttp1Head } from '../http/request-head.ts'
 import { type CallerPolicy, createWebPageGuard, readTarget } from '../routing/origin-check.ts'
 import type { RequestTarget } from '../routing/request-target.ts'
 import { refuseUnsupported } from './request-rules.ts'
@@ -14,7 +14,7 @@ export type CheckRequest = (req: IncomingMessage) => Pick<RequestTarget, 'path' 
 export function createRequestCheck(callers: CallerPolicy): CheckRequest {
   const refuseWebPages = createWebPageGuard(callers, () => false)
   return (req) => {
-    const head = readRequestHead(req)
+    const head = readHttp1Head(req)
     refuseUnsupported(head, undefined)
     const target = readTarget(head, req.socket, callers)
     refuseWebPages(head, target)

@@ -6,6 +6,7 @@ import {
   HOP_BY_HOP,
   isField,
 } from '../http/field-lines.ts'
+import { forwardableTrailers } from '../http/trailer-fields.ts'
 import { addForwarded, type ForwardedStyle, type Sender } from './forwarded.ts'
 import type { RequestHead } from '../http/request-head.ts'
 import { viaLine } from './via.ts'
@@ -41,6 +42,8 @@ export function requestFields(
 ): string[] {
   const { fields, connectionOptions } = head
   const { injected } = policy
+  // A body of a known length has no trailer section in HTTP/1.1 (RFC 9112 section 7.1.2).
+  const hasTrailers = head.hasBody && Number.isNaN(head.contentLength)
   const headers: string[] = []
   for (let i = 0; i < fields.length; i += 2) {
     const name = fields[i] ?? ''
@@ -59,6 +62,8 @@ export function requestFields(
         )
       }
       if (policy.existing === 'keep') headers.push(name, value)
+    } else if (hasTrailers && isField(name, 'trailer')) {
+      headers.push(name, value)
     } else if (
       !NOT_FORWARDED.has(name) &&
       !policy.dropped.has(name) &&
@@ -70,8 +75,52 @@ export function requestFields(
   if (head.maxForwards !== undefined) countDown(headers, head.method)
   for (const part of policy.added) headers.push(part)
   if (policy.forwarded !== 'off') addForwarded(headers, policy.forwarded, sender)
-  if (policy.via !== undefined) headers.push('Via', viaLine(head.minorVersion, policy.via))
+  if (policy.via !== undefined) headers.push('Via', viaLine(head.version, policy.via))
   return headers
+}
+
+/**
+ * RFC 9110 section 6.5.1: fields that control how a request is processed. A server that merges the
+ * trailer section into the header section must not take them from there.
+ */
+const NOT_IN_TRAILERS = fieldNames([
+  'cache-control',
+  'cookie',
+  'dpop',
+  'expect',
+  'forwarded',
+  'if-match',
+  'if-modified-since',
+  'if-none-match',
+  'if-range',
+  'if-unmodified-since',
+  'max-forwards',
+  'origin',
+  'pragma',
+  'range',
+  'via',
+])
+
+/** The trailer fields for the upstream; those that the route adds, removes or injects are left out. */
+export function requestTrailers(
+  received: readonly string[],
+  { connectionOptions }: Pick<RequestHead, 'connectionOptions'>,
+  { injected, dropped }: RequestFieldPolicy,
+): readonly string[] {
+  const trailers: string[] = []
+  const allowed = forwardableTrailers(received)
+  for (let i = 0; i < allowed.length; i += 2) {
+    const name = allowed[i] ?? ''
+    const lowerCase = name.toLowerCase()
+    const isRefused =
+      lowerCase === injected ||
+      lowerCase.startsWith('x-forwarded-') ||
+      NOT_IN_TRAILERS.has(name) ||
+      dropped.has(name) ||
+      connectionOptions?.has(lowerCase) === true
+    if (!isRefused) trailers.push(name, allowed[i + 1] ?? '')
+  }
+  return trailers
 }
 
 /** Whether the request carries a field of its own that the route keeps or rejects, and so gets no token. */

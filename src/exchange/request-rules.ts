@@ -5,7 +5,7 @@ import { goesInCircles } from './via.ts'
 
 /** Refuses what HTTP allows to send but not, or not like that, to pass on. `via` is our name in `Via`. */
 export function refuseUnsupported(head: RequestHead, via: string | undefined): void {
-  if (head.majorVersion !== 1) throw invalid('it is not HTTP/1')
+  if (head.version === '') throw invalid('it is not HTTP/1')
   // RFC 9110 section 9.3.8: the answer would show the application the token that was added.
   if (head.method === 'TRACE') {
     throw new SidecarError(
@@ -33,8 +33,8 @@ export function refuseUnsupported(head: RequestHead, via: string | undefined): v
 }
 
 /** RFC 9112 sections 6.1 and 7: the only coding that is undone here, and only where the version knows it. */
-function refuseCoding({ fields, minorVersion }: RequestHead): void {
-  if (minorVersion === 0) throw invalid('HTTP/1.0 knows no Transfer-Encoding')
+function refuseCoding({ fields, version }: RequestHead): void {
+  if (version === '1.0') throw invalid('HTTP/1.0 knows no Transfer-Encoding')
   const codings = fieldValues(fields, 'transfer-encoding')
   if (codings.length !== 1 || codings[0]?.toLowerCase() !== 'chunked') {
     throw invalid('its only Transfer-Encoding can be "chunked"')

@@ -24,8 +24,8 @@ export type ResponseFieldPolicy = {
 export type ResponseContext = {
   /** How the application addressed us. */
   readonly ownOrigin: string
-  /** Of HTTP/1, in which the upstream has answered. */
-  readonly minorVersion: number
+  /** The version of HTTP of the response. */
+  readonly version: string
   /** Whether trailers can be passed on, and so what announces them (RFC 9110 section 6.6.2). */
   readonly mayHaveTrailers: boolean
   /** False where there can be no content (RFC 9110 section 8.6: 1xx and 204). */
@@ -38,7 +38,7 @@ const NOT_FORWARDED = fieldNames(HOP_BY_HOP)
 export function responseFields(
   raw: readonly string[],
   policy: ResponseFieldPolicy,
-  { ownOrigin, minorVersion, mayHaveTrailers, mayHaveLength }: ResponseContext,
+  { ownOrigin, version, mayHaveTrailers, mayHaveLength }: ResponseContext,
 ): string[] {
   const { hidden, via, references, cookies } = policy
   const listed = connectionOptions(raw)
@@ -66,7 +66,7 @@ export function responseFields(
       headers.push(name, value)
     }
   }
-  if (via !== undefined) headers.push('Via', viaLine(minorVersion, via))
+  if (via !== undefined) headers.push('Via', viaLine(version, via))
   return headers
 }
 
@@ -78,7 +78,7 @@ export function interimFields(raw: readonly string[]): string[] {
 /** For what is no whole answer. */
 export const NO_CONTEXT: ResponseContext = {
   ownOrigin: '',
-  minorVersion: 1,
+  version: '1.1',
   mayHaveTrailers: false,
   mayHaveLength: false,
 }

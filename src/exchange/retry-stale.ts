@@ -1,4 +1,5 @@
 import { type Retry, SidecarError } from '../errors.ts'
+import { type CompleteBody, isStreamed } from '../http/request-body.ts'
 import type { RouteMetrics } from '../observe/route-metrics.ts'
 import type { ExchangeRequest, ExchangeRoundTrip } from './exchange-request.ts'
 
@@ -34,7 +35,7 @@ function isRepeatable({ method }: ExchangeRequest, retry: Retry | undefined): bo
 }
 
 /** Undefined where the body is not available any more, or not yet. */
-async function completeBody({ body }: ExchangeRequest): Promise<Buffer | null | undefined> {
-  if (body === null || Buffer.isBuffer(body)) return body
+async function completeBody({ body }: ExchangeRequest): Promise<CompleteBody | null | undefined> {
+  if (!isStreamed(body)) return body
   return body.isKept() && body.isComplete() ? await body.whole() : undefined
 }

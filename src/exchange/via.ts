@@ -1,6 +1,6 @@
 /** One member of `Via` (RFC 9110 section 7.6.3): the protocol that the message came with, and who passes it on. */
-export function viaLine(minorVersion: number, pseudonym: string): string {
-  return `1.${minorVersion} ${pseudonym}`
+export function viaLine(version: string, pseudonym: string): string {
+  return `${version} ${pseudonym}`
 }
 
 /**

@@ -4,6 +4,9 @@ import type { RequestBody } from './request-body.ts'
 import type { RequestHead } from './request-head.ts'
 import type { TunnelReport } from './tunnel.ts'
 
+/** Names and values alternate. */
+export type FilterTrailers = (received: readonly string[]) => readonly string[]
+
 /** A request of the application, whichever protocol carried it. */
 export type InboundRequest = {
   readonly head: RequestHead
@@ -12,8 +15,11 @@ export type InboundRequest = {
     readonly remoteAddress?: string | undefined
     readonly localPort?: number | undefined
   }
-  /** To be called once, if a body is announced. Up to `keepBytes` are kept so that it can be sent again. */
-  readonly openBody: (keepBytes: number) => RequestBody
+  /**
+   * To be called once, if a body is announced. Up to `keepBytes` are kept so that it can be sent again;
+   * `filterTrailers` selects the trailer fields to forward.
+   */
+  readonly openBody: (keepBytes: number, filterTrailers: FilterTrailers) => RequestBody
   /** Aborts when the client leaves, and by `abort`; the reason is a SidecarError. */
   readonly signal: AbortSignal
   readonly abort: (reason: SidecarError) => void

@@ -6,8 +6,10 @@ export type RequestBody = {
   readonly stream: Readable
   /** Whether everything received so far was kept. */
   readonly isKept: () => boolean
-  /** The complete body once it has arrived; undefined if it is too large to keep. */
-  readonly whole: () => Promise<Buffer | undefined>
+  /** Resolves with the complete body when it has arrived; with undefined if it is too large to keep. */
+  readonly whole: () => Promise<CompleteBody | undefined>
+  /** Once `stream` has ended: the trailer fields that may be forwarded, names and values alternating. */
+  readonly trailers: () => readonly string[]
   /** Whether all of it has arrived. */
   readonly isComplete: () => boolean
   /** Grows with each octet that arrives. */
@@ -16,7 +18,18 @@ export type RequestBody = {
   readonly isPaused: () => boolean
 }
 
+/** A body that has arrived and was kept. */
+export type CompleteBody = {
+  readonly content: Buffer
+  /** Names and values, alternating. */
+  readonly trailers: readonly string[]
+}
+
+export function isStreamed(body: RequestBody | CompleteBody | null): body is RequestBody {
+  return body !== null && 'stream' in body
+}
+
 /** Whether the body is a stream that is still arriving. */
-export function isArriving(body: RequestBody | Buffer | null): body is RequestBody {
-  return body !== null && !Buffer.isBuffer(body) && !body.isComplete()
+export function isArriving(body: RequestBody | CompleteBody | null): body is RequestBody {
+  return isStreamed(body) && !body.isComplete()
 }

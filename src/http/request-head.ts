@@ -6,8 +6,8 @@ export type RequestHead = {
   readonly method: string
   /** The request target as received. */
   readonly target: string
-  readonly majorVersion: number
-  readonly minorVersion: number
+  /** The version of HTTP as `Via` names it (RFC 9110 section 7.6.3), such as "1.1"; empty if not supported. */
+  readonly version: string
   /** All fields: names and values, alternating, as received. */
   readonly fields: readonly string[]
   readonly hosts: readonly string[]
@@ -19,6 +19,8 @@ export type RequestHead = {
   readonly contentLength: number
   /** RFC 9110 section 10.1.1: what the client expects; only HTTP/1.1 clients may. */
   readonly expectation: 'none' | 'continue' | 'unknown'
+  /** RFC 9110 section 10.1.4: whether `TE` says that trailer fields are accepted. */
+  readonly acceptsTrailers: boolean
   /** RFC 9110 section 7.8: the protocols to switch to, as received. */
   readonly upgrade: string | undefined
   /** RFC 9110 section 7.6.2, as received. */
@@ -32,14 +34,26 @@ export type RequestHead = {
   readonly requestId: string | undefined
 }
 
-export function readRequestHead(req: IncomingMessage): RequestHead {
-  const fields = req.rawHeaders
-  const minorVersion = req.httpVersionMinor
+/** What precedes the fields: the request line (RFC 9112 section 3), or the pseudo-header fields of HTTP/2. */
+export type RequestLine = Pick<RequestHead, 'method' | 'target' | 'version'>
+
+/** The head of a request of `node:http`, whose parser also takes versions that are not HTTP/1. */
+export function readHttp1Head(req: IncomingMessage): RequestHead {
+  const { method = '', url = '', httpVersion, httpVersionMajor, rawHeaders } = req
+  const version = httpVersionMajor === 1 ? httpVersion : ''
+  return readRequestHead({ method, target: url, version }, rawHeaders)
+}
+
+export function readRequestHead(
+  { method, target, version }: RequestLine,
+  fields: readonly string[],
+): RequestHead {
   const hosts: string[] = []
   let options: Set<string> | undefined
   let hasBody = false
   let contentLength = Number.NaN
   let expectation: RequestHead['expectation'] = 'none'
+  let acceptsTrailers = false
   let upgrade: string | undefined
   let maxForwards: string | undefined
   let via: string | undefined
@@ -53,6 +67,11 @@ export function readRequestHead(req: IncomingMessage): RequestHead {
     const value = fields[i + 1] ?? ''
     // By length first: most names are none of these, and need not be put in lower case.
     switch (name.length) {
+      case 2: {
+        if (isField(name, 'te'))
+          acceptsTrailers ||= /(?:^|,)[ \t]*trailers[ \t]*(?:,|$)/i.test(value)
+        break
+      }
       case 3: {
         if (isField(name, 'via')) via = via === undefined ? value : `${via}, ${value}`
         break
@@ -63,7 +82,7 @@ export function readRequestHead(req: IncomingMessage): RequestHead {
       }
       case 6: {
         if (isField(name, 'origin')) origin = origin === undefined ? value : `${origin}, ${value}`
-        else if (minorVersion > 0 && isField(name, 'expect')) {
+        else if (version !== '1.0' && isField(name, 'expect')) {
           const isKnown: boolean =
             expectation !== 'unknown' && value.toLowerCase() === '100-continue'
           expectation = isKnown ? 'continue' : 'unknown'
@@ -105,16 +124,16 @@ export function readRequestHead(req: IncomingMessage): RequestHead {
     }
   }
   return {
-    method: req.method ?? '',
-    target: req.url ?? '',
-    majorVersion: req.httpVersionMajor,
-    minorVersion,
+    method,
+    target,
+    version,
     fields,
     hosts,
     connectionOptions: options,
     hasBody,
     contentLength,
     expectation,
+    acceptsTrailers,
     upgrade,
     maxForwards,
     via,

@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream'
-import type { RequestBody } from './request-body.ts'
+import type { CompleteBody, RequestBody } from './request-body.ts'
 import type { ResponseWriter } from './response-writer.ts'
 
 /**
@@ -17,8 +17,10 @@ export type UpstreamRequest = {
   readonly path: string
   /** Names and values, alternating; no connection-specific fields. */
   readonly fields: readonly string[]
-  /** A body without `Content-Length` is sent in chunks. */
-  readonly body: RequestBody | Buffer | null
+  /** A body without `Content-Length` is sent in chunks over HTTP/1.1. */
+  readonly body: RequestBody | CompleteBody | null
+  /** Whether the client accepts trailer fields in the response (RFC 9110 section 10.1.4: `TE`). */
+  readonly acceptsTrailers: boolean
   /** The protocols to switch to (RFC 9110 section 7.8). */
   readonly upgrade: string | undefined
   /** Whether to use a new connection, which is closed afterwards. */
@@ -35,8 +37,8 @@ export type UpstreamRequest = {
 type ResponseHead = {
   readonly status: number
   readonly phrase: string
-  /** The minor version of HTTP/1. */
-  readonly minorVersion: number
+  /** The version of HTTP as `Via` names it (RFC 9110 section 7.6.3), such as "1.1". */
+  readonly version: string
   /** Names and values, alternating, as received. */
   readonly fields: readonly string[]
   /** The announced length, whether or not a body follows; NaN where there is none. */

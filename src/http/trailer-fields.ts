@@ -12,12 +12,19 @@ const NOT_IN_TRAILERS = fieldNames([
   'set-cookie',
 ])
 
-/** The trailer fields that may be forwarded, as pairs. `fields` alternates names and values. */
-export function forwardableTrailers(fields: readonly string[]): [string, string][] {
-  const trailers: [string, string][] = []
+/** The trailer fields that may be forwarded; here and there names and values alternate. */
+export function forwardableTrailers(fields: readonly string[]): readonly string[] {
+  const trailers: string[] = []
   for (let i = 0; i < fields.length; i += 2) {
     const name = fields[i] ?? ''
-    if (!NOT_IN_TRAILERS.has(name)) trailers.push([name, fields[i + 1] ?? ''])
+    if (!NOT_IN_TRAILERS.has(name)) trailers.push(name, fields[i + 1] ?? '')
   }
   return trailers
+}
+
+/** As pairs, which is how `node:http` takes them. */
+export function fieldPairs(fields: readonly string[]): [string, string][] {
+  const pairs: [string, string][] = []
+  for (let i = 0; i < fields.length; i += 2) pairs.push([fields[i] ?? '', fields[i + 1] ?? ''])
+  return pairs
 }

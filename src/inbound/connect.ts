@@ -7,7 +7,7 @@ import { networkFault } from '../lib/network-fault.ts'
 import type { RouteMetrics } from '../observe/route-metrics.ts'
 import type { Recorder } from '../exchange/exchange-record.ts'
 import { refuseTunnel } from './refuse.ts'
-import { readRequestHead, type RequestHead } from '../http/request-head.ts'
+import { readHttp1Head, type RequestHead } from '../http/request-head.ts'
 import { joinTunnel } from '../http/tunnel.ts'
 
 /** How tunnels to hosts that no route names are made. */
@@ -33,7 +33,7 @@ export type ConnectHandler = (req: IncomingMessage, socket: Duplex, early: Buffe
 export function createConnectHandler(options: ConnectHandlerOptions): ConnectHandler {
   const { namesHost, tunnels, recorder, clock } = options
   return async (req, client, early) => {
-    const head = readRequestHead(req)
+    const head = readHttp1Head(req)
     const record = recorder.begin('CONNECT', head)
     let status = 200
     try {
@@ -89,8 +89,8 @@ type Destination = {
 }
 
 /** RFC 9112 section 3.2: what is said about the host is said once. */
-function refuseAmbiguous({ hosts, minorVersion }: RequestHead): void {
-  if (hosts.length > 1 || (hosts.length === 0 && minorVersion > 0)) {
+function refuseAmbiguous({ hosts, version }: RequestHead): void {
+  if (hosts.length > 1 || (hosts.length === 0 && version !== '1.0')) {
     throw new SidecarError(
       'request_invalid',
       `Cannot open a tunnel: expected one Host header, got ${hosts.length}`,

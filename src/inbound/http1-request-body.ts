@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 import type { RequestBody } from '../http/request-body.ts'
+import type { FilterTrailers } from '../http/inbound-request.ts'
 import { clientGone } from './client-gone.ts'
 
 /**
@@ -8,7 +9,11 @@ import { clientGone } from './client-gone.ts'
  * closes the connection on which the response is still to be written. Nothing is read from `req`
  * before the stream is read. Up to `keepBytes` are kept.
  */
-export function createHttp1RequestBody(req: IncomingMessage, keepBytes: number): RequestBody {
+export function createHttp1RequestBody(
+  req: IncomingMessage,
+  keepBytes: number,
+  filterTrailers: FilterTrailers,
+): RequestBody {
   let kept: Buffer[] | undefined = keepBytes > 0 ? [] : undefined
   let keptBytes = 0
   let isStarted = false
@@ -53,9 +58,10 @@ export function createHttp1RequestBody(req: IncomingMessage, keepBytes: number):
     isComplete: () => req.complete,
     receivedBytes: () => req.socket.bytesRead,
     isPaused: () => req.isPaused(),
+    trailers: () => filterTrailers(req.rawTrailers),
     async whole() {
       while (!isComplete()) await nextSign(req)
-      return kept && Buffer.concat(kept)
+      return kept && { content: Buffer.concat(kept), trailers: filterTrailers(req.rawTrailers) }
     },
   }
 }

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { InboundRequest, SwitchProtocols } from '../http/inbound-request.ts'
-import { readRequestHead } from '../http/request-head.ts'
+import { readHttp1Head } from '../http/request-head.ts'
 import { clientGone } from './client-gone.ts'
 import { createHttp1RequestBody } from './http1-request-body.ts'
 
@@ -15,9 +15,9 @@ export function createHttp1Request(
     if (!res.writableFinished) exchange.abort(clientGone(req))
   })
   return {
-    head: readRequestHead(req),
+    head: readHttp1Head(req),
     connection: req.socket,
-    openBody: (keepBytes) => createHttp1RequestBody(req, keepBytes),
+    openBody: (keepBytes, filterTrailers) => createHttp1RequestBody(req, keepBytes, filterTrailers),
     signal: exchange.signal,
     abort: (reason) => exchange.abort(reason),
     switchProtocols,

@@ -1,7 +1,7 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { SidecarError } from '../errors.ts'
 import type { ResponseWriter, WrittenHead } from '../http/response-writer.ts'
-import { forwardableTrailers } from '../http/trailer-fields.ts'
+import { fieldPairs, forwardableTrailers } from '../http/trailer-fields.ts'
 import { givingBack } from '../lib/give-back.ts'
 import { clientGone } from './client-gone.ts'
 import { endEarly } from './linger.ts'
@@ -84,7 +84,7 @@ export function createHttp1ResponseWriter(
     async end(trailers) {
       writeHead()
       const forwarded = forwardableTrailers(trailers)
-      if (forwarded.length > 0) res.addTrailers(forwarded)
+      if (forwarded.length > 0) res.addTrailers(fieldPairs(forwarded))
       if (small === undefined) res.end()
       else res.end(small.toString('latin1'), 'latin1')
       // Most responses are sent by now; others wait for the client to read them.

@@ -1,4 +1,5 @@
-import type { Readable, Writable } from 'node:stream'
+import type { Writable } from 'node:stream'
+import type { CompleteBody, RequestBody } from '../http/request-body.ts'
 import { givingBack } from '../lib/give-back.ts'
 
 /** The body of a request, on its way out. */
@@ -16,12 +17,12 @@ export type BodyWriter = {
 }
 
 /**
- * Writes `body` behind the head, for which `socket` is corked until the first of the body has come, and
+ * Writes a body behind the head, for which `socket` is corked until the first of the body has come, and
  * as fast as it takes it. What is written is given back: nobody else may keep it. `onFailure` is told
  * why it ends early.
  */
 export function writeBody(
-  body: Readable,
+  { stream, trailers }: RequestBody,
   socket: Writable,
   isChunked: boolean,
   onFailure: (error: unknown) => void,
@@ -36,35 +37,55 @@ export function writeBody(
     if (isChunked) writeChunk(socket, chunk)
     else socket.write(chunk, givingBack(chunk))
     uncork()
-    if (socket.writableNeedDrain) body.pause()
+    if (socket.writableNeedDrain) stream.pause()
   }
   const onEnd = (): void => {
     isDone = true
-    if (isChunked) socket.write('0\r\n\r\n', 'latin1')
+    if (isChunked) socket.write(lastChunk(trailers()), 'latin1')
     uncork()
   }
-  body.on('data', onData)
-  body.on('end', onEnd)
-  body.on('error', onFailure)
+  stream.on('data', onData)
+  stream.on('end', onEnd)
+  stream.on('error', onFailure)
   // A body that was detached before is paused.
-  body.resume()
+  stream.resume()
   return {
     hasBegun: () => !isCorked,
     isDone: () => isDone,
-    resume: () => void body.resume(),
+    resume: () => void stream.resume(),
     stop() {
       if (isDone) return
-      body.off('data', onData)
-      body.off('end', onEnd)
-      body.destroy()
+      stream.off('data', onData)
+      stream.off('end', onEnd)
+      stream.destroy()
     },
     detach() {
-      body.off('data', onData)
-      body.off('end', onEnd)
-      body.off('error', onFailure)
-      body.pause()
+      stream.off('data', onData)
+      stream.off('end', onEnd)
+      stream.off('error', onFailure)
+      stream.pause()
     },
   }
+}
+
+/** Writes a body that has arrived. */
+export function writeComplete(
+  { content, trailers }: CompleteBody,
+  socket: Writable,
+  isChunked: boolean,
+): void {
+  if (!isChunked) socket.write(content)
+  else {
+    writeChunk(socket, content)
+    socket.write(lastChunk(trailers), 'latin1')
+  }
+}
+
+/** The last chunk and the trailer section (RFC 9112 section 7.1.2). */
+function lastChunk(trailers: readonly string[]): string {
+  let lines = ''
+  for (let i = 0; i < trailers.length; i += 2) lines += `${trailers[i]}: ${trailers[i + 1]}\r\n`
+  return `0\r\n${lines}\r\n`
 }
 
 /** RFC 9112 section 7.1. One without content would be the last. */

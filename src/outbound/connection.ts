@@ -3,7 +3,8 @@ import { type Retry, SidecarError } from '../errors.ts'
 import type { UpstreamRequest, UpstreamResponse } from '../http/round-trip.ts'
 import { isRequestedUpgrade } from '../http/upgrade-field.ts'
 import type { Clock } from '../lib/clock.ts'
-import { type BodyWriter, writeBody } from './body-writer.ts'
+import { isStreamed } from '../http/request-body.ts'
+import { type BodyWriter, writeBody, writeComplete } from './body-writer.ts'
 import type { EndOfData } from './connector.ts'
 import { createPendingResponse, type PendingResponse, type Reading } from './pending-response.ts'
 import { requestHead } from './request-writer.ts'
@@ -241,11 +242,11 @@ export function createConnection(socket: Socket, options: ConnectionOptions): Co
     // The head and the first part of the body leave in one packet.
     socket.cork()
     socket.write(text, 'latin1')
-    if (Buffer.isBuffer(body)) {
-      socket.write(body)
+    if (!isStreamed(body)) {
+      writeComplete(body, socket, isChunked)
       socket.uncork()
     } else {
-      exchange.body = writeBody(body.stream, socket, isChunked, (error) => {
+      exchange.body = writeBody(body, socket, isChunked, (error) => {
         if (current === exchange) fail(error)
       })
     }

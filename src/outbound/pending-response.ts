@@ -62,7 +62,7 @@ export function createPendingResponse(
   const responseOf = (received: ResponseHead, tunnel: Duplex | undefined): UpstreamResponse => ({
     status: received.status,
     phrase: received.phrase,
-    minorVersion: received.minorVersion,
+    version: received.version,
     fields: received.fields,
     length: received.length,
     pipeTo,

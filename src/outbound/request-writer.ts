@@ -1,4 +1,5 @@
 import { isField } from '../http/field-lines.ts'
+import { isStreamed } from '../http/request-body.ts'
 import type { UpstreamRequest } from '../http/round-trip.ts'
 
 /** Methods that are about content: a request without any says so (RFC 9110 section 8.6). */
@@ -28,11 +29,11 @@ export function requestHead(
   if (upgrade !== undefined) fields += `Connection: upgrade\r\nUpgrade: ${upgrade}\r\n`
   else fields += isLast ? 'Connection: close\r\n' : 'Connection: keep-alive\r\n'
 
-  const isStream = body !== null && !Buffer.isBuffer(body)
-  const isChunked = isStream && !hasLength
+  // Trailer fields need the chunked coding (RFC 9112 section 7.1.2).
+  const isChunked = body !== null && !hasLength && (isStreamed(body) || body.trailers.length > 0)
   if (isChunked) fields += 'Transfer-Encoding: chunked\r\n'
-  else if (!hasLength && !isStream && (body !== null || WITH_CONTENT.has(method))) {
-    fields += `Content-Length: ${body === null ? 0 : body.length}\r\n`
+  else if (!hasLength && !isStreamed(body) && (body !== null || WITH_CONTENT.has(method))) {
+    fields += `Content-Length: ${body === null ? 0 : body.content.length}\r\n`
   }
   return { text: `${method} ${path} HTTP/1.1\r\n${fields}\r\n`, isChunked }
 }

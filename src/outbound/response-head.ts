@@ -5,8 +5,8 @@ import { isField } from '../http/field-lines.ts'
 export type ResponseHead = {
   readonly status: number
   readonly phrase: string
-  /** Of HTTP/1. */
-  readonly minorVersion: number
+  /** The version of HTTP, such as "1.1". */
+  readonly version: string
   /** Names and values, alternating, as received. */
   readonly fields: readonly string[]
   /** The length that is announced, whether or not a body follows; NaN where there is none. */
@@ -36,7 +36,7 @@ export function parseHead(text: string, refuse: Refuse): ResponseHead {
   if (line === null) throw refuse(NO_STATUS_LINE)
   const [{ length: begin }, minor, code, phrase = ''] = line
   const fields = parseFields(text, begin, refuse)
-  const minorVersion = Number(minor)
+  const version = `1.${minor}`
 
   let length = Number.NaN
   let codings: string | undefined
@@ -57,14 +57,14 @@ export function parseHead(text: string, refuse: Refuse): ResponseHead {
     }
   }
   if (codings !== undefined) {
-    const why = codingFault(codings, length, minorVersion)
+    const why = codingFault(codings, length, version)
     if (why !== undefined) throw refuse(why)
   }
-  const isPersistent = !has(options, 'close') && (minorVersion > 0 || has(options, 'keep-alive'))
+  const isPersistent = !has(options, 'close') && (version !== '1.0' || has(options, 'keep-alive'))
   return {
     status: Number(code),
     phrase,
-    minorVersion,
+    version,
     fields,
     length,
     isChunked: codings !== undefined,
@@ -79,10 +79,10 @@ export function parseHead(text: string, refuse: Refuse): ResponseHead {
  */
 const ONLY_CHUNKED = /^[ \t,]*chunked[ \t]*(?:,[ \t]*)*$/i
 
-function codingFault(codings: string, length: number, minorVersion: number): string | undefined {
+function codingFault(codings: string, length: number, version: string): string | undefined {
   // RFC 9112 section 6.1: both at once is how responses are smuggled, and HTTP/1.0 knows no codings.
   if (!Number.isNaN(length)) return 'it has both Content-Length and Transfer-Encoding'
-  if (minorVersion === 0) return 'it has a Transfer-Encoding in HTTP/1.0'
+  if (version === '1.0') return 'it has a Transfer-Encoding in HTTP/1.0'
   return ONLY_CHUNKED.test(codings) ? undefined : 'its transfer coding is not supported'
 }
 

@@ -90,7 +90,7 @@ export function createResponseParser(
     const head = parseHead(text, refuse)
     const { status } = head
     if (status < 200) {
-      if (head.minorVersion === 0) throw refuse('HTTP/1.0 has no interim responses')
+      if (head.version === '1.0') throw refuse('HTTP/1.0 has no interim responses')
       interimCount += 1
       interimBytes += text.length
       if (interimCount > MAX_INTERIM_RESPONSES || interimBytes > maxInterimBytes) {

@@ -79,11 +79,11 @@ function isOwnAddress(
  * path.
  */
 export function readTarget(
-  { target, hosts, minorVersion }: RequestHead,
+  { target, hosts, version }: RequestHead,
   connection: { readonly localPort?: number | undefined },
   callers: CallerPolicy,
 ): RequestTarget {
-  const asked = parseRequestTarget(target, hosts, minorVersion)
+  const asked = parseRequestTarget(target, hosts, version)
   const isForUs = asked.absolute && isOwnAddress(asked, callers, connection.localPort)
   return isForUs ? { ...asked, absolute: false } : asked
 }

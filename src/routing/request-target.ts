@@ -25,11 +25,11 @@ export type RequestTarget = {
 export function parseRequestTarget(
   target: string,
   hosts: readonly string[],
-  minorVersion: number,
+  version: string,
 ): RequestTarget {
   const [hostField] = hosts
   if (hosts.length > 1) throw invalid(`expected one Host header, got ${hosts.length}`)
-  if (hosts.length === 0 && minorVersion > 0) throw invalid('it has no Host header')
+  if (hosts.length === 0 && version !== '1.0') throw invalid('it has no Host header')
   if (target.startsWith('/')) {
     const host = hostField === undefined ? '' : parseAuthority(hostField, 'http')
     return readPath(host, 'http', target, false)

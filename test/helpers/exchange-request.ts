@@ -25,7 +25,7 @@ export function upstreamResponse(given: Partial<UpstreamResponse> = {}): Upstrea
   return {
     status: 200,
     phrase: 'OK',
-    minorVersion: 1,
+    version: '1.1',
     fields: [],
     length: 0,
     async pipeTo() {},
@@ -44,7 +44,8 @@ export function requestBody(given: Partial<RequestBody> = {}): RequestBody {
   return {
     stream: Readable.from([]),
     isKept: () => true,
-    whole: async () => Buffer.from('whole'),
+    whole: async () => ({ content: Buffer.from('whole'), trailers: [] }),
+    trailers: () => [],
     isComplete: () => true,
     receivedBytes: () => 0,
     isPaused: () => false,

@@ -8,6 +8,7 @@ export function upstreamRequest(given: Partial<UpstreamRequest> = {}): UpstreamR
     path: '/',
     fields: [],
     body: null,
+    acceptsTrailers: false,
     upgrade: undefined,
     dedicated: false,
     repeatable: false,

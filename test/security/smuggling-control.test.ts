@@ -48,11 +48,6 @@ test.for([
       'A target of http://evil/orders',
     ],
   },
-  {
-    family: 'Trailers',
-    finds: /^arrived: fields \["trailer: a"\] instead of \[\]$/,
-    names: ['Authorization: Bearer evil is not taken for a field of the request'],
-  },
 ])('http-proxy does not hold against: $family', async ({ family, finds, names }) => {
   const cases = SMUGGLING.find((known) => known.family === family)?.cases ?? []
   const tried = cases.filter(({ name }) => names.includes(name))

@@ -93,7 +93,7 @@ test('a request for another nonce is replayed with the same token', async () => 
 
 test('a kept body is replayed complete', async () => {
   const { attempts } = await replay({ request: { body: requestBody() } })
-  expect(attempts[1]?.body).toEqual(Buffer.from('whole'))
+  expect(attempts[1]?.body).toEqual({ content: Buffer.from('whole'), trailers: [] })
 })
 
 test('a body that was not kept is not replayed, but its token is replaced', async () => {
@@ -128,7 +128,7 @@ test('a client that leaves while its body arrives ends the wait', async () => {
     { tokens: { replace: async () => NEW }, tokenMs: 10_000, metrics: { replayed() {} } },
     async () => upstreamResponse({ status: 401 }),
   )
-  const never = Promise.withResolvers<Buffer | undefined>()
+  const never = Promise.withResolvers<undefined>()
   const body = requestBody({ whole: () => never.promise })
   const sent = send(exchangeRequest({ token: OLD, body }), exchange.signal)
   const reason = new Error('the client left')

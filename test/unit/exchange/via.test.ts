@@ -2,8 +2,8 @@ import { expect, test } from 'vitest'
 import { goesInCircles, viaLine } from '../../../src/exchange/via.ts'
 
 test('Via tells the version that the message came with', () => {
-  expect(viaLine(0, 'token-sidecar')).toBe('1.0 token-sidecar')
-  expect(viaLine(1, 'token-sidecar')).toBe('1.1 token-sidecar')
+  expect(viaLine('1.0', 'token-sidecar')).toBe('1.0 token-sidecar')
+  expect(viaLine('1.1', 'token-sidecar')).toBe('1.1 token-sidecar')
 })
 
 test.for([

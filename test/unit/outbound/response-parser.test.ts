@@ -98,6 +98,8 @@ test('what is taken for a response is one to the parser of Node, too, and means 
       const ours = read([response])
       // Behind the name of a coding, that parser takes no tab for a blank (RFC 9110 section 5.6.3 does).
       if (!isWhole(ours) || /chunked[ \t]*\t/.test(response)) return
+      // Nor does it ignore an empty list element behind the coding (RFC 9110 section 5.6.1 does).
+      if (/chunked[ \t]*,/.test(response)) return
       // Nor does it take whitespace around the extensions of a chunk (RFC 9112 section 7.1.1 does).
       if (/[ \t]+[;=]|[;=][ \t]+/.test(response)) return
       const { refused: _, rest, ...message } = ours

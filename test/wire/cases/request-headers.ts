@@ -242,7 +242,7 @@ function hopByHop(): WireCase[] {
       arrives: [{ line: 'GET /x HTTP/1.1' }],
     },
     {
-      name: 'Trailer announces nothing where trailers are dropped (known gap)',
+      name: 'Trailer is dropped where the request can have no trailer section',
       rfc: '9110 6.6.2',
       sends: head('GET /x HTTP/1.1', 'Host: localhost', 'Trailer: X-Sum'),
       arrives: [{ line: 'GET /x HTTP/1.1' }],

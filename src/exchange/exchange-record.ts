@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { type SidecarError, toSidecarError } from '../errors.ts'
+import { FAILURES, type SidecarError, toSidecarError } from '../errors.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { AccessLog } from '../observe/access-log.ts'
 import type { RouteMetrics } from '../observe/route-metrics.ts'
@@ -12,6 +12,7 @@ import type { TunnelReport } from '../http/tunnel.ts'
 /** What becomes known of one exchange while it runs. */
 export type ExchangeRecord = {
   readonly method: string
+  readonly isGrpc: boolean
   readonly startedAtMs: number
   path: string
   query: string
@@ -25,6 +26,8 @@ export type ExchangeRecord = {
   upstreamMs: number | undefined
   /** That of the last attempt; undefined where the sidecar adds none. */
   token: AccessToken | undefined
+  /** The status of a gRPC call, once it is known. */
+  grpcStatus: number | undefined
   tunnel: TunnelReport | undefined
   failure: SidecarError | undefined
   /** What the application got, and after how long. */
@@ -70,6 +73,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
       running += 1
       return {
         method,
+        isGrpc: head?.isGrpc === true,
         startedAtMs: clock.monotonicMs(),
         path: '',
         query: '',
@@ -81,6 +85,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
         tokenWaitMs: undefined,
         upstreamMs: undefined,
         token: undefined,
+        grpcStatus: undefined,
         tunnel: undefined,
         failure: undefined,
         status: 0,
@@ -100,6 +105,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
       record.requestId ??= randomUUID()
       if (record.metrics === unmatched) unmatched.started()
       record.metrics.failed(failure.code)
+      if (record.isGrpc) record.grpcStatus = FAILURES[failure.code].grpcStatus
       return failure
     },
 
@@ -117,6 +123,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
         metrics.finished(method, status, record.durationMs)
         span?.end(record)
       } else metrics.tunnelClosed(tunnel.bytesToUpstream, tunnel.bytesToClient)
+      if (record.grpcStatus !== undefined) metrics.grpcFinished(record.grpcStatus)
       accessLog(record)
       running -= 1
       if (isAwaited && running === 0) idle.resolve()

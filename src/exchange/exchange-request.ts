@@ -7,6 +7,8 @@ import type { AccessToken } from '../tokens/access-token.ts'
 export type ExchangeRequest = UpstreamRequest & {
   /** Undefined where no token is added. */
   readonly token: AccessToken | undefined
+  /** Whether the response carries `grpc-status`. */
+  readonly isGrpc: boolean
   /** The target URI without query (RFC 9449 section 4.2). */
   readonly url: string
   /** Undefined where tracing is off. */

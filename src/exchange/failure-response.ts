@@ -1,25 +1,35 @@
 import { FAILURES, type SidecarError } from '../errors.ts'
 import type { ResponseWriter } from '../http/response-writer.ts'
+import { grpcFailureFields } from './grpc.ts'
 
 export type FailureContext = {
+  /** Undefined or false for a client that reads a problem document. */
+  readonly isGrpc?: boolean
   readonly route: string | undefined
   readonly requestId: string | undefined
 }
 
 /**
- * Tells the application what went wrong and whose fault it is: a problem document (RFC 9457) and
- * `Proxy-Status` (RFC 9209). A response that has begun is aborted instead.
+ * Reports what failed and why: a problem document (RFC 9457), or a trailers-only response to a gRPC
+ * client, with `Proxy-Status` (RFC 9209). A response that has begun is aborted instead. Returns the
+ * status of the response.
  */
 export function sendFailure(
   writer: ResponseWriter,
   error: SidecarError,
   context: FailureContext,
-): void {
+): number {
+  const { status } = FAILURES[error.code]
   if (writer.hasBegun()) {
     writer.reset(error)
-    return
+    return status
   }
-  const { status } = FAILURES[error.code]
+  if (context.isGrpc === true) {
+    const fields = [...grpcFailureFields(error), 'proxy-status', proxyStatus(error)]
+    writer.begin({ status: 200, phrase: undefined, length: Number.NaN }, fields)
+    writer.end([]).catch(() => {})
+    return 200
+  }
   const body = Buffer.from(problemDocument(error, context))
   const fields = [
     'Content-Type',
@@ -36,8 +46,9 @@ export function sendFailure(
   }
   writer.begin({ status, phrase: undefined, length: body.length }, fields)
   writer.write(body, () => {})
-  // The client need not wait for it.
+  // A client that leaves before it has read the failure changes nothing.
   writer.end([]).catch(() => {})
+  return status
 }
 
 /** The response to `OPTIONS` of the last recipient that `Max-Forwards` allows (RFC 9110 section 7.6.2). */

@@ -8,11 +8,12 @@ import type { RequestTarget } from '../routing/request-target.ts'
 import { type RouteTable, upstreamPath } from '../routing/route-table.ts'
 import type { AccessToken } from '../tokens/access-token.ts'
 import type { TokenSource } from '../tokens/token-source.ts'
-import { recordVerdict } from './authorization-verdict.ts'
+import { recordAuthorization } from './authorization-outcome.ts'
 import type { ExchangeRecord, Recorder } from './exchange-record.ts'
 import type { ExchangeRequest } from './exchange-request.ts'
 import { sendFailure, sendOptions } from './failure-response.ts'
 import { bypassesInjection, requestFields, requestTrailers } from './request-fields.ts'
+import { authorizationStatus, observeGrpcStatus } from './grpc.ts'
 import { isLastHop, refuseUnsupported } from './request-rules.ts'
 import { interimFields, NO_CONTEXT, responseFields } from './response-fields.ts'
 import type { Route } from './route.ts'
@@ -58,17 +59,11 @@ export function createExchangeHandler(options: ExchangeHandlerOptions): Exchange
         const request = upstreamRequest(inbound, writer, route, target, token, record) // 400
         record.token = token
         const response = await route.roundTrip(request, inbound.signal) // 408, 502, 504
-        route.metrics.upstreamAnswered(response.status, record.upstreamMs ?? 0)
-        recordVerdict(route.rejections, {
-          method: head.method,
-          status: response.status,
-          fields: response.fields,
-          token: record.token,
-          isReplacement: record.token !== token,
-        })
+        route.metrics.upstreamResponded(record.upstreamMs ?? 0)
+        const destination = observeOutcome(response, writer, route, record, token)
         status = response.status
         if (response.tunnel === undefined) {
-          await send(response, writer, route, target, head.method) // 408, 502, 504
+          await send(response, destination, route, target, head.method) // 408, 502, 504
         } else {
           await tunnel(response, inbound, route, record)
         }
@@ -76,8 +71,7 @@ export function createExchangeHandler(options: ExchangeHandlerOptions): Exchange
     } catch (thrown) {
       const failure = recorder.fail(record, thrown)
       inbound.abort(failure)
-      sendFailure(writer, failure, record)
-      status = failure.status
+      status = sendFailure(writer, failure, record)
     }
     recorder.end(record, status)
   }
@@ -137,6 +131,7 @@ function upstreamRequest(
     dedicated: false,
     repeatable: false,
     token,
+    isGrpc: head.isGrpc,
     span: record.span,
     onSend: () => {},
     onResponse: (waitedMs) => {
@@ -148,6 +143,36 @@ function upstreamRequest(
     onInterim: (interim, fields, onDrain) => writer.inform(interim, interimFields(fields), onDrain),
     abort,
   }
+}
+
+/**
+ * Records whether the API authorized the request, which the trailer section of a gRPC response tells.
+ * Returns the writer for the response. `first` is the token of the first attempt.
+ */
+function observeOutcome(
+  response: UpstreamResponse,
+  writer: ResponseWriter,
+  route: Route,
+  record: ExchangeRecord,
+  first: AccessToken | undefined,
+): ResponseWriter {
+  const { method, isGrpc, token } = record
+  const note = (status: number): void =>
+    recordAuthorization(route, {
+      method,
+      status,
+      fields: response.fields,
+      token,
+      isReplacement: token !== first,
+    })
+  if (isGrpc) {
+    return observeGrpcStatus(response, writer, (grpcStatus) => {
+      record.grpcStatus = grpcStatus
+      note(authorizationStatus(grpcStatus) ?? response.status)
+    })
+  }
+  note(response.status)
+  return writer
 }
 
 function send(

@@ -4,7 +4,7 @@ import type { RouteMetrics } from '../observe/route-metrics.ts'
 import type { AccessToken } from '../tokens/access-token.ts'
 import type { TokenSource } from '../tokens/token-source.ts'
 import type { ExchangeRequest, ExchangeRoundTrip } from './exchange-request.ts'
-import { tokenVerdict } from './token-verdict.ts'
+import { tokenDecision } from './token-decision.ts'
 import { whileClientWaits } from './wait-for-token.ts'
 
 export type ReplayOptions = {
@@ -24,18 +24,19 @@ export function replayAfter401(options: ReplayOptions, next: ExchangeRoundTrip):
   const { tokens, metrics } = options
   return async (request, signal) => {
     const response = await next(request, signal)
-    const { token, body } = request
-    const verdict =
-      token === undefined ? 'accepted' : tokenVerdict(response.status, response.fields)
-    if (token === undefined || verdict === 'accepted') return response
-    if (isStreamed(body) && !body.isKept()) {
-      // This request cannot be replayed, but the next one gets another token.
-      if (verdict === 'refused') tokens.replace(token, NEVER)?.catch(() => {})
+    const { token, body, isGrpc } = request
+    const decision = token === undefined ? 'accepted' : tokenDecision(response, isGrpc)
+    if (token === undefined || decision === 'accepted') return response
+    // The client of a gRPC stream may wait for this response before it sends the rest.
+    const isReplayable = !isStreamed(body) || (body.isKept() && (!isGrpc || body.isComplete()))
+    if (!isReplayable) {
+      // The next request gets another token.
+      if (decision === 'rejected') tokens.replace(token, NEVER)?.catch(() => {})
       return response
     }
     const whole = isStreamed(body) ? await abortable(body.whole(), signal) : body
     if (whole === undefined) return response
-    const better = verdict === 'nonce wanted' ? token : await otherToken(request, token, signal)
+    const better = decision === 'nonce required' ? token : await otherToken(request, token, signal)
     if (better === undefined) return response
     response.discard()
     metrics.replayed()

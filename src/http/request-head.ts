@@ -21,6 +21,8 @@ export type RequestHead = {
   readonly expectation: 'none' | 'continue' | 'unknown'
   /** RFC 9110 section 10.1.4: whether `TE` says that trailer fields are accepted. */
   readonly acceptsTrailers: boolean
+  /** Whether the client calls a gRPC method, and so reads `grpc-status` (grpc/grpc, doc/PROTOCOL-HTTP2.md). */
+  readonly isGrpc: boolean
   /** RFC 9110 section 7.8: the protocols to switch to, as received. */
   readonly upgrade: string | undefined
   /** RFC 9110 section 7.6.2, as received. */
@@ -54,6 +56,7 @@ export function readRequestHead(
   let contentLength = Number.NaN
   let expectation: RequestHead['expectation'] = 'none'
   let acceptsTrailers = false
+  let isGrpc = false
   let upgrade: string | undefined
   let maxForwards: string | undefined
   let via: string | undefined
@@ -105,7 +108,9 @@ export function readRequestHead(
       }
       case 12: {
         if (isField(name, 'max-forwards')) maxForwards = value
-        else if (isField(name, 'x-request-id') && /^[\w\-.:+/=@]{1,128}$/.test(value)) {
+        else if (version === '2.0' && isField(name, 'content-type')) {
+          isGrpc = /^application\/grpc(?:[+;]|$)/i.test(value)
+        } else if (isField(name, 'x-request-id') && /^[\w\-.:+/=@]{1,128}$/.test(value)) {
           requestId ??= value
         }
         break
@@ -134,6 +139,7 @@ export function readRequestHead(
     contentLength,
     expectation,
     acceptsTrailers,
+    isGrpc,
     upgrade,
     maxForwards,
     via,

@@ -11,6 +11,8 @@ type FinishedRequest = {
   readonly route: string | undefined
   /** What the application got. */
   readonly status: number
+  /** The status of a gRPC call; undefined for any other request. */
+  readonly grpcStatus: number | undefined
   readonly durationMs: number
   /** How long it waited for a token; undefined when one was in hand. */
   readonly tokenWaitMs: number | undefined
@@ -55,6 +57,7 @@ export function createAccessLog(log: Logger, options: AccessLogOptions): AccessL
       method: request.method,
       path: withQuery ? request.path + request.query : request.path,
       status: request.status,
+      grpcStatus: request.grpcStatus,
       durationMs: round(request.durationMs),
       upstreamMs: round(request.upstreamMs),
       tokenWaitMs: round(request.tokenWaitMs),

@@ -158,16 +158,28 @@ export function createMetrics(figures: ProcessFigures): Metrics {
       ),
     },
     {
+      name: 'token_sidecar_grpc_calls_total',
+      type: 'counter',
+      help: 'gRPC calls by the status that the application received',
+      labels: ['route', 'grpc_status'],
+      read: perRoute(({ grpcCalls }, route) =>
+        grpcCalls.map(({ status, count }) => ({
+          labels: { route, grpc_status: status },
+          value: count,
+        })),
+      ),
+    },
+    {
       name: 'token_sidecar_upstream_unauthorized_total',
       type: 'counter',
-      help: 'Responses with status 401 from the upstream that reached the application',
+      help: 'Responses with status 401 from the upstream, and gRPC calls with UNAUTHENTICATED, that reached the application',
       labels: ['route'],
       read: perRoute(({ unauthorized }, route) => [{ labels: { route }, value: unauthorized }]),
     },
     {
       name: 'token_sidecar_upstream_forbidden_total',
       type: 'counter',
-      help: 'Responses with status 403 from the upstream',
+      help: 'Responses with status 403 from the upstream, and gRPC calls with PERMISSION_DENIED',
       labels: ['route'],
       read: perRoute(({ forbidden }, route) => [{ labels: { route }, value: forbidden }]),
     },

@@ -15,7 +15,11 @@ export type RouteMetrics = {
   tunnelOpened(): void
   tunnelClosed(bytesToUpstream: number, bytesToClient: number): void
   /** From the dispatch to the head of the response. */
-  upstreamAnswered(status: number, durationMs: number): void
+  upstreamResponded(durationMs: number): void
+  /** The upstream did not authorize the request. */
+  notAuthorized(status: 401 | 403): void
+  /** `status` is that of the call, from 0 to 16. */
+  grpcFinished(status: number): void
   read(): RouteReading
   readonly inFlight: () => number
   /** Writes `TALLY` counts: responses with a status of 5xx, 401, 403, then all responses by duration. */
@@ -26,6 +30,7 @@ type RouteReading = {
   readonly inFlight: number
   readonly requests: readonly { method: string; status: string; count: number }[]
   readonly failures: readonly { code: FailureCode; count: number }[]
+  readonly grpcCalls: readonly { status: string; count: number }[]
   readonly unauthorized: number
   readonly forbidden: number
   readonly replays: number
@@ -44,6 +49,26 @@ type RouteReading = {
 /** The methods with a label of their own; a label must not be the client's to choose. */
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'other'] as const
 const STATUS_CLASSES = ['1xx', '2xx', '3xx', '4xx', '5xx'] as const
+/** By code (grpc/grpc, doc/statuscodes.md). */
+const GRPC_STATUSES = [
+  'OK',
+  'CANCELLED',
+  'UNKNOWN',
+  'INVALID_ARGUMENT',
+  'DEADLINE_EXCEEDED',
+  'NOT_FOUND',
+  'ALREADY_EXISTS',
+  'PERMISSION_DENIED',
+  'RESOURCE_EXHAUSTED',
+  'FAILED_PRECONDITION',
+  'ABORTED',
+  'OUT_OF_RANGE',
+  'UNIMPLEMENTED',
+  'INTERNAL',
+  'UNAVAILABLE',
+  'DATA_LOSS',
+  'UNAUTHENTICATED',
+] as const
 const METHOD_INDEX: ReadonlyMap<string, number> = new Map(
   METHODS.map((method, index) => [method, index]),
 )
@@ -58,6 +83,7 @@ export const TALLY = TALLY_DURATIONS + SIZES
 export function createRouteMetrics(): RouteMetrics {
   const requests = new Float64Array(METHODS.length * STATUS_CLASSES.length)
   const failures = new Map<FailureCode, number>()
+  const grpcCalls = new Float64Array(GRPC_STATUSES.length)
   const duration = createHistogram()
   const tokenWait = createHistogram()
   const upstream = createHistogram()
@@ -98,10 +124,13 @@ export function createRouteMetrics(): RouteMetrics {
       tunnels.bytesToUpstream += bytesToUpstream
       tunnels.bytesToClient += bytesToClient
     },
-    upstreamAnswered(status, durationMs) {
+    upstreamResponded: (durationMs) => upstream.observe(durationMs),
+    notAuthorized(status) {
       if (status === 401) unauthorized += 1
-      else if (status === 403) forbidden += 1
-      upstream.observe(durationMs)
+      else forbidden += 1
+    },
+    grpcFinished(status) {
+      grpcCalls[status] = (grpcCalls[status] ?? 0) + 1
     },
     inFlight: () => inFlight,
     tally(into, at) {
@@ -132,6 +161,10 @@ export function createRouteMetrics(): RouteMetrics {
           count: requests[row * STATUS_CLASSES.length + column] ?? 0,
         })),
       ).filter(({ count }) => count > 0),
+      grpcCalls: GRPC_STATUSES.map((status, code) => ({
+        status,
+        count: grpcCalls[code] ?? 0,
+      })).filter(({ count }) => count > 0),
       failures: FAILURE_CODES.map((code) => ({ code, count: failures.get(code) ?? 0 })),
     }),
   }

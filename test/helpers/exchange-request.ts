@@ -11,6 +11,7 @@ export function exchangeRequest(given: Partial<ExchangeRequest> = {}): ExchangeR
   return {
     ...upstreamRequest(),
     token: undefined,
+    isGrpc: false,
     url: 'https://api.example.com/',
     span: undefined,
     onResponse() {},

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import {
   clientClosed,
@@ -108,4 +109,13 @@ test('an error of ours stays itself, and anything else is a fault of ours that t
     expect(error).toMatchObject({ code: 'internal_error', status: 500, cause: thrown })
     expect(error.message).not.toContain('canary')
   }
+})
+
+test('docs/grpc.md lists the gRPC status of each failure', () => {
+  const rows = [
+    ...readFileSync('docs/grpc.md', 'utf8').matchAll(/^\| `(\w+)` +\| (\d+) [A-Z_]+ +\|$/gm),
+  ]
+  expect(rows.map(([, code, status]) => [code, Number(status)])).toEqual(
+    FAILURE_CODES.map((code) => [code, FAILURES[code].grpcStatus]),
+  )
 })

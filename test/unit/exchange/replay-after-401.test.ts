@@ -83,6 +83,31 @@ test.for([
   expect(discarded).toBe(0)
 })
 
+test('a gRPC call with UNAUTHENTICATED in a trailers-only response is replayed', async () => {
+  const { attempts } = await replay({
+    statuses: [200, 200],
+    fields: ['grpc-status', '16'],
+    request: { isGrpc: true, body: requestBody() },
+  })
+  expect(attempts.map(({ token }) => token)).toEqual([OLD, NEW])
+})
+
+test('grpc-status is ignored in the response to a request that is no gRPC call', async () => {
+  const { attempts } = await replay({ statuses: [200], fields: ['grpc-status', '16'] })
+  expect(attempts).toHaveLength(1)
+})
+
+test('a gRPC stream that the client has not ended is not replayed, but its token is replaced', async () => {
+  const body = requestBody({ isComplete: () => false })
+  const { attempts, replacing } = await replay({
+    statuses: [200],
+    fields: ['grpc-status', '16'],
+    request: { isGrpc: true, body },
+  })
+  expect(attempts).toHaveLength(1)
+  expect(replacing).toEqual([OLD])
+})
+
 test('a request for another nonce is replayed with the same token', async () => {
   const { attempts, replacing } = await replay({
     fields: ['WWW-Authenticate', 'DPoP error="use_dpop_nonce"'],

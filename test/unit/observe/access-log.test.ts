@@ -20,6 +20,7 @@ const REQUEST: FinishedRequest = {
   query: '?state=open',
   route: 'orders',
   status: 200,
+  grpcStatus: undefined,
   durationMs: 12.345_678,
   tokenWaitMs: undefined,
   upstreamMs: 9.999,
@@ -64,6 +65,10 @@ function parseLines(text: string): unknown[] {
 
 test('a request is one line', async () => {
   expect(await linesOf(REQUEST)).toEqual([LINE])
+})
+
+test('a gRPC call has its status in the line', async () => {
+  expect(await linesOf({ ...REQUEST, grpcStatus: 14 })).toEqual([{ ...LINE, grpcStatus: 14 }])
 })
 
 test('a request that waited for a token says how long', async () => {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { challengeError, isSuccess } from '../../../src/exchange/authorization-verdict.ts'
+import { challengeError, isSuccess } from '../../../src/exchange/authorization-outcome.ts'
 
 test.for([
   { status: 101, method: 'GET', success: true },

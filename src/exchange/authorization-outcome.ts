@@ -1,4 +1,5 @@
 import { fieldValues } from '../http/field-lines.ts'
+import type { RouteMetrics } from '../observe/route-metrics.ts'
 import type { AccessToken } from '../tokens/access-token.ts'
 import type { RejectionRecord } from '../tokens/rejection-record.ts'
 
@@ -34,8 +35,14 @@ export function challengeError(headers: readonly string[]): string | undefined {
   return CHALLENGE_ERRORS.find((known) => known === code)
 }
 
+type AuthorizationRecord = {
+  readonly rejections: RejectionRecord
+  readonly metrics: Pick<RouteMetrics, 'notAuthorized'>
+}
+
 export type AuthorizedResponse = {
   readonly method: string
+  /** For a gRPC call that was not authorized, the status of HTTP with this meaning. */
   readonly status: number
   /** Names and values, alternating. */
   readonly fields: readonly string[]
@@ -45,11 +52,15 @@ export type AuthorizedResponse = {
   readonly isReplacement: boolean
 }
 
-/** Notes for the operator whether the API authorized a request. */
-export function recordVerdict(rejections: RejectionRecord, response: AuthorizedResponse): void {
+/** Records for the operator whether the API authorized a request. */
+export function recordAuthorization(
+  { rejections, metrics }: AuthorizationRecord,
+  response: AuthorizedResponse,
+): void {
   const { method, status, fields, token, isReplacement } = response
   if (isSuccess(status, method)) rejections.succeeded()
   else if (isRejection(status)) {
+    metrics.notAuthorized(status)
     rejections.rejected({ status, challenge: challengeError(fields), token, isReplacement })
   }
 }

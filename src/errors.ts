@@ -1,5 +1,5 @@
 /**
- * Every way in which the sidecar itself fails a request, and how that looks from outside:
+ * Every failure that the sidecar itself reports, and how it is reported:
  * the status, the title of the problem document (RFC 9457), the error type of `Proxy-Status` (RFC 9209
  * section 2.3) and the status code of gRPC (grpc/grpc, doc/statuscodes.md).
  */
@@ -12,7 +12,7 @@ export const FAILURES = {
   },
   request_timeout: {
     status: 408,
-    title: 'The client took too long',
+    title: 'The client did not send or read in time',
     proxyError: 'http_request_error',
     grpcStatus: 4,
   },
@@ -30,19 +30,19 @@ export const FAILURES = {
   },
   expectation_failed: {
     status: 417,
-    title: 'The request expects what cannot be met',
+    title: 'The expectation of the request cannot be met',
     proxyError: 'http_request_error',
     grpcStatus: 13,
   },
   request_loop: {
     status: 502,
-    title: 'The request goes in a circle',
+    title: 'Forwarding loop detected',
     proxyError: 'proxy_loop_detected',
     grpcStatus: 13,
   },
   too_many_connections: {
     status: 503,
-    title: 'Too many connections at once',
+    title: 'Too many open connections',
     proxyError: 'http_request_denied',
     grpcStatus: 14,
   },
@@ -60,7 +60,7 @@ export const FAILURES = {
   },
   token_unavailable: {
     status: 503,
-    title: 'No access token can be had at the moment',
+    title: 'No access token is available',
     proxyError: 'proxy_internal_error',
     grpcStatus: 14,
   },
@@ -72,7 +72,7 @@ export const FAILURES = {
   },
   token_invalid: {
     status: 502,
-    title: 'The answer of the authorization server cannot be used',
+    title: 'The response of the authorization server is not usable',
     proxyError: 'proxy_internal_error',
     grpcStatus: 14,
   },
@@ -84,13 +84,13 @@ export const FAILURES = {
   },
   upstream_tls: {
     status: 502,
-    title: 'No trustworthy TLS connection to the upstream',
+    title: 'TLS connection to the upstream failed',
     proxyError: 'tls_certificate_error',
     grpcStatus: 14,
   },
   upstream_protocol: {
     status: 502,
-    title: 'The upstream did not answer in valid HTTP',
+    title: 'The upstream did not send a valid HTTP response',
     proxyError: 'http_protocol_error',
     grpcStatus: 13,
   },
@@ -102,20 +102,20 @@ export const FAILURES = {
   },
   upstream_timeout: {
     status: 504,
-    title: 'The upstream took too long',
+    title: 'The upstream did not respond in time',
     proxyError: 'http_response_timeout',
     grpcStatus: 4,
   },
-  // Nobody is left to read these two; the status is for the log and the metrics.
+  // The client has closed its connection: the status is for the log and metrics only (499 as in nginx).
   client_closed: {
     status: 499,
-    title: 'The client went away',
+    title: 'The client closed the connection',
     proxyError: 'http_request_error',
     grpcStatus: 1,
   },
   internal_error: {
     status: 500,
-    title: 'A fault in token-sidecar itself',
+    title: 'Internal error in token-sidecar',
     proxyError: 'proxy_internal_error',
     grpcStatus: 13,
   },
@@ -130,13 +130,13 @@ export const FAILURE_CODES = Object.keys(FAILURES).filter(isFailureCode)
 
 export type FailureDetails = {
   readonly cause?: unknown
-  /** When it makes sense to try again, from now. */
+  /** How long to wait before another attempt. */
   readonly retryAfterMs?: number
   /** The registered OAuth error code (RFC 6749 section 5.2, RFC 8707) that the server gave. */
   readonly oauthError?: string
-  /** What to do about it, where more is known than the code tells. */
+  /** What to do about it, where that depends on more than the code. */
   readonly advice?: string
-  /** What the server said about its refusal, made presentable; for interactive commands only. */
+  /** The sanitised `error_description` of the server; for interactive commands only. */
   readonly serverText?: string
   readonly retry?: Retry
 }
@@ -148,8 +148,8 @@ export type FailureDetails = {
 export type Retry = 'always' | 'if idempotent'
 
 /**
- * The one error that crosses a file's border. Its message is shown to the application and written
- * to the log: it never holds a token, a secret, or text that another server chose.
+ * The error of this program. Its message is sent to the application and written to the log, so it never
+ * contains a token, a secret, or text that another server chose.
  */
 export class SidecarError extends Error {
   override readonly name = 'SidecarError'
@@ -157,7 +157,7 @@ export class SidecarError extends Error {
   readonly retryAfterMs: number | undefined
   readonly oauthError: string | undefined
   readonly advice: string | undefined
-  // Private, so that nothing that serializes or inspects an error shows it.
+  // Private, so that serializing or inspecting an error does not show it.
   readonly #serverText: string | undefined
   readonly retry: Retry | undefined
 
@@ -181,12 +181,15 @@ export class SidecarError extends Error {
   }
 }
 
-/** The client left before its answer was complete. */
+/** The client closed its connection before the response was complete. */
 export function clientClosed(): SidecarError {
-  return new SidecarError('client_closed', 'Cannot answer: the client closed the connection')
+  return new SidecarError(
+    'client_closed',
+    'Cannot send the response: the client closed the connection',
+  )
 }
 
-/** Anything thrown, as a SidecarError; what is not one already is a fault of ours. */
+/** Converts anything thrown; an error of another type is an internal error. */
 export function toSidecarError(thrown: unknown): SidecarError {
   if (thrown instanceof SidecarError) return thrown
   return new SidecarError('internal_error', 'Cannot handle the request: an unexpected error', {

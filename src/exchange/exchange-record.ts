@@ -9,7 +9,7 @@ import { fieldValues } from '../http/field-lines.ts'
 import type { RequestHead } from '../http/request-head.ts'
 import type { TunnelReport } from '../http/tunnel.ts'
 
-/** What becomes known of one exchange while it runs. */
+/** The data of one exchange, for the log, metrics and traces; completed while it runs. */
 export type ExchangeRecord = {
   readonly method: string
   readonly isGrpc: boolean
@@ -19,42 +19,42 @@ export type ExchangeRecord = {
   route: string | undefined
   metrics: RouteMetrics
   requestId: string | undefined
-  /** Where tracing is on. */
+  /** Undefined where tracing is off. */
   readonly span: RequestSpan | undefined
   readonly traceId: string | undefined
   tokenWaitMs: number | undefined
   upstreamMs: number | undefined
-  /** That of the last attempt; undefined where the sidecar adds none. */
+  /** The token of the last attempt; undefined where the sidecar adds none. */
   token: AccessToken | undefined
   /** The status of a gRPC call, once it is known. */
   grpcStatus: number | undefined
   tunnel: TunnelReport | undefined
   failure: SidecarError | undefined
-  /** What the application got, and after how long. */
+  /** The status and the duration of the response to the application. */
   status: number
   durationMs: number
 }
 
-/** Counts, traces and logs exchanges, whichever way they take. */
+/** Counts, traces and logs exchanges. */
 export type Recorder = {
   begin(method: string, head?: RequestHead): ExchangeRecord
-  /** From now on it counts as the route's. */
-  claim(
+  /** Attributes the exchange to a route. */
+  assignRoute(
     record: ExchangeRecord,
     route: { readonly name: string; readonly metrics: RouteMetrics },
   ): void
-  /** Notes why it failed. Returns the failure, with which `requestId` is known, too. */
+  /** Records a failure, and returns it. Sets `requestId` if there is none. */
   fail(record: ExchangeRecord, thrown: unknown): SidecarError
-  /** The request is over, and its connection has become a tunnel. */
+  /** Records that the request has been completed by switching to a tunnel. */
   tunnelled(record: ExchangeRecord, status: number): void
-  /** `status` is what the application got. */
+  /** `status` is that of the response to the application. */
   end(record: ExchangeRecord, status: number): void
-  /** Resolves as soon as everything that was begun has ended. */
+  /** Resolves when every exchange that was begun has ended. */
   whenIdle(): Promise<void>
 }
 
 export type RecorderOptions = {
-  /** Counts what no route claims. */
+  /** The metrics of exchanges without a route. */
   readonly unmatched: RouteMetrics
   readonly accessLog: AccessLog
   readonly tracer: Tracer | undefined
@@ -93,7 +93,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
       }
     },
 
-    claim(record, { name, metrics }) {
+    assignRoute(record, { name, metrics }) {
       record.route = name
       record.metrics = metrics
       metrics.started()

@@ -51,7 +51,7 @@ export function sendFailure(
   return status
 }
 
-/** The response to `OPTIONS` of the last recipient that `Max-Forwards` allows (RFC 9110 section 7.6.2). */
+/** Responds to `OPTIONS` with `Max-Forwards: 0` (RFC 9110 section 7.6.2). */
 export async function sendOptions(writer: ResponseWriter): Promise<number> {
   const allow = ['Allow', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS']
   writer.begin({ status: 204, phrase: undefined, length: Number.NaN }, allow)

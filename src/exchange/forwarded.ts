@@ -1,19 +1,19 @@
 import { isField } from '../http/field-lines.ts'
 
-/** Which fields tell the upstream who asked: RFC 7239's, the older ones, both, or none. */
+/** The fields that describe the client: `Forwarded` (RFC 7239), the `X-Forwarded-…` fields, both, or none. */
 export type ForwardedStyle = 'off' | 'forwarded' | 'x-forwarded' | 'both'
 
-/** Who sent the request, as seen from here. */
+/** The client of a request. */
 export type Sender = {
-  /** Its address is not defined on a Unix socket. */
+  /** The address is undefined on a Unix socket. */
   readonly socket: { readonly remoteAddress?: string | undefined }
-  /** The host that the request was sent to; empty when it names none. */
+  /** The host of the request target; empty if it has none. */
   readonly host: string
 }
 
 /**
- * Adds one element behind those that are there already. The host and the scheme that an earlier proxy
- * has told are left as they are: it was nearer to whoever asked first.
+ * Appends an element to the lists of addresses. The host and the scheme of an earlier proxy are kept, because they
+ * describe the original request.
  */
 export function addForwarded(headers: string[], style: ForwardedStyle, sender: Sender): void {
   const address = sender.socket.remoteAddress?.replace(/^::ffff:/, '')
@@ -24,8 +24,8 @@ export function addForwarded(headers: string[], style: ForwardedStyle, sender: S
   }
   if (style === 'x-forwarded' || style === 'both') {
     if (address !== undefined) addElement(headers, 'X-Forwarded-For', address)
-    if (sender.host !== '') addUnlessThere(headers, 'X-Forwarded-Host', sender.host)
-    addUnlessThere(headers, 'X-Forwarded-Proto', 'http')
+    if (sender.host !== '') addIfAbsent(headers, 'X-Forwarded-Host', sender.host)
+    addIfAbsent(headers, 'X-Forwarded-Proto', 'http')
   }
 }
 
@@ -35,7 +35,7 @@ function nodeOf(address: string | undefined): string {
   return address.includes(':') ? `"[${address}]"` : address
 }
 
-/** Puts all elements of a list into one line, the new one last: there are readers that know one line only. */
+/** Joins all elements of a list in one line, the new one last, because some servers read one line only. */
 function addElement(headers: string[], name: string, element: string): void {
   const elements: string[] = []
   for (let i = headers.length - 2; i >= 0; i -= 2) {
@@ -47,7 +47,7 @@ function addElement(headers: string[], name: string, element: string): void {
   headers.push(name, [...elements, element].join(', '))
 }
 
-function addUnlessThere(headers: string[], name: string, value: string): void {
+function addIfAbsent(headers: string[], name: string, value: string): void {
   for (let i = 0; i < headers.length; i += 2) {
     if (isField(headers[i] ?? '', name.toLowerCase())) return
   }

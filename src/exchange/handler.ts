@@ -45,7 +45,7 @@ export function createExchangeHandler(options: ExchangeHandlerOptions): Exchange
       record.query = target.query
       refuseWebPages(head, target) // 403
       const route = routes.match(target, head.method) // 404, 403
-      recorder.claim(record, route)
+      recorder.assignRoute(record, route)
 
       if (isLastHop(head)) {
         status = await sendOptions(writer)
@@ -106,7 +106,7 @@ export function createExchangeHandler(options: ExchangeHandlerOptions): Exchange
   }
 }
 
-/** The request as the upstream receives it, less what the wrappers of the route add. */
+/** The request for the upstream, before the wrappers of the route add their fields. */
 function upstreamRequest(
   { head, connection, openBody, abort, switchProtocols }: InboundRequest,
   writer: ResponseWriter,

@@ -25,7 +25,7 @@ export function withIdleTimeout(
   return async (request, signal) => {
     const { body } = request
     let lastActivityMs = 0
-    /** Whether there was activity since the last check: the time is read there, and not for each chunk. */
+    /** Whether there was activity since the last check; reading the clock for each chunk would cost more. */
     let isActive = true
     let receivedBytes = 0
     let isSent = false

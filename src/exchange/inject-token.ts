@@ -8,7 +8,7 @@ export type InjectOptions = {
   readonly valueOf: (token: AccessToken) => string
 }
 
-/** Adds the token last, after everything that the application could have an influence on. */
+/** Adds the token as the last field, after every rule that depends on fields of the application. */
 export function injectToken(
   { name, valueOf }: InjectOptions,
   next: ExchangeRoundTrip,

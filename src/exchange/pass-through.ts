@@ -8,7 +8,7 @@ export type PassThrough = {
   readonly close: () => void
 }
 
-/** The least recently used one is closed: an application may request any number of hosts. */
+/** Limits the upstreams that an application can open; the least recently used one is closed. */
 const MAX_ORIGINS = 64
 
 export function createPassThrough(
@@ -30,7 +30,7 @@ export function createPassThrough(
       const [oldest] = routes
       if (routes.size > MAX_ORIGINS && oldest !== undefined) {
         routes.delete(oldest[0])
-        // Requests in progress, and those that were routed before, are finished.
+        // Requests that were routed before are completed.
         oldest[1].upstream.retire()
       }
       return entry.route

@@ -6,8 +6,8 @@ import type { RequestTarget } from '../routing/request-target.ts'
 import { refuseUnsupported } from './request-rules.ts'
 
 /**
- * For a listener that forwards nothing: fails for requests that the proxy would refuse whatever its
- * routes are, and returns the path and the query of others.
+ * Applies the request checks of the proxy listener to a listener that does not forward. Throws for a
+ * request that is refused; otherwise returns its path and query.
  */
 export type CheckRequest = (req: IncomingMessage) => Pick<RequestTarget, 'path' | 'query'>
 
@@ -21,7 +21,7 @@ export function createRequestCheck(callers: CallerPolicy): CheckRequest {
     if (target.absolute) {
       throw new SidecarError(
         'egress_denied',
-        'Cannot serve the request: this listener is no proxy, and its target names another host',
+        'Cannot serve the request: its target names another host, and this listener is not a proxy',
       )
     }
     return target

@@ -9,31 +9,31 @@ import {
 import { forwardableTrailers } from '../http/trailer-fields.ts'
 import { addForwarded, type ForwardedStyle, type Sender } from './forwarded.ts'
 import type { RequestHead } from '../http/request-head.ts'
-import { viaLine } from './via.ts'
+import { viaMember } from './via.ts'
 
-/** What a route does to request headers, made ready once. All names are in lower case. */
+/** What a route does to request fields, prepared when the configuration is loaded. All names are in lower case. */
 export type RequestFieldPolicy = {
   /** The value of `Host` for the upstream; undefined to keep the application's. */
   readonly host: string | undefined
-  /** The header that carries the token; undefined for a route that adds none. */
+  /** The field that carries the token; undefined for a route that adds none. */
   readonly injected: string | undefined
   readonly existing: 'replace' | 'keep' | 'reject'
-  /** Names that are left out, because the route removes or sets them. */
+  /** Fields that are not forwarded, because the route removes or sets them. */
   readonly dropped: FieldNames
   /** Names and values, alternating, that are added. */
   readonly added: readonly string[]
-  /** The name to put into `Via`; undefined for none. */
+  /** Our name in `Via`; undefined for none. */
   readonly via: string | undefined
   readonly forwarded: ForwardedStyle
 }
 
-// Beyond what ends at every hop: `Expect` was answered by us, and nobody switches to h2c here.
+// The sidecar itself responds to `Expect`, and does not support the upgrade to h2c.
 const NOT_FORWARDED = fieldNames([...HOP_BY_HOP, 'expect', 'http2-settings'])
 
 /**
- * The headers for the upstream: those of the application in their own order, case and number, less
- * what ends here, then what the route sets. The token is added later, so that nothing a client says
- * can remove it.
+ * The fields for the upstream: those of the application in their order, case and number, without
+ * connection-specific ones, then those that the route sets. The token is added later, so that no field
+ * of the client can remove it.
  */
 export function requestFields(
   head: RequestHead,
@@ -44,39 +44,39 @@ export function requestFields(
   const { injected } = policy
   // A body of a known length has no trailer section in HTTP/1.1 (RFC 9112 section 7.1.2).
   const hasTrailers = head.hasBody && Number.isNaN(head.contentLength)
-  const headers: string[] = []
+  const forwardedFields: string[] = []
   for (let i = 0; i < fields.length; i += 2) {
     const name = fields[i] ?? ''
     const value = fields[i + 1] ?? ''
     if (isField(name, 'host')) {
-      headers.push(name, policy.host ?? value)
+      forwardedFields.push(name, policy.host ?? value)
     } else if (injected !== undefined && isField(name, injected)) {
       if (policy.existing === 'reject') {
         throw new SidecarError(
           'request_invalid',
-          `Cannot forward the request: the route does not accept the header "${injected}" from the application`,
+          `Cannot forward the request: the route does not accept the field "${injected}" from the application`,
           {
             advice:
-              'Have the application leave the header out, or set "existingAuthorization" of the route to "replace" or "keep".',
+              'Have the application omit the field, or set "existingAuthorization" of the route to "replace" or "keep".',
           },
         )
       }
-      if (policy.existing === 'keep') headers.push(name, value)
+      if (policy.existing === 'keep') forwardedFields.push(name, value)
     } else if (hasTrailers && isField(name, 'trailer')) {
-      headers.push(name, value)
+      forwardedFields.push(name, value)
     } else if (
       !NOT_FORWARDED.has(name) &&
       !policy.dropped.has(name) &&
       connectionOptions?.has(name.toLowerCase()) !== true
     ) {
-      headers.push(name, value)
+      forwardedFields.push(name, value)
     }
   }
-  if (head.maxForwards !== undefined) countDown(headers, head.method)
-  for (const part of policy.added) headers.push(part)
-  if (policy.forwarded !== 'off') addForwarded(headers, policy.forwarded, sender)
-  if (policy.via !== undefined) headers.push('Via', viaLine(head.version, policy.via))
-  return headers
+  if (head.maxForwards !== undefined) decrementMaxForwards(forwardedFields, head.method)
+  for (const part of policy.added) forwardedFields.push(part)
+  if (policy.forwarded !== 'off') addForwarded(forwardedFields, policy.forwarded, sender)
+  if (policy.via !== undefined) forwardedFields.push('Via', viaMember(head.version, policy.via))
+  return forwardedFields
 }
 
 /**
@@ -123,7 +123,7 @@ export function requestTrailers(
   return trailers
 }
 
-/** Whether the request carries a field of its own that the route keeps or rejects, and so gets no token. */
+/** Whether the application sent the field itself and the route keeps or rejects it, so that no token is added. */
 export function bypassesInjection(
   { fields }: RequestHead,
   { existing, injected }: RequestFieldPolicy,
@@ -133,8 +133,8 @@ export function bypassesInjection(
   )
 }
 
-/** RFC 9110 section 7.6.2: each hop takes one off, for the one method that is let through with it. */
-function countDown(headers: string[], method: string): void {
+/** RFC 9110 section 7.6.2, for OPTIONS only: TRACE is refused. */
+function decrementMaxForwards(headers: string[], method: string): void {
   if (method !== 'OPTIONS') return
   for (let i = 0; i < headers.length; i += 2) {
     const left = headers[i + 1] ?? ''

@@ -1,40 +1,40 @@
 import { SidecarError } from '../errors.ts'
 import { fieldValues } from '../http/field-lines.ts'
 import type { RequestHead } from '../http/request-head.ts'
-import { goesInCircles } from './via.ts'
+import { isLoop } from './via.ts'
 
-/** Refuses what HTTP allows to send but not, or not like that, to pass on. `via` is our name in `Via`. */
+/** Refuses requests that must not be forwarded. `via` is our name in `Via`. */
 export function refuseUnsupported(head: RequestHead, via: string | undefined): void {
   if (head.version === '') throw invalid('it is not HTTP/1')
-  // RFC 9110 section 9.3.8: the answer would show the application the token that was added.
+  // RFC 9110 section 9.3.8: the response would contain the token that was added.
   if (head.method === 'TRACE') {
     throw new SidecarError(
       'method_not_supported',
-      'Cannot forward the request: TRACE would show the token to whoever asks',
+      'Cannot forward the request: the response to TRACE would contain the token',
     )
   }
-  // RFC 9112 section 3.2.4: this is "OPTIONS *" for the server behind us, which nothing says how to route.
+  // RFC 9112 section 3.2.4: this stands for "OPTIONS *", which has no path to route by.
   if (head.method === 'OPTIONS' && /^https?:\/\/[^/?#]*$/i.test(head.target)) {
     throw invalid('OPTIONS for a whole server is not supported')
   }
   if (head.expectation === 'unknown') {
     throw new SidecarError(
       'expectation_failed',
-      'Cannot meet what the request expects: only "100-continue" is known',
+      'Cannot meet the expectation of the request: only "100-continue" is supported',
     )
   }
   if (head.hasBody && Number.isNaN(head.contentLength)) refuseCoding(head)
-  if (via !== undefined && head.via !== undefined && goesInCircles(head.via, via)) {
+  if (via !== undefined && head.via !== undefined && isLoop(head.via, via)) {
     throw new SidecarError(
       'request_loop',
-      'Cannot forward the request: it has come by here so often that it must be going in a circle',
+      'Cannot forward the request: forwarding loop detected, its Via field names this sidecar too often',
     )
   }
 }
 
-/** RFC 9112 sections 6.1 and 7: the only coding that is undone here, and only where the version knows it. */
+/** RFC 9112 sections 6.1 and 7: "chunked" is the only supported transfer coding, and HTTP/1.0 has none. */
 function refuseCoding({ fields, version }: RequestHead): void {
-  if (version === '1.0') throw invalid('HTTP/1.0 knows no Transfer-Encoding')
+  if (version === '1.0') throw invalid('HTTP/1.0 has no Transfer-Encoding')
   const codings = fieldValues(fields, 'transfer-encoding')
   if (codings.length !== 1 || codings[0]?.toLowerCase() !== 'chunked') {
     throw invalid('its only Transfer-Encoding can be "chunked"')
@@ -45,7 +45,7 @@ function invalid(why: string): SidecarError {
   return new SidecarError('request_invalid', `Cannot forward the request: ${why}`)
 }
 
-/** RFC 9110 section 7.6.2: at zero a request is not forwarded; we answer it ourselves. */
+/** RFC 9110 section 7.6.2: at zero the sidecar responds itself. */
 export function isLastHop({ method, maxForwards }: RequestHead): boolean {
   return method === 'OPTIONS' && maxForwards !== undefined && /^0+$/.test(maxForwards)
 }

@@ -38,7 +38,7 @@ export function withResponseTimeout(
           : fail('timeout', isSent ? NO_RESPONSE : NO_CONNECTION),
       )
     }
-    // The time is read by the check, and not by each request.
+    // The check reads the clock, because reading it for each request costs more.
     const onSend = (): void => {
       isSent = true
       isRestarted = true

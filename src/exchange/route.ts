@@ -6,7 +6,7 @@ import type { ExchangeRoundTrip } from './exchange-request.ts'
 import type { RequestFieldPolicy } from './request-fields.ts'
 import type { ResponseFieldPolicy } from './response-fields.ts'
 
-/** A route with everything decided that can be decided before a request arrives. */
+/** A route of the configuration, compiled for the request path. */
 export type Route = RouteDestination & {
   readonly name: string
   /** Scheme, host and port of the upstream. */
@@ -15,9 +15,9 @@ export type Route = RouteDestination & {
   readonly responseFields: ResponseFieldPolicy
   /** Undefined for a route without a credential. */
   readonly tokens: TokenSource | undefined
-  /** Leads to the upstream. */
+  /** Sends a request to the upstream through the wrappers of the route. */
   readonly roundTrip: ExchangeRoundTrip
-  /** How much of a request body is kept for a replay. */
+  /** The largest request body that is kept for a replay. */
   readonly maxReplayBytes: number
   readonly timeouts: {
     readonly tokenMs: number

@@ -1,9 +1,9 @@
 import type { RequestFieldPolicy } from './request-fields.ts'
 
 /**
- * W3C Trace Context section 3.2: the upstream's work belongs to ours. What others along the way noted
- * in `tracestate` stays if it is still their trace. A route that removes or sets the header has the
- * last word.
+ * Replaces `traceparent` so that the span of the upstream is a child of ours (W3C Trace Context section
+ * 3.2). `tracestate` is kept if the trace is continued. A route that removes or sets `traceparent` takes
+ * precedence.
  */
 export function withTraceContext(
   headers: readonly string[],

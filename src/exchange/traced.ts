@@ -5,7 +5,7 @@ import type { ExchangeRequest, ExchangeRoundTrip } from './exchange-request.ts'
 import type { RequestFieldPolicy } from './request-fields.ts'
 import { withTraceContext } from './trace-context.ts'
 
-/** Records each attempt as a span, and passes the trace context on (W3C Trace Context section 3). */
+/** Records each attempt as a span, and propagates the trace context (W3C Trace Context section 3). */
 export function traced(
   policy: Pick<RequestFieldPolicy, 'dropped'>,
   next: ExchangeRoundTrip,

@@ -13,7 +13,7 @@ export async function whileClientWaits<T>(
     wait.abort(
       new SidecarError(
         'token_unavailable',
-        'Cannot wait any longer for a token: the authorization server is slow',
+        'Cannot wait any longer for a token: the authorization server did not respond in time',
         { retryAfterMs: 1000 },
       ),
     )

@@ -42,7 +42,7 @@ export function createConnectHandler(options: ConnectHandlerOptions): ConnectHan
       record.path = head.target
       refuseRouted(destination, namesHost)
       if (tunnels === undefined) throw notAllowed()
-      recorder.claim(record, tunnels)
+      recorder.assignRoute(record, tunnels)
       const upstream = await open(destination, tunnels.connectMs, client)
       client.write('HTTP/1.1 200 Connection Established\r\n\r\n')
       recorder.tunnelled(record, status)

@@ -15,7 +15,7 @@ test('an upstream that does not answer in time: upstream_timeout', async () => {
   )
   expect(await response.json()).toMatchObject({
     type: 'urn:token-sidecar:upstream_timeout',
-    title: 'The upstream took too long',
+    title: 'The upstream did not respond in time',
     status: 504,
     detail: `Cannot get an answer from "${upstream}": no response within the time limit`,
     code: 'upstream_timeout',

@@ -22,7 +22,7 @@ test.for([
   expect(added('forwarded', address)).toEqual(['Forwarded', element])
 })
 
-test('the older fields are three', () => {
+test('x-forwarded adds three fields', () => {
   expect(added('x-forwarded', '127.0.0.1')).toEqual([
     'X-Forwarded-For',
     '127.0.0.1',
@@ -33,16 +33,16 @@ test('the older fields are three', () => {
   ])
 })
 
-test('on a Unix socket nobody has an address', () => {
+test('a client on a Unix socket has no address', () => {
   expect(added('x-forwarded', undefined, [], '')).toEqual(['X-Forwarded-Proto', 'http'])
 })
 
-test('both are both', () => {
+test('"both" adds Forwarded and the X-Forwarded fields', () => {
   const names = added('both', '127.0.0.1').filter((_part, index) => index % 2 === 0)
   expect(names).toEqual(['Forwarded', 'X-Forwarded-For', 'X-Forwarded-Host', 'X-Forwarded-Proto'])
 })
 
-test('earlier proxies come first, in one line, and what they said of the first request stays', () => {
+test('elements of earlier proxies come first, in one line, and their host and scheme are kept', () => {
   expect(
     added('both', '127.0.0.1', [
       'x-forwarded-for',

@@ -91,7 +91,7 @@ test('a failure is a trailers-only response with the title and the detail', () =
       'grpc-status',
       '14',
       'grpc-message',
-      'No access token can be had at the moment: Cannot get a token: 100 %25 "down", na%C3%AFve',
+      'No access token is available: Cannot get a token: 100 %25 "down", na%C3%AFve',
       'proxy-status',
       'token-sidecar; error=proxy_internal_error; details="token_unavailable"',
     ],

@@ -59,7 +59,7 @@ async function startPiping(given: Partial<ResponseWriter> = {}) {
   return { clock, failures, resets, writer: piped, end, over }
 }
 
-test('waiting for a response without a body to send is no inactivity', async () => {
+test('waiting for a response does not count as inactivity', async () => {
   const { clock, failures } = startRequest(
     {},
     PENDING.then(() => upstreamResponse()),
@@ -71,7 +71,7 @@ test('waiting for a response without a body to send is no inactivity', async () 
 test.for([
   { who: 'a client that stops sending', isPaused: false, failure: /^request_timeout: .*arrive$/ },
   { who: 'an upstream that stops reading', isPaused: true, failure: /^upstream_timeout: .*body$/ },
-])('$who is at fault', async ({ isPaused, failure }) => {
+])('an upload that stalls because of $who fails the request', async ({ isPaused, failure }) => {
   const body = requestBody({ isComplete: () => false, isPaused: () => isPaused })
   const { clock, failures, sent } = startRequest(
     { body },
@@ -82,7 +82,7 @@ test.for([
   expect(failures[0]).toMatch(failure)
 })
 
-test('an upload that continues is no inactivity', async () => {
+test('an upload that makes progress does not expire', async () => {
   let receivedBytes = 0
   const body = requestBody({ isComplete: () => false, receivedBytes: () => (receivedBytes += 1) })
   const { clock, failures } = startRequest(
@@ -93,7 +93,7 @@ test('an upload that continues is no inactivity', async () => {
   expect(failures).toEqual([])
 })
 
-test('a response body that stalls is the fault of the upstream', async () => {
+test('a response body that stalls fails the request with upstream_timeout', async () => {
   const { clock, failures, resets, writer } = await startPiping()
   writer.write(Buffer.from('x'), () => {})
   await clock.advance(750)
@@ -105,7 +105,7 @@ test('a response body that stalls is the fault of the upstream', async () => {
   expect(resets[0]).toBe('upstream_timeout')
 })
 
-test('a client that does not read is at fault', async () => {
+test('a client that does not read the response fails the request with request_timeout', async () => {
   const { clock, failures, writer } = await startPiping({ write: () => false })
   writer.write(Buffer.from('x'), () => {})
   await clock.advance(1_500)
@@ -119,7 +119,7 @@ test('a client that does not read the end of a complete response is reset', asyn
   expect(resets[0]).toBe('request_timeout')
 })
 
-test('a complete response has no time limit any more', async () => {
+test('a complete response is not watched any longer', async () => {
   const { clock, failures, end, over } = await startPiping()
   end()
   await over
@@ -127,7 +127,7 @@ test('a complete response has no time limit any more', async () => {
   expect(failures).toEqual([])
 })
 
-test('a discarded response has no idle time limit', async () => {
+test('a discarded response is not watched any longer', async () => {
   const body = requestBody({ isComplete: () => false })
   const { clock, failures, response } = startRequest({ body }, Promise.resolve(upstreamResponse()))
   const { discard } = await response
@@ -136,7 +136,7 @@ test('a discarded response has no idle time limit', async () => {
   expect(failures).toEqual([])
 })
 
-test('without a limit nothing is watched', async () => {
+test('a limit of 0 watches nothing', async () => {
   const body = requestBody({ isComplete: () => false })
   const { clock, failures } = startRequest(
     { body },

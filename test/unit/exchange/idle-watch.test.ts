@@ -5,7 +5,7 @@ import { createFakeClock } from '../../helpers/fake-clock.ts'
 
 const INTERVAL_MS = 250
 
-test('what is watched is looked at again and again, until it is over', async () => {
+test('an entry is checked repeatedly until it is stopped', async () => {
   const clock = createFakeClock()
   const { watch } = createIdleWatch(clock)
   let looks = 0
@@ -19,7 +19,7 @@ test('what is watched is looked at again and again, until it is over', async () 
   expect(looks).toBe(2)
 })
 
-test('what comes when nothing has been watched for a while is looked at, too', async () => {
+test('an entry that is added after a pause is checked', async () => {
   const clock = createFakeClock()
   const { watch } = createIdleWatch(clock)
   watch(() => {})()
@@ -32,7 +32,7 @@ test('what comes when nothing has been watched for a while is looked at, too', a
   expect(looks).toBe(1)
 })
 
-test('a round misses nobody, and looks at nobody who is over, whoever ends meanwhile', async () => {
+test('a round checks every entry once, and none that is stopped during the round', async () => {
   const ending = fc.record({
     /** Who looks, and whom each of them ends while it looks. */
     ends: fc.array(fc.array(fc.nat(7), { maxLength: 3 }), { minLength: 1, maxLength: 8 }),

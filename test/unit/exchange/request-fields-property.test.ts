@@ -67,7 +67,7 @@ function mayHaveTrailers(received: readonly Field[]): boolean {
 const injectedName = fc.constantFrom('Authorization', 'X-Access-Token')
 const RUNS = { numRuns: 2000 }
 
-test('nothing that a client writes removes, changes or repeats the token', () => {
+test('no field of a client removes, changes or repeats the token', () => {
   fc.assert(
     fc.property(fields, injectedName, (received, name) => {
       const headers = sent(received, policyFor(name))
@@ -77,7 +77,7 @@ test('nothing that a client writes removes, changes or repeats the token', () =>
   )
 })
 
-test('nothing that a client writes removes, changes or repeats what the route sets', () => {
+test('no field of a client removes, changes or repeats a field that the route sets', () => {
   fc.assert(
     fc.property(fields, injectedName, (received, name) => {
       const headers = sent(received, policyFor(name))
@@ -90,7 +90,7 @@ test('nothing that a client writes removes, changes or repeats what the route se
   )
 })
 
-test('what ends at this hop is not sent on, and all else is, in its order, case and number', () => {
+test('connection-specific request fields are dropped, and all others keep their order, case and number', () => {
   fc.assert(
     fc.property(fields, injectedName, (received, name) => {
       const ours = ['x-added', 'x-removed', 'expect', 'http2-settings', name.toLowerCase()]
@@ -108,7 +108,7 @@ test('what ends at this hop is not sent on, and all else is, in its order, case 
   )
 })
 
-test('to send on what was sent on changes nothing', () => {
+test('forwarding forwarded request fields again does not change them', () => {
   fc.assert(
     fc.property(fields, injectedName, (received, name) => {
       // Without Transfer-Encoding, which is connection-specific, there is no trailer section to announce.
@@ -120,7 +120,7 @@ test('to send on what was sent on changes nothing', () => {
   )
 })
 
-test('no line break is made of what has none', () => {
+test('forwarding request fields adds no line break', () => {
   fc.assert(
     fc.property(fields, injectedName, (received, name) => {
       expect(flat(sent(received, policyFor(name))).join('')).not.toMatch(/[\r\n]/)
@@ -129,7 +129,7 @@ test('no line break is made of what has none', () => {
   )
 })
 
-test('where the client may bring its own, either that is sent or the token, and never both', () => {
+test('with "keep" either the field of the client or the token is sent, never both', () => {
   fc.assert(
     fc.property(fields, injectedName, (received, name) => {
       const isInjected = (field: Field): boolean => isNamed(field, name.toLowerCase())
@@ -141,7 +141,7 @@ test('where the client may bring its own, either that is sent or the token, and 
   )
 })
 
-test('where the client must not bring its own, exactly those that do are refused', () => {
+test('with "reject" exactly the requests with a field of their own are refused', () => {
   fc.assert(
     fc.property(fields, injectedName, (received, name) => {
       const owns = received.some((field) => isNamed(field, name.toLowerCase()))

@@ -24,7 +24,7 @@ function passed(received: readonly Field[]): Field[] {
 
 const RUNS = { numRuns: 2000 }
 
-test('what ends at this hop is not passed on, and all else is, in its order, case and number', () => {
+test('connection-specific response fields are dropped, and all others keep their order, case and number', () => {
   fc.assert(
     fc.property(fields, (received) => {
       expect(passed(received)).toEqual(
@@ -35,7 +35,7 @@ test('what ends at this hop is not passed on, and all else is, in its order, cas
   )
 })
 
-test('to pass on what was passed on changes nothing', () => {
+test('forwarding forwarded response fields again does not change them', () => {
   fc.assert(
     fc.property(fields, (received) => {
       expect(passed(passed(received))).toEqual(passed(received))
@@ -44,7 +44,7 @@ test('to pass on what was passed on changes nothing', () => {
   )
 })
 
-test('no line break is made of what has none', () => {
+test('forwarding response fields adds no line break', () => {
   fc.assert(
     fc.property(fields, (received) => {
       expect(flat(passed(received)).join('')).not.toMatch(/[\r\n]/)

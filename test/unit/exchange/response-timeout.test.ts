@@ -49,7 +49,7 @@ test('a response that does not begin in time ends the exchange', async () => {
   expect(failures[0]).toBe('upstream_timeout: no response within the time limit')
 })
 
-test('a request that gets no connection in time is told so', async () => {
+test('a request that gets no connection in time fails with that reason', async () => {
   const { clock, failures } = startRequest()
   await clock.advance(1_000)
   expect(failures[0]).toContain('no connection became available within the time limit')
@@ -77,14 +77,14 @@ test('interim responses do not extend the time limit', async () => {
   expect(failures[0]).toContain('no response within the time limit')
 })
 
-test('a client that does not read interim responses is at fault', async () => {
+test('a client that does not read interim responses fails the request with request_timeout', async () => {
   const { clock, failures, sent } = startRequest({ onInterim: () => 'blocked' }, 0)
   sent().onInterim(103, [], () => {})
   await clock.advance(2_500)
   expect(failures[0]).toMatch(/^request_timeout: .*does not read the response$/)
 })
 
-test('without a limit a response may take any time, and the wait is measured', async () => {
+test('with a limit of 0 a response may take any time, and the wait is measured', async () => {
   const { clock, failures, waits, response, responses } = startRequest({}, 0)
   await clock.advance(3_600_000)
   expect(failures).toEqual([])
@@ -93,7 +93,7 @@ test('without a limit a response may take any time, and the wait is measured', a
   expect(waits).toEqual([3_600_000])
 })
 
-test('after the response began there is no time limit', async () => {
+test('the time limit ends when the response begins', async () => {
   const { clock, failures, response, responses } = startRequest()
   responses.resolve(upstreamResponse())
   await response

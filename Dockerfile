@@ -2,13 +2,14 @@
 # Run:    docker run --read-only --cap-drop ALL --network host \
 #           -v "$PWD/token-sidecar.yaml:/etc/token-sidecar/token-sidecar.yaml:ro" token-sidecar
 
-# The version is exact, and the one that the tests run on ("node" in package.json). A release puts
-# the digest behind it, "…-slim@sha256:<digest>", here and below: see docs/release.md.
+# The exact version that the tests run on ("node" in package.json). A release pins the digest,
+# "…-slim@sha256:<digest>", here and below: see docs/release.md.
 FROM node:26.10.0-bookworm-slim AS build
 WORKDIR /build
 COPY package.json package-lock.json ./
 RUN ["npm", "ci", "--no-audit", "--no-fund"]
 COPY tsconfig.json rolldown.config.ts ./
+COPY scripts/sbom.ts ./scripts/
 COPY src ./src
 RUN ["npm", "run", "build"]
 
@@ -18,35 +19,34 @@ LABEL org.opencontainers.image.title="token-sidecar" \
       org.opencontainers.image.version="0.1.0" \
       org.opencontainers.image.licenses="Apache-2.0"
 
-# One file with everything in it. package.json says that it is an ES module, without which Node
-# parses it twice and keeps 12 MB more; the source map is for whoever reads a stack. The licences of
-# the libraries in it ask that their notices come along.
+# One bundled file. Without package.json, which declares it an ES module, Node parses it twice and
+# uses 12 MB more. The source map is for stack traces. The licences of the bundled libraries require
+# their notices, and image scanners find the libraries in the SBOM (*.cdx.json).
 WORKDIR /app
 COPY LICENSE THIRD-PARTY-NOTICES ./
-COPY --from=build /build/package.json /build/dist/cli.js /build/dist/cli.js.map ./
+COPY --from=build /build/package.json /build/dist/cli.js /build/dist/cli.js.map /build/dist/token-sidecar.cdx.json ./
 
-# The name of a file, no token:
+# A file name, not a token:
 # hadolint ignore=DL3064
 ENV TOKEN_SIDECAR_CONFIG=/etc/token-sidecar/token-sidecar.yaml
 
-# No account of this number exists in the image, so it owns nothing and can write nothing. A number,
-# because Kubernetes can't tell whether a name is root. Mounted secrets must be readable for it.
+# This user ID has no account in the image, so it owns no file and can write none. It is numeric
+# because Kubernetes checks runAsNonRoot only for numeric IDs. It must be able to read mounted secrets.
 USER 65532:65532
 
 EXPOSE 8080 9090
 
-# Running requests finish within shutdown.deadline; a second signal does not wait.
+# Requests in progress finish within shutdown.deadline; a second signal stops at once.
 STOPSIGNAL SIGTERM
 
-# No shell anywhere: these are run as they stand, and the signal reaches the sidecar itself. The
-# configuration is the one of TOKEN_SIDECAR_CONFIG, so it also holds where that is set to another.
+# Exec form, without a shell, so that signals reach the sidecar itself. The check reads the
+# configuration that TOKEN_SIDECAR_CONFIG names, also if it is overridden.
 HEALTHCHECK --interval=15s --timeout=5s --start-period=15s --retries=3 \
   CMD ["node", "/app/cli.js", "health"]
 
-# V8 sizes the young generation by the memory limit, and a small container would get a small one
-# that is collected all the time: at 1 MB a request costs a third more CPU, or worse, than at 32 MB,
-# which is what V8 takes on a roomy machine. 16 MB costs as much CPU as that, and 27 MB less memory.
-# And it compiles and collects in four threads, however few processors there are: a sidecar's share is
-# small, and what four of them take at once the one that serves requests waits for.
+# V8 derives the size of a semi-space from the memory limit. In a small container it would be 1 MB,
+# which costs a third more CPU per request than 32 MB, the size on a large machine. 16 MB costs as
+# little CPU as 32 MB and takes 27 MB less memory. V8 also compiles and collects garbage in four
+# threads, regardless of the CPU limit; under CFS throttling they delay the thread that serves requests.
 ENTRYPOINT ["node", "--max-semi-space-size=16", "--v8-pool-size=1", "/app/cli.js"]
 CMD ["run"]

@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process'
 import { readFile, readdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import * as fc from 'fast-check'
@@ -103,13 +102,6 @@ Next:
 `)
   const other = await runCommand(['init', await newFile(), '--client-secret-env', 'CORP_SECRET'])
   expect(other.out).toContain('1. Put the client secret into the environment variable CORP_SECRET.')
-})
-
-test('the lines to copy are right for a shell, whatever the file is called', async () => {
-  const file = join(await temporaryDirectory(), "it's $HOME.yaml")
-  const { out } = await runCommand(['init', file])
-  const [, word = ''] = /run -c (.*)\n/.exec(out) ?? []
-  expect(execFileSync('sh', ['-c', `printf %s ${word}`], { encoding: 'utf8' })).toBe(file)
 })
 
 test.for([

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import { type Outcome, runCommand, runProgram, writeConfig } from '../../helpers/cli.ts'
+import { type Outcome, runCommand, writeConfig } from '../../helpers/cli.ts'
 import { endpointConfig, ordersConfig } from '../../helpers/config-text.ts'
 import { CLIENT_ID, RESOURCE, startIssuer, startServer } from '../../helpers/servers.ts'
 import { sendToken, startTokenEndpoint } from '../../helpers/token-endpoint.ts'
@@ -292,13 +292,6 @@ test('explain --json of a configuration that is wrong has its problems', async (
       { line: 16, column: 17, path: 'routes[0].credential' },
     ],
   })
-})
-
-test('the bundled program prints JSON and nothing else', async () => {
-  const file = await writeConfig(VALID)
-  const outcome = await runProgram(['check', '--json', '-c', file], { env: ENV })
-  expect(outcome.code).toBe(0)
-  expect(reportOf(outcome)).toMatchObject({ valid: true })
 })
 
 test('docs/command-line.md names every key', async () => {

@@ -1,51 +1,8 @@
-import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { createMetrics, type Metrics } from '../../../src/observe/metrics.ts'
+import { busyMetrics, ODD } from '../../helpers/busy-metrics.ts'
 import { type Family, parseExposition } from '../../helpers/exposition.ts'
-import { findPrograms, MAY_SKIP } from '../../helpers/tools.ts'
-
-const ODD = 'a "b" \\ \\n c\nd,e="f"}'
-
-/** Metrics of everything that there is, with something in each. */
-function busyMetrics(): Metrics {
-  const metrics = createMetrics({ version: '1.2.3' })
-  for (const name of ['orders', 'invoices', ODD]) {
-    const route = metrics.route(name)
-    route.started()
-    route.finished('GET', 200, 12)
-    route.started()
-    route.finished('POST', 502, 70_000)
-    route.started()
-    route.failed('upstream_timeout')
-    route.tokenWaited(3)
-    route.upstreamResponded(0.2)
-    route.notAuthorized(401)
-    route.grpcFinished(14)
-  }
-  metrics.tokenRequests('corp').finished('success', 100)
-  metrics.tokenRequests('corp').finished('token_rejected', 100)
-  metrics.tokenRequests('partner').finished('success', 5)
-  const inHand = { usable: true, expiresAtMs: 1_793_534_400_500, lifetimeMs: 300_000 }
-  const none = { usable: false, expiresAtMs: undefined, lifetimeMs: undefined }
-  const load = { connected: 3, running: 2, queued: 1 }
-  metrics.watch({
-    tokens: [
-      { credential: 'corp', token: 'corp', read: () => inHand },
-      { credential: 'corp', token: 'corp/invoices', read: () => inHand },
-      { credential: 'partner', token: 'partner', read: () => none },
-    ],
-    upstreams: [
-      { origin: 'https://orders.example.com', read: () => load },
-      { origin: 'https://invoices.example.com', read: () => load },
-    ],
-    rejections: [
-      { route: 'orders', read: () => ({ isEveryRequestRejected: true }) },
-      { route: 'invoices', read: () => undefined },
-    ],
-  })
-  return metrics
-}
 
 const METRICS = busyMetrics()
 const FAMILIES = parseExposition(await METRICS.expose())
@@ -221,19 +178,6 @@ test('docs/metrics.md explains every label, and no other', () => {
   const explained = [...rows.matchAll(/^\| `(\w+)`/gm)].map(([, name = '']) => name)
   expect(new Set(explained)).toEqual(new Set(labels).difference(PLAIN_LABELS))
 })
-
-const [promtool] = findPrograms('promtool')
-
-test.skipIf(promtool === undefined && MAY_SKIP)(
-  'promtool finds nothing to say about the metrics (skipped where there is no promtool)',
-  async () => {
-    const { status, stdout, stderr } = spawnSync(promtool ?? 'promtool', ['check', 'metrics'], {
-      input: await METRICS.expose(),
-      encoding: 'utf8',
-    })
-    expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: '', stderr: '' })
-  },
-)
 
 type Labels = Readonly<Record<string, string>>
 

@@ -2,9 +2,9 @@ import { execFileSync } from 'node:child_process'
 import { chmod, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { runCommand, writeConfig } from '../../helpers/cli.ts'
-import { temporaryDirectory } from '../../helpers/sidecar.ts'
-import { findPrograms, MAY_SKIP } from '../../helpers/tools.ts'
+import { runCommand, writeConfig } from '../helpers/cli.ts'
+import { temporaryDirectory } from '../helpers/sidecar.ts'
+import { findPrograms, MAY_SKIP } from '../helpers/tools.ts'
 
 const CONFIG = `credentials:
   corp: { issuer: https://a.example, clientId: a, auth: { clientSecret: { env: NOT_SET } } }
@@ -19,7 +19,7 @@ async function workplace() {
   const directory = await temporaryDirectory()
   const bin = join(directory, 'bin')
   await mkdir(bin)
-  const bundle = join(import.meta.dirname, '../../../dist/cli.js')
+  const bundle = join(import.meta.dirname, '../../dist/cli.js')
   const program = join(bin, 'token-sidecar')
   await writeFile(program, `#!/bin/sh\nexec '${process.execPath}' '${bundle}' "$@"\n`)
   await chmod(program, 0o755)

@@ -1,11 +1,12 @@
 import { execFileSync } from 'node:child_process'
 import { copyFile } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
-import { unsupportedNode } from '../../../src/node-version.ts'
-import { runProgram, writeConfig } from '../../helpers/cli.ts'
-import { forwardConfig } from '../../helpers/config-text.ts'
-import { findPrograms, MAY_SKIP } from '../../helpers/tools.ts'
+import { unsupportedNode } from '../../src/node-version.ts'
+import { runProgram, writeConfig } from '../helpers/cli.ts'
+import { forwardConfig } from '../helpers/config-text.ts'
+import { temporaryDirectory } from '../helpers/sidecar.ts'
+import { findPrograms, MAY_SKIP } from '../helpers/tools.ts'
 
 const VALID = forwardConfig('https://api.example.com')
 
@@ -16,6 +17,20 @@ test('the bundled program checks a configuration: 0', async () => {
     out: expect.stringContaining(`${file} is valid: 1 route, 0 credentials\n`),
     err: '',
   })
+})
+
+test('"check --json" prints JSON only', async () => {
+  const file = await writeConfig(VALID)
+  const { code, out, err } = await runProgram(['check', '--json', '-c', file])
+  expect({ code, err }).toEqual({ code: 0, err: '' })
+  expect(JSON.parse(out)).toMatchObject({ valid: true })
+})
+
+test('the commands that "init" prints quote the file name for a shell', async () => {
+  const file = join(await temporaryDirectory(), "it's $HOME.yaml")
+  const { out } = await runProgram(['init', file])
+  const [, word = ''] = /run -c (.*)\n/.exec(out) ?? []
+  expect(execFileSync('sh', ['-c', `printf %s ${word}`], { encoding: 'utf8' })).toBe(file)
 })
 
 test('a request that no route takes: 1', async () => {

@@ -4,11 +4,11 @@ import { get, type IncomingMessage } from 'node:http'
 import { dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { expect, test } from 'vitest'
-import { runCommand, runProgram, startRun, writeConfig } from '../../helpers/cli.ts'
-import { endpointConfig, forwardConfig } from '../../helpers/config-text.ts'
-import { startServer } from '../../helpers/servers.ts'
-import { temporaryDirectory } from '../../helpers/sidecar.ts'
-import { sendToken, startTokenEndpoint } from '../../helpers/token-endpoint.ts'
+import { runCommand, runProgram, startRun, writeConfig } from '../helpers/cli.ts'
+import { endpointConfig, forwardConfig } from '../helpers/config-text.ts'
+import { startServer } from '../helpers/servers.ts'
+import { temporaryDirectory } from '../helpers/sidecar.ts'
+import { sendToken, startTokenEndpoint } from '../helpers/token-endpoint.ts'
 
 async function listeningAt(listen: string, admin = '127.0.0.1:0', upstream = 'https://a.example') {
   return await writeConfig(`listen: "${listen}"\nadmin: "${admin}"\n${forwardConfig(upstream)}`)

@@ -2,8 +2,8 @@ import { execFileSync } from 'node:child_process'
 import { mkdir, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { readBytes, unreadableReason } from '../../../src/config/read-file.ts'
-import { temporaryDirectory } from '../../helpers/sidecar.ts'
+import { readBytes, unreadableReason } from '../../src/config/read-file.ts'
+import { temporaryDirectory } from '../helpers/sidecar.ts'
 
 async function readText(path: string): Promise<string> {
   return (await readBytes(path)).toString()

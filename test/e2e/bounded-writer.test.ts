@@ -2,8 +2,8 @@ import { spawnSync } from 'node:child_process'
 import { closeSync, openSync, readSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { createBoundedWriter } from '../../../src/lib/bounded-writer.ts'
-import { temporaryDirectory } from '../../helpers/sidecar.ts'
+import { createBoundedWriter } from '../../src/lib/bounded-writer.ts'
+import { temporaryDirectory } from '../helpers/sidecar.ts'
 
 const LINE = `${'x'.repeat(1_023)}\n`
 /** More than a pipe and the buffer hold. */

@@ -1,6 +1,7 @@
 import type { Clock } from '../lib/clock.ts'
 import type { Secret } from '../lib/secret.ts'
 import type { DpopKey } from './dpop.ts'
+import { jwtClaims } from './jwt-claims.ts'
 import { grantedScopesOf } from './token-response.ts'
 
 /** One point in time on both clocks: what must not be late is past as soon as either says so. */
@@ -75,12 +76,12 @@ export function lifetimeOf(hints: LifetimeHints): number {
   const said: number[] = []
   // Zero is what some servers say for "not told"; read literally, no token could ever be used.
   if (expiresInSeconds !== undefined && expiresInSeconds > 0) said.push(expiresInSeconds * 1000)
-  const { exp, iat } = jwtClaims(token)
-  if (exp !== undefined) {
+  const { exp, iat } = jwtClaims(token) ?? {}
+  if (typeof exp === 'number') {
     const untilExpMs = exp * 1000 - requestedAtWallMs
     // Nobody issues an expired token, so then the two clocks differ. Both times are rounded down.
     if (untilExpMs > 0) said.push(untilExpMs)
-    else if (iat !== undefined && exp > iat + 1) said.push((exp - iat - 1) * 1000)
+    else if (typeof iat === 'number' && exp > iat + 1) said.push((exp - iat - 1) * 1000)
   }
   return Math.min(LONGEST_MS, ...(said.length === 0 ? [defaultLifetimeMs] : said))
 }
@@ -90,32 +91,6 @@ const LONGEST_MS = 365 * 86_400_000
 
 /** The scopes that a token which is a JWT names: `scope` (RFC 9068), or `scp` as several products call it. */
 export function scopesOfJwt(token: string): readonly string[] | undefined {
-  const { scope, scp } = jwtClaims(token)
+  const { scope, scp } = jwtClaims(token) ?? {}
   return grantedScopesOf({ scope: scope ?? scp })
-}
-
-type JwtClaims = {
-  /** In seconds since 1970. */
-  readonly exp?: number
-  readonly iat?: number
-  readonly scope?: unknown
-  readonly scp?: unknown
-}
-
-/** What a JWT's payload says. It is read, not trusted: no signature is checked. */
-function jwtClaims(token: string): JwtClaims {
-  const [, payload, signature] = token.split('.')
-  if (payload === undefined || signature === undefined) return {}
-  try {
-    const claims: unknown = JSON.parse(Buffer.from(payload, 'base64url').toString('utf8'))
-    if (typeof claims !== 'object' || claims === null) return {}
-    return {
-      ...('exp' in claims && typeof claims.exp === 'number' && { exp: claims.exp }),
-      ...('iat' in claims && typeof claims.iat === 'number' && { iat: claims.iat }),
-      ...('scope' in claims && { scope: claims.scope }),
-      ...('scp' in claims && { scp: claims.scp }),
-    }
-  } catch {
-    return {} // An opaque token may contain dots, too.
-  }
 }

@@ -1,4 +1,5 @@
 import type { AccessToken } from './access-token.ts'
+import { jwtClaims } from './jwt-claims.ts'
 
 /** What a token says about itself, made safe to show; never the token. */
 export type TokenClaims = {
@@ -19,7 +20,7 @@ const MAX_TIME_MS = 8.64e15
  * it; undefined for an opaque token. They are read, not verified: an authorization server wrote them.
  */
 export function readTokenClaims({ value }: Pick<AccessToken, 'value'>): TokenClaims | undefined {
-  const claims = payloadOf(value.reveal())
+  const claims = jwtClaims(value.reveal())
   if (claims === undefined) return undefined
   const { iss, aud, scope, scp, roles, exp } = claims
   return {
@@ -35,20 +36,6 @@ export function readTokenClaims({ value }: Pick<AccessToken, 'value'>): TokenCla
 export function scopesOf(claim: unknown): string[] {
   const values = typeof claim === 'string' ? claim.split(' ') : claim
   return textsOf(values).filter((scope) => scope !== '')
-}
-
-function payloadOf(token: string): Readonly<Record<string, unknown>> | undefined {
-  const parts = token.split('.')
-  const [, payload] = parts
-  if (payload === undefined || parts.length !== 3) return undefined
-  try {
-    const claims: unknown = JSON.parse(Buffer.from(payload, 'base64url').toString('utf8'))
-    return typeof claims === 'object' && claims !== null && !Array.isArray(claims)
-      ? { ...claims }
-      : undefined
-  } catch {
-    return undefined // An opaque token may contain dots, too.
-  }
 }
 
 function textsOf(claim: unknown): string[] {

@@ -113,32 +113,19 @@ async function readMetadata(
   response: Response,
   { issuer, allowPlaintext }: DiscoveryOptions,
 ): Promise<oauth.AuthorizationServer> {
-  let metadata: unknown
+  let metadata: oauth.AuthorizationServer
   try {
-    metadata = await response.json()
+    // The library insists on status 200, and a proxy may have made it 203.
+    metadata = await oauth.processDiscoveryResponse(new URL(issuer), new Response(response.body))
   } catch (cause) {
-    throw new SidecarError('token_invalid', `Cannot read the metadata of "${issuer}": no JSON`, {
-      cause,
-    })
+    throw unusable(issuer, libraryFault(cause), cause)
   }
-  if (typeof metadata !== 'object' || metadata === null) throw unusable(issuer, 'no JSON object')
-  // RFC 8414 section 3.3: identical, to the character.
-  const stated = 'issuer' in metadata ? metadata.issuer : undefined
-  if (stated !== issuer) {
-    const slash =
-      typeof stated === 'string' && stated.replace(/\/$/, '') === issuer.replace(/\/$/, '')
-    throw unusable(
-      issuer,
-      slash
-        ? 'its own issuer differs in the slash at the end; configure it exactly so'
-        : 'it names another issuer',
-    )
-  }
+  // RFC 8414 section 3.3: identical, to the character. The library compares URLs.
+  if (metadata.issuer !== issuer) throw unusable(issuer, OTHER_ISSUER)
   const endpoint = endpointOf(metadata)
   if (endpoint === undefined) throw unusable(issuer, 'it has no token endpoint')
   // RFC 8705 section 5: where clients with a certificate go instead.
-  const aliases = 'mtls_endpoint_aliases' in metadata ? metadata.mtls_endpoint_aliases : undefined
-  const alias = endpointOf(aliases)
+  const alias = endpointOf(metadata.mtls_endpoint_aliases)
   for (const url of [endpoint, alias ?? endpoint]) {
     const fault = endpointFault(url, issuer, allowPlaintext)
     if (fault !== undefined) throw unusable(issuer, fault)
@@ -150,9 +137,31 @@ async function readMetadata(
   }
 }
 
-function endpointOf(metadata: unknown): string | undefined {
-  if (typeof metadata !== 'object' || metadata === null) return undefined
-  const endpoint = 'token_endpoint' in metadata ? metadata.token_endpoint : undefined
+const OTHER_ISSUER =
+  'it names another issuer; the configured one must be identical, including a trailing slash'
+
+/** What the library found, without the text of the server that its errors repeat. */
+function libraryFault(cause: unknown): string {
+  const code = cause instanceof oauth.OperationProcessingError ? cause.code : undefined
+  switch (code) {
+    case oauth.PARSE_ERROR:
+    case oauth.RESPONSE_IS_NOT_JSON: {
+      return 'it is not JSON'
+    }
+    case oauth.INVALID_RESPONSE: {
+      return 'it is not a JSON object with an issuer'
+    }
+    default: {
+      return OTHER_ISSUER
+    }
+  }
+}
+
+/** The library does not validate it. */
+function endpointOf(
+  metadata: Pick<oauth.AuthorizationServer, 'token_endpoint'> | undefined,
+): string | undefined {
+  const endpoint: unknown = metadata?.token_endpoint
   return typeof endpoint === 'string' && URL.canParse(endpoint) ? endpoint : undefined
 }
 
@@ -173,6 +182,7 @@ function endpointFault(
     : undefined
 }
 
-function unusable(issuer: string, why: string): SidecarError {
-  return new SidecarError('token_invalid', `Cannot use the metadata of "${issuer}": ${why}`)
+function unusable(issuer: string, why: string, cause?: unknown): SidecarError {
+  const message = `Cannot use the metadata of "${issuer}": ${why}`
+  return new SidecarError('token_invalid', message, { cause })
 }

@@ -11,18 +11,22 @@ export type ResponseFields = Readonly<Record<string, unknown>>
 /** The fields of a body; undefined if it is neither a JSON object nor a form. */
 export function parseFields(text: string, contentType: string): ResponseFields | undefined {
   try {
-    const value: unknown = JSON.parse(text)
+    // Valid JSON has no unescaped control character but white space, for which a space does as well.
+    const value: unknown = JSON.parse(text.replaceAll(/[^\x20-\u{10FFFF}]/gu, ' ').trim())
     if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
     return { ...value }
   } catch {
-    return parseForm(text, contentType)
+    return parseForm(text.trim(), contentType)
   }
 }
 
-/** How servers responded before RFC 6749 chose JSON, and some still do. */
+/** Servers used forms before RFC 6749 required JSON, and some still do, with this or another media type. */
 function parseForm(text: string, contentType: string): ResponseFields | undefined {
-  if (!/^(?:application\/x-www-form-urlencoded|text\/plain)\b/i.test(contentType)) return undefined
-  const form = new URLSearchParams(text.trim())
+  if (/\bjson\b/i.test(contentType)) return undefined
+  const isForm = /^(?:application\/x-www-form-urlencoded|text\/plain)\b/i.test(contentType)
+  // With any other media type, a form has to be recognizable: a page may contain a link with such fields.
+  if (!isForm && !/^[\w.*+%~:/=&-]+$/.test(text)) return undefined
+  const form = new URLSearchParams(text)
   return form.has('access_token') || form.has('error') ? Object.fromEntries(form) : undefined
 }
 

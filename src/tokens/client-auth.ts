@@ -48,9 +48,11 @@ export async function proveClient(auth: ClientAuthMethod): Promise<ClientProof> 
   switch (auth.method) {
     case 'client_secret_basic': {
       const secret = await revealed(auth.readSecret)
-      const authenticate =
-        auth.encoding === 'raw' ? rawBasic(secret) : oauth.ClientSecretBasic(secret)
-      return { authenticate, fingerprint: fingerprint(secret), secrets: [secret] }
+      return {
+        authenticate: basic(secret, auth.encoding === 'raw' ? (text) => text : formEncoded),
+        fingerprint: fingerprint(secret),
+        secrets: [secret, formEncoded(secret)],
+      }
     }
     case 'client_secret_post': {
       const secret = await revealed(auth.readSecret)
@@ -114,11 +116,20 @@ export async function proveClient(auth: ClientAuthMethod): Promise<ClientProof> 
 /** Stands for a client that has no identifier, where the grant says who it is. */
 export const UNNAMED_CLIENT = '-'
 
-/** For servers that take RFC 7617 at its word and RFC 6749 section 2.3.1 not at all. */
-function rawBasic(secret: string): oauth.ClientAuth {
+/** RFC 6749 section 2.3.1; without an encoding, RFC 7617. */
+function basic(secret: string, encode: (text: string) => string): oauth.ClientAuth {
   return (_server, { client_id: clientId }, _body, headers) => {
-    headers.set('authorization', `Basic ${Buffer.from(`${clientId}:${secret}`).toString('base64')}`)
+    const credentials = Buffer.from(`${encode(clientId)}:${encode(secret)}`).toString('base64')
+    headers.set('authorization', `Basic ${credentials}`)
   }
+}
+
+/**
+ * `application/x-www-form-urlencoded` as the URL standard serializes it. oauth4webapi also escapes `-`, `_`,
+ * `.` and `*`, which servers that do not decode the credentials (Glewlwyd) then reject.
+ */
+function formEncoded(text: string): string {
+  return new URLSearchParams({ '': text }).toString().slice('='.length)
 }
 
 /**

@@ -5,7 +5,7 @@ import type { Logger } from '../observe/logger.ts'
 import type { TokenRequestMetrics } from '../observe/token-request-metrics.ts'
 import type { TokenRequestTrace } from '../observe/tracer.ts'
 import { type AccessToken, isUsable } from './access-token.ts'
-import { mayBeAboutTheProof } from './oauth-error.ts'
+import { mayBeClientAuthentication } from './oauth-error.ts'
 import { type RefreshPolicy, renewAfterMs, retryDelayMs } from './renewal.ts'
 import { compareScopes } from './scopes.ts'
 import { readTokenClaims, type TokenClaims } from './token-claims.ts'
@@ -273,7 +273,7 @@ export function createKeptToken(request: TokenRequest, options: KeptTokenOptions
 
 /** Whether another secret, key or assertion might be accepted where this one was not. */
 function isAboutTheClient({ code, oauthError }: SidecarError): boolean {
-  return code === 'token_rejected' && mayBeAboutTheProof(oauthError)
+  return code === 'token_rejected' && mayBeClientAuthentication(oauthError)
 }
 
 function seconds(ms: number): number {

@@ -22,8 +22,8 @@ import { type Grant, prepareGrant } from './grant.ts'
 import {
   isPassingOAuthError,
   knownOAuthError,
-  mayBeAboutTheProof,
-  refusalAdvice,
+  mayBeClientAuthentication,
+  rejectionAdvice,
 } from './oauth-error.ts'
 import { parseRetryAfterMs } from './retry-after.ts'
 import type { ServerMetadata } from './server-metadata.ts'
@@ -77,7 +77,7 @@ export function createTokenEndpointRequest(options: TokenEndpointOptions): Token
       if (!refused) server.forget()
       // The secret may have been rotated a moment ago: then the new one is tried at once.
       const current =
-        refused && mayBeAboutTheProof(cause.oauthError) ? await proveClient(auth) : proof
+        refused && mayBeClientAuthentication(cause.oauthError) ? await proveClient(auth) : proof
       if (current.fingerprint === proof.fingerprint) throw cause
       return await exchange(current, signal, options)
     }
@@ -137,7 +137,7 @@ async function exchange(
   const { host } = new URL(metadata.token_endpoint ?? metadata.issuer)
   const refusal = refusalOf(response, host, options.auth.method)
   if (refusal !== undefined) throw refusal
-  return await readToken(response, host, metadata, options)
+  return readToken(response, host, options)
 }
 
 type TokenResponse = {
@@ -179,7 +179,7 @@ function secretsOf(
 function refusalOf(
   { status, headers, fields, requestedAt, secrets }: TokenResponse,
   host: string,
-  authMethod: string,
+  authMethod: ClientAuthMethod['method'],
 ): SidecarError | undefined {
   const isSuccess = status >= 200 && status < 300
   const error = errorOf(fields)
@@ -208,7 +208,7 @@ function refusalOf(
   }
   if (code !== undefined || isError || status === 400 || status === 401 || status === 403) {
     const why = code ?? `it refused with status ${status} and no known reason`
-    const advice = refusalAdvice(code, authMethod)
+    const advice = rejectionAdvice(code, authMethod)
     return new SidecarError('token_rejected', `${failure}: ${why}`, { ...details, advice })
   }
   const what =
@@ -216,15 +216,15 @@ function refusalOf(
   return new SidecarError('token_invalid', `${failure}: it answered with ${what}`, details)
 }
 
-async function readToken(
+/** RFC 6749 section 5.1; see docs/decisions/0016 for why this is not left to the library. */
+function readToken(
   { status, fields, requestedAt, secrets }: TokenResponse,
   host: string,
-  metadata: oauth.AuthorizationServer,
   options: TokenEndpointOptions,
-): Promise<AccessToken> {
-  const { clientId = UNNAMED_CLIENT, defaultLifetimeMs, dpop, tokenType } = options
-  const unusable = (why: string, cause?: unknown): SidecarError =>
-    new SidecarError('token_invalid', `Cannot use the response of "${host}": ${why}`, { cause })
+): AccessToken {
+  const { defaultLifetimeMs, dpop, tokenType } = options
+  const unusable = (why: string): SidecarError =>
+    new SidecarError('token_invalid', `Cannot use the response of "${host}": ${why}`)
 
   if (fields === undefined) {
     throw unusable(`it has status ${status} and no JSON object, as a token response has`)
@@ -240,27 +240,15 @@ async function readToken(
   })
   if ('fault' in type) throw unusable(type.fault)
 
-  const expiresInSeconds = lifetimeSecondsOf(fields)
-  const normalized = { access_token: token, token_type: type.use }
-  let response: oauth.TokenEndpointResponse
-  try {
-    response = await oauth.processGenericTokenEndpointResponse(
-      metadata,
-      { client_id: clientId },
-      Response.json(normalized),
-    )
-  } catch (cause) {
-    throw unusable('it is no valid token response (RFC 6749 section 5.1)', cause)
-  }
   const scopes = grantedScopesOf(fields) ?? scopesOfJwt(token)
   return createAccessToken({
-    value: createSecret(response.access_token),
+    value: createSecret(token),
     scope: scopes?.filter((scope) => isHarmless(scope, [token, ...secrets])).join(' '),
     requestedScopes: options.requestedScopes,
-    dpop: response.token_type === 'dpop' ? dpop : undefined,
+    dpop: type.use === 'dpop' ? dpop : undefined,
     requestedAt,
     lifetimeMs: lifetimeOf({
-      expiresInSeconds,
+      expiresInSeconds: lifetimeSecondsOf(fields),
       token,
       requestedAtWallMs: requestedAt.wallMs,
       defaultLifetimeMs,

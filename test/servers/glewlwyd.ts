@@ -20,7 +20,7 @@ const START_DEADLINE_MS = 30_000
 /** Glewlwyd requires the token endpoint as `aud`. */
 const JWT = { audience: 'tokenEndpoint' }
 
-/** It does not decode the form encoding of RFC 6749 section 2.3.1. */
+/** It does not decode the form encoding of RFC 6749 section 2.3.1, which leaves these secrets unchanged. */
 const RAW = { encoding: 'raw' }
 
 /** Of the database that the package brings. */
@@ -31,7 +31,7 @@ export const glewlwyd: AuthorizationServer = {
   title: 'Glewlwyd',
   validation: 'JWKS',
   cases: [
-    { id: 'client_secret_basic', method: 'client_secret_basic', auth: RAW },
+    { id: 'client_secret_basic', method: 'client_secret_basic' },
     { id: 'client_secret_post', method: 'client_secret_post' },
     { id: 'client_secret_jwt', method: 'client_secret_jwt', auth: JWT },
     { id: 'private_key_jwt', method: 'private_key_jwt', auth: JWT },

@@ -341,11 +341,11 @@ function codeIn(message: string): string {
 const PROOFS = {
   client_secret_basic: /secret/,
   client_secret_post: /secret/,
-  client_secret_jwt: /secret/,
-  private_key_jwt: /\bkey\b/,
-  client_assertion_file: /assertion|\bkey\b/,
-  tls_client_auth: /certificate|authentication method/,
-  self_signed_tls_client_auth: /certificate|authentication method/,
+  client_secret_jwt: /\bsecret\b.*auth\.audience.*\btyp\b/,
+  private_key_jwt: /\bkey\b.*auth\.audience.*\btyp\b/,
+  client_assertion_file: /\bkey\b.*\baud\b.*\btyp\b/,
+  tls_client_auth: /\bcertificate\b/,
+  self_signed_tls_client_auth: /\bcertificate\b/,
 } as const
 
 /** The server changes first, the file later, as it happens to people. */

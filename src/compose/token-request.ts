@@ -7,7 +7,7 @@ import { createSecretReader, type SecretPlaces } from '../config/secret-ref.ts'
 import type { Clock } from '../lib/clock.ts'
 import { fingerprint } from '../lib/fingerprint.ts'
 import { createTlsReader } from '../lib/tls-material.ts'
-import { type ClientAuthMethod, proveClient } from '../tokens/client-auth.ts'
+import { type ClientAuthMethod, prepareClientAuth } from '../tokens/client-auth.ts'
 import type { DpopKey } from '../tokens/dpop.ts'
 import { createEndpointClient, type EndpointClient } from '../tokens/endpoint-client.ts'
 import { type Grant, grantFingerprint } from '../tokens/grant.ts'
@@ -64,8 +64,8 @@ export function composeAuthorizationServer(
     dpop,
     async readFingerprint() {
       const { cert, key } = await readTls()
-      const proof = await proveClient(auth)
-      return fingerprint(proof.fingerprint, cert, key, await grantFingerprint(grant))
+      const clientAuth = await prepareClientAuth(auth)
+      return fingerprint(clientAuth.fingerprint, cert, key, await grantFingerprint(grant))
     },
   }
 }

@@ -8,7 +8,7 @@ import type { Logger } from '../observe/logger.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import type { Tracer } from '../observe/tracer.ts'
 import { createDpopKey, type DpopKey } from '../tokens/dpop.ts'
-import { createKeptToken } from '../tokens/kept-token.ts'
+import { createCachedTokenSource } from '../tokens/cached-token-source.ts'
 import { createObservedRequest } from '../tokens/observed-request.ts'
 import type { TokenSource } from '../tokens/token-source.ts'
 import {
@@ -138,7 +138,7 @@ function createSource(token: string, credentialName: string, parts: SourceParts)
     tracer,
     clock,
   })
-  return createKeptToken(observed, {
+  return createCachedTokenSource(observed, {
     refresh: { leewayMs: credential.refresh.leeway, jitterMs: credential.refresh.jitter },
     clock,
     random: Math.random,

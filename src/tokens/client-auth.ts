@@ -4,7 +4,7 @@ import { fingerprint } from '../lib/fingerprint.ts'
 import type { SecretReader } from '../lib/secret.ts'
 import { readSigningKey, type SigningKeySource } from './signing-key.ts'
 
-/** How the client proves who it is (RFC 6749 section 2.3, RFC 7523 section 2.2, RFC 8705 section 2). */
+/** Client authentication (RFC 6749 section 2.3, RFC 7523 section 2.2, RFC 8705 section 2). */
 export type ClientAuthMethod =
   | {
       readonly method: 'client_secret_basic'
@@ -35,19 +35,19 @@ export type ClientAuthMethod =
 /** `issuer`, `tokenEndpoint`, or a URL. */
 export type AssertionAudience = string
 
-export type ClientProof = {
+export type ClientAuthentication = {
   readonly authenticate: oauth.ClientAuth
-  /** Changes when the secret, the key or the assertion does. */
+  /** Changes with the secret, the key or the assertion. */
   readonly fingerprint: string
-  /** What must not be repeated. */
+  /** Values that must not appear in any output. */
   readonly secrets: readonly string[]
 }
 
-/** Made anew for each request, because what it is made of may have been rotated. */
-export async function proveClient(auth: ClientAuthMethod): Promise<ClientProof> {
+/** Reads the secret, key or assertion for each request, because it may have been rotated. */
+export async function prepareClientAuth(auth: ClientAuthMethod): Promise<ClientAuthentication> {
   switch (auth.method) {
     case 'client_secret_basic': {
-      const secret = await revealed(auth.readSecret)
+      const secret = await readText(auth.readSecret)
       return {
         authenticate: basic(secret, auth.encoding === 'raw' ? (text) => text : formEncoded),
         fingerprint: fingerprint(secret),
@@ -55,7 +55,7 @@ export async function proveClient(auth: ClientAuthMethod): Promise<ClientProof> 
       }
     }
     case 'client_secret_post': {
-      const secret = await revealed(auth.readSecret)
+      const secret = await readText(auth.readSecret)
       return {
         authenticate: oauth.ClientSecretPost(secret),
         fingerprint: fingerprint(secret),
@@ -63,7 +63,7 @@ export async function proveClient(auth: ClientAuthMethod): Promise<ClientProof> 
       }
     }
     case 'client_secret_jwt': {
-      const secret = await revealed(auth.readSecret)
+      const secret = await readText(auth.readSecret)
       return {
         authenticate: withAudience(auth.audience, auth.header, (options) =>
           oauth.ClientSecretJwt(secret, options),
@@ -86,10 +86,10 @@ export async function proveClient(auth: ClientAuthMethod): Promise<ClientProof> 
       }
     }
     case 'client_assertion_file': {
-      const assertion = (await revealed(auth.readAssertion)).trim()
+      const assertion = (await readText(auth.readAssertion)).trim()
       return {
         authenticate: (_server, { client_id: clientId }, body) => {
-          if (clientId !== UNNAMED_CLIENT) body.set('client_id', clientId)
+          if (clientId !== NO_CLIENT_ID) body.set('client_id', clientId)
           body.set('client_assertion_type', auth.assertionType)
           body.set('client_assertion', assertion)
         },
@@ -104,7 +104,7 @@ export async function proveClient(auth: ClientAuthMethod): Promise<ClientProof> 
     case 'none': {
       return {
         authenticate: (_server, { client_id: clientId }, body) => {
-          if (clientId !== UNNAMED_CLIENT) body.set('client_id', clientId)
+          if (clientId !== NO_CLIENT_ID) body.set('client_id', clientId)
         },
         fingerprint: '',
         secrets: [],
@@ -113,8 +113,8 @@ export async function proveClient(auth: ClientAuthMethod): Promise<ClientProof> 
   }
 }
 
-/** Stands for a client that has no identifier, where the grant says who it is. */
-export const UNNAMED_CLIENT = '-'
+/** A placeholder, because the library requires an identifier: the assertion identifies this client. */
+export const NO_CLIENT_ID = '-'
 
 /** RFC 6749 section 2.3.1; without an encoding, RFC 7617. */
 function basic(secret: string, encode: (text: string) => string): oauth.ClientAuth {
@@ -133,8 +133,8 @@ function formEncoded(text: string): string {
 }
 
 /**
- * An assertion for `audience`: by default one string, the issuer, as the successor of RFC 7523
- * wants it (draft-ietf-oauth-rfc7523bis section 4). Dated back a little, for clocks that differ.
+ * An assertion with one audience, by default the issuer (draft-ietf-oauth-rfc7523bis section 4). `iat` allows
+ * for clock skew.
  */
 function withAudience(
   audience: AssertionAudience,
@@ -168,22 +168,22 @@ export function audienceOf(audience: AssertionAudience, server: oauth.Authorizat
   }
 }
 
-async function revealed(read: SecretReader): Promise<string> {
+async function readText(read: SecretReader): Promise<string> {
   let text: string
   try {
     text = (await read()).reveal()
   } catch (cause) {
     throw new SidecarError(
       'token_unavailable',
-      'Cannot prove who the client is: its secret or assertion is not readable',
+      'Cannot authenticate the client: its secret or assertion is not readable',
       { cause },
     )
   }
-  // Caught in the middle of being written.
+  // The file may be in the middle of being written.
   if (text.trim() === '') {
     throw new SidecarError(
       'token_unavailable',
-      'Cannot prove who the client is: its secret or assertion is empty',
+      'Cannot authenticate the client: its secret or assertion is empty',
     )
   }
   return text

@@ -414,7 +414,7 @@ prefetch: false`,
   expect(await response.json()).toMatchObject({
     code: 'token_unavailable',
     detail:
-      'Cannot use the private key: it is no PEM or JWK that fits ES256, or its passphrase is wrong',
+      'Cannot use the private key: it is not a PEM or JWK for ES256, or its passphrase is wrong',
   })
   expect(endpoint.requests).toHaveLength(0)
 })

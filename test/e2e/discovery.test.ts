@@ -131,7 +131,7 @@ const UNUSABLE: readonly { what: string; answer: Answer; told: string }[] = [
   {
     what: 'that is elsewhere',
     answer: (res) => void res.writeHead(302, { location: '/token' }).end(),
-    told: 'nothing at its .well-known addresses',
+    told: 'nothing at its well-known URLs',
   },
 ]
 
@@ -244,7 +244,7 @@ test.for([
   { first: 403, second: 404, told: 'status 403' },
   { first: 500, second: 404, told: 'status 500' },
   { first: 404, second: 503, told: 'status 503' },
-  { first: 404, second: 404, told: 'nothing at its .well-known addresses' },
+  { first: 404, second: 404, told: 'nothing at its well-known URLs' },
 ])('of $first and $second the more telling is reported', async ({ first, second, told }) => {
   const { origin } = await startServerWith({ [RFC_8414]: fail(first), [OPENID]: fail(second) })
   const { body } = await callWith(credential(origin))
@@ -293,7 +293,7 @@ test.for([
   const { body } = await callWith(credential(origin))
   expect(JSON.parse(body)).toMatchObject({
     code: 'token_invalid',
-    detail: expect.stringContaining('not an http(s) URL without user and fragment'),
+    detail: expect.stringContaining('not an http(s) URL without user or fragment'),
   })
 })
 

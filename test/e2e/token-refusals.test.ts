@@ -246,7 +246,7 @@ test.for([
     expect(status).toMatchObject({ tokens: [{ scopes: { missing, unreported } }] })
     const logs = await sidecar.logs()
     expect(logs.includes('"fewer scopes granted than requested"')).toBe(missing.length > 0)
-    expect(logs.includes('"the authorization server does not tell the granted scopes"')).toBe(
+    expect(logs.includes('"granted scopes not reported by the authorization server"')).toBe(
       unreported,
     )
   },

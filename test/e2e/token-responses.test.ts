@@ -226,18 +226,18 @@ const UNUSABLE: readonly { what: string; respond: Respond; told: string; code?: 
     respond: send(JSON.stringify({ data: TOKEN })),
     told: 'no access_token',
   },
-  { what: 'a list', respond: send(`[${JSON_TEXT}]`), told: 'no JSON object' },
+  { what: 'a list', respond: send(`[${JSON_TEXT}]`), told: 'not a JSON object' },
   {
     what: 'a form as JSON',
     respond: send('access_token=a-token&token_type=bearer'),
-    told: 'no JSON object',
+    told: 'not a JSON object',
   },
   {
     what: 'a page that contains a form',
     respond: send('<a href="/?a&access_token=a-token&token_type=bearer">', {
       'content-type': 'text/html',
     }),
-    told: 'no JSON object',
+    told: 'not a JSON object',
   },
   {
     what: 'an unescaped line break in the token',
@@ -352,11 +352,11 @@ test.for([
 test.for([
   {
     received: undefined,
-    told: 'it has no token_type; if its tokens are bearer tokens, "tokenType: Bearer" says so',
+    told: 'it has no token_type; if its tokens are bearer tokens, set "tokenType: Bearer"',
   },
   {
     received: 'BearerToken',
-    told: 'its token_type is "BearerToken"; if its tokens are bearer tokens, "tokenType: BearerToken" says so',
+    told: 'its token_type is "BearerToken"; if its tokens are bearer tokens, set "tokenType: BearerToken"',
   },
   {
     received: 'mac',
@@ -364,10 +364,10 @@ test.for([
   },
   { received: 'N_A', told: 'its token_type is "N_A", which cannot be sent' },
   { received: 'DPoP', told: 'its token_type is "DPoP", and the credential has no "dpop"' },
-  { received: 7, told: 'its token_type is not a type that is known ("tokenType" names it)' },
-  { received: 'a-token', told: 'its token_type is not a type that is known' },
-  { received: 'x\u001B[2J', told: 'its token_type is not a type that is known' },
-  { received: 'x'.repeat(41), told: 'its token_type is not a type that is known' },
+  { received: 7, told: 'its token_type is unknown (see "tokenType")' },
+  { received: 'a-token', told: 'its token_type is unknown' },
+  { received: 'x\u001B[2J', told: 'its token_type is unknown' },
+  { received: 'x'.repeat(41), told: 'its token_type is unknown' },
 ])('the token_type $received is refused, and what to do is said', async ({ received, told }) => {
   for (const credential of ['', 'tokenType: Other']) {
     if (received === undefined && credential !== '') continue

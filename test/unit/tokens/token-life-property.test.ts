@@ -4,7 +4,7 @@ import { type FailureCode, SidecarError } from '../../../src/errors.ts'
 import { createLog } from '../../../src/observe/logger.ts'
 import { createTokenRequestMetrics } from '../../../src/observe/token-request-metrics.ts'
 import { type AccessToken, type Moment, now } from '../../../src/tokens/access-token.ts'
-import { createKeptToken } from '../../../src/tokens/kept-token.ts'
+import { createCachedTokenSource } from '../../../src/tokens/cached-token-source.ts'
 import { createFakeClock } from '../../helpers/fake-clock.ts'
 import { issued } from '../../helpers/issued-token.ts'
 
@@ -65,7 +65,7 @@ function simulation(randoms: Iterator<number>) {
   /** Before when nothing may be asked for, by what came of the last request. */
   let notBeforeMs = -Infinity
 
-  const source = createKeptToken(
+  const source = createCachedTokenSource(
     async () => {
       running += 1
       if (running > 1) violations.push('two requests at once')

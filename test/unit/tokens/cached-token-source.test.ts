@@ -3,7 +3,7 @@ import { SidecarError } from '../../../src/errors.ts'
 import { createLog } from '../../../src/observe/logger.ts'
 import { createTokenRequestMetrics } from '../../../src/observe/token-request-metrics.ts'
 import { type AccessToken, now } from '../../../src/tokens/access-token.ts'
-import { createKeptToken } from '../../../src/tokens/kept-token.ts'
+import { createCachedTokenSource } from '../../../src/tokens/cached-token-source.ts'
 import { createFakeClock } from '../../helpers/fake-clock.ts'
 import { issued } from '../../helpers/issued-token.ts'
 
@@ -16,7 +16,7 @@ function scripted({ leewayMs = MINUTE, jitterMs = 0 } = {}) {
   const clock = createFakeClock()
   const requests: PromiseWithResolvers<AccessToken>[] = []
   const secret = { fingerprint: 'first' }
-  const source = createKeptToken(
+  const source = createCachedTokenSource(
     async () => {
       const request = Promise.withResolvers<AccessToken>()
       requests.push(request)

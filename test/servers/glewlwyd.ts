@@ -23,7 +23,7 @@ const JWT = { audience: 'tokenEndpoint' }
 /** It does not decode the form encoding of RFC 6749 section 2.3.1, which leaves these secrets unchanged. */
 const RAW = { encoding: 'raw' }
 
-/** Of the database that the package brings. */
+/** The defaults of the database in the package. */
 const ADMIN = { username: 'admin', password: 'password' }
 
 export const glewlwyd: AuthorizationServer = {
@@ -101,7 +101,7 @@ type Program = {
   readonly env: Readonly<Record<string, string>>
 }
 
-/** Debian's packages, unpacked into the cache: nothing on the machine changes. */
+/** Debian's packages, unpacked into the cache and not installed. */
 async function programOf(installer: Installer): Promise<Program> {
   const aptGet = installer.need('apt-get', 'Debian or Ubuntu')
   const dpkg = installer.need('dpkg-deb', 'Debian or Ubuntu')
@@ -220,7 +220,7 @@ function pluginOf({ lifetimeSeconds }: Stage, issuer: string): unknown {
 
 type Admin = (method: string, path: string, json: unknown) => Promise<unknown>
 
-/** The administration API, with a session of its own for each call. */
+/** The administration API, with a new session for each call. */
 function createAdmin(http: HttpClient, origin: string): Admin {
   return async (method, path, json) => {
     const login = await http.send(`${origin}/api/auth/`, { method: 'POST', json: ADMIN })

@@ -88,17 +88,17 @@ const PLANTED: readonly { file: string; source: string; refused: string[] }[] = 
     refused: ['type config'],
   },
   {
-    file: 'src/tokens/kept-token.ts',
+    file: 'src/tokens/cached-token-source.ts',
     source: "import { createLog } from '../observe/logger.ts'",
     refused: ['observe'],
   },
   {
-    file: 'src/tokens/kept-token.ts',
+    file: 'src/tokens/cached-token-source.ts',
     source: "import type { Logger } from '../observe/logger.ts'",
     refused: [],
   },
   {
-    file: 'src/tokens/kept-token.ts',
+    file: 'src/tokens/cached-token-source.ts',
     source: "import { type Logger } from '../observe/logger.ts'",
     refused: ['observe'],
   },

@@ -1,7 +1,7 @@
-import { decodeJwt } from 'jose'
 import { SidecarError, toSidecarError } from '../errors.ts'
 import { escapeControls } from '../lib/escape-controls.ts'
 import type { AccessToken } from '../tokens/access-token.ts'
+import { jwtClaims } from '../tokens/jwt-claims.ts'
 import { oauthErrorAdvice } from '../tokens/oauth-error.ts'
 import { compareScopes } from '../tokens/scopes.ts'
 
@@ -34,7 +34,7 @@ export type TokenFacts = {
 }
 
 export function tokenFacts(token: AccessToken): TokenFacts {
-  const claims = claimsOf(token)
+  const claims = jwtClaims(token.value.reveal())
   return {
     type: token.dpop === undefined ? 'Bearer' : 'DPoP',
     lifetimeSeconds: Math.round(token.lifetimeMs / 1000),
@@ -111,14 +111,6 @@ function claimText(name: string, value: unknown): string {
   return Math.abs(value * 1000) <= LAST_DATE_MS
     ? new Date(value * 1000).toISOString()
     : `${value} (not a date)`
-}
-
-function claimsOf(token: AccessToken): Readonly<Record<string, unknown>> | undefined {
-  try {
-    return decodeJwt(token.value.reveal())
-  } catch {
-    return undefined
-  }
 }
 
 function wordsOf(value: unknown): string {

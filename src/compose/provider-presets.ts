@@ -1,22 +1,22 @@
 import type { CredentialConfig } from '../config/credential-schema.ts'
 
-/** What a product wants otherwise than the RFCs would have it; what the file says itself goes first. */
+/** How a product differs from the RFCs. Settings in the configuration override it. */
 type Preset = {
   readonly issuer: string
   readonly tokenEndpoint: string
-  /** How the product spells a scope. */
+  /** Converts a scope to the product's form. */
   readonly scope?: (scope: string) => string
-  /** What client assertions are for, where it is not the issuer. */
+  /** The audience of client assertions, if it is not the issuer. */
   readonly assertionAudience?: 'tokenEndpoint'
-  /** What the header of client assertions must have. */
+  /** Header parameters of client assertions. */
   readonly assertionHeader?: Readonly<Record<string, string>>
-  /** What the product calls bearer tokens; it may leave `token_type` out as well. */
+  /** The product's name for bearer tokens; it may also omit `token_type`. */
   readonly tokenType?: string
-  /** Where the scopes of an assertion grant go: into the assertion instead of the form. */
+  /** Whether an assertion grant has its scopes in the assertion instead of the form. */
   readonly scopesInAssertion?: boolean
 }
 
-/** What the credential's provider fills in; empty without one. The sources are in docs/providers.md. */
+/** The preset of the credential's provider; empty without one. The sources are in docs/providers.md. */
 export function presetOf({ provider }: Pick<CredentialConfig, 'provider'>): Partial<Preset> {
   switch (provider?.name) {
     case undefined: {
@@ -83,7 +83,7 @@ export function presetOf({ provider }: Pick<CredentialConfig, 'provider'>): Part
       return { issuer, tokenEndpoint: `${issuer}/oauth/v2/accessToken`, tokenType: 'Bearer' }
     }
     case 'apigee': {
-      // Every API proxy has a token endpoint of its own.
+      // Each API proxy has its own token endpoint.
       return { tokenType: 'BearerToken' }
     }
   }

@@ -7,7 +7,7 @@ import { createSecretReader, type SecretPlaces } from '../config/secret-ref.ts'
 import type { Clock } from '../lib/clock.ts'
 import { fingerprint } from '../lib/fingerprint.ts'
 import { createTlsReader } from '../lib/tls-material.ts'
-import { type ClientAuthMethod, proveClient } from '../tokens/client-auth.ts'
+import { type ClientAuthMethod, prepareClientAuth } from '../tokens/client-auth.ts'
 import type { DpopKey } from '../tokens/dpop.ts'
 import { createEndpointClient, type EndpointClient } from '../tokens/endpoint-client.ts'
 import { type Grant, grantFingerprint } from '../tokens/grant.ts'
@@ -22,15 +22,15 @@ import type { TokenRequest } from '../tokens/token-source.ts'
 import { VERSION } from '../version.ts'
 import { presetOf } from './provider-presets.ts'
 
-/** What the tokens of one credential have in common. */
+/** What the token sources of one credential share. */
 export type AuthorizationServer = {
-  /** Its token endpoint, or else its issuer. */
+  /** The token endpoint, or the issuer if there is none. */
   readonly url: URL
   readonly client: EndpointClient
   readonly metadata: ServerMetadata
   readonly auth: ClientAuthMethod
   readonly dpop: DpopKey | undefined
-  /** Changes when what proves the client does. */
+  /** Changes with the secret, key, certificate or assertion. */
   readonly readFingerprint: () => Promise<string>
 }
 
@@ -64,15 +64,15 @@ export function composeAuthorizationServer(
     dpop,
     async readFingerprint() {
       const { cert, key } = await readTls()
-      const proof = await proveClient(auth)
-      return fingerprint(proof.fingerprint, cert, key, await grantFingerprint(grant))
+      const clientAuth = await prepareClientAuth(auth)
+      return fingerprint(clientAuth.fingerprint, cert, key, await grantFingerprint(grant))
     },
   }
 }
 
 export type Requested = Pick<CredentialConfig, 'scopes' | 'audience' | 'resource'>
 
-/** The exchange that gets a token of a credential that is good for what is requested. */
+/** The token request of a credential for these scopes, audiences and resources. */
 export function composeTokenRequest(
   credential: CredentialConfig,
   requested: Requested,
@@ -102,14 +102,14 @@ export function composeTokenRequest(
   })
 }
 
-/** Header names are case-insensitive, so that one of the file replaces one of our own. */
+/** Field names are case-insensitive: a configured field replaces a default one. */
 function lowerCased(headers: Readonly<Record<string, string>>): Record<string, string> {
   return Object.fromEntries(
     Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]),
   )
 }
 
-/** The form's own fields; what is empty is left out, since servers differ on it. */
+/** Form fields without those of the grant. Empty ones are omitted, because servers differ in how they treat them. */
 function tokenForm(request: Requested & Pick<CredentialConfig, 'parameters'>): URLSearchParams {
   const { scopes, audience, resource, parameters } = request
   const form = new URLSearchParams(parameters)
@@ -162,7 +162,7 @@ function clientAuthMethod(credential: CredentialConfig, places: SecretPlaces): C
   }
 }
 
-/** A short name stands for a registered type (RFC 7521 section 8.1). */
+/** A short name is the last part of a registered type (RFC 7521 section 8.1). */
 function assertionTypeUri(name: string): string {
   return name.includes(':') ? name : `urn:ietf:params:oauth:client-assertion-type:${name}`
 }

@@ -8,7 +8,7 @@ import type { Logger } from '../observe/logger.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import type { Tracer } from '../observe/tracer.ts'
 import { createDpopKey, type DpopKey } from '../tokens/dpop.ts'
-import { createKeptToken } from '../tokens/kept-token.ts'
+import { createCachedTokenSource } from '../tokens/cached-token-source.ts'
 import { createObservedRequest } from '../tokens/observed-request.ts'
 import type { TokenSource } from '../tokens/token-source.ts'
 import {
@@ -18,17 +18,17 @@ import {
   type Requested,
 } from './token-request.ts'
 
-/** A token that one or more routes need. */
+/** A token that one or more routes use. */
 type NeededToken = {
-  /** The credential's name, or `credential/route` for a route that asks for a token of its own. */
+  /** The credential's name, or `credential/route` if a route overrides scopes, audience or resource. */
   readonly token: string
   readonly credential: string
-  /** Whether it is fetched at start-up. */
+  /** Whether it is requested at start. */
   readonly prefetch: boolean
-  /** Whether readiness waits for it. */
+  /** Whether readiness depends on it. */
   readonly required: boolean
   readonly issuer: string | undefined
-  /** Without its query. */
+  /** Without the query. */
   readonly tokenEndpoint: string | undefined
   readonly clientId: string | undefined
   readonly requested: Requested
@@ -37,7 +37,7 @@ type NeededToken = {
 
 export type TokenSources = {
   readonly needed: readonly NeededToken[]
-  /** The source of a route's token; undefined for a route that only forwards. */
+  /** The token source of a route; undefined for a pass-through route. */
   of(route: RouteConfig): TokenSource | undefined
 }
 
@@ -49,12 +49,12 @@ export type TokenSourcesOptions = {
   readonly metrics: Metrics
   readonly logger: Logger
   readonly tracer?: Tracer | undefined
-  /** Those of an earlier configuration live on where their definition is the same. */
+  /** Shared with the previous configuration: unchanged definitions keep their state. */
   readonly servers: Holdings<AuthorizationServer>
   readonly sources: Holdings<TokenSource>
 }
 
-/** One source for each distinct token: routes that ask for the same one share it. */
+/** One source for each distinct token, which routes with the same requirements share. */
 export async function composeTokenSources(options: TokenSourcesOptions): Promise<TokenSources> {
   const { routes, places } = options
   const needed = new Map<string, NeededToken>()
@@ -79,8 +79,8 @@ export async function composeTokenSources(options: TokenSourcesOptions): Promise
       })
       continue
     }
-    const isOwn = key !== tokenKey({ credential: route.credential }, credential)
-    const token = isOwn ? `${route.credential}/${route.name}` : route.credential
+    const isOverridden = key !== tokenKey({ credential: route.credential }, credential)
+    const token = isOverridden ? `${route.credential}/${route.name}` : route.credential
     const requested = requestedBy(route, credential)
     const parts = { ...options, credential, server, requested }
     const source = await options.sources.use(
@@ -110,7 +110,7 @@ export async function composeTokenSources(options: TokenSourcesOptions): Promise
   }
 }
 
-/** The key that a credential's tokens are bound to, if they are. */
+/** The key that DPoP tokens of a credential are bound to. */
 export async function composeDpopKey(
   { dpop }: CredentialConfig,
   places: SecretPlaces,
@@ -126,7 +126,7 @@ type SourceParts = TokenSourcesOptions & {
   readonly requested: Requested
 }
 
-/** Obtain, count, remember: each wraps the one before. */
+/** The token request, its metrics and traces, and the cache: each wraps the one before. */
 function createSource(token: string, credentialName: string, parts: SourceParts): TokenSource {
   const { credential, server, requested, clock, metrics, logger, tracer } = parts
   const direct = composeTokenRequest(credential, requested, server, parts)
@@ -138,7 +138,7 @@ function createSource(token: string, credentialName: string, parts: SourceParts)
     tracer,
     clock,
   })
-  return createKeptToken(observed, {
+  return createCachedTokenSource(observed, {
     refresh: { leewayMs: credential.refresh.leeway, jitterMs: credential.refresh.jitter },
     clock,
     random: Math.random,
@@ -148,7 +148,7 @@ function createSource(token: string, credentialName: string, parts: SourceParts)
   })
 }
 
-/** What the token is asked to be good for: the route's word, else the credential's. */
+/** The settings of the route, else those of the credential. */
 function requestedBy(route: Partial<RouteConfig>, credential: CredentialConfig): Requested {
   return {
     scopes: route.scopes ?? credential.scopes,
@@ -158,8 +158,8 @@ function requestedBy(route: Partial<RouteConfig>, credential: CredentialConfig):
 }
 
 /**
- * Scopes are a set (RFC 6749 section 3.3): their order makes no other token. All else that shapes a
- * token, the client's proof and its DPoP key included, comes with the credential.
+ * Scopes are a set (RFC 6749 section 3.3), so their order is ignored. Everything else that a token depends on
+ * belongs to the credential.
  */
 function tokenKey(
   route: Partial<RouteConfig> & Pick<RouteConfig, 'credential'>,

@@ -1,25 +1,26 @@
 import type { Clock } from '../lib/clock.ts'
 import type { Secret } from '../lib/secret.ts'
 import type { DpopKey } from './dpop.ts'
+import { jwtClaims } from './jwt-claims.ts'
 import { grantedScopesOf } from './token-response.ts'
 
-/** One point in time on both clocks: what must not be late is past as soon as either says so. */
+/** One point in time on both clocks. A deadline has passed as soon as it has on either. */
 export type Moment = { readonly monotonicMs: number; readonly wallMs: number }
 
 export type AccessToken = {
   readonly value: Secret
-  /** The key that it is bound to, where it is of the type DPoP and not Bearer. */
+  /** The key that a DPoP token is bound to; undefined for a bearer token. */
   readonly dpop: DpopKey | undefined
   /**
-   * The granted scopes, separated by spaces, as the token response tells them (RFC 6749 section 5.1), else as
-   * the token itself does (RFC 9068 section 2.2.3); undefined where neither does.
+   * The granted scopes, separated by spaces: those of the token response (RFC 6749 section 5.1), else those of the
+   * token itself (RFC 9068 section 2.2.3); undefined if neither has any.
    */
   readonly scope: string | undefined
   readonly requestedScopes?: readonly string[]
   readonly obtainedAt: Moment
-  /** Counted from when it was asked for. */
+  /** Counted from the request for it. */
   readonly lifetimeMs: number
-  /** The end of its life, less the time that a request needs to arrive. */
+  /** When it expires, minus the time that a request needs to arrive. */
   readonly usableUntil: Moment
 }
 
@@ -28,8 +29,8 @@ export function now(clock: Clock): Moment {
 }
 
 /**
- * The monotonic clock stands still while the machine sleeps and the wall clock can be set, so
- * neither alone can tell that a token is still good.
+ * The monotonic clock may stop while the machine is suspended and the wall clock can be set, so both are
+ * checked.
  */
 export function isUsable({ usableUntil }: AccessToken, clock: Clock): boolean {
   return clock.monotonicMs() < usableUntil.monotonicMs && clock.wallMs() < usableUntil.wallMs
@@ -55,7 +56,7 @@ export function createAccessToken({ requestedAt, ...issued }: IssuedToken): Acce
   }
 }
 
-/** A token that is sent just before it expires arrives just after. */
+/** A token that is sent just before it expires would arrive just after. */
 function travelAllowanceMs(lifetimeMs: number): number {
   return Math.min(2_000, lifetimeMs / 10)
 }
@@ -63,59 +64,33 @@ function travelAllowanceMs(lifetimeMs: number): number {
 export type LifetimeHints = {
   /** `expires_in` of the token response (RFC 6749 section 5.1), in seconds. */
   readonly expiresInSeconds: number | undefined
-  /** The token, which may be a JWT (RFC 9068) and then says itself when it expires. */
+  /** If it is a JWT (RFC 9068), it may have `exp`. */
   readonly token: string
   readonly requestedAtWallMs: number
   readonly defaultLifetimeMs: number
 }
 
-/** How long a token lives, in milliseconds from when it was asked for: the shortest of what is said. */
+/** The lifetime of a token, in milliseconds from the request for it: the shortest that is stated. */
 export function lifetimeOf(hints: LifetimeHints): number {
   const { expiresInSeconds, token, requestedAtWallMs, defaultLifetimeMs } = hints
-  const said: number[] = []
-  // Zero is what some servers say for "not told"; read literally, no token could ever be used.
-  if (expiresInSeconds !== undefined && expiresInSeconds > 0) said.push(expiresInSeconds * 1000)
-  const { exp, iat } = jwtClaims(token)
-  if (exp !== undefined) {
+  const statedMs: number[] = []
+  // Some servers send zero for an unknown lifetime.
+  if (expiresInSeconds !== undefined && expiresInSeconds > 0) statedMs.push(expiresInSeconds * 1000)
+  const { exp, iat } = jwtClaims(token) ?? {}
+  if (typeof exp === 'number') {
     const untilExpMs = exp * 1000 - requestedAtWallMs
-    // Nobody issues an expired token, so then the two clocks differ. Both times are rounded down.
-    if (untilExpMs > 0) said.push(untilExpMs)
-    else if (iat !== undefined && exp > iat + 1) said.push((exp - iat - 1) * 1000)
+    // No server issues an expired token, so an exp in the past means that the clocks differ. Both claims are rounded down.
+    if (untilExpMs > 0) statedMs.push(untilExpMs)
+    else if (typeof iat === 'number' && exp > iat + 1) statedMs.push((exp - iat - 1) * 1000)
   }
-  return Math.min(LONGEST_MS, ...(said.length === 0 ? [defaultLifetimeMs] : said))
+  return Math.min(MAX_LIFETIME_MS, ...(statedMs.length === 0 ? [defaultLifetimeMs] : statedMs))
 }
 
-/** Longer lives than a year are mistakes: milliseconds taken for seconds, or a fantasy. */
-const LONGEST_MS = 365 * 86_400_000
+/** A longer lifetime than a year is a mistake, such as milliseconds sent as seconds. */
+const MAX_LIFETIME_MS = 365 * 86_400_000
 
-/** The scopes that a token which is a JWT names: `scope` (RFC 9068), or `scp` as several products call it. */
+/** The scopes in a JWT: `scope` (RFC 9068), or `scp` in several products. */
 export function scopesOfJwt(token: string): readonly string[] | undefined {
-  const { scope, scp } = jwtClaims(token)
+  const { scope, scp } = jwtClaims(token) ?? {}
   return grantedScopesOf({ scope: scope ?? scp })
-}
-
-type JwtClaims = {
-  /** In seconds since 1970. */
-  readonly exp?: number
-  readonly iat?: number
-  readonly scope?: unknown
-  readonly scp?: unknown
-}
-
-/** What a JWT's payload says. It is read, not trusted: no signature is checked. */
-function jwtClaims(token: string): JwtClaims {
-  const [, payload, signature] = token.split('.')
-  if (payload === undefined || signature === undefined) return {}
-  try {
-    const claims: unknown = JSON.parse(Buffer.from(payload, 'base64url').toString('utf8'))
-    if (typeof claims !== 'object' || claims === null) return {}
-    return {
-      ...('exp' in claims && typeof claims.exp === 'number' && { exp: claims.exp }),
-      ...('iat' in claims && typeof claims.iat === 'number' && { iat: claims.iat }),
-      ...('scope' in claims && { scope: claims.scope }),
-      ...('scp' in claims && { scp: claims.scp }),
-    }
-  } catch {
-    return {} // An opaque token may contain dots, too.
-  }
 }

@@ -4,7 +4,7 @@ import { fingerprint } from '../lib/fingerprint.ts'
 import type { SecretReader } from '../lib/secret.ts'
 import { readSigningKey, type SigningKeySource } from './signing-key.ts'
 
-/** How the client proves who it is (RFC 6749 section 2.3, RFC 7523 section 2.2, RFC 8705 section 2). */
+/** Client authentication (RFC 6749 section 2.3, RFC 7523 section 2.2, RFC 8705 section 2). */
 export type ClientAuthMethod =
   | {
       readonly method: 'client_secret_basic'
@@ -35,25 +35,27 @@ export type ClientAuthMethod =
 /** `issuer`, `tokenEndpoint`, or a URL. */
 export type AssertionAudience = string
 
-export type ClientProof = {
+export type ClientAuthentication = {
   readonly authenticate: oauth.ClientAuth
-  /** Changes when the secret, the key or the assertion does. */
+  /** Changes with the secret, the key or the assertion. */
   readonly fingerprint: string
-  /** What must not be repeated. */
+  /** Values that must not appear in any output. */
   readonly secrets: readonly string[]
 }
 
-/** Made anew for each request, because what it is made of may have been rotated. */
-export async function proveClient(auth: ClientAuthMethod): Promise<ClientProof> {
+/** Reads the secret, key or assertion for each request, because it may have been rotated. */
+export async function prepareClientAuth(auth: ClientAuthMethod): Promise<ClientAuthentication> {
   switch (auth.method) {
     case 'client_secret_basic': {
-      const secret = await revealed(auth.readSecret)
-      const authenticate =
-        auth.encoding === 'raw' ? rawBasic(secret) : oauth.ClientSecretBasic(secret)
-      return { authenticate, fingerprint: fingerprint(secret), secrets: [secret] }
+      const secret = await readText(auth.readSecret)
+      return {
+        authenticate: basic(secret, auth.encoding === 'raw' ? (text) => text : formEncoded),
+        fingerprint: fingerprint(secret),
+        secrets: [secret, formEncoded(secret)],
+      }
     }
     case 'client_secret_post': {
-      const secret = await revealed(auth.readSecret)
+      const secret = await readText(auth.readSecret)
       return {
         authenticate: oauth.ClientSecretPost(secret),
         fingerprint: fingerprint(secret),
@@ -61,7 +63,7 @@ export async function proveClient(auth: ClientAuthMethod): Promise<ClientProof> 
       }
     }
     case 'client_secret_jwt': {
-      const secret = await revealed(auth.readSecret)
+      const secret = await readText(auth.readSecret)
       return {
         authenticate: withAudience(auth.audience, auth.header, (options) =>
           oauth.ClientSecretJwt(secret, options),
@@ -84,10 +86,10 @@ export async function proveClient(auth: ClientAuthMethod): Promise<ClientProof> 
       }
     }
     case 'client_assertion_file': {
-      const assertion = (await revealed(auth.readAssertion)).trim()
+      const assertion = (await readText(auth.readAssertion)).trim()
       return {
         authenticate: (_server, { client_id: clientId }, body) => {
-          if (clientId !== UNNAMED_CLIENT) body.set('client_id', clientId)
+          if (clientId !== NO_CLIENT_ID) body.set('client_id', clientId)
           body.set('client_assertion_type', auth.assertionType)
           body.set('client_assertion', assertion)
         },
@@ -102,7 +104,7 @@ export async function proveClient(auth: ClientAuthMethod): Promise<ClientProof> 
     case 'none': {
       return {
         authenticate: (_server, { client_id: clientId }, body) => {
-          if (clientId !== UNNAMED_CLIENT) body.set('client_id', clientId)
+          if (clientId !== NO_CLIENT_ID) body.set('client_id', clientId)
         },
         fingerprint: '',
         secrets: [],
@@ -111,19 +113,28 @@ export async function proveClient(auth: ClientAuthMethod): Promise<ClientProof> 
   }
 }
 
-/** Stands for a client that has no identifier, where the grant says who it is. */
-export const UNNAMED_CLIENT = '-'
+/** A placeholder, because the library requires an identifier: the assertion identifies this client. */
+export const NO_CLIENT_ID = '-'
 
-/** For servers that take RFC 7617 at its word and RFC 6749 section 2.3.1 not at all. */
-function rawBasic(secret: string): oauth.ClientAuth {
+/** RFC 6749 section 2.3.1; without an encoding, RFC 7617. */
+function basic(secret: string, encode: (text: string) => string): oauth.ClientAuth {
   return (_server, { client_id: clientId }, _body, headers) => {
-    headers.set('authorization', `Basic ${Buffer.from(`${clientId}:${secret}`).toString('base64')}`)
+    const credentials = Buffer.from(`${encode(clientId)}:${encode(secret)}`).toString('base64')
+    headers.set('authorization', `Basic ${credentials}`)
   }
 }
 
 /**
- * An assertion for `audience`: by default one string, the issuer, as the successor of RFC 7523
- * wants it (draft-ietf-oauth-rfc7523bis section 4). Dated back a little, for clocks that differ.
+ * `application/x-www-form-urlencoded` as the URL standard serializes it. oauth4webapi also escapes `-`, `_`,
+ * `.` and `*`, which servers that do not decode the credentials (Glewlwyd) then reject.
+ */
+function formEncoded(text: string): string {
+  return new URLSearchParams({ '': text }).toString().slice('='.length)
+}
+
+/**
+ * An assertion with one audience, by default the issuer (draft-ietf-oauth-rfc7523bis section 4). `iat` allows
+ * for clock skew.
  */
 function withAudience(
   audience: AssertionAudience,
@@ -157,22 +168,22 @@ export function audienceOf(audience: AssertionAudience, server: oauth.Authorizat
   }
 }
 
-async function revealed(read: SecretReader): Promise<string> {
+async function readText(read: SecretReader): Promise<string> {
   let text: string
   try {
     text = (await read()).reveal()
   } catch (cause) {
     throw new SidecarError(
       'token_unavailable',
-      'Cannot prove who the client is: its secret or assertion is not readable',
+      'Cannot authenticate the client: its secret or assertion is not readable',
       { cause },
     )
   }
-  // Caught in the middle of being written.
+  // The file may be in the middle of being written.
   if (text.trim() === '') {
     throw new SidecarError(
       'token_unavailable',
-      'Cannot prove who the client is: its secret or assertion is empty',
+      'Cannot authenticate the client: its secret or assertion is empty',
     )
   }
   return text

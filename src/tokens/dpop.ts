@@ -8,11 +8,11 @@ export type DpopAlgorithm = 'ES256' | 'Ed25519' | 'EdDSA' | 'RS256' | 'PS256'
 
 /** A key that tokens are bound to (RFC 9449). */
 export type DpopKey = {
-  /** For the token endpoint; remembers that server's nonces by itself. */
+  /** For the token endpoint; keeps the nonces of that server. */
   readonly handle: oauth.DPoPHandle
   /** A proof for one request to an API; `url` without query and fragment. */
   prove(request: { method: string; url: string; accessToken: string }): Promise<string>
-  /** The nonce that the API of `url` wants from now on (section 8.2). Says whether it is another one. */
+  /** Stores the nonce that the API of `url` supplied (RFC 9449 section 8.2). Returns whether it is a new one. */
   rememberNonce(url: string, nonce: string): boolean
 }
 
@@ -24,7 +24,7 @@ const PARAMETERS = {
   PS256: { name: 'RSA-PSS', hash: 'SHA-256' },
 } as const
 
-/** A key that is read, or one that is generated and lives as long as the process. */
+/** Reads the key, or generates one that lasts as long as the process. */
 export async function createDpopKey(
   algorithm: DpopAlgorithm,
   readKey: SecretReader | undefined,

@@ -4,11 +4,11 @@ import { networkFault } from '../lib/network-fault.ts'
 import { type TlsMaterial, type TlsReader, withoutTrailingDot } from '../lib/tls-material.ts'
 import { decodeBody, type EncodedBody } from './response-body.ts'
 
-/** Talks to the endpoints of one authorization server. */
+/** An HTTP client for the endpoints of one authorization server. */
 export type EndpointClient = {
   /**
-   * As `customFetch` of oauth4webapi; fails with `token_*`. Not `fetch` itself, which refuses some
-   * ports and would follow rules that are made for web pages.
+   * For `customFetch` of oauth4webapi. Fails with `token_*`. The global `fetch` is not used because it blocks
+   * some ports and applies rules for web pages.
    */
   readonly fetch: (url: string, init: EndpointRequest) => Promise<Response>
 }
@@ -22,17 +22,17 @@ type EndpointRequest = {
 
 export type EndpointClientOptions = {
   readonly readTls: TlsReader
-  /** The HTTP proxy to go through, and the hosts to reach without it, as `NO_PROXY` lists them. */
+  /** The HTTP proxy, and the hosts that are reached directly, in the syntax of `NO_PROXY`. */
   readonly proxy: { readonly url: string; readonly except: string } | undefined
   readonly timeoutMs: number
 }
 
-/** Far more than any token response or server metadata needs. */
+/** More than any token response or server metadata needs. */
 const MAX_RESPONSE_BYTES = 64 * 1024
 
 /**
- * Requests are minutes apart, so each has a connection of its own: one that was kept that long is
- * likely dead when it is needed, and certificates may have been rotated meanwhile.
+ * Opens a new connection for each request. Requests are minutes apart: by then an idle connection is
+ * probably stale, and certificates may have been rotated.
  */
 export function createEndpointClient(options: EndpointClientOptions): EndpointClient {
   return {
@@ -40,7 +40,7 @@ export function createEndpointClient(options: EndpointClientOptions): EndpointCl
       const { origin, pathname, search, host, hostname } = new URL(url)
       const dispatcher = await openDispatcher(hostname, options)
       try {
-        // The whole response is read here, so that every way in which that can fail is handled here.
+        // The whole body is read here, so that all network errors are handled in one place.
         const response = await dispatcher.request({
           origin,
           path: pathname + search,
@@ -60,12 +60,12 @@ export function createEndpointClient(options: EndpointClientOptions): EndpointCl
   }
 }
 
-/** The statuses with which the Fetch standard allows no body. */
+/** The status codes that the Fetch standard does not permit with a body. */
 const WITHOUT_BODY: ReadonlySet<number> = new Set([204, 205, 304])
 
 function toResponse(host: string, status: number, headers: Headers, bytes: Buffer): Response {
   if (status < 200 || status > 599) {
-    // RFC 9110 section 15: to be processed as a server error.
+    // RFC 9110 section 15: treated as a server error.
     throw new SidecarError(
       'token_unavailable',
       `Cannot use the response of "${host}": it has the invalid status code ${status}`,
@@ -82,7 +82,7 @@ function toResponse(host: string, status: number, headers: Headers, bytes: Buffe
   return new Response(body, { status, headers })
 }
 
-/** What an error response says matters less than its status. */
+/** The status of an error response matters even if its body is not readable. */
 function readableOrEmpty(encoded: EncodedBody): string {
   try {
     return decodeBody(encoded, MAX_RESPONSE_BYTES)
@@ -102,7 +102,7 @@ async function openDispatcher(
   } catch (cause) {
     throw new SidecarError(
       'token_unavailable',
-      'Cannot connect to the authorization server: a certificate or key file is not readable, or they do not belong together',
+      'Cannot connect to the authorization server: a certificate or key file is not readable, or the key does not match the certificate',
       { cause },
     )
   }
@@ -140,7 +140,7 @@ function unavailable({ host }: URL, cause: unknown): SidecarError {
   if (cause instanceof Error && cause.name === 'TimeoutError') {
     return new SidecarError(
       'token_unavailable',
-      `Cannot get an answer from "${host}": it took too long`,
+      `Cannot get a response from "${host}": the request timed out`,
       { cause },
     )
   }
@@ -148,7 +148,7 @@ function unavailable({ host }: URL, cause: unknown): SidecarError {
   if (fault?.kind === 'protocol') {
     return new SidecarError(
       'token_invalid',
-      `Cannot read the answer of "${host}": ${fault.reason}`,
+      `Cannot read the response of "${host}": ${fault.reason}`,
       { cause },
     )
   }

@@ -6,7 +6,7 @@ import type { SecretReader } from '../lib/secret.ts'
 import { type AssertionAudience, audienceOf } from './client-auth.ts'
 import { readSigningKey, type SigningKeySource } from './signing-key.ts'
 
-/** What the access token is asked for with. */
+/** The grant of a token request (RFC 6749 section 1.3). */
 export type Grant =
   | { readonly type: 'client_credentials' }
   | {
@@ -26,14 +26,14 @@ export type Grant =
 
 export type GrantRequest = {
   readonly grantType: string
-  /** The fields of the form that belong to it. */
+  /** Its form fields. */
   readonly fields: Readonly<Record<string, string>>
 }
 
-/** Longer than any round trip, and of no use to a thief for long. */
+/** Longer than any token request takes, and too short to be worth stealing. */
 const ASSERTION_LIFETIME_SECONDS = 60
 
-/** Made anew for each request. Fails with `token_unavailable` when a key or a token can't be read. */
+/** Signs the assertion or reads the subject token for each request. Fails with `token_unavailable`. */
 export async function prepareGrant(
   grant: Grant,
   server: oauth.AuthorizationServer,
@@ -66,7 +66,7 @@ export async function prepareGrant(
       return {
         grantType: 'urn:ietf:params:oauth:grant-type:token-exchange',
         fields: {
-          subject_token: await subjectToken(grant.readSubjectToken),
+          subject_token: await readSubjectTokenText(grant.readSubjectToken),
           subject_token_type: subjectTokenType,
           ...(requestedTokenType !== undefined && { requested_token_type: requestedTokenType }),
         },
@@ -75,7 +75,7 @@ export async function prepareGrant(
   }
 }
 
-async function subjectToken(read: SecretReader): Promise<string> {
+async function readSubjectTokenText(read: SecretReader): Promise<string> {
   try {
     return (await read()).reveal().trim()
   } catch (cause) {
@@ -87,7 +87,7 @@ async function subjectToken(read: SecretReader): Promise<string> {
   }
 }
 
-/** Changes when the key or the token that the grant is made of does. */
+/** Changes with the key or the subject token. */
 export async function grantFingerprint(grant: Grant): Promise<string> {
   switch (grant.type) {
     case 'client_credentials': {
@@ -97,7 +97,7 @@ export async function grantFingerprint(grant: Grant): Promise<string> {
       return fingerprint((await readSigningKey(grant.key)).text)
     }
     case 'token_exchange': {
-      return fingerprint(await subjectToken(grant.readSubjectToken))
+      return fingerprint(await readSubjectTokenText(grant.readSubjectToken))
     }
   }
 }

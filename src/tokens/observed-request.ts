@@ -6,15 +6,15 @@ import type { TokenRequest } from './token-source.ts'
 
 export type ObservedRequestOptions = {
   readonly credential: string
-  /** The authorization server, or where it is discovered. */
+  /** The token endpoint, or the issuer. */
   readonly server: URL
   readonly metrics: TokenRequestMetrics
-  /** For those that nobody waits for. */
+  /** For requests in the background, which are part of no other trace. */
   readonly tracer: TokenRequestTrace | undefined
   readonly clock: Clock
 }
 
-/** Counts, times and traces each exchange. */
+/** Counts, measures and traces each token request. */
 export function createObservedRequest(
   request: TokenRequest,
   { credential, server, metrics, tracer, clock }: ObservedRequestOptions,

@@ -1,12 +1,12 @@
 import type { Clock } from '../lib/clock.ts'
 import type { AccessToken } from './access-token.ts'
 
-/** A response of an API that says that the request was not authorized. */
+/** A response with 401 or 403 from an API. */
 type RejectedRequest = {
   readonly status: 401 | 403
-  /** The error code of its challenge (RFC 6750 section 3.1), if it is a registered one. */
+  /** The error code of its challenge (RFC 6750 section 3.1), if registered. */
   readonly challenge: string | undefined
-  /** Undefined where the sidecar added none. */
+  /** Undefined if the sidecar added none. */
   readonly token: AccessToken | undefined
   /** Whether the token was requested because the API had rejected another one. */
   readonly isReplacement: boolean
@@ -23,7 +23,7 @@ export type Rejection = Omit<RejectedRequest, 'isReplacement'> & {
   readonly lastAtMs: number
 }
 
-/** Remembers whether the API of one route accepts what it is sent. */
+/** Records whether the API of one route accepts its requests. */
 export type RejectionRecord = {
   readonly succeeded: () => void
   readonly rejected: (request: RejectedRequest) => void
@@ -32,8 +32,8 @@ export type RejectionRecord = {
 }
 
 /**
- * A series begins with a rejection and ends with a request that succeeds, not with time: a route that
- * is seldom used has no recent responses, and its API may reject every token all the same.
+ * A series begins with a rejection and ends with a successful request. It has no time limit, because a route
+ * that is rarely used may still have every token rejected.
  */
 export function createRejectionRecord(clock: Pick<Clock, 'wallMs'>): RejectionRecord {
   let series: Rejection | undefined

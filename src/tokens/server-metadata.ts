@@ -5,13 +5,13 @@ import { isEndpointUrl, isRemotePlaintext } from '../lib/endpoint-url.ts'
 import type { EndpointClient } from './endpoint-client.ts'
 
 export type ServerMetadata = {
-  /** The server's metadata, remembered once it has been read. */
+  /** The metadata, from the cache after the first successful read. */
   get(signal: AbortSignal): Promise<oauth.AuthorizationServer>
-  /** Reads it anew the next time: the endpoints may have moved. */
+  /** Clears the cache, because the endpoints may have moved. */
   forget(): void
 }
 
-/** A server whose token endpoint is given; without an issuer it goes by that endpoint's name. */
+/** The metadata of a configured token endpoint, which also serves as the issuer if none is known. */
 export function createFixedMetadata(
   tokenEndpoint: string,
   issuer: string = tokenEndpoint,
@@ -25,12 +25,12 @@ export type DiscoveryOptions = {
   readonly client: EndpointClient
   /** Whether a discovered endpoint may be `http:`. */
   readonly allowPlaintext: boolean
-  /** For a whole token request, of which discovery is a part. */
+  /** For the whole token request, of which discovery is a part. */
   readonly timeoutMs: number
   readonly clock: Pick<Clock, 'schedule'>
 }
 
-/** A server whose metadata is found by its issuer: RFC 8414, then OpenID Connect Discovery. */
+/** Discovers the metadata of an issuer: RFC 8414, then OpenID Connect Discovery. */
 export function createDiscoveredMetadata(options: DiscoveryOptions): ServerMetadata {
   let known: oauth.AuthorizationServer | undefined
   return {
@@ -45,8 +45,8 @@ export function createDiscoveredMetadata(options: DiscoveryOptions): ServerMetad
 }
 
 /**
- * Tries the second well-known address after any failure of the first, and beside it when the first takes more
- * than a third of the time. No redirect is followed.
+ * Tries the second well-known URL after any failure of the first, and in parallel with it if the first takes more
+ * than a third of the timeout. Redirects are not followed.
  */
 async function discover(
   options: DiscoveryOptions,
@@ -63,19 +63,19 @@ async function discover(
   try {
     return await Promise.any([first, second])
   } catch (cause) {
-    throw mostTelling(cause instanceof AggregateError ? cause.errors : [cause], issuer)
+    throw mostSpecific(cause instanceof AggregateError ? cause.errors : [cause], issuer)
   } finally {
     cancel()
     done.abort()
   }
 }
 
-/** What passes by itself is tried again soon; "not found" tells less than anything else. */
-function mostTelling(failures: readonly unknown[], issuer: string): unknown {
-  const absent = absence(issuer).message
+/** A temporary failure, which is retried soon, before others; "not found" last. */
+function mostSpecific(failures: readonly unknown[], issuer: string): unknown {
+  const notFoundMessage = notFound(issuer).message
   return (
     failures.find((each) => each instanceof SidecarError && each.code === 'token_unavailable') ??
-    failures.find((each) => each instanceof SidecarError && each.message !== absent) ??
+    failures.find((each) => each instanceof SidecarError && each.message !== notFoundMessage) ??
     failures[0]
   )
 }
@@ -94,7 +94,7 @@ async function readWellKnown(
   })
   const { status } = response
   if (status >= 200 && status < 300) return await readMetadata(response, options)
-  if (status === 404 || status === 410 || status < 400) throw absence(issuer)
+  if (status === 404 || status === 410 || status < 400) throw notFound(issuer)
   const isPassing = status >= 500 || status === 429 || status === 408
   throw new SidecarError(
     isPassing ? 'token_unavailable' : 'token_invalid',
@@ -102,10 +102,10 @@ async function readWellKnown(
   )
 }
 
-function absence(issuer: string): SidecarError {
+function notFound(issuer: string): SidecarError {
   return new SidecarError(
     'token_invalid',
-    `Cannot find the metadata of "${issuer}": nothing at its .well-known addresses; check the issuer, or set "tokenEndpoint"`,
+    `Cannot find the metadata of "${issuer}": nothing at its well-known URLs; check the issuer, or set "tokenEndpoint"`,
   )
 }
 
@@ -113,32 +113,19 @@ async function readMetadata(
   response: Response,
   { issuer, allowPlaintext }: DiscoveryOptions,
 ): Promise<oauth.AuthorizationServer> {
-  let metadata: unknown
+  let metadata: oauth.AuthorizationServer
   try {
-    metadata = await response.json()
+    // The library insists on status 200, and a proxy may have made it 203.
+    metadata = await oauth.processDiscoveryResponse(new URL(issuer), new Response(response.body))
   } catch (cause) {
-    throw new SidecarError('token_invalid', `Cannot read the metadata of "${issuer}": no JSON`, {
-      cause,
-    })
+    throw unusable(issuer, libraryFault(cause), cause)
   }
-  if (typeof metadata !== 'object' || metadata === null) throw unusable(issuer, 'no JSON object')
-  // RFC 8414 section 3.3: identical, to the character.
-  const stated = 'issuer' in metadata ? metadata.issuer : undefined
-  if (stated !== issuer) {
-    const slash =
-      typeof stated === 'string' && stated.replace(/\/$/, '') === issuer.replace(/\/$/, '')
-    throw unusable(
-      issuer,
-      slash
-        ? 'its own issuer differs in the slash at the end; configure it exactly so'
-        : 'it names another issuer',
-    )
-  }
+  // RFC 8414 section 3.3: identical, to the character. The library compares URLs.
+  if (metadata.issuer !== issuer) throw unusable(issuer, OTHER_ISSUER)
   const endpoint = endpointOf(metadata)
   if (endpoint === undefined) throw unusable(issuer, 'it has no token endpoint')
   // RFC 8705 section 5: where clients with a certificate go instead.
-  const aliases = 'mtls_endpoint_aliases' in metadata ? metadata.mtls_endpoint_aliases : undefined
-  const alias = endpointOf(aliases)
+  const alias = endpointOf(metadata.mtls_endpoint_aliases)
   for (const url of [endpoint, alias ?? endpoint]) {
     const fault = endpointFault(url, issuer, allowPlaintext)
     if (fault !== undefined) throw unusable(issuer, fault)
@@ -150,29 +137,52 @@ async function readMetadata(
   }
 }
 
-function endpointOf(metadata: unknown): string | undefined {
-  if (typeof metadata !== 'object' || metadata === null) return undefined
-  const endpoint = 'token_endpoint' in metadata ? metadata.token_endpoint : undefined
+const OTHER_ISSUER =
+  'it names another issuer; the configured one must be identical, including a trailing slash'
+
+/** What the library found, without the text of the server that its errors repeat. */
+function libraryFault(cause: unknown): string {
+  const code = cause instanceof oauth.OperationProcessingError ? cause.code : undefined
+  switch (code) {
+    case oauth.PARSE_ERROR:
+    case oauth.RESPONSE_IS_NOT_JSON: {
+      return 'it is not JSON'
+    }
+    case oauth.INVALID_RESPONSE: {
+      return 'it is not a JSON object with an issuer'
+    }
+    default: {
+      return OTHER_ISSUER
+    }
+  }
+}
+
+/** The library does not validate it. */
+function endpointOf(
+  metadata: Pick<oauth.AuthorizationServer, 'token_endpoint'> | undefined,
+): string | undefined {
+  const endpoint: unknown = metadata?.token_endpoint
   return typeof endpoint === 'string' && URL.canParse(endpoint) ? endpoint : undefined
 }
 
-/** What configuration requires of a token endpoint is required of a discovered one. */
+/** A discovered token endpoint follows the same rules as a configured one. */
 function endpointFault(
   endpoint: string,
   issuer: string,
   allowPlaintext: boolean,
 ): string | undefined {
   if (!isEndpointUrl(endpoint)) {
-    return 'its token endpoint is not an http(s) URL without user and fragment'
+    return 'its token endpoint is not an http(s) URL without user or fragment'
   }
-  // Even on this machine: an issuer that uses TLS has no reason to send its clients to a local port.
+  // Also for loopback: an issuer that uses TLS has no reason to name a local plaintext port.
   const isDowngrade =
     new URL(endpoint).protocol === 'http:' && new URL(issuer).protocol === 'https:'
   return (isDowngrade || isRemotePlaintext(endpoint)) && !allowPlaintext
-    ? 'its token endpoint is not https; "allowPlaintext: true" permits that'
+    ? 'its token endpoint is not https; set "allowPlaintext: true" to allow that'
     : undefined
 }
 
-function unusable(issuer: string, why: string): SidecarError {
-  return new SidecarError('token_invalid', `Cannot use the metadata of "${issuer}": ${why}`)
+function unusable(issuer: string, why: string, cause?: unknown): SidecarError {
+  const message = `Cannot use the metadata of "${issuer}": ${why}`
+  return new SidecarError('token_invalid', message, { cause })
 }

@@ -1,11 +1,11 @@
-/** Shorter values occur in any text, so that to look for them would only mangle it. */
+/** Shorter values occur in ordinary text. */
 const MIN_SECRET_LENGTH = 4
-/** A part of a secret that is worth something. */
+/** Shorter parts of a secret are not secret. */
 const MIN_PART_LENGTH = 8
 const MAX_LENGTH = 300
 
-/** Whether a text of the server's repeats nothing secret. */
-export function isHarmless(text: string, secrets: readonly string[]): boolean {
+/** Whether a text from the server contains no secret and is not a part of one. */
+export function isFreeOfSecrets(text: string, secrets: readonly string[]): boolean {
   return !secrets.some(
     (secret) =>
       secret.length >= MIN_SECRET_LENGTH &&
@@ -14,10 +14,10 @@ export function isHarmless(text: string, secrets: readonly string[]): boolean {
 }
 
 /**
- * A text of the server's for the terminal of a person: on one line, of limited length, without characters
- * that control a terminal or change the direction of writing, and without what is secret.
+ * A text from the server, sanitized for a terminal: one line of limited length, without control and
+ * bidirectional characters, and with secrets redacted.
  */
-export function presentable(text: string, secrets: readonly string[]): string {
+export function sanitized(text: string, secrets: readonly string[]): string {
   const known = secrets.filter((secret) => secret.length >= MIN_SECRET_LENGTH)
   const redacted = known
     .toSorted((a, b) => b.length - a.length)

@@ -15,11 +15,11 @@ export type SigningKeySource = {
 export type SigningKey = {
   readonly key: webcrypto.CryptoKey
   readonly kid: string | undefined
-  /** The text that it was read from. */
+  /** The content of its file, for fingerprints. */
   readonly text: string
 }
 
-/** How WebCrypto calls the JWS algorithms (RFC 7518 section 3.1, RFC 8037, RFC 9864). */
+/** The WebCrypto names of the JWS algorithms (RFC 7518 section 3.1, RFC 8037, RFC 9864). */
 const PARAMETERS = {
   RS256: { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' },
   PS256: { name: 'RSA-PSS', hash: 'SHA-256' },
@@ -28,11 +28,11 @@ const PARAMETERS = {
   Ed25519: { name: 'Ed25519' },
 } as const satisfies Record<SignatureAlgorithm, object>
 
-/** Reads a private key: PEM in any of its forms, also encrypted, or a JWK. Fails with `token_unavailable`. */
+/** Reads a private key: PEM (PKCS#8, PKCS#1 or SEC 1, also encrypted) or JWK. Fails with `token_unavailable`. */
 export async function readSigningKey(source: SigningKeySource): Promise<SigningKey> {
   const { readKey, readPassphrase, algorithm, keyId } = source
-  const text = await revealed(readKey)
-  const passphrase = readPassphrase && (await revealed(readPassphrase))
+  const text = await readText(readKey)
+  const passphrase = readPassphrase && (await readText(readPassphrase))
   try {
     const { key, kid } = parsePrivateKey(text, passphrase)
     return {
@@ -43,13 +43,13 @@ export async function readSigningKey(source: SigningKeySource): Promise<SigningK
   } catch (cause) {
     throw new SidecarError(
       'token_unavailable',
-      `Cannot use the private key: it is no PEM or JWK that fits ${algorithm}, or its passphrase is wrong`,
+      `Cannot use the private key: it is not a PEM or JWK for ${algorithm}, or its passphrase is wrong`,
       { cause },
     )
   }
 }
 
-async function revealed(read: SecretReader): Promise<string> {
+async function readText(read: SecretReader): Promise<string> {
   try {
     return (await read()).reveal()
   } catch (cause) {

@@ -1,6 +1,7 @@
 import type { AccessToken } from './access-token.ts'
+import { jwtClaims } from './jwt-claims.ts'
 
-/** What a token says about itself, made safe to show; never the token. */
+/** Claims of a token, sanitized for display. */
 export type TokenClaims = {
   readonly issuer: string | undefined
   readonly audience: readonly string[]
@@ -8,47 +9,32 @@ export type TokenClaims = {
   readonly expiresAt: string | undefined
 }
 
-/** Longer texts, and more of them, help no reader. */
 const MAX_TEXT_LENGTH = 200
 const MAX_TEXTS = 20
-/** The largest time that a date can hold (ECMA-262 section 21.4.1.1). */
+/** The maximum time value of a Date (ECMA-262 section 21.4.1.1). */
 const MAX_TIME_MS = 8.64e15
 
 /**
  * The claims of a JWT (RFC 7519 section 4.1, RFC 9068 section 2.2) that decide whether an API accepts
- * it; undefined for an opaque token. They are read, not verified: an authorization server wrote them.
+ * it; undefined for an opaque token.
  */
 export function readTokenClaims({ value }: Pick<AccessToken, 'value'>): TokenClaims | undefined {
-  const claims = payloadOf(value.reveal())
+  const claims = jwtClaims(value.reveal())
   if (claims === undefined) return undefined
   const { iss, aud, scope, scp, roles, exp } = claims
   return {
     issuer: textsOf(iss)[0],
     audience: textsOf(aud),
-    // Entra ID writes "scp" and "roles", Okta an array in "scp".
+    // Entra ID uses "scp" and "roles", Okta an array in "scp".
     scopes: [scope, scp, roles].flatMap((claim) => scopesOf(claim)).slice(0, MAX_TEXTS),
     expiresAt: timeOf(exp),
   }
 }
 
-/** Splits a list of scopes (RFC 6749 section 3.3), and makes it safe to show. */
+/** Splits a list of scopes (RFC 6749 section 3.3) and sanitizes it for display. */
 export function scopesOf(claim: unknown): string[] {
   const values = typeof claim === 'string' ? claim.split(' ') : claim
   return textsOf(values).filter((scope) => scope !== '')
-}
-
-function payloadOf(token: string): Readonly<Record<string, unknown>> | undefined {
-  const parts = token.split('.')
-  const [, payload] = parts
-  if (payload === undefined || parts.length !== 3) return undefined
-  try {
-    const claims: unknown = JSON.parse(Buffer.from(payload, 'base64url').toString('utf8'))
-    return typeof claims === 'object' && claims !== null && !Array.isArray(claims)
-      ? { ...claims }
-      : undefined
-  } catch {
-    return undefined // An opaque token may contain dots, too.
-  }
 }
 
 function textsOf(claim: unknown): string[] {
@@ -59,7 +45,7 @@ function textsOf(claim: unknown): string[] {
     .map((text) => printable(text))
 }
 
-/** Control, format and bidirectional characters could make a text look like another one. */
+/** Control, format and bidirectional characters could disguise a text. */
 function printable(text: string): string {
   const shown = text.slice(0, MAX_TEXT_LENGTH).replaceAll(/[\p{C}\p{Zl}\p{Zp}]/gu, '\u{FFFD}')
   return text.length > MAX_TEXT_LENGTH ? `${shown}…` : shown

@@ -12,9 +12,9 @@ import {
 } from './access-token.ts'
 import {
   type ClientAuthMethod,
-  type ClientProof,
-  proveClient,
-  UNNAMED_CLIENT,
+  type ClientAuthentication,
+  NO_CLIENT_ID,
+  prepareClientAuth,
 } from './client-auth.ts'
 import type { DpopKey } from './dpop.ts'
 import type { EndpointClient } from './endpoint-client.ts'
@@ -22,12 +22,12 @@ import { type Grant, prepareGrant } from './grant.ts'
 import {
   isPassingOAuthError,
   knownOAuthError,
-  mayBeAboutTheProof,
-  refusalAdvice,
+  mayBeClientAuthentication,
+  rejectionAdvice,
 } from './oauth-error.ts'
 import { parseRetryAfterMs } from './retry-after.ts'
 import type { ServerMetadata } from './server-metadata.ts'
-import { isHarmless, presentable } from './server-text.ts'
+import { isFreeOfSecrets, sanitized } from './server-text.ts'
 import {
   accessTokenOf,
   errorOf,
@@ -47,45 +47,45 @@ export type TokenEndpointOptions = {
   readonly clientId: string | undefined
   readonly auth: ClientAuthMethod
   readonly grant: Grant
-  /** The form's fields beside those of the grant and the client authentication. */
+  /** Form fields other than those of the grant and of client authentication. */
   readonly form: URLSearchParams
   readonly headers: Readonly<Record<string, string>>
   readonly dpop: DpopKey | undefined
-  /** What the server calls bearer tokens, where that is not `Bearer`. */
+  /** The server's name for bearer tokens, if it is not `Bearer`. */
   readonly tokenType: string | undefined
-  /** Whichever way they are sent. */
+  /** Whether they are sent in the form or in the assertion. */
   readonly requestedScopes: readonly string[]
-  /** Whether the connection proves the client: then the server's mTLS endpoints are used. */
+  /** Whether the client has a certificate: then `mtls_endpoint_aliases` are used (RFC 8705 section 5). */
   readonly mutualTls: boolean
-  /** For the whole exchange, discovery included. */
+  /** For the whole token request, including discovery. */
   readonly timeoutMs: number
   readonly defaultLifetimeMs: number
   readonly clock: Clock
 }
 
-/** One access token from a token endpoint (RFC 6749 section 3.2). Fails with `token_*`. */
+/** Requests access tokens from a token endpoint (RFC 6749 section 3.2). Fails with `token_*`. */
 export function createTokenEndpointRequest(options: TokenEndpointOptions): TokenRequest {
   const { server, auth } = options
   return async () => {
     const signal = AbortSignal.timeout(options.timeoutMs)
-    const proof = await proveClient(auth)
+    const clientAuth = await prepareClientAuth(auth)
     try {
-      return await exchange(proof, signal, options)
+      return await requestToken(clientAuth, signal, options)
     } catch (cause) {
-      const refused = cause instanceof SidecarError && cause.code === 'token_rejected'
-      // An endpoint that fails may have moved; a refusal came from the right place.
-      if (!refused) server.forget()
-      // The secret may have been rotated a moment ago: then the new one is tried at once.
-      const current =
-        refused && mayBeAboutTheProof(cause.oauthError) ? await proveClient(auth) : proof
-      if (current.fingerprint === proof.fingerprint) throw cause
-      return await exchange(current, signal, options)
+      const isRejected = cause instanceof SidecarError && cause.code === 'token_rejected'
+      // An endpoint that fails may have moved. One that rejects the request has not.
+      if (!isRejected) server.forget()
+      if (!isRejected || !mayBeClientAuthentication(cause.oauthError)) throw cause
+      // If the secret was rotated during the request, the new one is used without a back-off.
+      const rotated = await prepareClientAuth(auth)
+      if (rotated.fingerprint === clientAuth.fingerprint) throw cause
+      return await requestToken(rotated, signal, options)
     }
   }
 }
 
-async function exchange(
-  proof: ClientProof,
+async function requestToken(
+  clientAuth: ClientAuthentication,
   signal: AbortSignal,
   options: TokenEndpointOptions,
 ): Promise<AccessToken> {
@@ -95,7 +95,7 @@ async function exchange(
   const form = new URLSearchParams(options.form)
   for (const [name, value] of Object.entries(grant.fields)) form.set(name, value)
   const oauthClient = {
-    client_id: options.clientId ?? UNNAMED_CLIENT,
+    client_id: options.clientId ?? NO_CLIENT_ID,
     use_mtls_endpoint_aliases: options.mutualTls,
   }
   const send = async (): Promise<TokenResponse> => {
@@ -104,14 +104,14 @@ async function exchange(
     const response = await oauth.genericTokenEndpointRequest(
       metadata,
       oauthClient,
-      proof.authenticate,
+      clientAuth.authenticate,
       grant.grantType,
       form,
       {
         signal,
         headers: options.headers,
         ...(dpop !== undefined && { DPoP: dpop.handle }),
-        // Whether a plaintext endpoint is allowed was decided with the configuration.
+        // The configuration and discovery have already checked whether plaintext is allowed.
         [oauth.allowInsecureRequests]: true,
         async [oauth.customFetch](url, init) {
           sent = secretsOf(url, init)
@@ -127,17 +127,17 @@ async function exchange(
       headers: response.headers,
       fields: parseFields(await response.text(), contentType),
       requestedAt,
-      secrets: [...proof.secrets, ...sent],
+      secrets: [...clientAuth.secrets, ...sent],
     }
   }
   const first = await send()
-  // RFC 9449 section 8: the nonce that the server wants came with the refusal.
-  const wantsNonce = dpop !== undefined && errorOf(first.fields) === 'use_dpop_nonce'
-  const response = wantsNonce ? await send() : first
+  // RFC 9449 section 8: the response supplies the nonce, which the library has stored.
+  const needsNonce = dpop !== undefined && errorOf(first.fields) === 'use_dpop_nonce'
+  const response = needsNonce ? await send() : first
   const { host } = new URL(metadata.token_endpoint ?? metadata.issuer)
-  const refusal = refusalOf(response, host, options.auth.method)
-  if (refusal !== undefined) throw refusal
-  return await readToken(response, host, metadata, options)
+  const failure = failureOf(response, host, options.auth.method)
+  if (failure !== undefined) throw failure
+  return readToken(response, host, options)
 }
 
 type TokenResponse = {
@@ -146,11 +146,11 @@ type TokenResponse = {
   /** Undefined if the body is neither a JSON object nor a form. */
   readonly fields: ResponseFields | undefined
   readonly requestedAt: Moment
-  /** What was sent, and must not be repeated where the server repeats it. */
+  /** Values of the request that must not appear in any output, even if the server repeats them. */
   readonly secrets: readonly string[]
 }
 
-/** Form fields and header fields that hold nothing secret. */
+/** Form fields and header fields that are not secret. */
 const PUBLIC_FIELDS: ReadonlySet<string> = new Set([
   'accept',
   'audience',
@@ -165,7 +165,7 @@ const PUBLIC_FIELDS: ReadonlySet<string> = new Set([
   'user-agent',
 ])
 
-/** The values of a token request that may be secret: credentials, assertions, and what a user has added. */
+/** The values of a token request that may be secret: credentials, assertions and custom parameters. */
 function secretsOf(
   url: string,
   { headers, body }: { readonly headers: Record<string, string>; readonly body: URLSearchParams },
@@ -175,11 +175,11 @@ function secretsOf(
     .map(([, value]) => value.replace(/^Basic /, ''))
 }
 
-/** What keeps a response from being a token, by its status and its error code. */
-function refusalOf(
+/** The failure that a response reports by its status or error code (RFC 6749 section 5.2). */
+function failureOf(
   { status, headers, fields, requestedAt, secrets }: TokenResponse,
   host: string,
-  authMethod: string,
+  authMethod: ClientAuthMethod['method'],
 ): SidecarError | undefined {
   const isSuccess = status >= 200 && status < 300
   const error = errorOf(fields)
@@ -189,78 +189,66 @@ function refusalOf(
   if (isSuccess && !isError) return undefined
 
   const retryAfterMs = parseRetryAfterMs(headers.get('retry-after'), requestedAt.wallMs)
-  const serverText = presentable(serverTextOf(fields), secrets)
+  const serverText = sanitized(serverTextOf(fields), secrets)
   const details = {
     ...(retryAfterMs !== undefined && { retryAfterMs }),
     ...(code !== undefined && { oauthError: code }),
     ...(serverText !== '' && { serverText }),
   }
-  const failure = `Cannot get a token from "${host}"`
+  const prefix = `Cannot get a token from "${host}"`
   if (status >= 500 || status === 429 || status === 408) {
     return new SidecarError(
       'token_unavailable',
-      `${failure}: it answered with status ${status}`,
+      `${prefix}: it responded with status ${status}`,
       details,
     )
   }
   if (code !== undefined && isPassingOAuthError(code)) {
-    return new SidecarError('token_unavailable', `${failure}: ${code}`, details)
+    return new SidecarError('token_unavailable', `${prefix}: ${code}`, details)
   }
   if (code !== undefined || isError || status === 400 || status === 401 || status === 403) {
-    const why = code ?? `it refused with status ${status} and no known reason`
-    const advice = refusalAdvice(code, authMethod)
-    return new SidecarError('token_rejected', `${failure}: ${why}`, { ...details, advice })
+    const why = code ?? `it rejected the request with status ${status} and no known error code`
+    const advice = rejectionAdvice(code, authMethod)
+    return new SidecarError('token_rejected', `${prefix}: ${why}`, { ...details, advice })
   }
   const what =
     status >= 300 && status < 400 ? 'a redirect, which is not followed' : `status ${status}`
-  return new SidecarError('token_invalid', `${failure}: it answered with ${what}`, details)
+  return new SidecarError('token_invalid', `${prefix}: it responded with ${what}`, details)
 }
 
-async function readToken(
+/** RFC 6749 section 5.1; see docs/decisions/0016 for why this is not left to the library. */
+function readToken(
   { status, fields, requestedAt, secrets }: TokenResponse,
   host: string,
-  metadata: oauth.AuthorizationServer,
   options: TokenEndpointOptions,
-): Promise<AccessToken> {
-  const { clientId = UNNAMED_CLIENT, defaultLifetimeMs, dpop, tokenType } = options
-  const unusable = (why: string, cause?: unknown): SidecarError =>
-    new SidecarError('token_invalid', `Cannot use the response of "${host}": ${why}`, { cause })
+): AccessToken {
+  const { defaultLifetimeMs, dpop, tokenType } = options
+  const unusable = (why: string): SidecarError =>
+    new SidecarError('token_invalid', `Cannot use the response of "${host}": ${why}`)
 
   if (fields === undefined) {
-    throw unusable(`it has status ${status} and no JSON object, as a token response has`)
+    throw unusable(`status ${status}, and the body is not a JSON object`)
   }
   const token = accessTokenOf(fields)
-  if (token === undefined) throw unusable('it has no access_token that is a string')
+  if (token === undefined) throw unusable('it has no access_token, or one that is not a string')
   const fault = tokenFault(token)
   if (fault !== undefined) throw unusable(fault)
   const type = tokenUseOf(fields, {
     hasDpop: dpop !== undefined,
     tokenType,
-    isHarmless: (text) => isHarmless(text, [token, ...secrets]),
+    isRepeatable: (text) => isFreeOfSecrets(text, [token, ...secrets]),
   })
   if ('fault' in type) throw unusable(type.fault)
 
-  const expiresInSeconds = lifetimeSecondsOf(fields)
-  const normalized = { access_token: token, token_type: type.use }
-  let response: oauth.TokenEndpointResponse
-  try {
-    response = await oauth.processGenericTokenEndpointResponse(
-      metadata,
-      { client_id: clientId },
-      Response.json(normalized),
-    )
-  } catch (cause) {
-    throw unusable('it is no valid token response (RFC 6749 section 5.1)', cause)
-  }
   const scopes = grantedScopesOf(fields) ?? scopesOfJwt(token)
   return createAccessToken({
-    value: createSecret(response.access_token),
-    scope: scopes?.filter((scope) => isHarmless(scope, [token, ...secrets])).join(' '),
+    value: createSecret(token),
+    scope: scopes?.filter((scope) => isFreeOfSecrets(scope, [token, ...secrets])).join(' '),
     requestedScopes: options.requestedScopes,
-    dpop: response.token_type === 'dpop' ? dpop : undefined,
+    dpop: type.use === 'dpop' ? dpop : undefined,
     requestedAt,
     lifetimeMs: lifetimeOf({
-      expiresInSeconds,
+      expiresInSeconds: lifetimeSecondsOf(fields),
       token,
       requestedAtWallMs: requestedAt.wallMs,
       defaultLifetimeMs,

@@ -5,45 +5,44 @@ import type { ScopeComparison } from './scopes.ts'
 import type { TokenClaims } from './token-claims.ts'
 
 /**
- * One exchange with an authorization server. Remembers nothing, retries nothing. `trace` is that of
- * whoever waits for it, where somebody does and tracing is on.
+ * One token request, without cache and back-off. `trace` is that of the first request that waits for it, if
+ * tracing is enabled.
  */
 export type TokenRequest = (trace?: TokenRequestTrace) => Promise<AccessToken>
 
-/** Gives a usable token, or fails with a reason. */
+/** Provides usable tokens. */
 export type TokenSource = {
-  /** The token in hand, if there is one and it is good. Never waits. */
+  /** The cached token, if it is usable. Never waits. */
   readonly current: () => AccessToken | undefined
   /**
-   * Waits for a token until `signal` aborts. Fails at once with `token_*` while the authorization
-   * server is being left alone after a failure, or when too many wait already.
+   * Waits for a token until `signal` aborts. Fails fast with `token_*` during the back-off after a failure, and if
+   * too many requests are waiting.
    */
   readonly get: (signal: AbortSignal, trace?: TokenRequestTrace) => Promise<AccessToken>
   /**
-   * A token other than `refused`, which an API did not accept: the current one, or one that is asked
-   * for now. Undefined when there will be none soon: the last was replaced moments ago, so that
-   * asking again would not help.
+   * A token other than `rejected`, which an API did not accept: the cached one, or one that is requested
+   * now. Undefined during the back-off, and if the last replacement was only moments ago.
    */
   readonly replace: (
-    refused: AccessToken,
+    rejected: AccessToken,
     signal: AbortSignal,
     trace?: TokenRequestTrace,
   ) => Promise<AccessToken> | undefined
-  /** Asks for a token ahead of need; what comes of it shows in `state`. */
+  /** Requests a token in advance; `state` has the result. */
   readonly prepare: () => void
   /**
-   * Asks for a new token even if the current one is still good. Fails at once with the last failure while
-   * the authorization server is being left alone after it.
+   * Requests a new token even if the cached one is usable. Fails fast with the last failure during the back-off
+   * after it.
    */
   readonly renew: () => Promise<AccessToken>
   readonly state: () => TokenState
-  /** Stops renewing. */
+  /** Stops the renewal. */
   readonly close: () => void
 }
 
-/** What an observer may know of a source. Times are milliseconds since 1970. */
+/** The state of a source, for status and metrics. Times are milliseconds since 1970. */
 export type TokenState = {
-  /** What the last token says about itself, where it is a JWT. */
+  /** Of the last token, if it is a JWT. */
   readonly claims: TokenClaims | undefined
   readonly usable: boolean
   readonly obtainedAtMs: number | undefined
@@ -51,8 +50,8 @@ export type TokenState = {
   readonly lifetimeMs: number | undefined
   readonly requesting: boolean
   readonly waiting: number
-  /** Of the last token; undefined while there is none. */
+  /** Of the last token. */
   readonly scopes: ScopeComparison | undefined
-  /** Why the last attempt failed, unless one has succeeded since. */
+  /** The last failure, unless a request has succeeded since. */
   readonly failure: { readonly error: SidecarError; readonly nextAttemptAtMs: number } | undefined
 }

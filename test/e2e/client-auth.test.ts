@@ -93,6 +93,23 @@ auth: { clientSecret: { env: SECRET }, encoding: raw }`,
   expect([...formOf(endpoint)]).toEqual([['grant_type', 'client_credentials']])
 })
 
+test.for([
+  // Form decoding changes none of these characters, and some servers do not decode at all.
+  { text: 'Az-09_a.b*c', encoded: 'Az-09_a.b*c' },
+  { text: 'a b+c:d%e~f/g=h&i', encoded: 'a+b%2Bc%3Ad%25e%7Ef%2Fg%3Dh%26i' },
+])('Basic credentials have $text in form encoding as $encoded', async ({ text, encoded }) => {
+  const endpoint = await startTokenEndpoint((_request, res) => sendToken(res))
+  await callWith(
+    `
+tokenEndpoint: ${endpoint.url}
+clientId: '${text}'
+auth: { clientSecret: { env: SECRET } }`,
+    { SECRET: text },
+  )
+  const [, credentials = ''] = endpoint.requests[0]?.headers.authorization?.split(' ') ?? []
+  expect(Buffer.from(credentials, 'base64').toString()).toBe(`${encoded}:${encoded}`)
+})
+
 /** A certified server that knows a client by its public key. */
 async function startKeyIssuer({ publicJwk }: SigningKey): Promise<RunningProvider> {
   return await startProvider({
@@ -397,7 +414,7 @@ prefetch: false`,
   expect(await response.json()).toMatchObject({
     code: 'token_unavailable',
     detail:
-      'Cannot use the private key: it is no PEM or JWK that fits ES256, or its passphrase is wrong',
+      'Cannot use the private key: it is not a PEM or JWK for ES256, or its passphrase is wrong',
   })
   expect(endpoint.requests).toHaveLength(0)
 })

@@ -98,12 +98,17 @@ const UNUSABLE: readonly { what: string; answer: Answer; told: string }[] = [
   {
     what: 'of an issuer with a slash more',
     answer: metadata('/'),
-    told: 'its own issuer differs in the slash at the end',
+    told: 'it names another issuer; the configured one must be identical, including a trailing slash',
+  },
+  {
+    what: 'of an issuer that is not a URL',
+    answer: metadata('', { issuer: 'login' }),
+    told: 'it names another issuer',
   },
   {
     what: 'without an issuer',
     answer: metadata('', { issuer: undefined }),
-    told: 'it names another issuer',
+    told: 'it is not a JSON object with an issuer',
   },
   {
     what: 'without a token endpoint',
@@ -120,13 +125,13 @@ const UNUSABLE: readonly { what: string; answer: Answer; told: string }[] = [
     answer: metadata('', { token_endpoint: 'http://login.example/token' }),
     told: 'its token endpoint is not https',
   },
-  { what: 'that is a page', answer: (res) => void res.end('<html>'), told: 'no JSON' },
-  { what: 'that is a list', answer: (res) => void res.end('[]'), told: 'it names another issuer' },
-  { what: 'that is nothing', answer: (res) => void res.end('null'), told: 'no JSON object' },
+  { what: 'that is a page', answer: (res) => void res.end('<html>'), told: 'it is not JSON' },
+  { what: 'that is a list', answer: (res) => void res.end('[]'), told: 'not a JSON object' },
+  { what: 'that is nothing', answer: (res) => void res.end('null'), told: 'not a JSON object' },
   {
     what: 'that is elsewhere',
     answer: (res) => void res.writeHead(302, { location: '/token' }).end(),
-    told: 'nothing at its .well-known addresses',
+    told: 'nothing at its well-known URLs',
   },
 ]
 
@@ -239,7 +244,7 @@ test.for([
   { first: 403, second: 404, told: 'status 403' },
   { first: 500, second: 404, told: 'status 500' },
   { first: 404, second: 503, told: 'status 503' },
-  { first: 404, second: 404, told: 'nothing at its .well-known addresses' },
+  { first: 404, second: 404, told: 'nothing at its well-known URLs' },
 ])('of $first and $second the more telling is reported', async ({ first, second, told }) => {
   const { origin } = await startServerWith({ [RFC_8414]: fail(first), [OPENID]: fail(second) })
   const { body } = await callWith(credential(origin))
@@ -254,6 +259,16 @@ test('a discovered token endpoint keeps its query', async () => {
   const { body } = await callWith(credential(origin))
   expect(body).toBe('Bearer a-token')
   expect(paths).toEqual([RFC_8414, '/token?a=b&c'])
+})
+
+test.for([200, 201, 203])('metadata with status %i is read', async (status) => {
+  const { origin } = await startServerWith({
+    [RFC_8414]: (res, own) => {
+      res.writeHead(status).end(JSON.stringify({ issuer: own, token_endpoint: `${own}/token` }))
+    },
+  })
+  const { body } = await callWith(credential(origin))
+  expect(body).toBe('Bearer a-token')
 })
 
 test('compressed metadata is read', async () => {
@@ -278,7 +293,7 @@ test.for([
   const { body } = await callWith(credential(origin))
   expect(JSON.parse(body)).toMatchObject({
     code: 'token_invalid',
-    detail: expect.stringContaining('not an http(s) URL without user and fragment'),
+    detail: expect.stringContaining('not an http(s) URL without user or fragment'),
   })
 })
 

@@ -317,7 +317,9 @@ tls: ${mutual(world.files)}`,
     ),
   )
   await until(async () =>
-    (await (await fetch(sidecar.proxyUrl)).text()).includes('they do not belong together'),
+    (await (await fetch(sidecar.proxyUrl)).text()).includes(
+      'the key does not match the certificate',
+    ),
   )
   expect(asked).toEqual(['CN=app'])
   await writeFile(world.files.key, next.key)

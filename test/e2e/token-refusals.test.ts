@@ -63,7 +63,7 @@ test('a refusal without an error code comes with advice', async () => {
   const endpoint = await startTokenEndpoint((_request, res) => void res.writeHead(401).end())
   const file = await writeConfig(endpointConfig({ endpoint: endpoint.url, upstream: UPSTREAM }))
   const { err } = await runCommand(['token', 'corp', '-c', file])
-  expect(err).toContain('  advice      The server refuses without a reason that is known')
+  expect(err).toContain('  advice      The server gives no known reason')
   expect(err).toContain('"auth.method"')
 })
 
@@ -98,6 +98,22 @@ auth: { method: ${method}, ${proof} }`
       tokens: [{ failure: { advice: advice[0] } }],
       failures: [{ advice: advice[0] }],
     })
+  },
+)
+
+test.for(['private_key_jwt', 'client_assertion_file'])(
+  'advice for %s after invalid_request, as Hydra reports a wrong key, names the key, aud and typ',
+  async (method) => {
+    const key = await fileWith(createSigningKey('ES256').text('PKCS#8'))
+    const proof =
+      method === 'private_key_jwt' ? `key: { file: ${key} }, algorithm: ES256` : `file: ${key}`
+    const endpoint = await startRefusing({ error: 'invalid_request' })
+    const { sidecar } = await callWith(`tokenEndpoint: ${endpoint.url}
+clientId: app
+auth: { method: ${method}, ${proof} }`)
+    const status: unknown = await (await fetch(`${sidecar.adminUrl}/status`)).json()
+    const advice = expect.stringMatching(/\bkey\b.*\baud.*\btyp\b/)
+    expect(status).toMatchObject({ tokens: [{ failure: { advice } }] })
   },
 )
 
@@ -159,6 +175,23 @@ test.for(DESCRIBED)(
   },
 )
 
+test('a secret that the server repeats in form encoding is redacted', async () => {
+  const endpoint = await startRefusing({
+    error: 'invalid_client',
+    error_description: 'wrong secret a%2Bcanary%3D4711!',
+  })
+  const file = await writeConfig(
+    credentialConfig(
+      `tokenEndpoint: ${endpoint.url}
+clientId: app
+auth: { clientSecret: { value: a+canary=4711 } }`,
+      UPSTREAM,
+    ),
+  )
+  const { err } = await runCommand(['token', 'corp', '-c', file])
+  expect(err).toContain('\n  server      wrong secret [redacted]!\n')
+})
+
 test('a long error_description is truncated', async () => {
   const endpoint = await startRefusing({
     error: 'invalid_client',
@@ -213,7 +246,7 @@ test.for([
     expect(status).toMatchObject({ tokens: [{ scopes: { missing, unreported } }] })
     const logs = await sidecar.logs()
     expect(logs.includes('"fewer scopes granted than requested"')).toBe(missing.length > 0)
-    expect(logs.includes('"the authorization server does not tell the granted scopes"')).toBe(
+    expect(logs.includes('"granted scopes not reported by the authorization server"')).toBe(
       unreported,
     )
   },

@@ -136,6 +136,6 @@ test('the metadata must name the issuer to the letter, and a slash too many is t
   expect(response.status).toBe(502)
   expect(await response.json()).toMatchObject({
     code: 'token_invalid',
-    detail: expect.stringContaining('differs in the slash at the end'),
+    detail: expect.stringContaining('including a trailing slash'),
   })
 })

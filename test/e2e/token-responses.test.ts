@@ -36,6 +36,19 @@ async function callAfter(respond: Respond, credential = '') {
   )
 }
 
+function sendLatin1Field(res: ServerResponse): void {
+  res.socket?.end(`HTTP/1.1 200 OK\r\nX-Message: gr\u00FCn\r\n\r\n${JSON_TEXT}`, 'latin1')
+}
+
+function sendAfterEarlyHints(res: ServerResponse): void {
+  res.writeEarlyHints({ link: '</style.css>; rel=preload' })
+  sendToken(res)
+}
+
+function sendAsHttp10(res: ServerResponse): void {
+  res.socket?.end(`HTTP/1.0 200 OK\r\n\r\n${JSON_TEXT}`)
+}
+
 const ALL_VISIBLE = Array.from({ length: 94 }, (_, index) => String.fromCharCode(33 + index)).join(
   '',
 )
@@ -87,6 +100,27 @@ const USABLE: readonly { what: string; respond: Respond; token?: string }[] = [
       'content-type': 'application/json; charset="utf-16le"',
     }),
   },
+  { what: 'UTF-16 without a charset', respond: send(Buffer.from(JSON_TEXT, 'utf16le')) },
+  {
+    what: 'a byte order mark and a charset for a content coding',
+    respond: send(`\uFEFF${JSON_TEXT}`, { 'content-encoding': 'utf-8' }),
+  },
+  {
+    what: 'UTF-16 and a content coding that was undone on the way',
+    respond: send(Buffer.from(`\uFEFF${JSON_TEXT}`, 'utf16le'), { 'content-encoding': 'gzip' }),
+  },
+  {
+    what: 'white space and a content coding that was undone on the way',
+    respond: send(`${' '.repeat(100)}${JSON_TEXT}`, { 'content-encoding': 'br' }),
+  },
+  {
+    what: 'a content coding whose header field was removed on the way',
+    respond: send(gzipSync(JSON_TEXT)),
+  },
+  {
+    what: 'a content coding that is listed twice',
+    respond: send(gzipSync(JSON_TEXT), { 'content-encoding': 'gzip, gzip' }),
+  },
   {
     what: 'a charset that does not exist',
     respond: send(JSON_TEXT, { 'content-type': 'application/json; charset=binary' }),
@@ -102,6 +136,44 @@ const USABLE: readonly { what: string; respond: Respond; token?: string }[] = [
   {
     what: 'a form as text',
     respond: send('access_token=a-token&token_type=bearer\n', { 'content-type': 'text/plain' }),
+  },
+  {
+    what: 'a form and a charset for a content coding',
+    respond: send('access_token=a-token&token_type=bearer', {
+      'content-type': 'application/x-www-form-urlencoded',
+      'content-encoding': 'utf-8',
+    }),
+  },
+  {
+    what: 'a form without a media type',
+    respond: (res) => void res.end('access_token=a-token&token_type=bearer'),
+  },
+  {
+    what: 'a form as text/html',
+    respond: send('access_token=a-token&token_type=bearer', { 'content-type': 'text/html' }),
+  },
+  { what: 'white space around the JSON', respond: send(`\u00A0\r\n${JSON_TEXT}\r\n\u0000`) },
+  {
+    what: 'an unescaped line break in a string',
+    respond: send(JSON_TEXT.replace('300', '300,"note":"a\r\n\tb"')),
+  },
+  { what: 'status 202', respond: send(JSON_TEXT, {}, 202) },
+  { what: 'status 206', respond: send(JSON_TEXT, {}, 206) },
+  { what: 'a header field that is not ASCII', respond: sendLatin1Field },
+  { what: 'an interim response before it', respond: sendAfterEarlyHints },
+  { what: 'HTTP/1.0', respond: sendAsHttp10 },
+  { what: 'an error that is 0', respond: sendFields({ error: 0, error_description: null }) },
+  {
+    what: 'members that have the name of a property of every object',
+    respond: send(JSON_TEXT.replace('300', '300,"__proto__":{"error":"x"},"constructor":1')),
+  },
+  {
+    what: 'a token that is written with escapes',
+    respond: send(JSON_TEXT.replace('a-token', '\\u0061-token')),
+  },
+  {
+    what: 'the type between a tab and a line break',
+    respond: sendFields({ token_type: '\tBearer\r\n' }),
   },
   { what: 'a scope that is a list', respond: sendFields({ scope: ['a', 'b'] }) },
   { what: 'a scope that is a number', respond: sendFields({ scope: 7 }) },
@@ -154,11 +226,23 @@ const UNUSABLE: readonly { what: string; respond: Respond; told: string; code?: 
     respond: send(JSON.stringify({ data: TOKEN })),
     told: 'no access_token',
   },
-  { what: 'a list', respond: send(`[${JSON_TEXT}]`), told: 'no JSON object' },
+  { what: 'a list', respond: send(`[${JSON_TEXT}]`), told: 'not a JSON object' },
   {
     what: 'a form as JSON',
     respond: send('access_token=a-token&token_type=bearer'),
-    told: 'no JSON object',
+    told: 'not a JSON object',
+  },
+  {
+    what: 'a page that contains a form',
+    respond: send('<a href="/?a&access_token=a-token&token_type=bearer">', {
+      'content-type': 'text/html',
+    }),
+    told: 'not a JSON object',
+  },
+  {
+    what: 'an unescaped line break in the token',
+    respond: send(JSON_TEXT.replace('a-token', 'a\ntoken')),
+    told: 'a space at position 2',
   },
   { what: 'status 204', respond: (res) => void res.writeHead(204).end(), told: 'status 204' },
   { what: 'status 205', respond: (res) => void res.writeHead(205).end(), told: 'status 205' },
@@ -218,6 +302,12 @@ test.for([
   ['+3600', 3600],
   ['3600s', 3600],
   ['3600 seconds', 3600],
+  ['3600.0 sec', 3600],
+  [3600.9, 3601],
+  ['-1', 300],
+  ['3,600', 300],
+  [[3600], 300],
+  [1e300, 365 * 86_400],
   [0, 300],
   [-1, 300],
   ['', 300],
@@ -262,11 +352,11 @@ test.for([
 test.for([
   {
     received: undefined,
-    told: 'it has no token_type; if its tokens are bearer tokens, "tokenType: Bearer" says so',
+    told: 'it has no token_type; if its tokens are bearer tokens, set "tokenType: Bearer"',
   },
   {
     received: 'BearerToken',
-    told: 'its token_type is "BearerToken"; if its tokens are bearer tokens, "tokenType: BearerToken" says so',
+    told: 'its token_type is "BearerToken"; if its tokens are bearer tokens, set "tokenType: BearerToken"',
   },
   {
     received: 'mac',
@@ -274,10 +364,10 @@ test.for([
   },
   { received: 'N_A', told: 'its token_type is "N_A", which cannot be sent' },
   { received: 'DPoP', told: 'its token_type is "DPoP", and the credential has no "dpop"' },
-  { received: 7, told: 'its token_type is not a type that is known ("tokenType" names it)' },
-  { received: 'a-token', told: 'its token_type is not a type that is known' },
-  { received: 'x\u001B[2J', told: 'its token_type is not a type that is known' },
-  { received: 'x'.repeat(41), told: 'its token_type is not a type that is known' },
+  { received: 7, told: 'its token_type is unknown (see "tokenType")' },
+  { received: 'a-token', told: 'its token_type is unknown' },
+  { received: 'x\u001B[2J', told: 'its token_type is unknown' },
+  { received: 'x'.repeat(41), told: 'its token_type is unknown' },
 ])('the token_type $received is refused, and what to do is said', async ({ received, told }) => {
   for (const credential of ['', 'tokenType: Other']) {
     if (received === undefined && credential !== '') continue

@@ -13,7 +13,7 @@ const START_DEADLINE_MS = 30_000
 /** Its example accepts the token endpoint as `aud`. */
 const JWT = { audience: 'tokenEndpoint' }
 
-/** The client with which the API asks about tokens. */
+/** The client that the API uses for introspection. */
 const API = { id: 'api', secret: 'only-for-this-test' }
 
 export const authlib: AuthorizationServer = {

@@ -3,7 +3,7 @@ import type { Client } from './clients.ts'
 import type { HttpClient } from './http-client.ts'
 import type { Installer } from './installer.ts'
 
-/** How the client authenticates, as `auth.method` has it. */
+/** The value of `auth.method`. */
 export type Method =
   | 'client_secret_basic'
   | 'client_secret_post'
@@ -13,17 +13,17 @@ export type Method =
   | 'self_signed_tls_client_auth'
   | 'client_assertion_file'
 
-/** One row of the result: a client, and what its credential needs beyond the defaults. */
+/** One row of the table: a client, and the settings of its credential that are not defaults. */
 export type Case = {
   readonly id: string
   readonly method: Method
-  /** More members of `auth`, such as `audience`. */
+  /** Further members of `auth`, such as `audience`. */
   readonly auth?: Readonly<Record<string, unknown>>
-  /** More members of the credential, such as `dpop`. */
+  /** Further members of the credential, such as `dpop`. */
   readonly credential?: Readonly<Record<string, unknown>>
   /** Bound to a key of the sidecar (RFC 9449). */
   readonly isBound?: boolean
-  /** Leaves `clientId` out: the assertion alone says who the client is (RFC 7523 section 3). */
+  /** Omits `clientId`: the assertion identifies the client (RFC 7523 section 3). */
   readonly isUnnamed?: boolean
   /** The assertion is the token of a Kubernetes service account, issued by its cluster. */
   readonly isWorkload?: boolean
@@ -33,15 +33,15 @@ export type AuthorizationServer = {
   readonly name: string
   readonly title: string
   readonly cases: readonly Case[]
-  /** What the API asks about a token: the keys of the server, or the server itself (RFC 7662). */
+  /** How the API verifies a token: with the keys of the server, or by introspection (RFC 7662). */
   readonly validation: 'JWKS' | 'introspection'
   /** Returns the version, or throws `NotInstallable`. */
   install(installer: Installer): Promise<string>
-  /** Starts it, or starts it again with the state that it has left in `directory`. */
+  /** Starts it, after a restart with its previous state in `directory`. */
   start(stage: Stage): Promise<RunningServer>
 }
 
-/** What a server is given to run with. It is the same before and after a restart. */
+/** The environment of a server, which is the same after a restart. */
 export type Stage = {
   readonly directory: string
   readonly port: number
@@ -58,11 +58,11 @@ export type Stage = {
   readonly http: HttpClient
   readonly lifetimeSeconds: number
   readonly scope: string
-  /** The audience that a client may ask for, or that the server puts into every token. */
+  /** The audience that a client may request, or that the server adds to every token. */
   readonly audience: string
-  /** Where the public key of a client is served, for servers that do not take it inline. */
+  /** The URL of the public key of a client, for servers that fetch it. */
   jwksUrl(clientId: string): string
-  /** Who issues the tokens of workloads. */
+  /** The issuer of workload tokens. */
   readonly clusterIssuer: string
 }
 
@@ -74,20 +74,20 @@ export type VerifiedToken = {
 }
 
 export type RunningServer = {
-  /** What the credential names: `issuer`, or `tokenEndpoint` for a server without discovery. */
+  /** `issuer`, or `tokenEndpoint` for a server without discovery. */
   readonly address: { readonly issuer: string } | { readonly tokenEndpoint: string }
-  /** The `aud` of assertions that something other than the sidecar writes. */
+  /** The `aud` of the assertions in `client_assertion_file`. */
   readonly assertionAudience: string
   /** Creates the client, or replaces its credentials. */
   register(client: Client): Promise<void>
   /** Throws if the token is not active. */
   verify(token: string): Promise<VerifiedToken>
-  /** Ends the life of a token at the server; only with introspection does the API notice. */
+  /** Revokes a token at the server, which the API notices only with introspection. */
   revoke?(token: string, client: Client): Promise<void>
   stop(): Promise<void>
 }
 
-/** Why a server cannot be had on this machine. */
+/** Why a server cannot be installed on this machine. */
 export class NotInstallable extends Error {
   override name = 'NotInstallable'
 }

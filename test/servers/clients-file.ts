@@ -1,7 +1,7 @@
 import { readFile, rename, writeFile } from 'node:fs/promises'
 import * as z from 'zod'
 
-/** A JSON file with all clients, for servers that read it at each request. */
+/** A JSON file of all clients, for servers that read it for each request. */
 export type ClientsFile = {
   put(id: string, client: Readonly<Record<string, unknown>>): Promise<void>
 }
@@ -15,7 +15,7 @@ export function createClientsFile(path: string): ClientsFile {
   }
   return {
     async put(id, client) {
-      // One after the other: each writes what the one before has left.
+      // Writes are sequential, because each depends on the one before.
       last = last.then(async () => await replace(id, client))
       await last
     },

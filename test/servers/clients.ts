@@ -5,7 +5,7 @@ import { type JWK, SignJWT } from 'jose'
 import { type Authority, type Certificate, createSelfSigned } from '../helpers/certificates.ts'
 import type { Case, Method } from './authorization-server.ts'
 
-/** A client as it is registered, with one generation of its credentials. */
+/** A registered client with one set of credentials. */
 export type Client = {
   readonly id: string
   readonly method: Method
@@ -17,7 +17,7 @@ export type Client = {
   readonly subject: string
   /** In the subject alternative name of an issued certificate. */
   readonly dnsName: string
-  /** Who issues the assertions that something other than the sidecar writes, and for whom. */
+  /** `iss` and `sub` of the assertions in `client_assertion_file`. */
   readonly assertion: { readonly issuer: string; readonly subject: string }
   readonly isWorkload: boolean
 }
@@ -56,15 +56,14 @@ export async function createClient(
   }
 }
 
-/** Writes what the sidecar reads, each file in one step, as a rotation does. */
+/** Writes the files that the sidecar reads, each atomically. */
 export async function writeCredentials(
   directory: string,
   client: Client,
   assertionAudience: string,
 ): Promise<void> {
   await mkdir(directory, { recursive: true })
-  // The two files of a certificate are never seen apart: the key comes first, and one without its
-  // certificate is not used.
+  // The key is written first: the sidecar does not use a key that does not match its certificate.
   await replaceFile(join(directory, 'secret'), client.secret)
   await replaceFile(join(directory, 'key.json'), JSON.stringify(client.privateJwk))
   await replaceFile(join(directory, 'tls-key.pem'), client.certificate.key)
@@ -72,7 +71,7 @@ export async function writeCredentials(
   await writeAssertion(directory, client, assertionAudience)
 }
 
-/** What a platform does for its workloads: a fresh assertion, before the last one expires. */
+/** Writes a new assertion, as a platform does for its workloads. */
 export async function writeAssertion(
   directory: string,
   client: Client,

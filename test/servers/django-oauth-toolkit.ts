@@ -10,7 +10,7 @@ const PACKAGES = [`django-oauth-toolkit==${VERSION}`, 'Django==5.2.19']
 const SOURCE = join(import.meta.dirname, 'django-oauth-toolkit/server.py')
 const START_DEADLINE_MS = 60_000
 
-/** The client with which the API asks about tokens. */
+/** The client that the API uses for introspection. */
 const API = { id: 'api', secret: 'only-for-this-test' }
 
 export const djangoOauthToolkit: AuthorizationServer = {

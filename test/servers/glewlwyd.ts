@@ -20,10 +20,10 @@ const START_DEADLINE_MS = 30_000
 /** Glewlwyd requires the token endpoint as `aud`. */
 const JWT = { audience: 'tokenEndpoint' }
 
-/** It does not decode the form encoding of RFC 6749 section 2.3.1. */
+/** It does not decode the form encoding of RFC 6749 section 2.3.1, which leaves these secrets unchanged. */
 const RAW = { encoding: 'raw' }
 
-/** Of the database that the package brings. */
+/** The defaults of the database in the package. */
 const ADMIN = { username: 'admin', password: 'password' }
 
 export const glewlwyd: AuthorizationServer = {
@@ -31,7 +31,7 @@ export const glewlwyd: AuthorizationServer = {
   title: 'Glewlwyd',
   validation: 'JWKS',
   cases: [
-    { id: 'client_secret_basic', method: 'client_secret_basic', auth: RAW },
+    { id: 'client_secret_basic', method: 'client_secret_basic' },
     { id: 'client_secret_post', method: 'client_secret_post' },
     { id: 'client_secret_jwt', method: 'client_secret_jwt', auth: JWT },
     { id: 'private_key_jwt', method: 'private_key_jwt', auth: JWT },
@@ -101,7 +101,7 @@ type Program = {
   readonly env: Readonly<Record<string, string>>
 }
 
-/** Debian's packages, unpacked into the cache: nothing on the machine changes. */
+/** Debian's packages, unpacked into the cache and not installed. */
 async function programOf(installer: Installer): Promise<Program> {
   const aptGet = installer.need('apt-get', 'Debian or Ubuntu')
   const dpkg = installer.need('dpkg-deb', 'Debian or Ubuntu')
@@ -220,7 +220,7 @@ function pluginOf({ lifetimeSeconds }: Stage, issuer: string): unknown {
 
 type Admin = (method: string, path: string, json: unknown) => Promise<unknown>
 
-/** The administration API, with a session of its own for each call. */
+/** The administration API, with a new session for each call. */
 function createAdmin(http: HttpClient, origin: string): Admin {
   return async (method, path, json) => {
     const login = await http.send(`${origin}/api/auth/`, { method: 'POST', json: ADMIN })

@@ -14,12 +14,12 @@ type Received = {
   readonly body: unknown
 }
 
-/** Requests of the runner itself, to servers whose certificates `ca` has issued. */
+/** The HTTP client of the test runner, which trusts certificates that `ca` has issued. */
 export type HttpClient = {
   send(url: string, sent?: Sent): Promise<Received>
   /** The body of a response with status 2xx. */
   expect(url: string, sent?: Sent): Promise<unknown>
-  /** Until the URL returns status 2xx. Rejects when `failed` does. */
+  /** Waits until the URL responds with 2xx. Rejects when `failed` does. */
   untilReady(url: string, failed: Promise<never>, deadlineMs: number): Promise<void>
   close(): Promise<void>
 }

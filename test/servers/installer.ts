@@ -8,11 +8,11 @@ import { promisify } from 'node:util'
 import { findProgram } from '../../bench/system/find-program.ts'
 import { NotInstallable } from './authorization-server.ts'
 
-/** Downloads and builds, and keeps what it got for the next run. */
+/** Downloads and builds servers, with a cache. */
 export type Installer = {
   /** A directory of the cache; `build` fills it, once for each `key`. */
   cached(key: string, build: (directory: string) => Promise<void>): Promise<string>
-  /** A program that has to be on this machine. */
+  /** A program that must be installed. */
   need(program: string, packageHint: string): string
   run(command: string, args: readonly string[], options?: RunOptions): Promise<string>
 }
@@ -77,7 +77,7 @@ export async function findJava(installer: Installer, atLeast: number): Promise<s
   throw new NotInstallable(`Java ${major} is older than Java ${atLeast}`)
 }
 
-/** What Python programs get to use, in an environment of its own. */
+/** Python packages in a virtual environment. */
 export async function installPython(
   installer: Installer,
   key: string,
@@ -97,7 +97,7 @@ export async function installPython(
   return join(directory, 'venv/bin/python')
 }
 
-/** Changes with any file of a directory, so that what was built from it is built again. */
+/** Changes with any file of a directory, as a cache key of a build. */
 export async function sourceHash(directory: string): Promise<string> {
   const hash = createHash('sha256')
   const entries = await readdir(directory, { recursive: true, withFileTypes: true })

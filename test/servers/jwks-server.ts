@@ -5,7 +5,7 @@ import { type Client, jwksOf } from './clients.ts'
 /** Serves the public keys of the clients, for servers that fetch them (RFC 7591 `jwks_uri`). */
 export type JwksServer = {
   readonly origin: string
-  /** The issuer of the tokens of workloads, with discovery, as a cluster has it. */
+  /** The issuer of workload tokens, with discovery, like that of a Kubernetes cluster. */
   readonly clusterIssuer: string
   publish(client: Client): void
   close(): Promise<void>

@@ -130,7 +130,7 @@ async function homeOf(installer: Installer): Promise<string> {
 
 type Admin = (method: string, path: string, json?: unknown) => Promise<unknown>
 
-/** The administration API, with a fresh token for each call: they live for a minute. */
+/** The administration API, with a new token for each call, because tokens expire after a minute. */
 function createAdmin(http: HttpClient, origin: string): Admin {
   return async (method, path, json) => {
     const answer = await http.expect(`${origin}/realms/master/protocol/openid-connect/token`, {

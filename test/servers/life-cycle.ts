@@ -1,65 +1,43 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { freePort } from '../../bench/system/ports.ts'
 import type { Processes } from '../../bench/system/processes.ts'
-import { type Authority, createAuthority } from '../helpers/certificates.ts'
+import { createAuthority } from '../helpers/certificates.ts'
 import {
   type AuthorizationServer,
-  type Case,
   NotInstallable,
   type RunningServer,
-  type Stage,
 } from './authorization-server.ts'
-import {
-  type Client,
-  createClient,
-  credentialOf,
-  writeAssertion,
-  writeCredentials,
-} from './clients.ts'
+import { type Client, credentialOf, writeAssertion, writeCredentials } from './clients.ts'
+import { adviseOnWrongCredentials, tryAudience, tryUnknownScope } from './command-steps.ts'
 import { createHttpClient } from './http-client.ts'
 import type { Installer } from './installer.ts'
-import { type JwksServer, startJwksServer } from './jwks-server.ts'
-import { type ProtectedApi, startProtectedApi } from './protected-api.ts'
-import type { Outcome, ServerResult, Step } from './results.ts'
+import { startJwksServer } from './jwks-server.ts'
+import { startProtectedApi } from './protected-api.ts'
+import type { ServerResult, Step } from './results.ts'
+import { checkLive, type SidecarProcess, startSidecarProcess } from './sidecar-process.ts'
+import { AUDIENCE, createStage, SCOPE } from './stage.ts'
+import { awaitRenewal, recover, replaceRejected, rotate, type Run, useToken } from './steps.ts'
 import {
-  checkLive,
-  revealToken,
-  type SidecarProcess,
-  startSidecarProcess,
-} from './sidecar-process.ts'
+  attempt,
+  createTestedClient,
+  credentialName,
+  resultOf,
+  type TestedClient,
+} from './tested-client.ts'
 
-const LIFETIME_SECONDS = 8
-const SCOPE = 'orders.read'
-const AUDIENCE = 'https://orders.example.com'
-
-/** A token is renewed at half of its lifetime. */
-const RENEWAL_DEADLINE_MS = 2 * LIFETIME_SECONDS * 1000
-/** Less than the 60 s after which a rejected request is repeated in any case. */
-const ROTATION_DEADLINE_MS = 30_000
-const RESTART_DEADLINE_MS = 60_000
+/** How often a new assertion is written, because servers accept each only once. */
+const ASSERTION_INTERVAL_MS = 300
 
 export type LifeCycleOptions = {
   readonly directory: string
   readonly installer: Installer
   readonly processes: Processes
-  /** Stops before the next step when it is aborted. */
+  /** Aborting it ends the run before the next step. */
   readonly signal: AbortSignal
   progress(text: string): void
 }
 
-/** One case while it is run: three clients of one identifier, each with its own credentials. */
-type TestedClient = {
-  readonly case: Case
-  readonly directory: string
-  readonly wrongDirectory: string
-  readonly clients: { readonly first: Client; readonly second: Client; readonly wrong: Client }
-  /** The one whose credentials are in `directory`. */
-  current: Client
-  readonly outcomes: Map<Step, Outcome>
-}
-
-/** Runs all cases of one server, side by side, through one sidecar. */
+/** Runs all cases of one server concurrently, through one sidecar. */
 export async function runLifeCycle(
   server: AuthorizationServer,
   options: LifeCycleOptions,
@@ -85,7 +63,7 @@ export async function runLifeCycle(
     }),
   )
   const api = await startProtectedApi()
-  const stage = await createStage(directory, authority, testedClients, { options, http, jwks })
+  const stage = await createStage(directory, authority, testedClients, { ...options, http, jwks })
   let running: RunningServer | undefined
   let sidecar: SidecarProcess | undefined
   let assertions: NodeJS.Timeout | undefined
@@ -169,11 +147,11 @@ export async function runLifeCycle(
       }),
     )
 
-    const going = testedClients.filter(
-      ({ outcomes }) => outcomes.get('token')?.verdict === 'passed',
+    const working = testedClients.filter(
+      ({ outcomes }) => outcomes.get('token')?.result === 'passed',
     )
-    if (going.length > 0 && !signal.aborted) {
-      const file = await writeConfig('token-sidecar.json', configOf(going, 'directory'))
+    if (working.length > 0 && !signal.aborted) {
+      const file = await writeConfig('token-sidecar.json', configOf(working, 'directory'))
       sidecar = await startSidecarProcess(file)
       const run: Run = { sidecar, api, register, signal }
       const step = async (
@@ -183,7 +161,7 @@ export async function runLifeCycle(
         if (signal.aborted) return
         await Promise.all(
           // The keys of a cluster are not rotated with the server.
-          going
+          working
             .filter((each) => what !== 'rotation' || each.case.isWorkload !== true)
             .map(async (each) => await attempt(each, what, async () => await tryStep(each))),
         )
@@ -193,18 +171,18 @@ export async function runLifeCycle(
       await step('renewal', async (each) => await awaitRenewal(each, run))
       progress('rejecting tokens in use')
       await step('rejectedToken', async (each) => {
-        // The last one may just have been used, and servers accept each only once.
+        // The last assertion may have been used, and servers accept each only once.
         await writeAssertion(each.directory, each.current, assertionAudience)
         return await replaceRejected(each, run, running)
       })
       progress('trying wrong secrets and keys')
-      await step('wrongProof', async (each) => {
+      await step('wrongCredentials', async (each) => {
         await writeAssertion(each.wrongDirectory, each.clients.wrong, assertionAudience)
         const path = await writeConfig(
           `${credentialName(each)}-wrong.json`,
           configOf([each], 'wrongDirectory'),
         )
-        return await adviseOnWrongProof(each, path)
+        return await adviseOnWrongCredentials(each, path)
       })
       progress('rotating secrets and keys')
       await step('rotation', async (each) => {
@@ -223,8 +201,8 @@ export async function runLifeCycle(
       }
     }
 
-    progress('asking for another scope and for an audience')
-    const [subject] = going
+    progress('requesting another scope and an audience')
+    const [subject] = working
     const unknownScope =
       subject === undefined || signal.aborted
         ? 'not run'
@@ -264,287 +242,5 @@ export async function runLifeCycle(
     }
     await running?.stop()
     await Promise.all([api.close(), jwks.close(), http.close()])
-  }
-}
-
-type Run = {
-  readonly sidecar: SidecarProcess
-  readonly api: ProtectedApi
-  readonly register: (client: Client) => Promise<void>
-  readonly signal: AbortSignal
-}
-
-const ASSERTION_INTERVAL_MS = 300
-const POLL_INTERVAL_MS = 200
-
-async function useToken(each: TestedClient, { sidecar, api }: Run): Promise<{ note?: string }> {
-  const status = await call(each, sidecar)
-  if (status === 200) return {}
-  const why = api.lastRejection(credentialName(each))
-  throw new Error(`the API answered ${status}${why === undefined ? '' : ` (${why})`}`)
-}
-
-/** The next token is there before the last one expires: every request succeeds meanwhile. */
-async function awaitRenewal(
-  each: TestedClient,
-  { sidecar, api, signal }: Run,
-): Promise<{ note?: string }> {
-  const before = api.accepted(credentialName(each)).length
-  await within(signal, RENEWAL_DEADLINE_MS, 'no second token', async () => {
-    const status = await call(each, sidecar)
-    if (status !== 200) throw new Error(`a request failed with ${status}`)
-    return api.accepted(credentialName(each)).length > before
-  })
-  return {}
-}
-
-/** One request, whose token the API rejects: the client sees only the success of the next one. */
-async function replaceRejected(
-  each: TestedClient,
-  { sidecar, api }: Run,
-  server: RunningServer | undefined,
-): Promise<{ note?: string }> {
-  const last = api.accepted(credentialName(each)).at(-1) ?? ''
-  if (server?.revoke === undefined) {
-    api.reject(last)
-  } else {
-    await server.revoke(last, each.current)
-  }
-  const status = await call(each, sidecar)
-  if (status !== 200) throw new Error(`the request failed with ${status}`)
-  if (api.accepted(credentialName(each)).at(-1) === last) throw new Error('the token was accepted')
-  return {}
-}
-
-async function adviseOnWrongProof(each: TestedClient, file: string): Promise<{ note?: string }> {
-  const { tokens } = await checkLive(file)
-  const error = tokens[0]?.error
-  if (error === undefined || error === null) throw new Error('a wrong proof was accepted')
-  const reported = codeIn(error.message)
-  const wanted = PROOFS[each.case.method]
-  const advice = error.advice ?? ''
-  if (error.code !== 'token_rejected') throw new Error(`${error.code}: ${error.message}`)
-  if (!wanted.test(advice)) {
-    throw new Error(`${reported}, advice: ${advice === '' ? 'none' : `“${advice}”`}`)
-  }
-  return { note: reported }
-}
-
-/** The error code of RFC 6749 section 5.2 in a message, else the status, else the whole message. */
-function codeIn(message: string): string {
-  const code = /\b(?:invalid|unauthorized|unsupported|access)_[a-z_]+/.exec(message)?.[0]
-  if (code !== undefined) return `\`${code}\``
-  return /\bstatus \d+/.exec(message)?.[0] ?? message
-}
-
-/** What the advice has to mention. */
-const PROOFS = {
-  client_secret_basic: /secret/,
-  client_secret_post: /secret/,
-  client_secret_jwt: /secret/,
-  private_key_jwt: /\bkey\b/,
-  client_assertion_file: /assertion|\bkey\b/,
-  tls_client_auth: /certificate|authentication method/,
-  self_signed_tls_client_auth: /certificate|authentication method/,
-} as const
-
-/** The server changes first, the file later, as it happens to people. */
-async function rotate(
-  each: TestedClient,
-  { sidecar, api, register, signal }: Run,
-  replaceFiles: (next: Client) => Promise<void>,
-): Promise<{ note?: string }> {
-  const name = credentialName(each)
-  const failuresBefore = sidecar.failures(name)
-  await register(each.clients.second)
-  await within(
-    signal,
-    RENEWAL_DEADLINE_MS,
-    'the server still accepts the old credentials',
-    async () => {
-      await call(each, sidecar)
-      return sidecar.failures(name) > failuresBefore
-    },
-  )
-  const known = api.accepted(name).length
-  await replaceFiles(each.clients.second)
-  await within(signal, ROTATION_DEADLINE_MS, 'the changed file was not used', async () => {
-    const status = await call(each, sidecar)
-    return status === 200 && api.accepted(name).length > known
-  })
-  return {}
-}
-
-async function recover(
-  each: TestedClient,
-  { sidecar, api, signal }: Run,
-): Promise<{ note?: string }> {
-  const known = api.accepted(credentialName(each)).length
-  await within(signal, RESTART_DEADLINE_MS, 'no token after the restart', async () => {
-    const status = await call(each, sidecar)
-    return status === 200 && api.accepted(credentialName(each)).length > known
-  })
-  return {}
-}
-
-async function tryUnknownScope(file: string): Promise<string> {
-  const { tokens } = await checkLive(file)
-  const [first] = tokens
-  if (first?.error) return `rejected: ${codeIn(first.error.message)}`
-  const granted = first?.obtained?.granted
-  return granted === undefined || granted === null
-    ? 'a token, without a word on its scopes'
-    : `a token with \`${granted}\``
-}
-
-async function tryAudience(
-  file: string,
-  { case: { id } }: TestedClient,
-  running: RunningServer,
-): Promise<string> {
-  const token = await revealToken(file, nameOf(id))
-  if (token === undefined) return 'rejected'
-  const { audience } = await running.verify(token)
-  return audience.length === 0 ? 'none' : audience.map((one) => `\`${one}\``).join(', ')
-}
-
-async function call(each: TestedClient, { proxyUrl }: SidecarProcess): Promise<number> {
-  const response = await fetch(`${proxyUrl}/${credentialName(each)}`)
-  await response.arrayBuffer()
-  return response.status
-}
-
-async function within(
-  signal: AbortSignal,
-  deadlineMs: number,
-  failure: string,
-  isDone: () => Promise<boolean>,
-): Promise<void> {
-  const endMs = performance.now() + deadlineMs
-  while (!(await isDone())) {
-    if (signal.aborted) throw new Error('interrupted')
-    if (performance.now() > endMs) throw new Error(failure)
-    await new Promise((resolve) => setTimeout(resolve, POLL_INTERVAL_MS))
-  }
-}
-
-/** A failed step leaves those after it as they are: each is tried by itself. */
-async function attempt(
-  { outcomes }: TestedClient,
-  step: Step,
-  tryStep: () => Promise<{ note?: string }>,
-): Promise<void> {
-  if (outcomes.get(step)?.verdict === 'failed') return
-  try {
-    outcomes.set(step, { verdict: 'passed', ...(await tryStep()) })
-  } catch (error) {
-    outcomes.set(step, {
-      verdict: 'failed',
-      note: error instanceof Error ? error.message : String(error),
-    })
-  }
-}
-
-function resultOf({ case: { id, auth, credential }, outcomes }: TestedClient) {
-  const outcome = (step: Step): Outcome => outcomes.get(step) ?? { verdict: 'notRun' }
-  const settings = Object.entries({
-    ...(auth !== undefined && { auth }),
-    ...credential,
-  }).map(([key, value]) => `${key}: ${inline(value)}`)
-  return {
-    caseId: id,
-    settings: settings.join(', '),
-    outcomes: {
-      token: outcome('token'),
-      renewal: outcome('renewal'),
-      rejectedToken: outcome('rejectedToken'),
-      wrongProof: outcome('wrongProof'),
-      rotation: outcome('rotation'),
-      restart: outcome('restart'),
-    },
-  }
-}
-
-/** A value in YAML's flow style. */
-function inline(value: unknown): string {
-  if (typeof value !== 'object' || value === null) return String(value)
-  const members = Object.entries(value).map(([key, each]) => `${key}: ${inline(each)}`)
-  return members.length === 0 ? '{}' : `{ ${members.join(', ')} }`
-}
-
-function credentialName({ case: { id } }: TestedClient): string {
-  return nameOf(id)
-}
-
-function nameOf(id: string): string {
-  return id.toLowerCase().replaceAll(/[^a-z_]+/g, '-')
-}
-
-async function createTestedClient(
-  each: Case,
-  directory: string,
-  authority: Authority,
-  clusterIssuer: string,
-): Promise<TestedClient> {
-  const [first, second, wrong] = await Promise.all([
-    createClient(each, authority, clusterIssuer),
-    createClient(each, authority, clusterIssuer),
-    createClient(each, authority, clusterIssuer),
-  ])
-  return {
-    case: each,
-    directory: join(directory, 'credentials', nameOf(each.id)),
-    wrongDirectory: join(directory, 'wrong-credentials', nameOf(each.id)),
-    clients: { first, second, wrong },
-    current: first,
-    outcomes: new Map(),
-  }
-}
-
-async function createStage(
-  directory: string,
-  authority: Authority,
-  testedClients: readonly TestedClient[],
-  {
-    options,
-    http,
-    jwks,
-  }: {
-    readonly options: LifeCycleOptions
-    readonly http: Stage['http']
-    readonly jwks: JwksServer
-  },
-): Promise<Stage> {
-  const { certificate, key } = await authority.issue('localhost', ['localhost', '127.0.0.1'])
-  const write = async (file: string, text: string): Promise<string> => {
-    const path = join(directory, file)
-    await writeFile(path, text, { mode: 0o600 })
-    return path
-  }
-  const selfSigned = testedClients
-    .filter((each) => each.case.method === 'self_signed_tls_client_auth')
-    .flatMap(({ clients }) => [clients.first, clients.second, clients.wrong])
-    .map((client) => client.certificate.certificate)
-  return {
-    directory: join(directory, 'server'),
-    port: await freePort(),
-    adminPort: await freePort(),
-    tls: {
-      caFile: await write('ca.pem', authority.certificate),
-      certificateFile: await write('server.pem', certificate),
-      keyFile: await write('server-key.pem', key),
-      clientTrustFile: await write(
-        'client-trust.pem',
-        [authority.certificate, ...selfSigned].join('\n'),
-      ),
-    },
-    processes: options.processes,
-    installer: options.installer,
-    http,
-    lifetimeSeconds: LIFETIME_SECONDS,
-    scope: SCOPE,
-    audience: AUDIENCE,
-    clusterIssuer: jwks.clusterIssuer,
-    jwksUrl: (clientId) => `${jwks.origin}/${clientId}`,
   }
 }

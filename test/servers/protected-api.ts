@@ -4,14 +4,14 @@ import { createServer, type IncomingMessage } from 'node:http'
 import { calculateJwkThumbprint, EmbeddedJWK, jwtVerify } from 'jose'
 import type { VerifiedToken } from './authorization-server.ts'
 
-/** The API behind the sidecar: `/CASE` accepts the tokens of that case, and verifies each. */
+/** The API behind the sidecar. `/CASE` verifies and accepts the tokens of that case. */
 export type ProtectedApi = {
   readonly origin: string
   /** The tokens that were accepted for a case, in the order of their first use. */
   accepted(caseId: string): readonly string[]
   /** Why the last token of a case was rejected. */
   lastRejection(caseId: string): string | undefined
-  /** From now on the API rejects this token, as if it had been revoked. */
+  /** Rejects this token from now on, as if it had been revoked. */
   reject(token: string): void
   useVerifier(verify: (token: string) => Promise<VerifiedToken>): void
   close(): Promise<void>
@@ -65,10 +65,10 @@ export async function startProtectedApi(): Promise<ProtectedApi> {
       clockTolerance: 5,
     })
     if (payload['ath'] !== createHash('sha256').update(token).digest('base64url')) {
-      throw new Error('the proof is for another token')
+      throw new Error('the DPoP proof is for another token')
     }
     if (payload['htu'] !== `${origin}${request.url}`)
-      throw new Error('the proof is for another URL')
+      throw new Error('the DPoP proof is for another URL')
     if (jkt !== (await calculateJwkThumbprint(protectedHeader.jwk ?? {}))) {
       throw new Error('the token is bound to another key')
     }

@@ -4,12 +4,12 @@ const HEADINGS: Readonly<Record<Step, string>> = {
   token: 'token',
   renewal: 'renewal',
   rejectedToken: 'rejected token',
-  wrongProof: 'wrong secret or key',
+  wrongCredentials: 'wrong secret or key',
   rotation: 'rotation',
   restart: 'restart',
 }
 
-/** Two tables in Markdown: what each server is, and how each client fared. */
+/** Two Markdown tables: the servers, and the results of their clients. */
 export function resultTables(results: readonly ServerResult[]): string {
   const failures: string[] = []
   const servers = results.map((result) =>
@@ -58,10 +58,10 @@ export function resultTables(results: readonly ServerResult[]): string {
   ].join('\n\n')
 }
 
-/** Why something failed is too long for a cell: it goes into `failures`, with a number. */
-function cell({ verdict, note }: Outcome, failures: string[]): string {
-  if (verdict === 'notRun') return 'not run'
-  if (verdict === 'passed') return note === undefined ? 'yes' : `yes: ${note}`
+/** The reason of a failure is too long for a cell, so it becomes a numbered note in `failures`. */
+function cell({ result, note }: Outcome, failures: string[]): string {
+  if (result === 'notRun') return 'not run'
+  if (result === 'passed') return note === undefined ? 'yes' : `yes: ${note}`
   return `no (${numberOf(note ?? 'failed', failures)})`
 }
 
@@ -74,14 +74,14 @@ function absence(
     : [`broken (${numberOf(result.broken, failures)})`]
 }
 
-/** The number of a failure. The same one has the same number; ports differ from run to run. */
+/** The number of a failure. Equal failures share a number; ports are replaced because they differ between runs. */
 function numberOf(failure: string, failures: string[]): number {
   const text = failure.replaceAll(/127\.0\.0\.1:\d+/g, 'HOST').replaceAll(/\s+/g, ' ')
   const index = failures.indexOf(text)
   return index === -1 ? failures.push(text) : index + 1
 }
 
-/** In columns as wide as their text, as the formatter has it. */
+/** Columns are padded, as the formatter does. */
 function markdownTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = head.map((title, column) =>
     Math.max(3, title.length, ...rows.map((row) => (row[column] ?? '').length)),

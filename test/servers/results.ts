@@ -1,9 +1,9 @@
-/** What is tried with every client, in this order. */
+/** The steps for every client, in order. */
 export const STEPS = [
   'token',
   'renewal',
   'rejectedToken',
-  'wrongProof',
+  'wrongCredentials',
   'rotation',
   'restart',
 ] as const
@@ -11,13 +11,13 @@ export const STEPS = [
 export type Step = (typeof STEPS)[number]
 
 export type Outcome = {
-  readonly verdict: 'passed' | 'failed' | 'notRun'
+  readonly result: 'passed' | 'failed' | 'notRun'
   readonly note?: string
 }
 
 type CaseResult = {
   readonly caseId: string
-  /** The settings that the credential has beyond its method, as YAML in one line. */
+  /** Settings of the credential other than its method, as YAML on one line. */
   readonly settings: string
   readonly outcomes: Readonly<Record<Step, Outcome>>
 }
@@ -32,12 +32,12 @@ export type ServerResult = {
       readonly version: string
       readonly address: 'issuer' | 'tokenEndpoint'
       readonly validation: string
-      /** Else the API rejects the token by itself. */
+      /** Otherwise the API rejects the token without the server. */
       readonly isRevokedAtServer: boolean
       readonly cases: readonly CaseResult[]
-      /** What the server does with a scope that the client does not have. */
+      /** How the server responds to a scope that was not granted to the client. */
       readonly unknownScope: string
-      /** Who the token is for, after `audience` was asked for. */
+      /** The `aud` of a token for which `audience` was requested. */
       readonly audience: string
     }
 )
@@ -46,8 +46,6 @@ export function hasFailed(result: ServerResult): boolean {
   return (
     'broken' in result ||
     ('cases' in result &&
-      result.cases.some(({ outcomes }) =>
-        STEPS.some((step) => outcomes[step].verdict === 'failed'),
-      ))
+      result.cases.some(({ outcomes }) => STEPS.some((step) => outcomes[step].result === 'failed')))
   )
 }

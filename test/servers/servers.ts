@@ -2,7 +2,7 @@ import { main } from './command-line.ts'
 
 const interruption = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  // The second signal does not wait for an orderly end.
+  // A second signal ends the process without cleanup.
   process.on(signal, () => (interruption.signal.aborted ? process.exit(1) : interruption.abort()))
 }
 

@@ -16,7 +16,7 @@ export type SidecarProcess = {
   stop(): Promise<void>
 }
 
-/** The program as it ships. */
+/** The bundled program. */
 export async function startSidecarProcess(configFile: string): Promise<SidecarProcess> {
   const child = spawn(process.execPath, [CLI, 'run', '-c', configFile], {
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -92,7 +92,7 @@ const liveCheck = z.object({
 
 export type LiveCheck = z.output<typeof liveCheck>
 
-/** `check --live --json`: one token for each credential, or why there is none. */
+/** `check --live --json`: a token or an error for each credential. */
 export async function checkLive(configFile: string): Promise<LiveCheck> {
   const { stdout, stderr } = await runCli(['check', '--live', '--json', '-c', configFile])
   const result = liveCheck.safeParse(parsed(stdout))

@@ -16,7 +16,7 @@ const claims = z.object({
 
 const jwks = z.object({ keys: z.array(z.looseObject({ kty: z.string() })) })
 
-/** An API that verifies the signature, the issuer and the lifetime of a JWT by itself. */
+/** Verifies the signature, issuer and expiry of a JWT. */
 export async function verifyByJwks(
   token: string,
   { http, jwksUrl, issuer }: { http: HttpClient; jwksUrl: string; issuer?: string },
@@ -29,7 +29,7 @@ export async function verifyByJwks(
   return verifiedToken(payload)
 }
 
-/** An API that asks the server about each token (RFC 7662). */
+/** Verifies a token by introspection (RFC 7662). */
 export async function verifyByIntrospection(
   token: string,
   { http, url, authorization }: { http: HttpClient; url: string; authorization?: string },

@@ -3,9 +3,9 @@ import { replaceTable } from '../../servers/replace-table.ts'
 import { resultTables } from '../../servers/result-tables.ts'
 import { hasFailed, type Outcome, type ServerResult, STEPS } from '../../servers/results.ts'
 
-const passed: Outcome = { verdict: 'passed' }
+const passed: Outcome = { result: 'passed' }
 
-function serverWith(wrongProof: Outcome): ServerResult {
+function serverWith(wrongCredentials: Outcome): ServerResult {
   return {
     name: 'server',
     title: 'Server',
@@ -22,15 +22,15 @@ function serverWith(wrongProof: Outcome): ServerResult {
         token: passed,
         renewal: passed,
         rejectedToken: passed,
-        wrongProof,
+        wrongCredentials,
         rotation: passed,
-        restart: { verdict: 'notRun' },
+        restart: { result: 'notRun' },
       },
     })),
   }
 }
 
-const failed: Outcome = { verdict: 'failed', note: 'no advice from\n"127.0.0.1:40123"' }
+const failed: Outcome = { result: 'failed', note: 'no advice from\n"127.0.0.1:40123"' }
 const skipped: ServerResult = { name: 'other', title: 'Other', skipped: 'no "go" on the PATH' }
 const broken: ServerResult = { name: 'other', title: 'Other', broken: 'it ended early' }
 
@@ -43,7 +43,7 @@ function rowsOf(tables: string): string[][] {
 
 describe('resultTables', () => {
   it('has one row for each client, with a cell for each step', () => {
-    const rows = rowsOf(resultTables([serverWith({ verdict: 'passed', note: '`invalid_client`' })]))
+    const rows = rowsOf(resultTables([serverWith({ result: 'passed', note: '`invalid_client`' })]))
 
     expect(rows.at(-1)).toEqual([
       '',

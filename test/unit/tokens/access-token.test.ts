@@ -19,15 +19,15 @@ const CASES: readonly {
   readonly lifetimeMs: number
 }[] = [
   { what: 'expires_in alone', expiresInSeconds: 300, lifetimeMs: 300_000 },
-  { what: 'nothing at all: the default', lifetimeMs: 60_000 },
+  { what: 'neither expires_in nor exp: the default', lifetimeMs: 60_000 },
   {
-    what: 'expires_in of zero, which some servers send for "not told"',
+    what: 'expires_in of zero, which some servers send for an unknown lifetime',
     expiresInSeconds: 0,
     lifetimeMs: 60_000,
   },
   { what: 'an opaque token with dots', token: 'a.b.c', expiresInSeconds: 300, lifetimeMs: 300_000 },
   {
-    what: 'a payload that is no object',
+    what: 'a payload that is not an object',
     token: `a.${Buffer.from('7').toString('base64url')}.c`,
     lifetimeMs: 60_000,
   },
@@ -45,18 +45,18 @@ const CASES: readonly {
     lifetimeMs: 3_600_000,
   },
   {
-    what: 'exp as a string, which is no NumericDate',
+    what: 'exp as a string, which is not a NumericDate',
     token: jwt({ exp: '1' }),
     expiresInSeconds: 300,
     lifetimeMs: 300_000,
   },
   {
-    what: 'a clock of ours that is hours ahead: the span between iat and exp',
+    what: 'a local clock that is hours ahead: the time between iat and exp',
     token: jwt({ iat: NOW_SECONDS - 7200, exp: NOW_SECONDS - 7200 + 300 }),
     lifetimeMs: 299_000,
   },
   {
-    what: 'the same beside expires_in',
+    what: 'a local clock that is hours ahead, iat, exp and a shorter expires_in',
     token: jwt({ iat: NOW_SECONDS - 7200, exp: NOW_SECONDS - 7200 + 300 }),
     expiresInSeconds: 200,
     lifetimeMs: 200_000,
@@ -68,7 +68,7 @@ const CASES: readonly {
   },
 ]
 
-test.for(CASES)('the lifetime by $what', ({ expiresInSeconds, token = 'opaque', lifetimeMs }) => {
+test.for(CASES)('the lifetime with $what', ({ expiresInSeconds, token = 'opaque', lifetimeMs }) => {
   expect(
     lifetimeOf({ expiresInSeconds, token, requestedAtWallMs: NOW, defaultLifetimeMs: 60_000 }),
   ).toBe(lifetimeMs)

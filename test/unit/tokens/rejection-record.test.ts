@@ -20,13 +20,13 @@ function startRecord() {
   return { clock, record, issue, reject }
 }
 
-test('a record without rejections has nothing to tell', () => {
+test('a record without rejections is undefined', () => {
   const { record } = startRecord()
   record.succeeded()
   expect(record.read()).toBeUndefined()
 })
 
-test('a series of rejections goes on, however long the route is not used', async () => {
+test('a series of rejections continues after a day without requests', async () => {
   const { clock, record, issue, reject } = startRecord()
   const token = issue()
   const firstAtMs = clock.wallMs()
@@ -42,7 +42,7 @@ test('a series of rejections goes on, however long the route is not used', async
   })
 })
 
-test('a success ends the series, and the next rejection begins another', async () => {
+test('a successful request ends a series, and the next rejection begins another one', async () => {
   const { clock, record, issue, reject } = startRecord()
   const token = issue()
   reject(token, true)
@@ -58,7 +58,7 @@ test('a success ends the series, and the next rejection begins another', async (
   })
 })
 
-test('a rejected replacement is a fresh token, and that is remembered for the whole series', () => {
+test('a rejected replacement counts as a fresh token for the rest of the series', () => {
   const { record, issue, reject } = startRecord()
   const token = issue()
   reject(token, true)
@@ -66,7 +66,7 @@ test('a rejected replacement is a fresh token, and that is remembered for the wh
   expect(record.read()?.isFreshTokenRejected).toBe(true)
 })
 
-test('a token that was issued after the first rejection is a fresh one', async () => {
+test('a rejected token that was issued after the first rejection counts as a fresh one', async () => {
   const { clock, record, issue, reject } = startRecord()
   reject(issue())
   await clock.advance(1000)
@@ -74,7 +74,7 @@ test('a token that was issued after the first rejection is a fresh one', async (
   expect(record.read()?.isFreshTokenRejected).toBe(true)
 })
 
-test('a rejected request without a token says nothing about tokens', () => {
+test('a rejected request without a token does not count as a rejected fresh token', () => {
   const { record, reject } = startRecord()
   reject(undefined)
   reject(undefined)

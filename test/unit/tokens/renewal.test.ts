@@ -12,14 +12,17 @@ test.for([
   { lifetimeMs: 20_000, random: 0, afterMs: 10_000 },
   { lifetimeMs: 20_000, random: 1, afterMs: 8_000 },
   { lifetimeMs: 1_000, random: 0.5, afterMs: 450 },
-])('a life of $lifetimeMs ms is renewed after $afterMs ms', ({ lifetimeMs, random, afterMs }) => {
-  expect(renewAfterMs(lifetimeMs, REFRESH, random)).toBe(afterMs)
-})
+])(
+  'a token with a lifetime of $lifetimeMs ms is renewed after $afterMs ms',
+  ({ lifetimeMs, random, afterMs }) => {
+    expect(renewAfterMs(lifetimeMs, REFRESH, random)).toBe(afterMs)
+  },
+)
 
 const share = fc.double({ min: 0, max: 1, noNaN: true })
 const duration = fc.double({ min: 1, max: 1e10, noNaN: true })
 
-test('renewal lies within the life of a token, and never in its first 40 %', () => {
+test('a token is renewed before it expires, and not in the first 40 % of its lifetime', () => {
   fc.assert(
     fc.property(duration, duration, duration, share, (lifetimeMs, leewayMs, jitterMs, random) => {
       const afterMs = renewAfterMs(lifetimeMs, { leewayMs, jitterMs }, random)
@@ -29,27 +32,27 @@ test('renewal lies within the life of a token, and never in its first 40 %', () 
   )
 })
 
-test('the pause after a failure stays within its bound, whatever the server asks for', () => {
+test('the back-off after a failure is bounded for every Retry-After', () => {
   fc.assert(
     fc.property(
       fc.integer({ min: 1, max: 2000 }),
       share,
       fc.option(duration),
-      (failures, random, asked) => {
+      (failures, random, retryAfterMs) => {
         const error = new SidecarError(
           'token_unavailable',
           'Cannot',
-          asked === null ? {} : { retryAfterMs: asked },
+          retryAfterMs === null ? {} : { retryAfterMs },
         )
         const delayMs = retryDelayMs(error, failures, random)
-        expect(delayMs).toBeGreaterThanOrEqual(Math.min(asked ?? 0, 600_000))
-        expect(delayMs).toBeLessThanOrEqual(Math.max(30_000, Math.min(asked ?? 0, 600_000)))
+        expect(delayMs).toBeGreaterThanOrEqual(Math.min(retryAfterMs ?? 0, 600_000))
+        expect(delayMs).toBeLessThanOrEqual(Math.max(30_000, Math.min(retryAfterMs ?? 0, 600_000)))
       },
     ),
   )
 })
 
-test('a refusal is asked about again after a minute', () => {
+test('a rejected token request is retried after a minute', () => {
   expect(retryDelayMs(new SidecarError('token_rejected', 'Cannot'), 1, 0)).toBe(60_000)
 })
 

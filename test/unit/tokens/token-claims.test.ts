@@ -10,7 +10,7 @@ function jwt(claims: unknown): { value: ReturnType<typeof createSecret> } {
   return { value: createSecret(`${encoded({ alg: 'none' })}.${encoded(claims)}.signature`) }
 }
 
-test('the claims of a JWT that decide whether an API accepts it are read', () => {
+test('issuer, audience, scopes and expiry of a JWT are read', () => {
   const claims = {
     iss: 'https://login.example.com',
     aud: ['orders', 'invoices'],
@@ -51,13 +51,13 @@ test.for([
 })
 
 test.for([1e300, -1e300, Number.MAX_SAFE_INTEGER, '1793534400', null, true])(
-  'an expiry of %j is not one that a date can hold',
+  'an exp of %j, which is not a valid date, is ignored',
   (exp) => {
     expect(readTokenClaims(jwt({ exp }))?.expiresAt).toBeUndefined()
   },
 )
 
-test('characters that could hide or reorder text are replaced', () => {
+test('control and bidirectional characters in claims are replaced', () => {
   const claims = { iss: 'a\u001B[31mb\u0085c\u202Ed\u200Be\u2028f', aud: ['x\r\ny\uD800'] }
   expect(readTokenClaims(jwt(claims))).toMatchObject({
     issuer: 'a\uFFFD[31mb\uFFFDc\uFFFDd\uFFFDe\uFFFDf',
@@ -65,7 +65,7 @@ test('characters that could hide or reorder text are replaced', () => {
   })
 })
 
-test('long claims and long lists are cut', () => {
+test('long claims and long lists are truncated', () => {
   const claims = readTokenClaims(
     jwt({ iss: 'x'.repeat(5000), aud: Array.from({ length: 500 }, String) }),
   )
@@ -73,7 +73,7 @@ test('long claims and long lists are cut', () => {
   expect(claims?.audience).toHaveLength(20)
 })
 
-test('a list of scopes is split at its spaces', () => {
+test('a list of scopes is split at spaces', () => {
   expect(scopesOf('a  b c')).toEqual(['a', 'b', 'c'])
   expect(scopesOf(undefined)).toEqual([])
 })

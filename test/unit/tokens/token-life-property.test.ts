@@ -4,7 +4,7 @@ import { type FailureCode, SidecarError } from '../../../src/errors.ts'
 import { createLog } from '../../../src/observe/logger.ts'
 import { createTokenRequestMetrics } from '../../../src/observe/token-request-metrics.ts'
 import { type AccessToken, type Moment, now } from '../../../src/tokens/access-token.ts'
-import { createKeptToken } from '../../../src/tokens/kept-token.ts'
+import { createCachedTokenSource } from '../../../src/tokens/cached-token-source.ts'
 import { createFakeClock } from '../../helpers/fake-clock.ts'
 import { issued } from '../../helpers/issued-token.ts'
 
@@ -14,7 +14,7 @@ const never = new AbortController().signal
 const LIFETIMES = [1_000, 5_000, 30_000, 300_000, 3_600_000, 2 ** 32] as const
 const FAILURES = ['token_unavailable', 'token_rejected', 'token_invalid'] as const
 
-/** What may happen next: to the clocks, to the server, or to an application that asks. */
+/** Events of the clocks, the authorization server and the application. */
 const step = fc.oneof(
   { weight: 6, arbitrary: fc.constant({ do: 'ask' } as const) },
   {
@@ -53,23 +53,23 @@ const step = fc.oneof(
 )
 const random = fc.double({ min: 0, max: 1, noNaN: true, maxExcluded: true })
 
-/** A source, the server behind it as a script plays it, and what must hold of them. */
+/** A source, a scripted authorization server, and checks of the invariants. */
 function simulation(randoms: Iterator<number>) {
   const clock = createFakeClock()
   const ends = new Map<string, Moment>()
   let open: (PromiseWithResolvers<AccessToken> & { at: Moment }) | undefined
   let running = 0
   const violations: string[] = []
-  let asked = 0
+  let called = 0
   let settled = 0
-  /** Before when nothing may be asked for, by what came of the last request. */
+  /** The earliest time for the next token request, by the outcome of the last one. */
   let notBeforeMs = -Infinity
 
-  const source = createKeptToken(
+  const source = createCachedTokenSource(
     async () => {
       running += 1
-      if (running > 1) violations.push('two requests at once')
-      if (clock.monotonicMs() < notBeforeMs) violations.push('a request too early')
+      if (running > 1) violations.push('two token requests at once')
+      if (clock.monotonicMs() < notBeforeMs) violations.push('a token request too early')
       open = { ...Promise.withResolvers<AccessToken>(), at: now(clock) }
       try {
         return await open.promise
@@ -86,17 +86,17 @@ function simulation(randoms: Iterator<number>) {
       readFingerprint: async () => await Promise.resolve('the same'),
     },
   )
-  const judge = (token: AccessToken): void => {
+  const checkUsable = (token: AccessToken): void => {
     const end = ends.get(token.value.reveal())
-    const isOver =
+    const hasExpired =
       end === undefined || clock.monotonicMs() >= end.monotonicMs || clock.wallMs() >= end.wallMs
-    if (isOver) violations.push('an expired token')
+    if (hasExpired) violations.push('an expired token')
   }
-  const follow = (answer: Promise<AccessToken>): void => {
-    asked += 1
-    void answer
-      .then(judge, (error: unknown) => {
-        if (!(error instanceof SidecarError)) violations.push('a failure without a reason')
+  const follow = (result: Promise<AccessToken>): void => {
+    called += 1
+    void result
+      .then(checkUsable, (error: unknown) => {
+        if (!(error instanceof SidecarError)) violations.push('an error other than SidecarError')
       })
       .finally(() => {
         settled += 1
@@ -109,16 +109,16 @@ function simulation(randoms: Iterator<number>) {
     ask() {
       const token = source.current()
       if (token === undefined) follow(source.get(never))
-      else judge(token)
+      else checkUsable(token)
     },
     revoke() {
       const token = source.current()
-      // A refusal is a reason of its own, but no more often than this.
+      // A rejected token may be replaced at any time.
       notBeforeMs = -Infinity
-      const better = token && source.replace(token, never)
-      if (better !== undefined) follow(better)
+      const replacement = token && source.replace(token, never)
+      if (replacement !== undefined) follow(replacement)
     },
-    /** The clocks disagree from now on: what was good may not be any more. */
+    /** After a change of one clock, a token may have expired early. */
     disturb: () => {
       notBeforeMs = -Infinity
     },
@@ -128,10 +128,10 @@ function simulation(randoms: Iterator<number>) {
       open = undefined
       const name = `token-${ends.size}`
       ends.set(name, { monotonicMs: at.monotonicMs + lifetimeMs, wallMs: at.wallMs + lifetimeMs })
-      const isBornOld =
+      const isOldAlready =
         clock.monotonicMs() >= at.monotonicMs + lifetimeMs * 0.4 ||
         clock.wallMs() >= at.wallMs + lifetimeMs * 0.4
-      notBeforeMs = isBornOld ? -Infinity : at.monotonicMs + lifetimeMs * 0.39
+      notBeforeMs = isOldAlready ? -Infinity : at.monotonicMs + lifetimeMs * 0.39
       resolve(issued(name, at, lifetimeMs))
     },
     fail(code: FailureCode) {
@@ -141,12 +141,12 @@ function simulation(randoms: Iterator<number>) {
       open = undefined
     },
     violations,
-    isAsking: () => open !== undefined,
-    unanswered: () => asked - settled,
+    isRequesting: () => open !== undefined,
+    unsettled: () => called - settled,
   }
 }
 
-test('whatever happens, no expired token is given out, one request runs at a time, none comes too early, and all are answered', async () => {
+test('for any sequence of events, no expired token is returned, token requests are not concurrent or early, and every caller gets a result', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(step, { maxLength: 80 }),
@@ -189,16 +189,16 @@ test('whatever happens, no expired token is given out, one request runs at a tim
           await world.clock.advance(0)
         }
 
-        // The server returns: whoever wants a token has one within the longest pause.
+        // Once the server works again, a caller gets a token within the longest back-off.
         world.ask()
         await world.clock.advance(0)
         for (let waitedMs = 0; waitedMs <= 61_000; waitedMs += 1_000) {
-          if (world.isAsking()) world.issue(2 ** 40)
+          if (world.isRequesting()) world.issue(2 ** 40)
           else if (world.source.current() !== undefined) break
           await world.clock.advance(1_000)
         }
         expect(world.source.current()).toBeDefined()
-        expect(world.unanswered()).toBe(0)
+        expect(world.unsettled()).toBe(0)
         expect(world.violations).toEqual([])
         world.source.close()
       },

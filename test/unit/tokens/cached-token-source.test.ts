@@ -3,7 +3,7 @@ import { SidecarError } from '../../../src/errors.ts'
 import { createLog } from '../../../src/observe/logger.ts'
 import { createTokenRequestMetrics } from '../../../src/observe/token-request-metrics.ts'
 import { type AccessToken, now } from '../../../src/tokens/access-token.ts'
-import { createKeptToken } from '../../../src/tokens/kept-token.ts'
+import { createCachedTokenSource } from '../../../src/tokens/cached-token-source.ts'
 import { createFakeClock } from '../../helpers/fake-clock.ts'
 import { issued } from '../../helpers/issued-token.ts'
 
@@ -11,12 +11,12 @@ const { logger } = createLog({ level: 'error', format: 'json', destination: 2 })
 const never = new AbortController().signal
 const MINUTE = 60_000
 
-/** A source whose every request waits until the test answers it. */
+/** A source whose token requests wait until the test completes them with `issue` or `fail`. */
 function scripted({ leewayMs = MINUTE, jitterMs = 0 } = {}) {
   const clock = createFakeClock()
   const requests: PromiseWithResolvers<AccessToken>[] = []
   const secret = { fingerprint: 'first' }
-  const source = createKeptToken(
+  const source = createCachedTokenSource(
     async () => {
       const request = Promise.withResolvers<AccessToken>()
       requests.push(request)
@@ -53,7 +53,7 @@ function scripted({ leewayMs = MINUTE, jitterMs = 0 } = {}) {
   }
 }
 
-test('there is no token before the first has come', async () => {
+test('the first get() requests a token, which is then cached', async () => {
   const { source, requests, issue, value } = scripted()
   expect(source.current()).toBeUndefined()
   const first = source.get(never)
@@ -63,7 +63,7 @@ test('there is no token before the first has come', async () => {
   expect(value()).toBe('one')
 })
 
-test('all who wait get the token of the one request', async () => {
+test('concurrent callers share one token request', async () => {
   const { source, requests, issue } = scripted()
   const waiting = Array.from({ length: 100 }, async () => await source.get(never))
   await issue('one', 10 * MINUTE)
@@ -72,13 +72,13 @@ test('all who wait get the token of the one request', async () => {
   expect(requests).toHaveLength(1)
 })
 
-test('a caller that gives up does not cancel the others', async () => {
+test('an aborted caller does not cancel the token request of others', async () => {
   const { source, requests, issue } = scripted()
-  const impatient = new AbortController()
-  const first = source.get(impatient.signal)
+  const client = new AbortController()
+  const first = source.get(client.signal)
   const second = source.get(never)
-  impatient.abort(new Error('client went away'))
-  await expect(first).rejects.toThrow('client went away')
+  client.abort(new Error('client closed'))
+  await expect(first).rejects.toThrow('client closed')
   await issue('one', 10 * MINUTE)
   expect((await second).value.reveal()).toBe('one')
   expect(requests).toHaveLength(1)
@@ -98,7 +98,7 @@ test('a token in use is renewed in the background before it expires', async () =
   expect(value()).toBe('two')
 })
 
-test('a short token is renewed at half of its life', async () => {
+test('a token with a short lifetime is renewed at half of it', async () => {
   const { source, clock, requests, issue, value } = scripted()
   source.prepare()
   await issue('one', 20_000)
@@ -109,18 +109,18 @@ test('a short token is renewed at half of its life', async () => {
   expect(requests).toHaveLength(2)
 })
 
-test('an idle token is not renewed until somebody wants it again', async () => {
+test('an idle token is renewed when it is next used', async () => {
   const { source, clock, requests, issue, value } = scripted()
   source.prepare()
   await issue('one', 10 * MINUTE)
   await clock.advance(9.5 * MINUTE)
   expect(requests).toHaveLength(1)
-  // Wanted while it still is good: served at once, and renewed meanwhile.
+  // The cached token is returned without waiting for its renewal.
   expect(value()).toBe('one')
   expect(requests).toHaveLength(2)
 })
 
-test('an idle token that has expired is fetched on demand', async () => {
+test('an idle token that has expired is requested on demand', async () => {
   const { source, clock, requests, issue } = scripted()
   source.prepare()
   await issue('one', 10 * MINUTE)
@@ -132,7 +132,7 @@ test('an idle token that has expired is fetched on demand', async () => {
   expect((await next).value.reveal()).toBe('two')
 })
 
-test('an expired token is never given out, however the renewal fares', async () => {
+test('an expired token is not returned after its renewal has failed', async () => {
   const { source, clock, issue, fail, value } = scripted()
   source.prepare()
   await issue('one', 10 * MINUTE)
@@ -144,7 +144,7 @@ test('an expired token is never given out, however the renewal fares', async () 
   expect(value()).toBeUndefined()
 })
 
-test('a machine that slept does not send the token that expired meanwhile', async () => {
+test('a token that expired while the machine was suspended is not returned', async () => {
   const { source, clock, issue, value } = scripted()
   source.prepare()
   await issue('one', 10 * MINUTE)
@@ -152,7 +152,7 @@ test('a machine that slept does not send the token that expired meanwhile', asyn
   expect(value()).toBeUndefined()
 })
 
-test('a wall clock that is set back does not lengthen a life', async () => {
+test('a wall clock that is set back does not extend the lifetime of a token', async () => {
   const { source, clock, issue, value } = scripted()
   source.prepare()
   await issue('one', 10 * MINUTE)
@@ -162,7 +162,7 @@ test('a wall clock that is set back does not lengthen a life', async () => {
   expect(value()).toBeUndefined()
 })
 
-test('after a failure, those who ask fail at once with the time to the next attempt', async () => {
+test('during the back-off, get() fails fast with the time until the next attempt', async () => {
   const { source, clock, requests, fail } = scripted()
   const first = source.get(never)
   await fail(new SidecarError('token_rejected', 'Cannot get it', { oauthError: 'invalid_client' }))
@@ -176,7 +176,7 @@ test('after a failure, those who ask fail at once with the time to the next atte
   expect(requests).toHaveLength(1)
 })
 
-test('attempts go on by themselves until one succeeds', async () => {
+test('a failed token request is retried in the background until one succeeds', async () => {
   const { source, clock, requests, issue, fail, value } = scripted()
   source.prepare()
   await fail(new SidecarError('token_unavailable', 'Cannot reach it'))
@@ -192,7 +192,7 @@ test('attempts go on by themselves until one succeeds', async () => {
   expect(source.state().failure).toBeUndefined()
 })
 
-test('Retry-After of the server is waited for', async () => {
+test('Retry-After of the authorization server delays the next attempt', async () => {
   const { source, clock, requests, fail } = scripted()
   source.prepare()
   await fail(new SidecarError('token_unavailable', 'Cannot', { retryAfterMs: 20_000 }))
@@ -202,7 +202,7 @@ test('Retry-After of the server is waited for', async () => {
   expect(requests).toHaveLength(2)
 })
 
-test('an outage of a day costs a bounded number of attempts', async () => {
+test('the number of token requests during an outage of a day is bounded', async () => {
   const { source, clock, requests, fail } = scripted()
   source.prepare()
   const error = new SidecarError('token_unavailable', 'Cannot reach it')
@@ -216,7 +216,7 @@ test('an outage of a day costs a bounded number of attempts', async () => {
   expect(requests.length).toBeLessThan(day / 15_000 + 20)
 })
 
-test('a closed source renews nothing', async () => {
+test('a closed source does not renew its token', async () => {
   const { source, clock, requests, issue, value } = scripted()
   source.prepare()
   await issue('one', 10 * MINUTE)
@@ -226,25 +226,25 @@ test('a closed source renews nothing', async () => {
   expect(requests).toHaveLength(1)
 })
 
-test('a refused token is dropped, and one request serves all who were refused', async () => {
+test('a rejected token is dropped, and one token request replaces it for all callers', async () => {
   const { source, requests, issue, value } = scripted()
   source.prepare()
   await issue('one', 10 * MINUTE)
-  const refused = source.current()
-  if (refused === undefined) throw new Error('no token')
-  const first = source.replace(refused, never)
-  const second = source.replace(refused, never)
+  const rejected = source.current()
+  if (rejected === undefined) throw new Error('no token')
+  const first = source.replace(rejected, never)
+  const second = source.replace(rejected, never)
   expect(value()).toBeUndefined()
   expect(requests).toHaveLength(2)
   await issue('two', 10 * MINUTE)
   expect((await first)?.value.reveal()).toBe('two')
   expect((await second)?.value.reveal()).toBe('two')
-  // Late news of the first token says nothing about the second.
-  expect((await source.replace(refused, never))?.value.reveal()).toBe('two')
+  // A late rejection of the first token does not replace the second one.
+  expect((await source.replace(rejected, never))?.value.reveal()).toBe('two')
   expect(requests).toHaveLength(2)
 })
 
-test('a token is not replaced again within ten seconds, but after that', async () => {
+test('a token is replaced at most once in ten seconds', async () => {
   const { source, clock, requests, issue } = scripted()
   source.prepare()
   await issue('one', 10 * MINUTE)
@@ -261,7 +261,7 @@ test('a token is not replaced again within ten seconds, but after that', async (
   expect(requests).toHaveLength(3)
 })
 
-test('a token is not dropped while the server is being left alone', async () => {
+test('a rejected token is not dropped during the back-off', async () => {
   const { source, clock, requests, issue, fail, value } = scripted()
   source.prepare()
   await issue('one', 10 * MINUTE)
@@ -274,7 +274,7 @@ test('a token is not dropped while the server is being left alone', async () => 
   expect(requests).toHaveLength(2)
 })
 
-test('so many may wait, and one more is told to come back', async () => {
+test('at most 10 000 callers wait for a token, and one more gets a Retry-After', async () => {
   const { source, issue } = scripted()
   const waiting = Array.from({ length: 10_000 }, async () => await source.get(never))
   expect(source.state().waiting).toBe(10_000)
@@ -287,7 +287,7 @@ test('so many may wait, and one more is told to come back', async () => {
   expect(source.state().waiting).toBe(0)
 })
 
-test('a refusal is tried again as soon as the secret is another', async () => {
+test('a rejected token request is retried as soon as the secret changes', async () => {
   const { source, clock, secret, requests, issue, fail, value } = scripted()
   source.prepare()
   await fail(new SidecarError('token_rejected', 'Cannot', { oauthError: 'invalid_client' }))
@@ -303,7 +303,7 @@ test('a refusal is tried again as soon as the secret is another', async () => {
   expect(requests).toHaveLength(2)
 })
 
-test('renewal on request honours the back-off, and asks at once when it is over', async () => {
+test('renew() fails fast during the back-off and requests a token after it', async () => {
   const { source, clock, requests, issue, fail } = scripted()
   source.prepare()
   await fail(new SidecarError('token_unavailable', 'Cannot', { retryAfterMs: MINUTE }))
@@ -319,7 +319,7 @@ test('renewal on request honours the back-off, and asks at once when it is over'
   expect((await renewed).value.reveal()).toBe('one')
 })
 
-test('a token that waiters used is renewed like one that is in use', async () => {
+test('a token that was obtained for waiting callers is renewed in the background', async () => {
   const { source, clock, requests, issue } = scripted()
   const first = source.get(never)
   await issue('one', 10 * MINUTE)
@@ -329,7 +329,7 @@ test('a token that waiters used is renewed like one that is in use', async () =>
 })
 
 test.for([1_000, 5_000, 30_000])(
-  'a life of %d ms is renewed in time, over and over',
+  'tokens with a lifetime of %d ms are renewed before they expire, 20 times in a row',
   async (lifetimeMs) => {
     const { source, clock, requests, issue, value } = scripted()
     source.prepare()
@@ -345,7 +345,7 @@ test.for([1_000, 5_000, 30_000])(
   },
 )
 
-test('a life of months outlasts the longest timer', async () => {
+test('a lifetime that exceeds the longest timer of Node is renewed in time', async () => {
   const { source, clock, requests, issue, value } = scripted()
   const days = 24 * 60 * MINUTE
   source.prepare()

@@ -5,13 +5,14 @@ import type { Logger } from '../observe/logger.ts'
 import type { TokenRequestMetrics } from '../observe/token-request-metrics.ts'
 import type { TokenRequestTrace } from '../observe/tracer.ts'
 import { type AccessToken, isUsable } from './access-token.ts'
-import { mayBeAboutTheProof } from './oauth-error.ts'
+import { mayBeClientAuthentication } from './oauth-error.ts'
 import { type RefreshPolicy, renewAfterMs, retryDelayMs } from './renewal.ts'
+import { createScopeLog } from './scope-log.ts'
 import { compareScopes } from './scopes.ts'
 import { readTokenClaims, type TokenClaims } from './token-claims.ts'
 import type { TokenRequest, TokenSource, TokenState } from './token-source.ts'
 
-export type KeptTokenOptions = {
+export type CachedTokenSourceOptions = {
   readonly refresh: RefreshPolicy
   readonly clock: Clock
   /** Uniform in [0, 1). */
@@ -19,7 +20,7 @@ export type KeptTokenOptions = {
   /** Bound to the credential. */
   readonly log: Logger
   readonly metrics: Pick<TokenRequestMetrics, 'obtained' | 'refused'>
-  /** Changes when the client's secret, key or assertion does: then a refusal is worth another try. */
+  /** Changes with the client's secret, key or assertion: then a rejected request is worth a retry. */
   readonly readFingerprint: () => Promise<string>
 }
 
@@ -29,35 +30,37 @@ type Failure = {
   readonly retryAtMs: number
 }
 
-/** More than this many requests at once wait for no token: memory is worth more than their hope. */
+/** Limits the memory that waiting requests use while the authorization server is slow. */
 const MAX_WAITING = 10_000
-/** An API that refuses tokens gets a new one no more often than this. */
+/** The minimum time between two tokens that replace a rejected one. */
 const REPLACE_INTERVAL_MS = 10_000
-/** How often a refused secret is looked at, in case somebody has put it right. */
+/** How often the secret is read again while the server rejects it. */
 const FINGERPRINT_INTERVAL_MS = 2_000
 
 /**
- * Remembers the token of `request`: one exchange at a time however many wait for it, renewed in the
- * background before it expires as long as somebody uses it, and never given out expired. After a
- * failure the server is left alone for a while, whoever asks.
+ * Caches the token of `request`. Concurrent callers share one request, a token in use is renewed in the
+ * background before it expires, and an expired token is never returned. After a failure, callers fail fast
+ * until the back-off is over.
  */
-export function createKeptToken(request: TokenRequest, options: KeptTokenOptions): TokenSource {
+export function createCachedTokenSource(
+  request: TokenRequest,
+  options: CachedTokenSourceOptions,
+): TokenSource {
   const { refresh, clock, random, log, metrics, readFingerprint } = options
+  const logScopes = createScopeLog(log)
   let token: AccessToken | undefined
-  // Read once for each token: every probe and scrape asks for the state.
+  // Decoded once per token, because every probe and scrape reads the state.
   let claims: TokenClaims | undefined
   let renewAtMs = 0
   let failure: Failure | undefined
   let pending: Promise<AccessToken> | undefined
   let waiting = 0
   let replacedAtMs = -Infinity
-  // Whether anybody asked since the last token came: an idle token is not renewed.
-  let wanted = false
-  // Whether an API refused the last token, which is why there is none.
+  // Whether the token was used since it was obtained: an idle token is not renewed.
+  let isUsed = false
+  // Whether the token is missing because an API rejected it.
   let isReplacing = false
-  let closed = false
-  // What the log says about the scopes, so that it says it once.
-  let reportedScopes = ''
+  let isClosed = false
   let cancelTimer: (() => void) | undefined
   let cancelWatch: (() => void) | undefined
 
@@ -65,25 +68,25 @@ export function createKeptToken(request: TokenRequest, options: KeptTokenOptions
 
   function current(): AccessToken | undefined {
     if (token === undefined || !isUsable(token, clock)) return undefined
-    wanted = true
-    // The timer found the token idle, and now it is not.
+    isUsed = true
+    // The timer did not renew the token if it was idle then.
     if (clock.monotonicMs() >= renewAtMs && !isBackingOff(failure)) renewInBackground()
     return token
   }
 
   async function get(signal: AbortSignal, trace?: TokenRequestTrace): Promise<AccessToken> {
-    wanted = true
+    isUsed = true
     if (token !== undefined && isUsable(token, clock)) return token
     if (pending === undefined && isBackingOff(failure)) throw failFast(failure)
     return await wait(signal, trace)
   }
 
   function replace(
-    refused: AccessToken,
+    rejected: AccessToken,
     signal: AbortSignal,
     trace?: TokenRequestTrace,
   ): Promise<AccessToken> | undefined {
-    if (token !== undefined && token !== refused) return get(signal, trace)
+    if (token !== undefined && token !== rejected) return get(signal, trace)
     if (pending === undefined) {
       if (clock.monotonicMs() < replacedAtMs + REPLACE_INTERVAL_MS || isBackingOff(failure)) {
         return undefined
@@ -91,16 +94,16 @@ export function createKeptToken(request: TokenRequest, options: KeptTokenOptions
       replacedAtMs = clock.monotonicMs()
       isReplacing = true
       metrics.refused()
-      log.warn({ reason: 'an API refused the token' }, 'token dropped')
+      log.warn({ reason: 'an API rejected the token' }, 'token dropped')
     }
     token = undefined
     claims = undefined
-    wanted = true
+    isUsed = true
     return wait(signal, trace)
   }
 
   function prepare(): void {
-    wanted = true
+    isUsed = true
     if (!isBackingOff(failure)) renewInBackground()
   }
 
@@ -117,12 +120,12 @@ export function createKeptToken(request: TokenRequest, options: KeptTokenOptions
   }
 
   async function attempt(trace?: TokenRequestTrace): Promise<AccessToken> {
-    // A file that can't be read is no other secret; the request itself says what is wrong with it.
-    const used = readFingerprint().catch(() => '')
+    // If it cannot be read, the request fails for the same reason and reports it.
+    const fingerprint = readFingerprint().catch(() => '')
     try {
       return succeed(await request(trace))
     } catch (cause) {
-      throw fail(cause, used)
+      throw fail(cause, fingerprint)
     }
   }
 
@@ -144,16 +147,18 @@ export function createKeptToken(request: TokenRequest, options: KeptTokenOptions
   }
 
   function close(): void {
-    closed = true
+    isClosed = true
     cancelTimer?.()
     cancelWatch?.()
   }
 
   async function wait(signal: AbortSignal, trace?: TokenRequestTrace): Promise<AccessToken> {
     if (waiting >= MAX_WAITING) {
-      throw new SidecarError('token_unavailable', 'Cannot wait for a token: too many requests do', {
-        retryAfterMs: 1_000,
-      })
+      throw new SidecarError(
+        'token_unavailable',
+        'Cannot wait for a token: too many requests are waiting',
+        { retryAfterMs: 1_000 },
+      )
     }
     waiting += 1
     try {
@@ -164,14 +169,17 @@ export function createKeptToken(request: TokenRequest, options: KeptTokenOptions
   }
 
   function renewInBackground(): void {
-    if (closed || pending !== undefined) return
-    // fail() has logged it and planned the next attempt; nobody waits for this one.
+    if (isClosed || pending !== undefined) return
+    // fail() logs the failure and schedules the next attempt.
     requestToken().catch(() => {})
   }
 
   function succeed(obtained: AccessToken): AccessToken {
     if (!isUsable(obtained, clock)) {
-      throw new SidecarError('token_invalid', 'Cannot use the token: it had expired when it came')
+      throw new SidecarError(
+        'token_invalid',
+        'Cannot use the token: it had expired when it was received',
+      )
     }
     const hadToken = token !== undefined && isUsable(token, clock)
     const reason = isReplacing ? 'replaced' : hadToken ? 'renewed' : 'issued'
@@ -183,39 +191,24 @@ export function createKeptToken(request: TokenRequest, options: KeptTokenOptions
     renewAtMs = obtained.obtainedAt.monotonicMs + afterMs
     failure = undefined
     cancelWatch?.()
-    planAt(renewAtMs)
+    scheduleRequest(renewAtMs)
     log.info(
       { reason, lifetimeSeconds: seconds(obtained.lifetimeMs), renewInSeconds: seconds(afterMs) },
       'token obtained',
     )
-    reportScopes(obtained)
-    // Those who wait for it are its first users.
-    wanted = waiting > 0
+    logScopes(obtained)
+    // Waiting requests are about to use it.
+    isUsed = waiting > 0
     return obtained
   }
 
-  /** Warns once of each change. The scopes that are logged are those of the configuration. */
-  function reportScopes({ requestedScopes = [], scope }: AccessToken): void {
-    const { missing, unreported } = compareScopes(requestedScopes, scope)
-    const found = unreported ? 'unreported' : missing.join(' ')
-    if (found === reportedScopes) return
-    reportedScopes = found
-    if (unreported) {
-      log.warn({ requestedScopes }, 'the authorization server does not tell the granted scopes')
-    } else if (missing.length > 0) {
-      log.warn({ missingScopes: missing }, 'fewer scopes granted than requested')
-    } else {
-      log.info({}, 'all requested scopes granted')
-    }
-  }
-
-  /** Plans the next attempt; `used` tells the secret of this one. */
-  function fail(cause: unknown, used: Promise<string>): SidecarError {
+  /** Schedules the next attempt. `fingerprint` is that of the secret of this one. */
+  function fail(cause: unknown, fingerprint: Promise<string>): SidecarError {
     const error = toSidecarError(cause)
     const count = (failure?.count ?? 0) + 1
     const delayMs = retryDelayMs(error, count, random())
     failure = { error, count, retryAtMs: clock.monotonicMs() + delayMs }
-    planAt(failure.retryAtMs)
+    scheduleRequest(failure.retryAtMs)
     const { code, oauthError, message } = error
     log.warn(
       {
@@ -227,28 +220,30 @@ export function createKeptToken(request: TokenRequest, options: KeptTokenOptions
       },
       'token request failed',
     )
-    if (isAboutTheClient(error)) watchFingerprint(failure, used)
+    if (code === 'token_rejected' && mayBeClientAuthentication(oauthError)) {
+      watchFingerprint(failure, fingerprint)
+    }
     return failFast(failure)
   }
 
-  function planAt(atMs: number): void {
+  function scheduleRequest(atMs: number): void {
     cancelTimer?.()
-    if (closed) return
-    // The timer is believed even if it fires a hair early: nobody would ask again.
+    if (isClosed) return
+    // The time is not checked again: a timer that fires slightly early would otherwise lose the renewal.
     cancelTimer = clock.schedule(atMs - clock.monotonicMs(), () => {
-      if (wanted) renewInBackground()
+      if (isUsed) renewInBackground()
     })
   }
 
-  /** Ends a long pause as soon as the secret that was refused is another. */
-  function watchFingerprint(during: Failure, used: Promise<string>): void {
+  /** Retries as soon as the rejected secret, key or assertion has changed. */
+  function watchFingerprint(during: Failure, rejected: Promise<string>): void {
     cancelWatch?.()
-    if (closed) return
+    if (isClosed) return
     cancelWatch = clock.schedule(FINGERPRINT_INTERVAL_MS, () => {
-      const look = Promise.all([used, readFingerprint().catch(async () => await used)])
-      void look.then(([refused, found]) => {
-        if (failure !== during || closed) return
-        if (found === refused) watchFingerprint(during, used)
+      const next = readFingerprint().catch(async () => await rejected)
+      void Promise.all([rejected, next]).then(([before, after]) => {
+        if (failure !== during || isClosed) return
+        if (after === before) watchFingerprint(during, rejected)
         else renewInBackground()
       })
     })
@@ -258,7 +253,7 @@ export function createKeptToken(request: TokenRequest, options: KeptTokenOptions
     return last !== undefined && clock.monotonicMs() < last.retryAtMs
   }
 
-  /** The last failure, with the time to the next attempt. */
+  /** The last failure, with the time until the next attempt. */
   function failFast({ error, retryAtMs }: Failure): SidecarError {
     const { code, message, oauthError, advice, serverText } = error
     return new SidecarError(code, message, {
@@ -269,11 +264,6 @@ export function createKeptToken(request: TokenRequest, options: KeptTokenOptions
       ...(serverText !== undefined && { serverText }),
     })
   }
-}
-
-/** Whether another secret, key or assertion might be accepted where this one was not. */
-function isAboutTheClient({ code, oauthError }: SidecarError): boolean {
-  return code === 'token_rejected' && mayBeAboutTheProof(oauthError)
 }
 
 function seconds(ms: number): number {

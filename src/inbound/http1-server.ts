@@ -10,6 +10,7 @@ import type { Recorder } from '../exchange/exchange-record.ts'
 import { createHalfClosedWatch } from './half-closed.ts'
 import {
   hasLeft,
+  isConnectionError,
   otherProtocol,
   type OtherProtocol,
   type ParserError,
@@ -190,8 +191,8 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
     if (protocol !== undefined) onOtherProtocol?.(protocol)
     const last = connections.lastDue(socket)
     if (last !== undefined && !last.req.complete) {
-      // It is recorded when whoever handles it finds out.
-      if (!hasLeft(error)) noteFault(last.req, failure)
+      // The handler records it; after a reset there is no response that the record has to agree with.
+      if (!isConnectionError(error)) noteFault(last.req, failure)
       if (last.headersSent) socket.destroy()
       else refuse(socket, failure, NOBODY)
       return

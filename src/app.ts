@@ -10,7 +10,7 @@ import {
   tokenStatus,
 } from './admin/read-status.ts'
 import { adminCallers } from './compose/callers.ts'
-import { createServiceMaker } from './compose/service.ts'
+import { createServiceMaker, type Service } from './compose/service.ts'
 import { fixedChanges } from './config/fixed-settings.ts'
 import type { Config } from './config/schema.ts'
 import type { SecretPlaces } from './config/secret-ref.ts'
@@ -104,6 +104,8 @@ export async function startApp(options: AppOptions): Promise<App> {
   }
 
   let current = await makeService(options.config)
+  /** Services of earlier configurations that have requests or token requests in flight, and whether they are closed. */
+  const retired = new Map<Service, { isClosed: boolean }>()
   let checkAdminRequest = createRequestCheck(adminCallers(options.config, options.config.access))
   cleanup.defer(async () => await current.close())
   begin(options.configVersion)
@@ -216,9 +218,28 @@ export async function startApp(options: AppOptions): Promise<App> {
     return { tokens: own.map((token) => tokenStatus(token, clock.wallMs())) }
   }
 
+  async function retire(service: Service): Promise<void> {
+    const state = { isClosed: false }
+    retired.set(service, state)
+    try {
+      await service.retire()
+    } catch (cause) {
+      logger.warn({ stack: stackFrames(cause) }, 'cannot close what is not used any more')
+    }
+    state.isClosed = true
+    for (const [earlier, { isClosed }] of retired) {
+      const isRequesting = earlier.tokens.some(({ source }) => source.state().requesting)
+      if (isClosed && !isRequesting) retired.delete(earlier)
+    }
+  }
+
   function pending(): Pending {
-    const requesting = current.tokens.filter(({ source }) => source.state().requesting)
-    return { ...metrics.pending(), tokenRequests: requesting.map(({ token }) => token) }
+    const requesting = [...retired.keys(), current].flatMap(({ tokens }) =>
+      tokens.filter(({ source }) => source.state().requesting),
+    )
+    // Services share the token sources that their configurations define in the same way.
+    const bySource = new Map(requesting.map(({ source, token }) => [source, token]))
+    return { ...metrics.pending(), tokenRequests: [...bySource.values()] }
   }
 
   const adminListener = await listen(admin, options.config.admin, clock, {
@@ -261,9 +282,7 @@ export async function startApp(options: AppOptions): Promise<App> {
       begin(version)
       prefetch()
       metrics.reloads.reloaded('success')
-      last.retire().catch((cause: unknown) => {
-        logger.warn({ stack: stackFrames(cause) }, 'cannot close what is not used any more')
-      })
+      void retire(last)
       return fixed
     },
     unchanged: () => metrics.reloads.reloaded('unchanged'),

@@ -1,12 +1,14 @@
 import { once } from 'node:events'
+import { writeFile } from 'node:fs/promises'
 import { Agent, request } from 'node:http'
 import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { expect, test } from 'vitest'
+import { writeConfig } from '../helpers/cli.ts'
 import { endpointConfig, forwardConfig } from '../helpers/config-text.ts'
 import { startServer } from '../helpers/servers.ts'
 import { openRaw } from '../helpers/raw-connection.ts'
-import { startProgram } from '../helpers/sidecar.ts'
+import { startProgram, startProgramAt } from '../helpers/sidecar.ts'
 import { handshake, startSwitchingServer, SWITCHING } from '../helpers/switching-server.ts'
 import { startTokenEndpoint } from '../helpers/token-endpoint.ts'
 import { until } from '../helpers/wait.ts'
@@ -164,4 +166,29 @@ test('SIGTERM during a token request that gets no response ends the process at t
   const pending = lines.find((line) => line.includes('the shutdown deadline has passed')) ?? '{}'
   expect(JSON.parse(pending)).toMatchObject({ requests: 1, tunnels: 0, tokenRequests: ['corp'] })
   expect(program.output()).toContain('"message":"ending with work pending"')
+})
+
+test('the log line at the shutdown deadline lists the token requests of a configuration that a reload has replaced', async () => {
+  const endpoint = await startTokenEndpoint(() => {})
+  const config = (credential: string): string => `listen: 127.0.0.1:0
+admin: 127.0.0.1:0
+shutdown: { deadline: 200ms }
+credentials:
+  ${credential}:
+    tokenEndpoint: ${endpoint.url}
+    clientId: app
+    auth: { method: client_secret_post, clientSecret: { value: secret } }
+routes: [{ name: all, match: { path: / }, upstream: 'http://127.0.0.1:1', credential: ${credential} }]
+`
+  const file = await writeConfig(config('first'))
+  const program = await startProgramAt(file)
+  const waiting = fetch(program.proxyUrl).catch(() => 'cut off')
+  await until(() => endpoint.requests.length === 1)
+  await writeFile(file, config('second'))
+  await until(() => endpoint.requests.length === 2)
+  expect((await program.stop()).code).toBe(0)
+  expect(await waiting).toBe('cut off')
+  const lines = program.output().split('\n')
+  const pending = lines.find((line) => line.includes('the shutdown deadline has passed')) ?? '{}'
+  expect(JSON.parse(pending)).toMatchObject({ tokenRequests: ['first', 'second'] })
 })

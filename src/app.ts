@@ -2,6 +2,7 @@ import { limitConnections } from './admin/connection-limit.ts'
 import { createAdminServer, type Renewal } from './admin/handler.ts'
 import { readinessOf } from './admin/readiness.ts'
 import { createRenewalLimit } from './admin/renewal-limit.ts'
+import { refuseUnreadable } from './admin/refuse-unreadable.ts'
 import { rejectionsOfRoute } from './admin/read-rejections.ts'
 import {
   type ConfigurationState,
@@ -14,6 +15,7 @@ import { createServiceMaker, type Service } from './compose/service.ts'
 import { fixedChanges } from './config/fixed-settings.ts'
 import type { Config } from './config/schema.ts'
 import type { SecretPlaces } from './config/secret-ref.ts'
+import type { SidecarError } from './errors.ts'
 import { systemClock } from './lib/clock.ts'
 import { divideDescriptors, readDescriptorLimit } from './lib/descriptor-limit.ts'
 import { listen } from './lib/listen.ts'
@@ -188,6 +190,10 @@ export async function startApp(options: AppOptions): Promise<App> {
   )
   const { admin: maxAdmin } = divideDescriptors(descriptorLimit, options.config.limits.connections)
   limitConnections(admin, maxAdmin, () => reportClosed(undefined))
+  const reportUnreadable = createRateLimit(clock, (requests, { code, message }: SidecarError) =>
+    logger.warn({ code, reason: message, requests }, 'cannot read a request to the admin listener'),
+  )
+  refuseUnreadable(admin, reportUnreadable)
 
   function proxyLimits({ limits }: Config) {
     const { served, surplus } = divideDescriptors(descriptorLimit, limits.connections)

@@ -2,12 +2,6 @@ import { createServer, type IncomingMessage, type Server, ServerResponse } from 
 import type { Duplex } from 'node:stream'
 import { SidecarError } from '../errors.ts'
 import type { SwitchProtocols } from '../http/inbound-request.ts'
-import type { Clock } from '../lib/clock.ts'
-import { noteFault } from './client-gone.ts'
-import type { ConnectHandler } from './connect.ts'
-import { createConnections } from './connections.ts'
-import type { Recorder } from '../exchange/exchange-record.ts'
-import { createHalfClosedWatch } from './half-closed.ts'
 import {
   hasLeft,
   isConnectionError,
@@ -15,7 +9,13 @@ import {
   type OtherProtocol,
   type ParserError,
   parserFailure,
-} from './parser-failure.ts'
+} from '../http/parser-failure.ts'
+import type { Clock } from '../lib/clock.ts'
+import { noteFault } from './client-gone.ts'
+import type { ConnectHandler } from './connect.ts'
+import { createConnections } from './connections.ts'
+import type { Recorder } from '../exchange/exchange-record.ts'
+import { createHalfClosedWatch } from './half-closed.ts'
 import { refuse, refuseTunnel } from './refuse.ts'
 import type { ExchangeHandler } from '../exchange/handler.ts'
 import { createHttp1Request } from './http1-request.ts'

@@ -1,8 +1,9 @@
 import { once } from 'node:events'
 import { createServer, type RequestListener, type Server } from 'node:http'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { limitConnections } from '../../../src/admin/connection-limit.ts'
-import { follow, openRaw } from '../../helpers/raw-connection.ts'
+import { serveInTurn } from '../../../src/admin/serve-in-turn.ts'
+import { openRaw } from '../../helpers/raw-connection.ts'
 import { startListening } from '../../helpers/servers.ts'
 import { until } from '../../helpers/wait.ts'
 
@@ -34,6 +35,15 @@ test('a client that does not read its response is disconnected after the idle ti
   server.timeout = 50
   const closed = once(server, 'connection').then(async ([socket]) => await once(socket, 'close'))
   const client = await openRaw(origin, GET)
+  client.socket.pause()
+  await closed
+})
+
+test('a client that pipelines requests and does not read is disconnected after the idle timeout', async () => {
+  const { origin, server } = await startLimited(serveInTurn((_req, res) => void res.end(LARGE)))
+  server.timeout = 50
+  const closed = once(server, 'connection').then(async ([socket]) => await once(socket, 'close'))
+  const client = await openRaw(origin, GET.repeat(3))
   client.socket.pause()
   await closed
 })

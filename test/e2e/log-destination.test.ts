@@ -51,7 +51,7 @@ const DESTINATIONS: readonly { readonly name: string; readonly open: () => Desti
     name: 'a pipe whose reader is gone',
     open() {
       const { reader, writer } = openPipe()
-      return { stdout: writer, spoil: () => void closeSync(reader) }
+      return { stdout: writer, spoil: () => closeSync(reader) }
     },
   },
 ]

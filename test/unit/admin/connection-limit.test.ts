@@ -37,6 +37,7 @@ test('a client that does not read its response is disconnected after the idle ti
   const client = await openRaw(origin, GET)
   client.socket.pause()
   await closed
+  expect(client.socket.readableFlowing).toBe(false)
 })
 
 test('a client that pipelines requests and does not read is disconnected after the idle timeout', async () => {
@@ -46,6 +47,7 @@ test('a client that pipelines requests and does not read is disconnected after t
   const client = await openRaw(origin, GET.repeat(3))
   client.socket.pause()
   await closed
+  expect(client.socket.readableFlowing).toBe(false)
 })
 
 test('a client that reads slowly receives the whole response', async () => {
@@ -74,6 +76,7 @@ test('a client is not disconnected while its response has not begun', async () =
   await silent.ended
   gate.resolve()
   await waiting.sees('late')
+  expect(waiting.received()).toMatch(/^HTTP\/1\.1 200 /)
 })
 
 test('a new connection beyond the limit replaces the one that has been idle for longest', async () => {
@@ -99,6 +102,7 @@ test('beyond the limit, a client that does not read its response makes room for 
   await once(stuck.socket, 'readable')
   const client = await openRaw(origin, GET.replace('/', '/livez'))
   await client.sees('ok')
+  expect(client.received()).toMatch(/^HTTP\/1\.1 200 /)
 })
 
 test('a new connection is closed if all others wait for the beginning of their response', async () => {
@@ -107,4 +111,5 @@ test('a new connection is closed if all others wait for the beginning of their r
   await once(server, 'request')
   const client = await openRaw(origin)
   await client.ended
+  expect(client.received()).toBe('')
 })

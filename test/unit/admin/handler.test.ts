@@ -7,10 +7,11 @@ import { openRaw } from '../../helpers/raw-connection.ts'
 import { startListening } from '../../helpers/servers.ts'
 import { until } from '../../helpers/wait.ts'
 
+function unused(): never {
+  throw new Error('expected no request')
+}
+
 function createSidecarAdmin() {
-  const unused = (): never => {
-    throw new Error('expected no request')
-  }
   const server = createAdminServer({
     readiness: unused,
     status: unused,
@@ -59,6 +60,10 @@ test('a persistent connection is closed when no further request arrives', async 
   expect(client.received()).toMatch(/^HTTP\/1\.1 200 /)
 })
 
+function get(path: string): string {
+  return `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`
+}
+
 test('pipelined requests get their responses in order, each built when the one before is sent', async () => {
   const gate = Promise.withResolvers<void>()
   const asked: string[] = []
@@ -68,7 +73,6 @@ test('pipelined requests get their responses in order, each built when the one b
       void gate.promise.then(() => res.end(req.url))
     }),
   )
-  const get = (path: string): string => `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`
   const client = await openRaw(await startListening(server), get('/1') + get('/2') + get('/3'))
   await until(() => asked.length > 0)
   expect(asked).toEqual(['/1'])

@@ -85,6 +85,29 @@ test.for(BEHAVIOURS)(
   },
 )
 
+test.for(BEHAVIOURS.slice(0, 3))(
+  'an OTLP receiver that $what is logged once',
+  async ({ respond }) => {
+    const receiver = await startUnresponsive(respond)
+    const upstream = await startServer((_req, res) => void res.end('ok'))
+    const program = await startProgram(`${forwardConfig(upstream)}\n${DEADLINE}`, {
+      OTEL_EXPORTER_OTLP_ENDPOINT: receiver.origin,
+      OTEL_EXPORTER_OTLP_TIMEOUT: '600000',
+      OTEL_BSP_SCHEDULE_DELAY: '10',
+      OTEL_BSP_EXPORT_TIMEOUT: '100',
+    })
+    await until(async () => {
+      expect(await (await fetch(program.proxyUrl)).text()).toBe('ok')
+      return receiver.requests() > 3
+    })
+    const lines = program.output().split('\n')
+    const warnings = lines.filter((line) => line.includes('cannot export traces'))
+    expect(warnings.map((line): unknown => JSON.parse(line))).toEqual([
+      expect.objectContaining({ reason: 'the receiver does not respond in time' }),
+    ])
+  },
+)
+
 test.for(BEHAVIOURS)(
   'with a token endpoint that $what, the start is complete, other routes are served, and SIGTERM ends the process',
   async ({ respond }) => {

@@ -2,6 +2,7 @@ import { limitConnections } from './admin/connection-limit.ts'
 import { createAdminServer, type Renewal } from './admin/handler.ts'
 import { readinessOf } from './admin/readiness.ts'
 import { createRenewalLimit } from './admin/renewal-limit.ts'
+import { refuseUnreadable } from './admin/refuse-unreadable.ts'
 import { rejectionsOfRoute } from './admin/read-rejections.ts'
 import {
   type ConfigurationState,
@@ -10,10 +11,11 @@ import {
   tokenStatus,
 } from './admin/read-status.ts'
 import { adminCallers } from './compose/callers.ts'
-import { createServiceMaker } from './compose/service.ts'
+import { createServiceMaker, type Service } from './compose/service.ts'
 import { fixedChanges } from './config/fixed-settings.ts'
 import type { Config } from './config/schema.ts'
 import type { SecretPlaces } from './config/secret-ref.ts'
+import type { SidecarError } from './errors.ts'
 import { systemClock } from './lib/clock.ts'
 import { divideDescriptors, readDescriptorLimit } from './lib/descriptor-limit.ts'
 import { listen } from './lib/listen.ts'
@@ -104,6 +106,8 @@ export async function startApp(options: AppOptions): Promise<App> {
   }
 
   let current = await makeService(options.config)
+  /** Services of earlier configurations that have requests or token requests in flight, and whether they are closed. */
+  const retired = new Map<Service, { isClosed: boolean }>()
   let checkAdminRequest = createRequestCheck(adminCallers(options.config, options.config.access))
   cleanup.defer(async () => await current.close())
   begin(options.configVersion)
@@ -186,6 +190,10 @@ export async function startApp(options: AppOptions): Promise<App> {
   )
   const { admin: maxAdmin } = divideDescriptors(descriptorLimit, options.config.limits.connections)
   limitConnections(admin, maxAdmin, () => reportClosed(undefined))
+  const reportUnreadable = createRateLimit(clock, (requests, { code, message }: SidecarError) =>
+    logger.warn({ code, reason: message, requests }, 'cannot read a request to the admin listener'),
+  )
+  refuseUnreadable(admin, reportUnreadable)
 
   function proxyLimits({ limits }: Config) {
     const { served, surplus } = divideDescriptors(descriptorLimit, limits.connections)
@@ -216,9 +224,28 @@ export async function startApp(options: AppOptions): Promise<App> {
     return { tokens: own.map((token) => tokenStatus(token, clock.wallMs())) }
   }
 
+  async function retire(service: Service): Promise<void> {
+    const state = { isClosed: false }
+    retired.set(service, state)
+    try {
+      await service.retire()
+    } catch (cause) {
+      logger.warn({ stack: stackFrames(cause) }, 'cannot close what is not used any more')
+    }
+    state.isClosed = true
+    for (const [earlier, { isClosed }] of retired) {
+      const isRequesting = earlier.tokens.some(({ source }) => source.state().requesting)
+      if (isClosed && !isRequesting) retired.delete(earlier)
+    }
+  }
+
   function pending(): Pending {
-    const requesting = current.tokens.filter(({ source }) => source.state().requesting)
-    return { ...metrics.pending(), tokenRequests: requesting.map(({ token }) => token) }
+    const requesting = [...retired.keys(), current].flatMap(({ tokens }) =>
+      tokens.filter(({ source }) => source.state().requesting),
+    )
+    // Services share the token sources that their configurations define in the same way.
+    const bySource = new Map(requesting.map(({ source, token }) => [source, token]))
+    return { ...metrics.pending(), tokenRequests: [...bySource.values()] }
   }
 
   const adminListener = await listen(admin, options.config.admin, clock, {
@@ -261,9 +288,7 @@ export async function startApp(options: AppOptions): Promise<App> {
       begin(version)
       prefetch()
       metrics.reloads.reloaded('success')
-      last.retire().catch((cause: unknown) => {
-        logger.warn({ stack: stackFrames(cause) }, 'cannot close what is not used any more')
-      })
+      void retire(last)
       return fixed
     },
     unchanged: () => metrics.reloads.reloaded('unchanged'),

@@ -20,7 +20,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   outbound: ['lib', 'errors', 'http'],
   exchange: ['lib', 'errors', 'http', 'routing', 'tokens', 'type outbound', 'type observe'],
   inbound: ['lib', 'errors', 'http', 'exchange', 'type observe'],
-  admin: ['lib', 'errors', 'type observe', 'tokens', 'exchange'],
+  admin: ['lib', 'errors', 'http', 'type observe', 'tokens', 'exchange'],
   compose: [
     'lib',
     'errors',

@@ -4,9 +4,12 @@ import type { Socket } from 'node:net'
 /** A client that does not read its response, or sends nothing, is disconnected after this. */
 const IDLE_MS = 30_000
 
+/** The responses of a connection that are not yet sent, in the order of their requests. */
+type Unsent = Set<ServerResponse>
+
 /**
- * Keeps the number of connections to the admin listener below `maxConnections`. It is the connection that
- * has been idle for longest that is closed, not the new one: that one may be the probe of `/readyz`.
+ * Keeps the number of connections to the admin listener below `maxConnections`. The connection that has
+ * been idle for longest is closed instead of the new one, which may be the probe of `/readyz`.
  */
 export function limitConnections(
   server: Server,
@@ -14,12 +17,12 @@ export function limitConnections(
   onClosed: () => void,
 ): void {
   /** In the order of their last request. */
-  const open = new Map<Socket, ServerResponse | undefined>()
+  const open = new Map<Socket, Unsent>()
 
   server.on('connection', (socket) => {
     if (open.size >= maxConnections) {
       onClosed()
-      const closing = firstWhere(isIdle) ?? firstWhere(isWritten)
+      const closing = firstWhere(isIdle) ?? firstWhere(isWaitingForClient)
       if (closing === undefined) {
         socket.destroy()
         return
@@ -27,29 +30,34 @@ export function limitConnections(
       open.delete(closing)
       closing.destroy()
     }
-    open.set(socket, undefined)
+    open.set(socket, new Set())
     socket.once('close', () => open.delete(socket))
   })
   server.on('request', ({ socket }, res) => {
-    if (!open.delete(socket)) return
-    open.set(socket, res)
+    const unsent = open.get(socket)
+    if (unsent === undefined) return
+    unsent.add(res)
+    res.once('close', () => unsent.delete(res))
+    open.delete(socket)
+    open.set(socket, unsent)
   })
   // A response that takes long to begin, such as that of a renewal, is not the client's fault.
   server.setTimeout(IDLE_MS, (socket: Socket) => {
-    if (isWritten(open.get(socket))) socket.destroy()
+    if (isWaitingForClient(open.get(socket) ?? new Set())) socket.destroy()
   })
 
-  function firstWhere(isClosable: (last: ServerResponse | undefined) => boolean) {
-    for (const [socket, last] of open) if (isClosable(last)) return socket
+  function firstWhere(isClosable: (unsent: Unsent) => boolean): Socket | undefined {
+    for (const [socket, unsent] of open) if (isClosable(unsent)) return socket
     return undefined
   }
 }
 
-function isIdle(last: ServerResponse | undefined): boolean {
-  return last === undefined || last.closed
+function isIdle(unsent: Unsent): boolean {
+  return unsent.size === 0
 }
 
-/** Whether all that is left to do is the client's: to read, or to send another request. */
-function isWritten(last: ServerResponse | undefined): boolean {
-  return last === undefined || last.writableEnded || last.closed
+/** Whether the client has to act next: to read, or to send another request. */
+function isWaitingForClient(unsent: Unsent): boolean {
+  const [current] = unsent
+  return current === undefined || current.writableEnded
 }

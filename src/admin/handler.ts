@@ -3,6 +3,7 @@ import { type SidecarError, toSidecarError } from '../errors.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import type { HistoryReading } from '../observe/route-history.ts'
 import type { Readiness } from './readiness.ts'
+import { serveInTurn } from './serve-in-turn.ts'
 import type { Status, TokenStatus } from './status.ts'
 import { STATUS_PAGE } from './status-page.ts'
 
@@ -89,7 +90,7 @@ export function createAdminServer(options: AdminOptions): Server {
   return createServer(
     // Requests without Host are refused by checkRequest, with an explanation.
     { ...TIMEOUTS, insecureHTTPParser: false, requireHostHeader: false },
-    (req, res) => void respond(req, res, answer),
+    serveInTurn((req, res) => void respond(req, res, answer)),
   )
 }
 

@@ -1,11 +1,12 @@
 import { once } from 'node:events'
 import { get, type IncomingMessage, type RequestOptions } from 'node:http'
-import { text } from 'node:stream/consumers'
 import type { ListenAddress } from '../config/listen-address.ts'
 import { EXIT, type Io } from './io.ts'
 import { readReadableConfig } from './read-config.ts'
 
 const TIMEOUT_MS = 3_000
+/** More than any page of the admin listener. */
+const MAX_BODY_BYTES = 1024 * 1024
 
 /** `health`: asks the sidecar that runs with this configuration, for a container's health check. */
 export async function health(
@@ -14,20 +15,34 @@ export async function health(
 ): Promise<number> {
   const config = await readReadableConfig(file, io)
   if (config === undefined) return EXIT.configInvalid
+  const signal = AbortSignal.timeout(TIMEOUT_MS)
   try {
-    const request = get({
-      ...target(config.admin),
-      path: page,
-      signal: AbortSignal.timeout(TIMEOUT_MS),
-    })
+    const request = get({ ...target(config.admin), path: page, signal })
     const [response]: IncomingMessage[] = await once(request, 'response')
-    const body = response === undefined ? '' : await text(response)
-    io.out(body)
-    return response?.statusCode === 200 ? EXIT.ok : EXIT.failed
+    if (response === undefined) return EXIT.failed
+    io.out(await readBody(response))
+    return response.statusCode === 200 ? EXIT.ok : EXIT.failed
   } catch {
-    io.err('Cannot reach the admin listener: is the sidecar running with this configuration?\n')
+    io.err(
+      signal.aborted
+        ? `The admin listener did not respond within ${TIMEOUT_MS / 1000} s\n`
+        : 'Cannot reach the admin listener: is the sidecar running with this configuration?\n',
+    )
     return EXIT.failed
   }
+}
+
+/** Another program may listen there, so the size is limited. */
+async function readBody(response: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = []
+  let length = 0
+  for await (const chunk of response) {
+    chunks.push(chunk)
+    length += chunk.length
+    // To leave the loop destroys the response.
+    if (length > MAX_BODY_BYTES) break
+  }
+  return Buffer.concat(chunks).toString()
 }
 
 /** Where a listener is reached from this machine. */

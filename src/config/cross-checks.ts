@@ -47,6 +47,15 @@ export function crossCheck(data: unknown): Finding[] {
       ),
     )
   }
+  const adminAddress = parseListenAddress(admin)
+  if (adminAddress?.kind === 'tcp' && isReachable(adminAddress.host)) {
+    findings.push(
+      warning(
+        ['admin'],
+        'every machine that reaches this address can read the status and renew tokens; if that is only meant for probes and metrics, restrict access with a network policy or a firewall',
+      ),
+    )
+  }
   for (const [name, credential] of credentials) {
     if (!/^[A-Za-z\d][\w.-]*$/.test(name) || name === 'none') {
       findings.push(

@@ -23,7 +23,7 @@ export function createFileReader(directory: string): ReadFile {
 export function createFileStat(directory: string): StatFile {
   return async (path) => {
     try {
-      const found = await stat(resolve(directory, path))
+      const found = await inTime(stat(resolve(directory, path)))
       const kind = found.isFile()
         ? 'file'
         : found.isDirectory()

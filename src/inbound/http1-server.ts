@@ -2,19 +2,20 @@ import { createServer, type IncomingMessage, type Server, ServerResponse } from 
 import type { Duplex } from 'node:stream'
 import { SidecarError } from '../errors.ts'
 import type { SwitchProtocols } from '../http/inbound-request.ts'
+import {
+  hasLeft,
+  isConnectionError,
+  otherProtocol,
+  type OtherProtocol,
+  type ParserError,
+  parserFailure,
+} from '../http/parser-failure.ts'
 import type { Clock } from '../lib/clock.ts'
 import { noteFault } from './client-gone.ts'
 import type { ConnectHandler } from './connect.ts'
 import { createConnections } from './connections.ts'
 import type { Recorder } from '../exchange/exchange-record.ts'
 import { createHalfClosedWatch } from './half-closed.ts'
-import {
-  hasLeft,
-  otherProtocol,
-  type OtherProtocol,
-  type ParserError,
-  parserFailure,
-} from './parser-failure.ts'
 import { refuse, refuseTunnel } from './refuse.ts'
 import type { ExchangeHandler } from '../exchange/handler.ts'
 import { createHttp1Request } from './http1-request.ts'
@@ -190,8 +191,8 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
     if (protocol !== undefined) onOtherProtocol?.(protocol)
     const last = connections.lastDue(socket)
     if (last !== undefined && !last.req.complete) {
-      // It is recorded when whoever handles it finds out.
-      if (!hasLeft(error)) noteFault(last.req, failure)
+      // The handler records it; after a reset there is no response that the record has to agree with.
+      if (!isConnectionError(error)) noteFault(last.req, failure)
       if (last.headersSent) socket.destroy()
       else refuse(socket, failure, NOBODY)
       return

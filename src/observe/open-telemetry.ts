@@ -53,7 +53,11 @@ export type OpenTelemetryOptions = {
  */
 export function createOpenTelemetryTracer(options: OpenTelemetryOptions): Tracer {
   const { settings, version, logger } = options
-  const exporter = reportOutages(createExporter(settings), logger)
+  const exporter = reportOutages(
+    createExporter(settings),
+    settings.batch.exportTimeoutMillis,
+    logger,
+  )
   const provider = new TracerProvider({
     resource: defaultResource()
       .merge(
@@ -255,19 +259,29 @@ function createExporter({ url, protocol }: TracingSettings): SpanExporter {
   )
 }
 
-/** Says once when the receiver fails, and once when it is back. */
-function reportOutages(exporter: SpanExporter, logger: Logger): SpanExporter {
+/**
+ * Logs the beginning and the end of an outage of the receiver. The batch processor gives up an export
+ * after `timeoutMs` without a word, and the exporter may wait for longer: its time limit is one of inactivity.
+ */
+function reportOutages(exporter: SpanExporter, timeoutMs: number, logger: Logger): SpanExporter {
   let lost = 0
+  const failed = (spans: number, reason: string): void => {
+    if (lost === 0) logger.warn({ reason }, 'cannot export traces')
+    lost += spans
+  }
   return {
     export(spans, done) {
+      let isOverdue = false
+      const timer = setTimeout(() => {
+        isOverdue = true
+        failed(spans.length, 'the receiver does not respond in time')
+      }, timeoutMs).unref()
       exporter.export(spans, (result) => {
+        clearTimeout(timer)
         if (result.code === ExportResultCode.SUCCESS) {
           if (lost > 0) logger.info({ lost }, 'traces are exported again')
           lost = 0
-        } else {
-          if (lost === 0) logger.warn({ reason: reasonOf(result.error) }, 'cannot export traces')
-          lost += spans.length
-        }
+        } else if (!isOverdue) failed(spans.length, reasonOf(result.error))
         done(result)
       })
     },

@@ -290,21 +290,27 @@ test.for([
     head: 'Transfer-Encoding: chunked',
     body: '5\r\nhello\r\n0\r\nX-A: ',
   },
-])('an upload that half-closes $what is truncated, and refused', async ({ head, body }) => {
-  const { origin, seen, release } = await startHeldUpstream()
-  release()
-  const sidecar = await startSidecar(forwardConfig(origin))
-  const client = await connectTo(
-    sidecar,
-    `PUT /x HTTP/1.1\r\nHost: localhost\r\n${head}\r\n\r\n${body}`,
-  )
-  if (body !== '') await until(() => seen.arrived === 1)
-  client.socket.end()
-  expect(await client.ended).toBe('end')
-  expect(client.received()).toMatch(/^HTTP\/1\.1 400 [^]*before the request was complete/)
-  if (body !== '') await until(() => seen.aborted === 1)
-  expect(seen.whole).toBe(0)
-})
+])(
+  'an upload that half-closes $what gets a 400, and the access log says so',
+  async ({ head, body }) => {
+    const { origin, seen, release } = await startHeldUpstream()
+    release()
+    const sidecar = await startSidecar(forwardConfig(origin))
+    const client = await connectTo(
+      sidecar,
+      `PUT /x HTTP/1.1\r\nHost: localhost\r\n${head}\r\n\r\n${body}`,
+    )
+    if (body !== '') await until(() => seen.arrived === 1)
+    client.socket.end()
+    expect(await client.ended).toBe('end')
+    expect(client.received()).toMatch(/^HTTP\/1\.1 400 [^]*before the request was complete/)
+    if (body !== '') await until(() => seen.aborted === 1)
+    expect(seen.whole).toBe(0)
+    await until(async () => (await sidecar.logs()).includes('"path":"/x"'))
+    const line = (await sidecar.logs()).split('\n').find((text) => text.includes('"path":"/x"'))
+    expect(JSON.parse(line ?? '')).toMatchObject({ status: 400, code: 'request_invalid' })
+  },
+)
 
 test('an idle connection that half-closes is closed', async () => {
   const { origin, release } = await startHeldUpstream()

@@ -1,8 +1,18 @@
-import { spawn, spawnSync } from 'node:child_process'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs'
+import {
+  closeSync,
+  constants,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer as createTcpServer } from 'node:net'
-import { join } from 'node:path'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { expect, onTestFinished, test } from 'vitest'
 import { startServer } from '../helpers/servers.ts'
@@ -24,12 +34,37 @@ type Destination = {
 
 const DESTINATIONS: readonly { readonly name: string; readonly open: () => Destination }[] = [
   { name: 'a full device', open: () => ({ stdout: openOwned('/dev/full') }) },
-  { name: 'a pipe that is not read', open: () => ({ stdout: 'pipe' }) },
+  { name: 'a socket that is not read', open: () => ({ stdout: 'pipe' }) },
   {
-    name: 'a pipe whose reader is gone',
+    name: 'a socket whose reader is gone',
     open: () => ({ stdout: 'pipe', spoil: (stdout) => void stdout?.destroy() }),
   },
+  {
+    name: 'a pipe that is not read',
+    open() {
+      const { reader, writer } = openPipe()
+      onTestFinished(() => closeSync(reader))
+      return { stdout: writer }
+    },
+  },
+  {
+    name: 'a pipe whose reader is gone',
+    open() {
+      const { reader, writer } = openPipe()
+      return { stdout: writer, spoil: () => closeSync(reader) }
+    },
+  },
 ]
+
+/** As a shell makes it for "run | tee log"; what Node calls a pipe is a pair of sockets. */
+function openPipe(): { readonly reader: number; readonly writer: number } {
+  const path = join(mkdtempSync(join(tmpdir(), 'token-sidecar-')), 'pipe')
+  execFileSync('mkfifo', [path])
+  const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
+  const writer = openOwned(path)
+  onTestFinished(() => rmSync(dirname(path), { recursive: true }))
+  return { reader, writer }
+}
 
 const cases = DESTINATIONS.flatMap(({ name, open }) =>
   FORMATS.flatMap((format) => SIGNALS.map((signal) => ({ name, open, format, signal }))),

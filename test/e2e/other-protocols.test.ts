@@ -58,6 +58,45 @@ test.for([
   expect(failures[0]?.advice).toContain(advice)
 })
 
+test.for([
+  { what: 'TLS (https)', sends: CLIENT_HELLO },
+  { what: 'HTTP/2', sends: 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n' },
+  { what: 'the PROXY protocol', sends: 'PROXY TCP4 10.0.0.1 10.0.0.2 1000 80\r\n' },
+])('the admin listener answers $what with an explanation, and logs it once', async (given) => {
+  const sidecar = await startSidecar(CONFIG)
+  const detail = `Cannot read the request: it is ${given.what}, and this listener speaks plain HTTP/1.1 only`
+  for (let round = 0; round < 2; round += 1) {
+    const response = await exchangeRaw(sidecar.adminUrl, given.sends)
+    expect(response).toMatch(/^HTTP\/1\.1 400 Bad Request\r\n/)
+    expect(JSON.parse(response.slice(response.indexOf('\r\n\r\n')))).toEqual({
+      code: 'request_invalid',
+      error: detail,
+    })
+  }
+  const lines = (await sidecar.logs()).split('\n').filter((line) => line.includes(detail))
+  expect(lines.map((line): unknown => JSON.parse(line))).toEqual([
+    expect.objectContaining({ message: 'cannot read a request to the admin listener' }),
+  ])
+})
+
+test('the admin listener explains header fields that are too large, and bytes that are not HTTP', async () => {
+  const sidecar = await startSidecar(CONFIG)
+  const large = `GET /livez HTTP/1.1\r\nHost: localhost\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`
+  expect(await exchangeRaw(sidecar.adminUrl, large)).toMatch(
+    /^HTTP\/1\.1 431 [^]*"code": "headers_too_large"/,
+  )
+  expect(await exchangeRaw(sidecar.adminUrl, 'hello\r\n\r\n')).toMatch(
+    /^HTTP\/1\.1 400 [^]*not valid HTTP/,
+  )
+})
+
+test('the admin listener responds to a valid request before bytes that are not HTTP', async () => {
+  const sidecar = await startSidecar(CONFIG)
+  const valid = 'GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n'
+  const received = await exchangeRaw(sidecar.adminUrl, `${valid}${CLIENT_HELLO}`)
+  expect(received.match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 200', 'HTTP/1.1 400'])
+})
+
 test('a protocol that only begins like another is not counted', async () => {
   const sidecar = await startSidecar(CONFIG)
   for (const sends of ['PROXY / HTTP/1.1\r\n\r\n', 'SSH-2.0-x\r\n', '\x17\x03\x03\x00\x01a']) {

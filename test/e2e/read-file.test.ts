@@ -1,8 +1,9 @@
 import { execFileSync } from 'node:child_process'
-import { mkdir, truncate, writeFile } from 'node:fs/promises'
+import { closeSync, constants, openSync } from 'node:fs'
+import { mkdir, open, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { readBytes, unreadableReason } from '../../src/config/read-file.ts'
+import { createFileStat, readBytes, unreadableReason } from '../../src/config/read-file.ts'
 import { temporaryDirectory } from '../helpers/sidecar.ts'
 
 async function readText(path: string): Promise<string> {
@@ -46,4 +47,20 @@ test('a device, a directory and a file without end are refused', async () => {
   expect(await reasonOf(join(directory, 'folder'))).toBe('it is a directory')
   expect(await reasonOf(join(directory, 'large'))).toBe('it is larger than 8 MiB')
   expect(await reasonOf(join(directory, 'none'))).toBe('no such file')
+})
+
+test('a file server that hangs delays neither reading a file nor its metadata for more than 5 s', async () => {
+  const pipe = await namedPipe()
+  // Without O_NONBLOCK, each of these blocks a thread of libuv's pool until there is a writer.
+  const blocked = Array.from({ length: 4 }, async () => await open(pipe, 'r'))
+  try {
+    const stat = createFileStat('/')('dev/null')
+    expect(await reasonOf('/dev/null')).toBe('reading it took longer than 5 s')
+    expect(await stat).toBe(undefined)
+  } finally {
+    const writer = openSync(pipe, constants.O_WRONLY | constants.O_NONBLOCK)
+    for (const file of await Promise.all(blocked)) await file.close()
+    closeSync(writer)
+  }
+  expect(await createFileStat('/')('dev/null')).toMatchObject({ kind: 'other' })
 })

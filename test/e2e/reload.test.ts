@@ -245,10 +245,11 @@ test('connections that no route uses any more are closed', async () => {
   const one = await startRawUpstream((_received, socket) => {
     socket.write('HTTP/1.1 200 OK\r\nContent-Length: 3\r\nKeep-Alive: timeout=600\r\n\r\none')
   })
-  const closed = Promise.withResolvers<void>()
+  const closed = Promise.withResolvers<unknown>()
   const watching = await startRawUpstream((_received, socket) => {
     socket.write('HTTP/1.1 200 OK\r\nContent-Length: 3\r\nKeep-Alive: timeout=600\r\n\r\nold')
-    socket.once('close', () => closed.resolve())
+    // Called for each request of the connection.
+    socket.off('close', closed.resolve).on('close', closed.resolve)
   })
   const { program, write } = await startReloading(forwarding(watching.origin))
   expect(await answer(program)).toBe('old')

@@ -1,12 +1,14 @@
 import { once } from 'node:events'
+import { writeFile } from 'node:fs/promises'
 import { Agent, request } from 'node:http'
 import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { expect, test } from 'vitest'
+import { writeConfig } from '../helpers/cli.ts'
 import { endpointConfig, forwardConfig } from '../helpers/config-text.ts'
 import { startServer } from '../helpers/servers.ts'
 import { openRaw } from '../helpers/raw-connection.ts'
-import { startProgram } from '../helpers/sidecar.ts'
+import { startProgram, startProgramAt } from '../helpers/sidecar.ts'
 import { handshake, startSwitchingServer, SWITCHING } from '../helpers/switching-server.ts'
 import { startTokenEndpoint } from '../helpers/token-endpoint.ts'
 import { until } from '../helpers/wait.ts'
@@ -132,6 +134,59 @@ test('POST /quit ends it like SIGTERM, where that is allowed', async () => {
   expect((await exited)[0]).toBe(0)
 })
 
+test('POST /quit gets its response, and pending work ends at the deadline', async () => {
+  const endpoint = await startTokenEndpoint(() => {})
+  const upstream = await startServer((_req, res) => void res.write('the first part'))
+  const program = await startProgram(`
+${endpointConfig({ endpoint: endpoint.url, upstream })}
+  - { name: free, match: { path: / }, upstream: '${upstream}', credential: none }
+shutdown: { quit: true, deadline: 200ms }
+`)
+  const running = await fetch(program.proxyUrl)
+  const waiting = fetch(`${program.proxyUrl}/orders`).catch(() => 'cut off')
+  const renewal = fetch(`${program.adminUrl}/credentials/corp/renew`, { method: 'POST' }).catch(
+    () => 'cut off',
+  )
+  await until(() => endpoint.requests.length === 1)
+  const exited = once(program.process, 'exit')
+  const quit = await fetch(`${program.adminUrl}/quit`, { method: 'POST' })
+  expect(await quit.json()).toEqual({ message: 'shutting down' })
+  expect((await exited)[0]).toBe(0)
+  await expect(running.text()).rejects.toThrow('terminated')
+  expect([await waiting, await renewal]).toEqual(['cut off', 'cut off'])
+  const lines = program.output().split('\n')
+  const pending = lines.find((line) => line.includes('the shutdown deadline has passed')) ?? '{}'
+  expect(JSON.parse(pending)).toMatchObject({ requests: 2, tokenRequests: ['corp'] })
+})
+
+test.for([
+  { what: 'idle', sends: '' },
+  { what: 'in the middle of a request', sends: 'GET /metrics HTTP/1.1\r\nHost: local' },
+  {
+    what: 'waiting for a renewal',
+    sends: 'POST /credentials/corp/renew HTTP/1.1\r\nHost: localhost\r\n\r\n',
+  },
+  {
+    what: 'not read by their clients',
+    sends: 'GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(8),
+  },
+])('admin connections that are $what do not delay the exit', async ({ sends }) => {
+  const endpoint = await startTokenEndpoint(() => {})
+  const config = endpointConfig({ endpoint: endpoint.url, upstream: 'http://127.0.0.1:1' })
+  const program = await startProgram(`${config}\nshutdown: { deadline: 60s }`)
+  const clients = await Promise.all(
+    Array.from({ length: 20 }, async () => {
+      const client = await openRaw(program.adminUrl, sends)
+      client.socket.pause()
+      return client
+    }),
+  )
+  expect((await fetch(`${program.adminUrl}/livez`)).status).toBe(200)
+  expect((await program.stop()).code).toBe(0)
+  for (const { socket } of clients) socket.resume()
+  await Promise.all(clients.map(async ({ ended }) => await ended))
+})
+
 test('and nowhere else', async () => {
   const program = await startProgram(forwardConfig('http://127.0.0.1:1'))
   const response = await fetch(`${program.adminUrl}/quit`, { method: 'POST' })
@@ -164,4 +219,29 @@ test('SIGTERM during a token request that gets no response ends the process at t
   const pending = lines.find((line) => line.includes('the shutdown deadline has passed')) ?? '{}'
   expect(JSON.parse(pending)).toMatchObject({ requests: 1, tunnels: 0, tokenRequests: ['corp'] })
   expect(program.output()).toContain('"message":"ending with work pending"')
+})
+
+test('the log line at the shutdown deadline lists the token requests of a configuration that a reload has replaced', async () => {
+  const endpoint = await startTokenEndpoint(() => {})
+  const config = (credential: string): string => `listen: 127.0.0.1:0
+admin: 127.0.0.1:0
+shutdown: { deadline: 200ms }
+credentials:
+  ${credential}:
+    tokenEndpoint: ${endpoint.url}
+    clientId: app
+    auth: { method: client_secret_post, clientSecret: { value: secret } }
+routes: [{ name: all, match: { path: / }, upstream: 'http://127.0.0.1:1', credential: ${credential} }]
+`
+  const file = await writeConfig(config('first'))
+  const program = await startProgramAt(file)
+  const waiting = fetch(program.proxyUrl).catch(() => 'cut off')
+  await until(() => endpoint.requests.length === 1)
+  await writeFile(file, config('second'))
+  await until(() => endpoint.requests.length === 2)
+  expect((await program.stop()).code).toBe(0)
+  expect(await waiting).toBe('cut off')
+  const lines = program.output().split('\n')
+  const pending = lines.find((line) => line.includes('the shutdown deadline has passed')) ?? '{}'
+  expect(JSON.parse(pending)).toMatchObject({ tokenRequests: ['first', 'second'] })
 })

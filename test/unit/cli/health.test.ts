@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { createServer } from 'node:http'
+import { createServer, type ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { runCommand, writeConfig } from '../../helpers/cli.ts'
@@ -86,4 +86,46 @@ test('with a configuration that is wrong nobody can be asked', async () => {
     err: expect.stringContaining(':1:8 admin: expected an address'),
   })
   expect(await runCommand(['health', '-c', '/no/such/file'])).toMatchObject({ code: 3 })
+})
+
+test.for([
+  { what: 'never responds', respond: () => {} },
+  {
+    what: 'sends a part of its response',
+    respond: (res: ServerResponse) => void res.writeHead(200, { 'content-length': 9 }).write('ok'),
+  },
+  {
+    what: 'sends its response a byte at a time',
+    respond(res: ServerResponse) {
+      const timer = setInterval(() => void res.write('.'), 20)
+      res.once('close', () => clearInterval(timer))
+    },
+  },
+])('a sidecar whose admin listener $what is not well after 3 s', async ({ respond }) => {
+  const url = await startServer((_req, res) => respond(res))
+  expect(await runCommand(['health', '-c', await configFor(new URL(url).host)])).toEqual({
+    code: 1,
+    out: '',
+    err: 'The admin listener did not respond within 3 s\n',
+  })
+})
+
+test('a response without end is read up to a limit', async () => {
+  const url = await startServer((_req, res) => {
+    const send = (): void => {
+      while (res.write('x'.repeat(64 * 1024)));
+    }
+    res.on('drain', send)
+    send()
+  })
+  const { out } = await runCommand(['health', '-c', await configFor(new URL(url).host)])
+  expect(out.length).toBeLessThan(2 * 1024 * 1024)
+})
+
+test('an admin listener that resets the connection is not well', async () => {
+  const url = await startServer(({ socket }) => void socket.resetAndDestroy())
+  expect(await runCommand(['health', '-c', await configFor(new URL(url).host)])).toMatchObject({
+    code: 1,
+    err: expect.stringContaining('Cannot reach the admin listener'),
+  })
 })

@@ -262,6 +262,22 @@ test.for(['0.0.0.0:8080', '"[::]:8080"', '"0:8080"', '192.168.1.7:8080', '"[2001
   },
 )
 
+test.for(['0.0.0.0:9090', '"[::]:9090"', '192.168.1.7:9090'])(
+  'admin: %s causes a warning, because other machines can reach it',
+  async (admin) => {
+    expect(await warningsOf(`admin: ${admin}\nroutes:${ROUTE}`)).toEqual([
+      expect.stringMatching(/^1:8 admin: every machine that reaches this address can read/),
+    ])
+  },
+)
+
+test.for(['127.0.0.1:9090', '"[::1]:9090"', 'localhost:9090', 'unix:/run/a.sock'])(
+  'admin: %s causes no warning',
+  async (admin) => {
+    expect(await warningsOf(`admin: ${admin}\nroutes:${ROUTE}`)).toEqual([])
+  },
+)
+
 test.for([
   '127.0.0.1:8080',
   '127.0.0.7:8080',

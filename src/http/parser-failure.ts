@@ -99,8 +99,13 @@ export function parserFailure(error: ParserError, maxHeaderBytes: number): Sidec
 }
 
 /** Whether it was no more than the end of the connection. */
-export function hasLeft({ code }: ParserError): boolean {
-  return code === 'ECONNRESET' || code === 'EPIPE' || code === 'HPE_INVALID_EOF_STATE'
+export function hasLeft(error: ParserError): boolean {
+  return isConnectionError(error) || error.code === 'HPE_INVALID_EOF_STATE'
+}
+
+/** Whether the connection is broken, so that no response reaches the client. */
+export function isConnectionError({ code }: ParserError): boolean {
+  return code === 'ECONNRESET' || code === 'EPIPE'
 }
 
 /** Whether what the parser stumbled over looks like a method (RFC 9110 section 9.1). */

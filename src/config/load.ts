@@ -9,7 +9,7 @@ import { looksPublic } from './repeatable.ts'
 import { type Config, configSchema, fileSchema } from './schema.ts'
 import { isRecord, settingAt } from './schema-walk.ts'
 import type { SecretPlaces } from './secret-ref.ts'
-import { unknownKey } from './unknown-key.ts'
+import { isSchemaKey, unknownKey } from './unknown-key.ts'
 import { standInsFor } from './unset-variables.ts'
 import { readYaml, type YamlSource } from './yaml-source.ts'
 
@@ -38,7 +38,10 @@ export async function loadConfig(
   places: SecretPlaces,
   examines?: Examines,
 ): Promise<LoadResult> {
-  const source = readYaml(text, places.env, examines !== undefined)
+  const source = readYaml(text, places.env, {
+    keepsUnset: examines !== undefined,
+    isKnownKey: (key) => isSchemaKey(fileSchema, key),
+  })
   const faults = source.faults.map((fault) => ({ ...fault, path: '' }))
   if (source.data === undefined) return { ok: false, problems: faults, config: undefined }
 
@@ -212,7 +215,10 @@ function draftOf(complaint: Complaint, file: FileView): Draft {
   return {
     ...placeOf(path, file, isAboutUse),
     path: formatKeyPath(isSlip ? origin.slice(0, -1) : origin),
-    message: [message + found(complaint, written, isPrivate), hint ?? advice ?? meant]
+    message: [
+      message + found(complaint, written, { isPrivate, isNear: meant?.isNear === true }),
+      hint ?? advice ?? meant?.hint,
+    ]
       .filter(Boolean)
       .join('; '),
     misses: misses?.map(formatKeyPath) ?? (written === undefined ? [formatKeyPath(path)] : []),
@@ -230,18 +236,19 @@ function unknownKeyDraft(path: KeyPath, key: string, file: FileView): Draft {
   }
 }
 
-/** What the file has there, unless it would be no news or a secret might stand there. */
+/** What the file has there, unless that is obvious or may be a secret. */
 function found(
   { code, expected }: Complaint,
   written: string | undefined,
-  isPrivate: boolean,
+  { isPrivate, isNear }: { readonly isPrivate: boolean; readonly isNear: boolean },
 ): string {
   if (written === undefined) return ', got nothing'
   const isText = written.startsWith('"')
   const isCollection = written === 'a map' || written === 'a list'
   if (code === 'invalid_type' && isText && COLLECTIONS.has(expected)) return ', got a string'
   if (isCollection) return code === 'invalid_type' ? `, got ${written}` : ''
-  if (isPrivate || (isText && !(HARMLESS.test(written) && looksPublic(written)))) return ''
+  const isPublic = isNear || looksPublic(written.slice(1, -1))
+  if (isPrivate || (isText && !(HARMLESS.test(written) && isPublic))) return ''
   return `, got ${written}`
 }
 

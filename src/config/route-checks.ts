@@ -124,17 +124,18 @@ function checkHeaders(at: KeyPath, { credential, inject, headers }: RouteOutline
  * after the other.
  */
 export function createDistinctCheck(): (index: number, route: RouteOutline) => Finding[] {
-  const names = new Set<string>()
+  const names = new Map<string, number>()
   const claims = new Map<string, number>()
   return (index, route) => {
     const findings: Finding[] = []
-    if (route.name !== undefined && names.has(route.name)) {
+    const namesake = route.name === undefined ? undefined : names.get(route.name)
+    if (namesake !== undefined) {
       findings.push({
         ...error(['routes', index, 'name'], 'expected a name that no other route has'),
+        hint: `routes[${namesake}] has the same`,
         isAboutUse: true,
       })
-    }
-    if (route.name !== undefined) names.add(route.name)
+    } else if (route.name !== undefined) names.set(route.name, index)
     const claim = claimOf(route)
     const twin = claim === undefined ? undefined : claims.get(claim)
     if (twin !== undefined) {

@@ -30,7 +30,15 @@ const MAX_HARMLESS_LENGTH = 4
  * addresses, URLs, paths and durations are not.
  */
 export function looksPublic(text: string): boolean {
-  return !isPassphrase(text) && hasOrdinaryWords(text)
+  const references = [...text.matchAll(/\$\{(?<name>\w*)(?::-(?<fallback>[^{}]*))?\}/g)]
+  return (
+    !isPassphrase(text) &&
+    hasOrdinaryWords(text) &&
+    references.every(
+      ({ groups: { name = '', fallback = '' } = {} }) =>
+        looksLikeVariable(name) && !isPassphrase(fallback),
+    )
+  )
 }
 
 function isPassphrase(text: string): boolean {

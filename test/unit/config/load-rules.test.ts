@@ -465,9 +465,7 @@ const REFUSED: readonly Rule[] = [
   {
     what: 'a credential that every object has',
     route: { credential: 'constructor' },
-    faults: [
-      'routes[0].credential: expected the name of a credential, or "none"',
-    ],
+    faults: ['routes[0].credential: expected the name of a credential, or "none"'],
   },
   {
     what: 'a route without a credential',

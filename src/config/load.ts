@@ -51,7 +51,9 @@ export async function loadConfig(
   const file: FileView = { source, originOf: merged.originOf, data, raw: source.data }
 
   const parsed = configSchema.safeParse(data, { error: expectation })
-  const findings = crossCheck(data)
+  const findings = crossCheck(data).filter(
+    ({ isUnused, path }) => isUnused !== true || isSetInPlace(path, file),
+  )
   const fileFindings = await checkFiles(data, places, examines)
   const all = [...findings, ...fileFindings]
   const errors = findings.filter(({ severity }) => severity === 'error')
@@ -95,6 +97,12 @@ type FileView = {
   /** With the defaults in each route and credential. */
   readonly data: unknown
   readonly raw: unknown
+}
+
+/** Whether the file sets something at a path itself, and not only in `defaults`. */
+function isSetInPlace(path: KeyPath, { raw }: FileView): boolean {
+  const value = valueAt(raw, path)
+  return (value ?? undefined) !== undefined && !(isRecord(value) && Object.keys(value).length === 0)
 }
 
 function placeOf(path: KeyPath, { source, originOf }: FileView, isAboutUse = false) {
@@ -189,7 +197,10 @@ function draftsOf(issue: z.core.$ZodIssue, file: FileView): Draft[] {
   }
 }
 
-type Complaint = Pick<Finding, 'path' | 'message' | 'hint' | 'misses' | 'isAboutUse'> & {
+type Complaint = Pick<
+  Finding,
+  'path' | 'message' | 'hint' | 'misses' | 'isAboutUse' | 'isUnused'
+> & {
   readonly code?: string
   readonly expected?: unknown
 }
@@ -238,10 +249,11 @@ function unknownKeyDraft(path: KeyPath, key: string, file: FileView): Draft {
 
 /** What the file has there, unless that is obvious or may be a secret. */
 function found(
-  { code, expected }: Complaint,
+  { code, expected, isUnused }: Complaint,
   written: string | undefined,
   { isPrivate, isNear }: { readonly isPrivate: boolean; readonly isNear: boolean },
 ): string {
+  if (isUnused === true) return ''
   if (written === undefined) return ', got nothing'
   const isText = written.startsWith('"')
   const isCollection = written === 'a map' || written === 'a list'

@@ -16,7 +16,7 @@ export const routeOutline = z.object({
   audience: present,
   resource: present,
   allowPlaintext: optionalFlag,
-  inject: z.object({ header: optionalText }).catch({ header: undefined }),
+  inject: z.object({ header: optionalText, present }).catch({ header: undefined }),
   headers: z
     .object({
       set: z.record(z.string(), z.unknown()).catch({}),
@@ -63,13 +63,6 @@ export function checkRoute(
         'expected an https URL, because the token would travel readable; "allowPlaintext: true" permits it',
       ),
     )
-  }
-  if (credential === 'none') {
-    for (const key of ['scopes', 'audience', 'resource'] as const) {
-      if (route[key] !== undefined) {
-        findings.push(error([...at, key], 'expected a credential other than "none" beside it'))
-      }
-    }
   }
   return [...findings, ...checkHeaders(at, route)]
 }

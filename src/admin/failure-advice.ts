@@ -39,7 +39,27 @@ const ADVICE: Readonly<Record<FailureCode, string>> = {
   internal_error: 'A fault in token-sidecar: please report it with its log line.',
 }
 
+/** The same for requests that no route names, which pass without one (`forward: pass`). */
+const ADVICE_WITHOUT_ROUTE: Partial<Record<FailureCode, string>> = {
+  request_loop:
+    'The target of the request leads back to this sidecar: correct it in the application.',
+  upstream_tls:
+    'Check the certificate of the API, its names and its dates. If it has an authority of its own, add a route for its host, with "tls.ca".',
+  upstream_protocol:
+    'Check that the application uses the right port and scheme: something else than an HTTP server may be there.',
+  upstream_timeout:
+    'The API is too slow or overloaded: look there first. Other time limits take a route for its host, with "timeouts".',
+}
+
 /** The server's own reason tells more than the kind of the failure. */
-export function failureAdvice(code: FailureCode, oauthError: string | undefined): string {
-  return oauthErrorAdvice(oauthError) ?? ADVICE[code]
+export function failureAdvice(
+  code: FailureCode,
+  oauthError: string | undefined,
+  hasRoute = true,
+): string {
+  return oauthErrorAdvice(oauthError) ?? (hasRoute ? ADVICE[code] : adviceWithoutRoute(code))
+}
+
+function adviceWithoutRoute(code: FailureCode): string {
+  return ADVICE_WITHOUT_ROUTE[code] ?? ADVICE[code]
 }

@@ -77,7 +77,7 @@ export function failureStatus(failure: RecentFailure): FailureStatus {
     code,
     oauthError,
     reason,
-    advice: advice ?? failureAdvice(code, oauthError),
+    advice: advice ?? failureAdvice(code, oauthError, isRouteName(route)),
     count,
     firstAt: new Date(firstAtMs).toISOString(),
     lastAt: new Date(lastAtMs).toISOString(),
@@ -89,4 +89,9 @@ const PLAIN_SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]{1,200}$/
 
 function isoTime(ms: number | undefined): string | undefined {
   return ms === undefined ? undefined : new Date(ms).toISOString()
+}
+
+/** Names in parentheses, such as "(pass)", stand for requests without a route. */
+function isRouteName(name: string | undefined): boolean {
+  return name?.startsWith('(') !== true
 }

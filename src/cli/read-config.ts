@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
-import { dirname } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import type { Examines } from '../config/file-checks.ts'
 import { loadConfig, type LoadResult } from '../config/load.ts'
 import { decodeText, lineOutsideUtf8 } from '../config/decode-text.ts'
+import { permissionWarnings } from '../config/permissions.ts'
 import {
   createFileReader,
   createFileStat,
@@ -95,7 +96,10 @@ export async function loadText(
     stat: createFileStat(dirname(file)),
     statSocket: createFileStat('.'),
   }
-  return { result: await loadConfig(text, places, examines), places }
+  const result = await loadConfig(text, places, examines)
+  if (!result.ok) return { result, places }
+  const permissions = await permissionWarnings(resolve(file), places.statSocket)
+  return { result: { ...result, warnings: [...permissions, ...result.warnings] }, places }
 }
 
 export function reportUnreadable({ fault }: { readonly fault: string }, io: Io): void {

@@ -113,6 +113,8 @@ function lowerCased(headers: Readonly<Record<string, string>>): Record<string, s
 function tokenForm(request: Requested & Pick<CredentialConfig, 'parameters'>): URLSearchParams {
   const { scopes, audience, resource, parameters } = request
   const form = new URLSearchParams(parameters)
+  if (audience.length > 0) form.delete('audience')
+  if (resource.length > 0) form.delete('resource')
   if (scopes.length > 0) form.set('scope', scopes.join(' '))
   for (const value of audience) form.append('audience', value)
   for (const value of resource) form.append('resource', value)

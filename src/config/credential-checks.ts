@@ -1,61 +1,23 @@
-import * as z from 'zod'
+import { type CredentialOutline, providerOutline } from './credential-outline.ts'
 import { isRemotePlaintext } from '../lib/endpoint-url.ts'
 import { isLoopbackHost } from '../lib/loopback.ts'
-import { error, type Finding, optionalFlag, optionalText, present, warning } from './finding.ts'
+import { error, type Finding, unused, warning } from './finding.ts'
+import { checkOverridden, type RouteOfCredential } from './overridden-settings.ts'
+import { valueAt } from './hints.ts'
 import type { KeyPath } from './problem.ts'
 
-const secretOutline = z.object({ value: optionalText }).optional().catch(undefined)
-
-const record = z.record(z.string(), z.unknown()).catch({})
-
-export const credentialOutline = z.object({
-  provider: present,
-  issuer: present,
-  tokenEndpoint: present,
-  clientId: present,
-  allowPlaintext: optionalFlag,
-  audience: present,
-  scopes: present,
-  parameters: record,
-  headers: record,
-  auth: z
-    .object({
-      method: optionalText,
-      header: record,
-      clientSecret: secretOutline,
-      key: secretOutline,
-      passphrase: secretOutline,
-    })
-    .optional()
-    .catch(undefined),
-  grant: z
-    .object({
-      type: optionalText,
-      issuer: present,
-      claims: record,
-      requestedTokenType: present,
-      key: secretOutline,
-      passphrase: secretOutline,
-      subjectToken: secretOutline,
-    })
-    .optional()
-    .catch(undefined),
-  dpop: z.object({ key: secretOutline }).optional().catch(undefined),
-  tls: z.object({ client: present }).optional().catch(undefined),
-})
-
-const providerOutline = z.object({ name: optionalText, url: optionalText })
-
-type CredentialOutline = z.output<typeof credentialOutline>
-
 /** What is wrong between the keys of a credential. */
-export function checkCredential(name: string, credential: CredentialOutline): Finding[] {
+export function checkCredential(
+  name: string,
+  credential: CredentialOutline,
+  routes: readonly RouteOfCredential[],
+): Finding[] {
   const at = ['credentials', name]
   return [
     ...checkServer(at, credential),
     ...checkIdentity(at, credential),
     ...checkProvider(at, credential),
-    ...checkOverridden(at, credential),
+    ...checkOverridden(at, credential, routes),
     ...checkLiterals(at, credential),
   ]
 }
@@ -138,95 +100,53 @@ function checkProvider(at: KeyPath, credential: CredentialOutline): Finding[] {
   if (provider?.name === 'google' && grant?.type !== 'jwt_bearer') {
     return [error([...at, 'grant', 'type'], 'expected "jwt_bearer", the grant of service accounts')]
   }
-  return []
+  return checkAddress(at, credential)
 }
 
-/** Fields of the token request that are always the sidecar's own, by their lower-case names. */
-const OWN_HEADERS: ReadonlySet<string> = new Set([
-  'accept',
-  'authorization',
-  'connection',
-  'content-length',
-  'content-type',
-  'dpop',
-  'expect',
-  'keep-alive',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-])
-
-/** The claims of an assertion that other settings, or the time, decide. */
-const OWN_CLAIMS: ReadonlySet<string> = new Set(['aud', 'exp', 'iat', 'iss', 'jti', 'sub'])
-
-/** Settings that would have no effect, because another one decides the same. */
-function checkOverridden(at: KeyPath, credential: CredentialOutline): Finding[] {
-  const { headers, parameters, auth, grant } = credential
-  const decided = ownParameters(credential)
-  return [
-    ...Object.keys(headers)
-      .filter((name) => OWN_HEADERS.has(name.toLowerCase()))
-      .map((name) =>
-        error([...at, 'headers', name], 'expected a header that the sidecar does not set itself'),
-      ),
-    ...Object.keys(parameters)
-      .filter((name) => decided.has(name))
-      .map((name) =>
-        error(
-          [...at, 'parameters', name],
-          `expected a parameter that "${decided.get(name)}" does not set already`,
-        ),
-      ),
-    ...Object.keys(grant?.claims ?? {})
-      .filter((name) => OWN_CLAIMS.has(name))
-      .map((name) =>
-        error(
-          [...at, 'grant', 'claims', name],
-          'expected a claim that the grant does not set already, from its other settings',
-        ),
-      ),
-    ...Object.keys(auth?.header ?? {})
-      .filter((name) => name === 'alg')
-      .map((name) =>
-        error([...at, 'auth', 'header', name], 'expected "algorithm", which decides the signature'),
-      ),
-  ]
+/** The settings of a provider from which its addresses are made, and those of them that are required. */
+const ADDRESS_SETTINGS: Readonly<Record<string, { required: string[]; optional: string[] }>> = {
+  entra: { required: ['tenant'], optional: [] },
+  okta: { required: ['domain'], optional: ['authorizationServer'] },
+  auth0: { required: ['domain'], optional: [] },
+  cognito: { required: ['domain'], optional: [] },
+  keycloak: { required: ['url', 'realm'], optional: [] },
+  ping: { required: ['environment'], optional: ['region'] },
+  ebay: { required: [], optional: ['sandbox'] },
+  shopify: { required: ['shop'], optional: [] },
 }
 
-/** The parameters of the token request that other settings decide, with the names of those. */
-function ownParameters(credential: CredentialOutline): ReadonlyMap<string, string> {
-  const { clientId, scopes, auth, grant } = credential
-  const method = auth?.method ?? 'client_secret_basic'
-  const isByAssertion =
-    method === 'client_secret_jwt' ||
-    method === 'private_key_jwt' ||
-    method === 'client_assertion_file'
-  return new Map([
-    ['grant_type', 'grant.type'],
-    ...(isFilled(scopes) ? [['scope', 'scopes'] as const] : []),
-    ...(method !== 'client_secret_basic' && clientId !== undefined
-      ? [['client_id', 'clientId'] as const]
-      : []),
-    ...(method === 'client_secret_post' ? [['client_secret', 'auth'] as const] : []),
-    ...(isByAssertion
-      ? (['client_assertion', 'client_assertion_type'] as const).map(
-          (name) => [name, 'auth'] as const,
-        )
-      : []),
-    ...(grant?.type === 'jwt_bearer' ? [['assertion', 'grant'] as const] : []),
-    ...(grant?.type === 'token_exchange'
-      ? (['subject_token', 'subject_token_type'] as const).map((name) => [name, 'grant'] as const)
-      : []),
-    ...(grant?.type === 'token_exchange' && grant.requestedTokenType !== undefined
-      ? [['requested_token_type', 'grant.requestedTokenType'] as const]
-      : []),
-  ])
+/** Either the provider says where the server is, or "issuer" or "tokenEndpoint" does. */
+function checkAddress(at: KeyPath, credential: CredentialOutline): Finding[] {
+  const { provider, issuer, tokenEndpoint } = credential
+  const name = providerOutline.safeParse(provider).data?.name ?? ''
+  const { required = [], optional = [] } = Object.hasOwn(ADDRESS_SETTINGS, name)
+    ? (ADDRESS_SETTINGS[name] ?? {})
+    : {}
+  const isSet = (key: string): boolean => valueAt(provider, [key]) !== undefined
+  const pathOf = (key: string): KeyPath => [...at, 'provider', key]
+  const replacement = issuer === undefined ? 'tokenEndpoint' : 'issuer'
+  if (issuer === undefined && tokenEndpoint === undefined) {
+    return required
+      .filter((key) => !isSet(key))
+      .map((key) => error(pathOf(key), `expected the part of the address that "${name}" needs`))
+  }
+  if (issuer === undefined && namesIssuerInAssertion(credential, name)) return []
+  return [...required, ...optional]
+    .filter(isSet)
+    .map((key) =>
+      unused(
+        pathOf(key),
+        `expected nothing, because "${replacement}" replaces the address that it is a part of`,
+      ),
+    )
 }
 
-function isFilled(list: unknown): boolean {
-  return Array.isArray(list) && list.length > 0
+/** Whether an assertion names the issuer, which then is made of the same settings as the address. */
+function namesIssuerInAssertion({ auth, grant }: CredentialOutline, name: string): boolean {
+  if (grant?.type === 'jwt_bearer' && grant.audience === 'issuer') return true
+  if (auth?.method !== 'private_key_jwt' && auth?.method !== 'client_secret_jwt') return false
+  const isForEndpoint = name === 'entra' || name === 'okta'
+  return auth.audience === 'issuer' || (auth.audience === undefined && !isForEndpoint)
 }
 
 /** Secrets that stand in the file itself, for anything but a demonstration. */

@@ -189,33 +189,35 @@ const provider = z
   .discriminatedUnion('name', [
     z.strictObject({
       name: z.literal('entra').describe('Microsoft Entra ID.'),
-      tenant: text.describe('The directory: its identifier or one of its domains.'),
+      tenant: text.optional().describe('The directory: its identifier or one of its domains.'),
     }),
     z.strictObject({
       name: z.literal('okta').describe('Okta, with a custom authorization server.'),
-      domain: hostName.describe('Such as `example.okta.com`.'),
+      domain: hostName.optional().describe('Such as `example.okta.com`.'),
       authorizationServer: text
         .default('default')
         .describe('The authorization server’s identifier.'),
     }),
     z.strictObject({
       name: z.literal('auth0').describe('Auth0; wants an `audience`.'),
-      domain: hostName.describe('Such as `example.eu.auth0.com`.'),
+      domain: hostName.optional().describe('Such as `example.eu.auth0.com`.'),
     }),
     z.strictObject({
       name: z.literal('cognito').describe('Amazon Cognito user pools.'),
-      domain: hostName.describe('Such as `example.auth.eu-central-1.amazoncognito.com`.'),
+      domain: hostName
+        .optional()
+        .describe('Such as `example.auth.eu-central-1.amazoncognito.com`.'),
     }),
     z.strictObject({
       name: z.literal('keycloak').describe('Keycloak.'),
-      url: httpUrl('https://keycloak.example.com').describe(
-        'The server, with its path if it has one.',
-      ),
-      realm: text.describe('The realm.'),
+      url: httpUrl('https://keycloak.example.com')
+        .optional()
+        .describe('The server, with its path if it has one.'),
+      realm: text.optional().describe('The realm.'),
     }),
     z.strictObject({
       name: z.literal('ping').describe('PingOne.'),
-      environment: text.describe('The environment’s identifier.'),
+      environment: text.optional().describe('The environment’s identifier.'),
       region: z
         .enum(['com', 'eu', 'ca', 'asia', 'com.au', 'sg'])
         .default('com')
@@ -235,6 +237,7 @@ const provider = z
         .regex(/^[A-Za-z\d][A-Za-z\d-]*$/, {
           error: 'expected the name of a shop, without ".myshopify.com"',
         })
+        .optional()
         .describe('The shop: `example` for `example.myshopify.com`.'),
     }),
     z.strictObject({

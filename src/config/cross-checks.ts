@@ -1,11 +1,13 @@
 import { isIP } from 'node:net'
 import * as z from 'zod'
 import { isLocalName, isLoopbackHost } from '../lib/loopback.ts'
-import { checkCredential, credentialOutline } from './credential-checks.ts'
+import { checkCredential } from './credential-checks.ts'
+import { credentialOutline } from './credential-outline.ts'
 import { error, type Finding, warning } from './finding.ts'
 import { parseListenAddress } from './listen-address.ts'
 import type { KeyPath } from './problem.ts'
 import { checkRoute, createDistinctCheck, routeOutline } from './route-checks.ts'
+import { unusedSettings } from './unused-settings.ts'
 
 const credentialsOutline = z.record(z.string(), credentialOutline.optional().catch(undefined))
 
@@ -65,15 +67,18 @@ export function crossCheck(data: unknown): Finding[] {
         ),
       )
     }
-    if (credential !== undefined) findings.push(...checkCredential(name, credential))
-    if (!routes.some((route) => route?.credential === name)) {
+    const users = routes.flatMap((route, index) =>
+      route?.credential === name ? [{ ...route, index }] : [],
+    )
+    if (credential !== undefined) findings.push(...checkCredential(name, credential, users))
+    if (users.length === 0) {
       findings.push({
         ...warning(['credentials', name], 'no route uses this credential'),
         dependsOn: routes.map((_route, index) => ['routes', index, 'credential']),
       })
     }
   }
-  findings.push(...surroundedTexts(data, []))
+  findings.push(...unusedSettings(data), ...surroundedTexts(data, []))
   const checkDistinct = createDistinctCheck()
   for (const [index, route] of routes.entries()) {
     if (route === undefined) continue

@@ -8,6 +8,7 @@ import { valueAt } from './hints.ts'
 import { parseListenAddress } from './listen-address.ts'
 import type { KeyPath } from './problem.ts'
 import { unreadableReason } from './read-file.ts'
+import { isWritableByOthers, writableByOthers } from './permissions.ts'
 import { illegalCharacter, looksLikeVariable } from './repeatable.ts'
 import { fileSchema } from './schema.ts'
 import { childOf, isRecord, type Setting, settingOf } from './schema-walk.ts'
@@ -228,11 +229,7 @@ async function warningsOf(reference: Reference, places: SecretPlaces): Promise<s
       const mode = (await places.stat?.(file))?.mode ?? 0
       return [
         ...(kind === 'secret' ? whiteSpace(await readSecretFile(file, places)) : []),
-        ...((mode & WRITABLE_BY_ALL) === 0
-          ? []
-          : [
-              `everyone on this machine can change this file (mode ${(mode & 0o7777).toString(8).padStart(4, '0')}); "chmod o-w" takes that permission away`,
-            ]),
+        ...(isWritableByOthers(mode) ? [writableByOthers('this file', mode)] : []),
       ]
     }
     case 'variable': {
@@ -248,8 +245,6 @@ async function warningsOf(reference: Reference, places: SecretPlaces): Promise<s
     }
   }
 }
-
-const WRITABLE_BY_ALL = 0o002
 
 function whiteSpace(secret: string): string[] {
   const ends = [...(/^\s/.test(secret) ? ['begins'] : []), ...(/\s$/.test(secret) ? ['ends'] : [])]

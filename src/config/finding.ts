@@ -12,12 +12,21 @@ export type Finding = {
   readonly dependsOn?: readonly KeyPath[]
   /** Whether it is about where a value is used, and not about the value, which an alias may repeat. */
   readonly isAboutUse?: boolean
+  /**
+   * Whether it is about a setting that has no effect where it stands. It concerns only what stands there
+   * itself: a default applies where it can.
+   */
+  readonly isUnused?: boolean
   /** A warning is worth saying and does not stop the sidecar. */
   readonly severity: 'error' | 'warning'
 }
 
 export function error(path: KeyPath, message: string): Finding {
   return { path, message, severity: 'error' }
+}
+
+export function unused(path: KeyPath, message: string): Finding {
+  return { path, message, isUnused: true, severity: 'error' }
 }
 
 export function warning(path: KeyPath, message: string): Finding {

@@ -86,26 +86,36 @@ function scalarHint(schemas: readonly Schema[], value: string): string | undefin
   return isNumber ? 'write it without quotes' : undefined
 }
 
-/** What a person who wrote this most likely meant, where it is near and the setting takes it. */
-export function suggestion({ schemas, role }: Setting, value: unknown): string | undefined {
+export type Suggestion = {
+  readonly hint: string
+  /** Whether the value resembles what was meant, so that it may be quoted. */
+  readonly isNear: boolean
+}
+
+/** The value that was most likely meant, if the setting accepts it. */
+export function suggestion({ schemas, role }: Setting, value: unknown): Suggestion | undefined {
   if (typeof value !== 'string' && typeof value !== 'number') return undefined
   const written = String(value)
   const choices = schemas.flatMap((schema) => {
     if (schema instanceof z.ZodEnum) return schema.options.map(String)
     return schema instanceof z.ZodLiteral ? [...schema.values].map(String) : []
   })
-  const meant =
-    choices.length > 0
-      ? (choices.find((choice) => spelling(choice) === spelling(written)) ??
-        closest(written, choices))
-      : repeatable(written, role)
-        ? corrections(written).find((text) => accepts(schemas, text))
-        : undefined
-  return meant === undefined ? undefined : `did you mean "${meant}"?`
+  if (choices.length > 0) {
+    const meant =
+      choices.find((choice) => spelling(choice) === spelling(written)) ?? closest(written, choices)
+    return meant === undefined
+      ? undefined
+      : { hint: `did you mean "${meant}"?`, isNear: role.visibility !== 'private' }
+  }
+  if (role.visibility === 'private') return undefined
+  const corrected = corrections(written).find((text) => accepts(schemas, text))
+  if (corrected === undefined) return undefined
+  if (repeatable(written)) return { hint: `did you mean "${corrected}"?`, isNear: true }
+  return corrected === `/${written}` ? { hint: 'begin it with "/"', isNear: false } : undefined
 }
 
-function repeatable(text: string, { visibility }: Setting['role']): boolean {
-  return visibility !== 'private' && SHORT_VALUE.test(text) && looksPublic(text)
+function repeatable(text: string): boolean {
+  return SHORT_VALUE.test(text) && looksPublic(text)
 }
 
 const SHORT_VALUE = /^[\w.:/*[\] -]{1,40}$/

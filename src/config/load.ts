@@ -9,7 +9,7 @@ import { looksPublic } from './repeatable.ts'
 import { type Config, configSchema, fileSchema } from './schema.ts'
 import { isRecord, settingAt } from './schema-walk.ts'
 import type { SecretPlaces } from './secret-ref.ts'
-import { unknownKey } from './unknown-key.ts'
+import { isSchemaKey, unknownKey } from './unknown-key.ts'
 import { standInsFor } from './unset-variables.ts'
 import { readYaml, type YamlSource } from './yaml-source.ts'
 
@@ -38,7 +38,10 @@ export async function loadConfig(
   places: SecretPlaces,
   examines?: Examines,
 ): Promise<LoadResult> {
-  const source = readYaml(text, places.env, examines !== undefined)
+  const source = readYaml(text, places.env, {
+    keepsUnset: examines !== undefined,
+    isKnownKey: (key) => isSchemaKey(fileSchema, key),
+  })
   const faults = source.faults.map((fault) => ({ ...fault, path: '' }))
   if (source.data === undefined) return { ok: false, problems: faults, config: undefined }
 
@@ -48,7 +51,9 @@ export async function loadConfig(
   const file: FileView = { source, originOf: merged.originOf, data, raw: source.data }
 
   const parsed = configSchema.safeParse(data, { error: expectation })
-  const findings = crossCheck(data)
+  const findings = crossCheck(data).filter(
+    ({ isUnused, path }) => isUnused !== true || isSetInPlace(path, file),
+  )
   const fileFindings = await checkFiles(data, places, examines)
   const all = [...findings, ...fileFindings]
   const errors = findings.filter(({ severity }) => severity === 'error')
@@ -92,6 +97,12 @@ type FileView = {
   /** With the defaults in each route and credential. */
   readonly data: unknown
   readonly raw: unknown
+}
+
+/** Whether the file sets something at a path itself, and not only in `defaults`. */
+function isSetInPlace(path: KeyPath, { raw }: FileView): boolean {
+  const value = valueAt(raw, path)
+  return (value ?? undefined) !== undefined && !(isRecord(value) && Object.keys(value).length === 0)
 }
 
 function placeOf(path: KeyPath, { source, originOf }: FileView, isAboutUse = false) {
@@ -186,7 +197,10 @@ function draftsOf(issue: z.core.$ZodIssue, file: FileView): Draft[] {
   }
 }
 
-type Complaint = Pick<Finding, 'path' | 'message' | 'hint' | 'misses' | 'isAboutUse'> & {
+type Complaint = Pick<
+  Finding,
+  'path' | 'message' | 'hint' | 'misses' | 'isAboutUse' | 'isUnused'
+> & {
   readonly code?: string
   readonly expected?: unknown
 }
@@ -212,7 +226,10 @@ function draftOf(complaint: Complaint, file: FileView): Draft {
   return {
     ...placeOf(path, file, isAboutUse),
     path: formatKeyPath(isSlip ? origin.slice(0, -1) : origin),
-    message: [message + found(complaint, written, isPrivate), hint ?? advice ?? meant]
+    message: [
+      message + found(complaint, written, { isPrivate, isNear: meant?.isNear === true }),
+      hint ?? advice ?? meant?.hint,
+    ]
       .filter(Boolean)
       .join('; '),
     misses: misses?.map(formatKeyPath) ?? (written === undefined ? [formatKeyPath(path)] : []),
@@ -230,18 +247,20 @@ function unknownKeyDraft(path: KeyPath, key: string, file: FileView): Draft {
   }
 }
 
-/** What the file has there, unless it would be no news or a secret might stand there. */
+/** What the file has there, unless that is obvious or may be a secret. */
 function found(
-  { code, expected }: Complaint,
+  { code, expected, isUnused }: Complaint,
   written: string | undefined,
-  isPrivate: boolean,
+  { isPrivate, isNear }: { readonly isPrivate: boolean; readonly isNear: boolean },
 ): string {
+  if (isUnused === true) return ''
   if (written === undefined) return ', got nothing'
   const isText = written.startsWith('"')
   const isCollection = written === 'a map' || written === 'a list'
   if (code === 'invalid_type' && isText && COLLECTIONS.has(expected)) return ', got a string'
   if (isCollection) return code === 'invalid_type' ? `, got ${written}` : ''
-  if (isPrivate || (isText && !(HARMLESS.test(written) && looksPublic(written)))) return ''
+  const isPublic = isNear || looksPublic(written.slice(1, -1))
+  if (isPrivate || (isText && !(HARMLESS.test(written) && isPublic))) return ''
   return `, got ${written}`
 }
 

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs'
-import { type FileHandle, open, stat } from 'node:fs/promises'
+import { access, type FileHandle, open, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { decodeText } from './decode-text.ts'
@@ -10,8 +10,9 @@ export type ReadFile = (path: string) => Promise<string>
 /** What is at a path; undefined for nothing. */
 export type StatFile = (path: string) => Promise<FileFacts | undefined>
 
-type FileFacts = {
+export type FileFacts = {
   readonly kind: 'file' | 'directory' | 'socket' | 'other'
+  /** The permissions, without those to write where the file system is mounted read-only. */
   readonly mode: number
 }
 
@@ -23,7 +24,8 @@ export function createFileReader(directory: string): ReadFile {
 export function createFileStat(directory: string): StatFile {
   return async (path) => {
     try {
-      const found = await inTime(stat(resolve(directory, path)))
+      const place = resolve(directory, path)
+      const found = await inTime(stat(place))
       const kind = found.isFile()
         ? 'file'
         : found.isDirectory()
@@ -31,11 +33,28 @@ export function createFileStat(directory: string): StatFile {
           : found.isSocket()
             ? 'socket'
             : 'other'
-      return { kind, mode: found.mode }
+      const isReadOnly = (found.mode & WRITE_BITS) !== 0 && (await isOnReadOnlyFileSystem(place))
+      return { kind, mode: isReadOnly ? found.mode & ~WRITE_BITS : found.mode }
     } catch {
       return undefined
     }
   }
+}
+
+const WRITE_BITS = 0o222
+
+/** The volume of a ConfigMap has the mode 0777, and is mounted read-only. */
+async function isOnReadOnlyFileSystem(path: string): Promise<boolean> {
+  try {
+    await access(path, constants.W_OK)
+    return false
+  } catch (error) {
+    return errorCode(error) === 'EROFS'
+  }
+}
+
+function errorCode(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error ? String(error.code) : undefined
 }
 
 /** Far more than any configuration, key or bundle of certificates. */
@@ -123,7 +142,7 @@ async function readChunk(file: FileHandle): Promise<Buffer | undefined> {
     const { buffer, bytesRead } = await file.read(Buffer.alloc(64 * 1024))
     return buffer.subarray(0, bytesRead)
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'EAGAIN') return undefined
+    if (errorCode(error) === 'EAGAIN') return undefined
     throw error
   }
 }
@@ -148,7 +167,7 @@ const REASONS = {
 
 /** Why a file can't be read, in a few words and without its path. */
 export function unreadableReason(cause: unknown): string {
-  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown reason'
+  const code = errorCode(cause) ?? 'unknown reason'
   return isKnown(code) ? REASONS[code] : code
 }
 

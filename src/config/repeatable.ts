@@ -1,34 +1,82 @@
 /*
- * Messages name what the file says so that it is found at once. They end up in logs and on the status
- * page, and a slip may have put a secret anywhere, so only what does not look like one is repeated.
+ * Which parts of a configuration file a message may quote. Messages end up in logs and on the status page,
+ * and a secret may have been put anywhere by mistake, so text is quoted only if it cannot be a whole secret.
  */
 
-/** Where words are spelt with a digit, and what passwords look like all the same. */
-const KNOWN_WORDS = /oauth2|http2|base64|sha256|ed25519|[rpe]s256|x509|ipv[46]|utf8|rfc\d{4}/gi
+/** Technical terms that mix letters and digits, as passwords do. */
+const TECHNICAL_TERMS = /oauth2|http2|base64|sha256|ed25519|[rpe]s256|x509|ipv[46]|utf8|rfc\d{4}/gi
 
-const LONGEST_WORD = 24
+/** Words that are values of settings or of common standards, so that they are not passwords. */
+const STANDARD_WORDS: ReadonlySet<string> = new Set([
+  'false',
+  'patch',
+  'delete',
+  'options',
+  'openid',
+  'profile',
+  'email',
+  'bearer',
+  'basic',
+  'digest',
+  'localhost',
+])
 
-/** Whether a text is made of words or numbers: passwords mix them, and random characters are long. */
+const MAX_WORD_LENGTH = 24
+/** A password of this length or less does not protect anything. */
+const MAX_HARMLESS_LENGTH = 4
+
+/**
+ * Whether a value may be quoted. Passwords are words, mix letters and digits, or are long random text;
+ * addresses, URLs, paths and durations are not.
+ */
 export function looksPublic(text: string): boolean {
-  // A word with a number, such as "winter-2026", as people make up passwords; addresses are not.
+  const references = [...text.matchAll(/\$\{(?<name>\w*)(?::-(?<fallback>[^{}]*))?\}/g)]
+  return (
+    !isPassphrase(text) &&
+    hasOrdinaryWords(text) &&
+    references.every(
+      ({ groups: { name = '', fallback = '' } = {} }) =>
+        looksLikeVariable(name) && !isPassphrase(fallback),
+    )
+  )
+}
+
+function isPassphrase(text: string): boolean {
+  return (
+    /^[A-Za-z]+(?:[ _-][A-Za-z]+)*$/.test(text) &&
+    text.length > MAX_HARMLESS_LENGTH &&
+    !STANDARD_WORDS.has(text.toLowerCase())
+  )
+}
+
+function hasOrdinaryWords(text: string): boolean {
+  // A word with a number, such as "winter-2026", is a common kind of password.
   if (/^[\w-]*$/.test(text) && /[A-Za-z]/.test(text) && /\d{3}/.test(text)) return false
-  const runs = text.replaceAll(KNOWN_WORDS, ' ').match(/[A-Za-z\d]+/g) ?? []
+  const runs = text.replaceAll(TECHNICAL_TERMS, ' ').match(/[A-Za-z\d]+/g) ?? []
   return runs.every(
     (run) =>
-      run.length <= LONGEST_WORD &&
+      run.length <= MAX_WORD_LENGTH &&
       (run.length < 6 || !(/[A-Za-z]/.test(run) && /\d/.test(run))) &&
       !/[a-z][A-Z]{2,}[a-z]|[A-Z][a-z][A-Z][a-z][A-Z]/.test(run),
   )
 }
 
-/** Whether an unknown key is a word, as keys are: `colour`, `maxRetries`, `max_retries`, `X-Tenant`. */
-export function looksLikeKey(key: string): boolean {
-  return /^[A-Za-z][a-z]*(?:[A-Z][a-z]+|[_.-][A-Za-z]+)*$/.test(key) && key.length <= LONGEST_WORD
+/** Whether a key that no schema knows may be quoted. */
+export function isHarmlessKey(key: string): boolean {
+  return /^[A-Za-z]+$/.test(key) && key.length <= MAX_HARMLESS_LENGTH
 }
 
-/** Whether the name of a variable is one, as environments have them: `CORP_CLIENT_SECRET`. */
+/**
+ * Whether the name of an environment variable may be quoted. A name follows one of the two conventions,
+ * UPPER_CASE or snake_case with an underscore; a single word in lower or mixed case, a mixture of letters
+ * and digits, and anything long may be a secret in the place of the name.
+ */
 export function looksLikeVariable(name: string): boolean {
-  return /^[A-Z][A-Z\d]*(?:_[A-Z\d]+)*$/.test(name) && name.length <= 60 && looksPublic(name)
+  return (
+    /^_?(?:[A-Z][A-Z\d]*(?:_[A-Z\d]+)*|[A-Za-z][A-Za-z\d]*(?:_[A-Za-z\d]+)+)$/.test(name) &&
+    name.length <= 60 &&
+    hasOrdinaryWords(name)
+  )
 }
 
 const CHARACTER_NAMES: Readonly<Record<number, string>> = {

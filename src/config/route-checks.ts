@@ -16,7 +16,7 @@ export const routeOutline = z.object({
   audience: present,
   resource: present,
   allowPlaintext: optionalFlag,
-  inject: z.object({ header: optionalText }).catch({ header: undefined }),
+  inject: z.object({ header: optionalText, present }).catch({ header: undefined }),
   headers: z
     .object({
       set: z.record(z.string(), z.unknown()).catch({}),
@@ -63,13 +63,6 @@ export function checkRoute(
         'expected an https URL, because the token would travel readable; "allowPlaintext: true" permits it',
       ),
     )
-  }
-  if (credential === 'none') {
-    for (const key of ['scopes', 'audience', 'resource'] as const) {
-      if (route[key] !== undefined) {
-        findings.push(error([...at, key], 'expected a credential other than "none" beside it'))
-      }
-    }
   }
   return [...findings, ...checkHeaders(at, route)]
 }
@@ -124,17 +117,18 @@ function checkHeaders(at: KeyPath, { credential, inject, headers }: RouteOutline
  * after the other.
  */
 export function createDistinctCheck(): (index: number, route: RouteOutline) => Finding[] {
-  const names = new Set<string>()
+  const names = new Map<string, number>()
   const claims = new Map<string, number>()
   return (index, route) => {
     const findings: Finding[] = []
-    if (route.name !== undefined && names.has(route.name)) {
+    const namesake = route.name === undefined ? undefined : names.get(route.name)
+    if (namesake !== undefined) {
       findings.push({
         ...error(['routes', index, 'name'], 'expected a name that no other route has'),
+        hint: `routes[${namesake}] has the same`,
         isAboutUse: true,
       })
-    }
-    if (route.name !== undefined) names.add(route.name)
+    } else if (route.name !== undefined) names.set(route.name, index)
     const claim = claimOf(route)
     const twin = claim === undefined ? undefined : claims.get(claim)
     if (twin !== undefined) {

@@ -3,7 +3,7 @@ import { closest } from '../lib/closest.ts'
 import { isExtension } from './defaults.ts'
 import { spelling, valueAt } from './hints.ts'
 import { formatKeyPath, isPlainKey, type KeyPath } from './problem.ts'
-import { looksLikeKey } from './repeatable.ts'
+import { isHarmlessKey } from './repeatable.ts'
 import { keysOf, memberOf, type Schema, settingAt, settingOf, variantsWith } from './schema-walk.ts'
 
 export type UnknownKey = {
@@ -44,11 +44,12 @@ export function unknownKey(
     else hints.push(`expected one of ${known.join(', ')}`)
   }
   if (meant === undefined && name !== key) hints.unshift(`here it is written "${name}"`)
-  // A slip in a secret can make a key of it: only what looks like a key is repeated.
+  // A mistake in the syntax can turn a secret into a key, so only keys of the schema, and keys that
+  // differ little from one, are quoted.
   const isKnown = meant !== undefined || variants !== undefined || places.length > 0
-  const isWord =
-    setting.role.visibility !== 'private' && looksLikeKey(key) && memberOf(map, key) !== null
-  const shown = isPlainKey(key) && (isKnown || isWord || isExtension(key)) ? ` "${key}"` : ''
+  const isHarmless =
+    setting.role.visibility !== 'private' && isHarmlessKey(key) && memberOf(map, key) !== null
+  const shown = isPlainKey(key) && (isKnown || isHarmless || isExtension(key)) ? ` "${key}"` : ''
   return {
     message: `unknown key${shown}; ${hints.join('; ')}`,
     ...(meant !== undefined && { meant }),
@@ -105,4 +106,10 @@ function placeIn(origin: KeyPath) {
     const item = formatKeyPath(origin.slice(0, 2))
     return `"${place.replace(/^(?:credentials\.NAME|routes\[\])/, item)}"`
   }
+}
+
+/** Whether some map of the schema has this key. */
+export function isSchemaKey(root: Schema, key: string): boolean {
+  for (const { keys } of mapsOf(root, '')) if (keys.includes(key)) return true
+  return false
 }

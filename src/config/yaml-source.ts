@@ -13,7 +13,7 @@ import {
 import { closest } from '../lib/closest.ts'
 import { interpolate } from './interpolate.ts'
 import type { KeyPath } from './problem.ts'
-import { looksLikeKey, looksLikeVariable } from './repeatable.ts'
+import { isHarmlessKey, looksLikeVariable } from './repeatable.ts'
 import { yamlFault } from './yaml-words.ts'
 
 type Position = { readonly line: number; readonly column: number }
@@ -48,8 +48,18 @@ type Environment = Readonly<Record<string, string | undefined>>
 type Place = { node: Node | null; keyOffset: number | undefined }
 type Fault = { readonly offset: number; readonly message: string }
 
-/** With `keepsUnset`, a variable that is not set is no fault yet. */
-export function readYaml(original: string, env: Environment, keepsUnset = false): YamlSource {
+export type ReadYamlOptions = {
+  /** Whether a variable that is not set is left to the caller instead of being a fault. */
+  readonly keepsUnset?: boolean
+  /** Whether a key is one of the schema, so that messages may quote it. */
+  readonly isKnownKey?: (key: string) => boolean
+}
+
+export function readYaml(
+  original: string,
+  env: Environment,
+  { keepsUnset = false, isKnownKey = () => false }: ReadYamlOptions = {},
+): YamlSource {
   const text = original.replace(/^\uFEFF/, '')
   const lines = new LineCounter()
   const document = parseDocument(text, {
@@ -66,7 +76,7 @@ export function readYaml(original: string, env: Environment, keepsUnset = false)
   // Behind the first error the parser guesses, and what it says is no help.
   const fatal = document.errors.find(({ code }) => code !== 'DUPLICATE_KEY')
   const minor = [...document.errors, ...document.warnings]
-  const duplicates = fatal === undefined ? duplicateFaults(document, positionOf) : []
+  const duplicates = fatal === undefined ? duplicateFaults(document, positionOf, isKnownKey) : []
   const syntax: Fault[] = [
     ...(fatal === undefined ? minor : [fatal])
       .filter(({ code }) => code !== 'DUPLICATE_KEY')
@@ -182,6 +192,7 @@ function unsetVariable(name: string, env: Environment): string {
 function duplicateFaults(
   document: Document.Parsed,
   positionOf: (offset: number) => Position,
+  isKnownKey: (key: string) => boolean,
 ): Fault[] {
   const faults: Fault[] = []
   visit(document, {
@@ -196,7 +207,8 @@ function duplicateFaults(
           continue
         }
         const name = String(key.value)
-        const which = looksLikeKey(name) || name === '<<' ? `"${name}"` : 'this one'
+        const isPublic = isKnownKey(name) || isHarmlessKey(name) || name === '<<'
+        const which = isPublic ? `"${name}"` : 'this one'
         const message = `expected each key once; ${which} is also on line ${positionOf(first).line}`
         faults.push({ offset, message })
       }

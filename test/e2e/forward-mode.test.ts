@@ -182,6 +182,10 @@ test('an https target is asked for by https', async () => {
   // The authority is one of the test's own, and in this mode nobody is told to trust it.
   expect(status).toBe(502)
   expect(told).toMatchObject({ code: 'upstream_tls', route: '(pass)' })
+  const report: unknown = await (await fetch(`${sidecar.adminUrl}/status`)).json()
+  expect(report).toMatchObject({
+    failures: [{ route: '(pass)', advice: expect.stringContaining('add a route for its host') }],
+  })
 })
 
 test('an upgrade is passed on, too', async () => {

@@ -5,45 +5,22 @@ import { decodeJwt, decodeProtectedHeader } from 'jose'
 import { expect, test } from 'vitest'
 import { presetOf } from '../../src/compose/provider-presets.ts'
 import type { CredentialConfig } from '../../src/config/credential-schema.ts'
-import { configJsonSchema, type JsonSchema } from '../../src/config/json-schema.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { createDiscoveredMetadata } from '../../src/tokens/server-metadata.ts'
 import { createAuthority } from '../helpers/certificates.ts'
 import { startConnectProxy } from '../helpers/connect-proxy.ts'
 import { callWith, fileWith } from '../helpers/one-call.ts'
 import { faultsOf } from '../helpers/problems.ts'
+import { credentialSettings } from '../helpers/schema-settings.ts'
 import { portOf, startListening } from '../helpers/servers.ts'
 import { createSigningKey } from '../helpers/signing-keys.ts'
 import { sendToken, startTokenEndpoint } from '../helpers/token-endpoint.ts'
 
 /*
  * Every setting of a credential that `check` accepts has an effect on the wire. The settings come from the
- * schema, so that a new one without a probe is a failure.
+ * schema, so that a new one without a probe is a failure. Routes are in route-settings-effect.test.ts, the rest
+ * of the file is in process-settings-effect.test.ts.
  */
-
-/** The paths of all settings below a schema; a secret or a map of the user's own is one setting. */
-function settingsOf(schema: JsonSchema, path: string): string[] {
-  const branches = schema.oneOf ?? schema.anyOf
-  if (branches !== undefined) {
-    return branches.flatMap((branch) =>
-      typeof branch === 'object' ? settingsOf(branch, path) : [],
-    )
-  }
-  const properties = Object.entries(schema.properties ?? {})
-  if (properties.length === 0 || 'file' in (schema.properties ?? {})) {
-    const isFileOfMethod = schema.properties?.['method'] !== undefined
-    if (!isFileOfMethod) return [path]
-  }
-  return properties.flatMap(([key, inner]) =>
-    typeof inner === 'object' ? settingsOf(inner, path === '' ? key : `${path}.${key}`) : [],
-  )
-}
-
-function credentialSettings(): string[] {
-  const credentials = configJsonSchema().properties?.['credentials']
-  const schema = typeof credentials === 'object' ? credentials.additionalProperties : undefined
-  return typeof schema === 'object' ? [...new Set(settingsOf(schema, ''))] : []
-}
 
 const KEYS = { one: createSigningKey('ES256'), other: createSigningKey('ES256') }
 const ED_KEY = createSigningKey('EdDSA')

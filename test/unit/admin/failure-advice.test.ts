@@ -9,3 +9,7 @@ test.for(FAILURE_CODES)('%s comes with a sentence on what to do', (code) => {
 test('what the authorization server gives as its reason tells more than the code', () => {
   expect(failureAdvice('token_rejected', 'invalid_scope')).toContain('compare "scopes"')
 })
+
+test.for(FAILURE_CODES)('the advice for %s without a route mentions none that exists', (code) => {
+  expect(failureAdvice(code, undefined, false)).not.toMatch(/of the route\b/)
+})

@@ -74,7 +74,7 @@ test('a secret that everyone can write is warned of, and one that everyone can r
   const outcome = await runCommand(['check', '-c', file])
   expect(outcome.code).toBe(0)
   expect(outcome.err).toContain(
-    'credentials.corp.auth.clientSecret.file: everyone on this machine can change this file (mode 0666); "chmod o-w" takes that permission away (warning)\n',
+    'credentials.corp.auth.clientSecret.file: every user of this machine can change this file (mode 0666); "chmod o-w" takes that permission away (warning)\n',
   )
 })
 
@@ -84,7 +84,7 @@ test('a key that everyone can write is warned of', async () => {
   const { file } = await checkWith(config, { 'key.pem': createSigningKey('ES256').text('PKCS#8') })
   await chmod(join(dirname(file), 'key.pem'), 0o602)
   expect((await runCommand(['check', '-c', file])).err).toContain(
-    'credentials.corp.auth.key.file: everyone on this machine can change this file (mode 0602)',
+    'credentials.corp.auth.key.file: every user of this machine can change this file (mode 0602)',
   )
 })
 
@@ -100,4 +100,21 @@ test.for(['listen', 'admin'])('a socket of "%s" needs a directory', async (key) 
   )
   await mkdir(directory)
   expect(await runCommand(['check', '-c', file])).toMatchObject({ code: 0, err: '' })
+})
+
+test('check warns of a world-writable configuration file and directory', async () => {
+  const { file } = await checkWith(CONFIG, { secret: 's3cret' })
+  await chmod(file, 0o666)
+  await chmod(dirname(file), 0o777)
+  const { code, err } = await runCommand(['check', '-c', file])
+  expect(code).toBe(0)
+  expect(err).toContain(
+    `${file}:1:1 every user of this machine can change the configuration file (mode 0666); "chmod o-w" takes that permission away (warning)\n`,
+  )
+  expect(err).toContain(
+    `can change the directory "${dirname(file)}" of the configuration file (mode 0777)`,
+  )
+  await chmod(dirname(file), 0o755)
+  await chmod(file, 0o644)
+  expect((await runCommand(['check', '-c', file])).err).toBe('')
 })

@@ -99,7 +99,7 @@ routes:
   )
   expect(problems).toEqual([
     '1:33 defaults.routes.keepPath: expected true or false, got the number 7',
-    expect.stringMatching(/^1:36 (?:defaults\.routes|routes\[0\]): unknown key "colour"/),
+    expect.stringMatching(/^1:36 (?:defaults\.routes|routes\[0\]): unknown key/),
     '1:84 defaults.credentials.auth.encoding: expected "form" or "raw"',
   ])
 })

@@ -116,7 +116,7 @@ const HINTS: readonly (Given & { readonly what: string; readonly fault: string }
     what: 'an unknown key that is a word',
     top: { colour: 'red' },
     fault:
-      'unknown key "colour"; expected one of listen, admin, credentials, routes, forward, access, via, limits, log, shutdown, defaults',
+      'unknown key; expected one of listen, admin, credentials, routes, forward, access, via, limits, log, shutdown, defaults',
   },
   {
     what: 'a secret as an unknown key',

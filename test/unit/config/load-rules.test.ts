@@ -460,14 +460,12 @@ const REFUSED: readonly Rule[] = [
   {
     what: 'a credential that nothing resembles',
     route: { credential: 'somebody' },
-    faults: ['routes[0].credential: expected the name of a credential, or "none", got "somebody"'],
+    faults: ['routes[0].credential: expected the name of a credential, or "none"'],
   },
   {
     what: 'a credential that every object has',
     route: { credential: 'constructor' },
-    faults: [
-      'routes[0].credential: expected the name of a credential, or "none", got "constructor"',
-    ],
+    faults: ['routes[0].credential: expected the name of a credential, or "none"'],
   },
   {
     what: 'a route without a credential',
@@ -857,7 +855,7 @@ test('the third route of one name refers to the mistake, not to its neighbours',
     { ...route, name: 'a', match: { path: '/c' } },
   ]
   expect(await faultsOf({ top: { routes } })).toEqual([
-    'routes[2].name: expected a name that no other route has, got "a"',
+    'routes[2].name: expected a name that no other route has, got "a"; routes[0] has the same',
   ])
 })
 

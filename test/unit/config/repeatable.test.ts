@@ -1,0 +1,52 @@
+import { expect, test } from 'vitest'
+import { looksLikeVariable, looksPublic } from '../../../src/config/repeatable.ts'
+
+test.for([
+  'https://login.example.com/token',
+  'login.example.com',
+  '127.0.0.1:8080',
+  '/orders',
+  '16kb',
+  '5 minutes',
+  'soon',
+  'DELETE',
+  'openid',
+  'orders.read',
+  '${CORP_URL}',
+  '${CORP_URL:-https://login.example.com}',
+])('the value %j may be quoted', (text) => {
+  expect(looksPublic(text)).toBe(true)
+})
+
+test.for([
+  'swordfish',
+  'Swordfish',
+  'SWORDFISH',
+  'openSesame',
+  'correct-horse-battery-staple',
+  'correct_horse_battery_staple',
+  'correct horse battery staple',
+  'hunter2',
+  'winter-2026',
+  'GOCSPX-3aQn8sPmVt',
+  'kTzwQpLmNbVcXsRd',
+  '6f1c9a52e4d7b803',
+  '${swordfish}',
+  '${CORP_URL:-swordfish}',
+])('the value %j may be a secret', (text) => {
+  expect(looksPublic(text)).toBe(false)
+})
+
+test.for(['HOME', 'CORP_CLIENT_SECRET', 'http_proxy', 'no_proxy', '_CORP', 'Corp_Url', 'V2_URL'])(
+  '%s may be quoted as the name of a variable',
+  (name) => {
+    expect(looksLikeVariable(name)).toBe(true)
+  },
+)
+
+test.for(['swordfish', 'Swordfish', 'openSesame', 'hunter2canary', 'HUNTER2', 'a'.repeat(61)])(
+  '%s may be a secret in the place of the name of a variable',
+  (name) => {
+    expect(looksLikeVariable(name)).toBe(false)
+  },
+)

@@ -4,13 +4,14 @@ import { SidecarError } from '../../src/errors.ts'
 import { fieldValues } from '../../src/http/field-lines.ts'
 import type { ResponseWriter } from '../../src/http/response-writer.ts'
 import type { RoundTrip, UpstreamRequest, UpstreamResponse } from '../../src/http/round-trip.ts'
-import { toUpstreamFailure } from '../../src/http/upstream-failure.ts'
+import { toUpstreamFailure, upstreamFailure } from '../../src/http/upstream-failure.ts'
 import type { Clock } from '../../src/lib/clock.ts'
 import type { TlsMaterial } from '../../src/lib/tls-material.ts'
 import type { OpenUpstream } from '../../src/outbound/upstream.ts'
 
 const MAX_DRAIN_BYTES = 64 * 1024
 const MAX_DRAIN_MS = 2_000
+const MAX_INTERIM_RESPONSES = 64
 
 /**
  * The same interface as the client in `src/outbound/`, over undici. It is not shipped:
@@ -63,6 +64,8 @@ function sendOver(
   let controller: Dispatcher.DispatchController | undefined
   let failure: SidecarError | undefined
   let isUntouched = true
+  let trailers: readonly string[] | undefined
+  let interimCount = 0
   let drainedBytes = 0
   let cancelDrain: (() => void) | undefined
 
@@ -111,10 +114,13 @@ function sendOver(
         if (failure !== undefined) return Promise.reject(failure)
         writer = to
         body = Promise.withResolvers()
-        resume()
+        // The response to HEAD ends although it is paused.
+        if (trailers === undefined) resume()
+        else body.resolve(to.end(trailers))
         return body.promise
       },
       discard() {
+        if (trailers !== undefined) return
         cancelDrain = clock.schedule(MAX_DRAIN_MS, () => abort(new Error('drained long enough')))
         resume()
       },
@@ -144,6 +150,10 @@ function sendOver(
       },
       onResponseStart(started, status, _headers, phrase = '') {
         if (status < 200) {
+          interimCount += 1
+          if (interimCount > MAX_INTERIM_RESPONSES) {
+            throw upstreamFailure(origin, 'protocol', 'it sent too many interim responses')
+          }
           const outcome = request.onInterim(status, pairsOf(started.rawHeaders), resume)
           if (outcome !== 'dropped') isUntouched = false
           if (outcome === 'blocked') started.pause()
@@ -170,7 +180,8 @@ function sendOver(
       },
       onResponseEnd({ rawTrailers }) {
         settle()
-        if (writer !== undefined) body?.resolve(writer.end(pairsOf(rawTrailers)))
+        trailers = pairsOf(rawTrailers)
+        if (writer !== undefined) body?.resolve(writer.end(trailers))
       },
       onResponseError: (_controller, error) => fail(error),
     },

@@ -7,6 +7,7 @@ import { measureCases } from './commands/measure-cases.ts'
 import { measureItsMemory, measureItsStart, measureItsTokens } from './commands/measure-sidecar.ts'
 import { runGuard } from './commands/run-guard.ts'
 import { CONTENDERS } from './contenders/all.ts'
+import { UPSTREAM_CLIENTS } from './contenders/upstream-clients.ts'
 import { type Case, CASES, SCALE_CASES } from './measure/cases.ts'
 import type { Pace } from './measure/compare.ts'
 import { mergeFigures } from './report/figures.ts'
@@ -164,8 +165,9 @@ function unknownCommand([first = '-']: readonly string[], program: Command): str
 /** What those commands have in common that compare contenders. */
 function comparison({ contender = [], rounds, quick = false }: Given) {
   const pace = quick ? QUICK : FULL
+  const selectable = contender.length === 0 ? CONTENDERS : [...CONTENDERS, ...UPSTREAM_CLIENTS]
   return {
-    contenders: selectNamed('contender', CONTENDERS, contender),
+    contenders: selectNamed('contender', selectable, contender),
     pace: { ...pace, rounds: rounds ?? pace.rounds },
   }
 }

@@ -11,7 +11,7 @@ import {
   tokenStatus,
 } from './admin/read-status.ts'
 import { adminCallers } from './compose/callers.ts'
-import { createServiceMaker, type Service } from './compose/service.ts'
+import { createServiceMaker, type Service, type ServiceOptions } from './compose/service.ts'
 import { fixedChanges } from './config/fixed-settings.ts'
 import type { Config } from './config/schema.ts'
 import type { SecretPlaces } from './config/secret-ref.ts'
@@ -41,6 +41,8 @@ export type AppOptions = {
   /** Undefined where tracing is off. */
   readonly tracer?: Tracer | undefined
   readonly droppedLogLines?: () => number
+  /** Another HTTP client for upstreams; tests and the benchmark compare them. */
+  readonly openUpstream?: ServiceOptions['openUpstream']
 }
 
 /** What is not over yet. */
@@ -78,7 +80,7 @@ export type App = {
  * nobody can ask before everything is there to answer.
  */
 export async function startApp(options: AppOptions): Promise<App> {
-  const { places, logger, tracer } = options
+  const { places, logger, tracer, openUpstream } = options
   await using cleanup = new AsyncDisposableStack()
   const clock = systemClock
   const descriptorLimit = readDescriptorLimit()
@@ -95,7 +97,8 @@ export async function startApp(options: AppOptions): Promise<App> {
   const failures = createRecentFailures(clock)
   const history = createRouteHistory(clock)
   cleanup.defer(history.stop)
-  const parts = { places, logger, metrics, tracer, failures, descriptors, clock, idle }
+  const observed = { logger, metrics, tracer, failures, descriptors }
+  const parts = { places, ...observed, clock, idle, openUpstream }
   const makeService = createServiceMaker(parts)
   const quit = Promise.withResolvers<void>()
   let draining = false

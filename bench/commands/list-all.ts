@@ -1,4 +1,5 @@
 import { CONTENDERS } from '../contenders/all.ts'
+import { UPSTREAM_CLIENTS } from '../contenders/upstream-clients.ts'
 import { CASES } from '../measure/cases.ts'
 import { EXIT, type Io } from './io.ts'
 
@@ -6,11 +7,11 @@ import { EXIT, type Io } from './io.ts'
 export async function listAll(io: Io): Promise<number> {
   const cases = CASES.map(({ name, title }) => `  ${name.padEnd(14)} ${title}`)
   const contenders = await Promise.all(
-    CONTENDERS.map(async (contender) => {
+    [...CONTENDERS, ...UPSTREAM_CLIENTS].map(async (contender) => {
       const { name, about } = contender
       const found = await contender.find()
       const state = found.isFound ? found.version : `left out: ${found.missing}`
-      return `  ${name.padEnd(14)} ${about}${state === '' ? '' : ` [${state}]`}`
+      return `  ${name.padEnd(15)} ${about}${state === '' ? '' : ` [${state}]`}`
     }),
   )
   io.out(`Cases:\n${cases.join('\n')}\n\nContenders:\n${contenders.join('\n')}\n`)

@@ -28,10 +28,15 @@ export const tokenSidecar: Contender = {
   start: async (setting) => await startTokenSidecar(setting),
 }
 
-/** Starts it, and waits until it is ready. `credential` is added to that of its configuration. */
+/**
+ * Starts it, and waits until it is ready. `credential` is added to that of its configuration;
+ * `program` takes the configuration file as its last argument.
+ */
 export async function startTokenSidecar(
   setting: Setting,
   credential: object = {},
+  program: readonly string[] = [BUNDLE, 'run', '-c'],
+  env: Readonly<Record<string, string>> = {},
 ): Promise<Running> {
   const { directory, processes, cores } = setting
   const configFile = join(directory, 'token-sidecar.yaml')
@@ -41,8 +46,8 @@ export async function startTokenSidecar(
   const output = openSync(logFile, 'a')
   const started = processes.start({
     command: process.execPath,
-    args: [...SHIPPED_NODE_FLAGS, BUNDLE, 'run', '-c', configFile],
-    env: { PATH: process.env['PATH'] },
+    args: [...SHIPPED_NODE_FLAGS, ...program, configFile],
+    env: { PATH: process.env['PATH'], ...env },
     cores,
     output,
   })

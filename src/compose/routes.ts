@@ -30,7 +30,7 @@ import {
 } from '../routing/route-table.ts'
 import {
   createUpstream,
-  openUpstream,
+  type OpenUpstream,
   type Upstream,
   type UpstreamOptions,
 } from '../outbound/upstream.ts'
@@ -54,6 +54,7 @@ export type ComposeRoutesOptions = {
   readonly clock: Clock
   readonly metrics: Metrics
   readonly idle: IdleWatch
+  readonly openUpstream: OpenUpstream
   /** Those of an earlier configuration live on where their definition is the same. */
   readonly upstreams: Holdings<Upstream>
   readonly rejections: Holdings<RejectionRecord>
@@ -61,7 +62,7 @@ export type ComposeRoutesOptions = {
 
 /** Routes with everything decided; those to the same origin with the same trust share connections. */
 export async function composeRoutes(options: ComposeRoutesOptions): Promise<ComposedRoutes> {
-  const { config, readFile, clock } = options
+  const { config, readFile, clock, openUpstream } = options
   const upstreams = new Set<Upstream>()
   const routes: Route[] = []
   const all = config.routes.map(mappedRoute)
@@ -69,7 +70,8 @@ export async function composeRoutes(options: ComposeRoutesOptions): Promise<Comp
     const own = upstreamOptions(route, options)
     const upstream = await options.upstreams.use(
       JSON.stringify([own, route.tls]),
-      async () => await createUpstream(own, createTlsReader(route.tls, readFile), clock),
+      async () =>
+        await createUpstream(own, createTlsReader(route.tls, readFile), clock, openUpstream),
     )
     upstreams.add(upstream)
     const rejections = await options.rejections.use(
@@ -92,7 +94,8 @@ function composePassThrough(options: ComposeRoutesOptions): PassThrough {
   // It has no upstream of its own that references could be mapped back from.
   const config = { ...defaultRoute(), name: PASSED, rewriteLocation: false }
   return createPassThrough(
-    (origin) => openUpstream({ ...upstreamOptions(config, options), origin }, {}, options.clock),
+    (origin) =>
+      options.openUpstream({ ...upstreamOptions(config, options), origin }, {}, options.clock),
     (upstream) =>
       composeRoute(
         config,

@@ -12,7 +12,7 @@ import { type ConnectHandler, createConnectHandler } from '../inbound/connect.ts
 import { createRecorder, type Recorder } from '../exchange/exchange-record.ts'
 import { createExchangeHandler, type ExchangeHandler } from '../exchange/handler.ts'
 import type { IdleWatch } from '../exchange/idle-watch.ts'
-import type { Upstream } from '../outbound/upstream.ts'
+import { type OpenUpstream, openUpstream, type Upstream } from '../outbound/upstream.ts'
 import type { RejectionRecord } from '../tokens/rejection-record.ts'
 import type { TokenSource } from '../tokens/token-source.ts'
 import { composeCallers } from './callers.ts'
@@ -47,6 +47,8 @@ export type ServiceOptions = {
   readonly descriptors: Pick<DescriptorWatch, 'note'>
   readonly clock: Clock
   readonly idle: IdleWatch
+  /** The HTTP client for upstreams; that of `outbound/` by default. */
+  readonly openUpstream?: OpenUpstream | undefined
 }
 
 /**
@@ -73,7 +75,16 @@ export function createServiceMaker(options: ServiceOptions): (config: Config) =>
     try {
       const tokens = await composeTokenSources({ ...options, ...config, ...own })
       const { readFile } = places
-      const parts = { config, tokens, readFile, clock, metrics, idle, ...own }
+      const parts = {
+        config,
+        tokens,
+        readFile,
+        clock,
+        metrics,
+        idle,
+        openUpstream: options.openUpstream ?? openUpstream,
+        ...own,
+      }
       const routes = await composeRoutes(parts)
       const recorder = createRecorder({
         unmatched: metrics.route(UNMATCHED),

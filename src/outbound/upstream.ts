@@ -38,9 +38,10 @@ export async function createUpstream(
   options: UpstreamOptions,
   readTls: TlsReader,
   clock: Clock,
+  open: OpenUpstream = openUpstream,
 ): Promise<Upstream> {
   let tls = await readTls()
-  const connections = openUpstream(options, tls, clock)
+  const connections = open(options, tls, clock)
   let cancelWatch = watch()
   return {
     ...connections,
@@ -65,6 +66,13 @@ export async function createUpstream(
     })
   }
 }
+
+/** Connects to one origin with one HTTP client. */
+export type OpenUpstream = (
+  options: UpstreamOptions,
+  firstTls: TlsMaterial,
+  clock: Clock,
+) => Connections
 
 type Connections = Upstream & {
   /** From now on with this; what has begun is finished with what was there before. */

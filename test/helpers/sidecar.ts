@@ -10,6 +10,7 @@ import { startApp } from '../../src/app.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { createFileReader } from '../../src/config/read-file.ts'
 import { createLog } from '../../src/observe/logger.ts'
+import { upstreamClient } from './upstream-client.ts'
 
 export type RunningSidecar = {
   readonly proxyUrl: string
@@ -49,6 +50,7 @@ export async function startSidecar(
     configVersion: 'first',
     places,
     logger: log.logger,
+    openUpstream: upstreamClient,
   })
   let closed = false
   const close = async (): Promise<void> => {

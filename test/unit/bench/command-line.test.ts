@@ -34,13 +34,14 @@ test('--list shows cases and contenders, and runs nothing', async () => {
   expect(code).toBe(0)
   expect(out).toMatch(/^ {2}get +GET/m)
   expect(out).toMatch(/^ {2}bare-dispatch +node:http and undici/m)
+  expect(out).toMatch(/^ {2}client-undici +token-sidecar from source, with undici/m)
 })
 
 test.for([
   {
     args: ['--contender', 'haprox'],
     code: 1,
-    err: 'Cannot select contender "haprox": there are "no-proxy", "token-sidecar", "bare-dispatch", "http-proxy", "haproxy", "nginx", "envoy"; did you mean "haproxy"?\n',
+    err: 'Cannot select contender "haprox": there are "no-proxy", "token-sidecar", "bare-dispatch", "http-proxy", "haproxy", "nginx", "envoy", "client-outbound", "client-undici"; did you mean "haproxy"?\n',
   },
   { args: ['--case', 'tlss'], code: 1, err: 'Cannot select case "tlss": there are "get", ' },
   { args: ['--rounds', '0'], code: 2, err: 'expected 1 or more' },

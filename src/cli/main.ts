@@ -1,9 +1,7 @@
-import { Argument, Command, CommanderError, Option } from 'commander'
+import { Command, CommanderError, Option } from 'commander'
 import { closest } from '../lib/closest.ts'
 import { VERSION } from '../version.ts'
 import { check, checkJson } from './check.ts'
-import { completeCredentials, completion, SHELLS, type Shell } from './completion.ts'
-import { completionWords } from './completion-words.ts'
 import { explain, explainJson } from './explain.ts'
 import { health } from './health.ts'
 import { init, INIT_DEFAULTS, type InitOptions } from './init.ts'
@@ -126,15 +124,6 @@ export async function main(args: readonly string[], world: Io): Promise<number> 
     .action(async ({ config, ready = false }: { config: string; ready?: boolean }) =>
       finish(await health({ file: config, page: ready ? '/readyz' : '/livez' }, io)),
     )
-  program
-    .command('completion')
-    .description('print a script that makes a shell complete all this')
-    .addArgument(new Argument('<shell>', 'which shell').choices(SHELLS))
-    .action((shell: Shell) => finish(completion(shell, completionWords(program, 'run'), io)))
-  program
-    .command('complete-credentials', { hidden: true })
-    .argument('[words...]')
-    .action(async (words: string[]) => finish(await completeCredentials(words, defaultConfig, io)))
   for (const command of program.commands) command.helpOption('-h, --help', 'print this help')
 
   const unknown = unknownCommand(args, program)

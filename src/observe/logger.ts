@@ -1,5 +1,4 @@
 import { type Logger as PinoLogger, pino } from 'pino'
-import pretty from 'pino-pretty'
 import { createBoundedWriter } from '../lib/bounded-writer.ts'
 import { humanLine } from './human-line.ts'
 
@@ -49,7 +48,7 @@ export function createLog({ level, format, destination, onDropping }: LogOptions
       // Lines are made of chosen fields only; this is for the day when one is chosen badly.
       redact: { paths: UNWANTED, censor: REDACTED },
     },
-    format === 'pretty' ? prettyStream(writer) : writer,
+    format === 'pretty' ? { write: (line: string) => writer.write(humanLine(line)) } : writer,
   )
   return {
     logger,
@@ -102,17 +101,4 @@ function createTimestamp(): () => string {
     }
     return field
   }
-}
-
-type LineStream = { readonly write: (line: string) => void }
-
-function prettyStream({ write }: LineStream): LineStream {
-  const format = pretty.prettyFactory({
-    colorize: true,
-    messageKey: 'message',
-    translateTime: 'SYS:HH:MM:ss.l',
-    hideObject: true,
-    messageFormat: humanLine,
-  })
-  return { write: (line) => write(format(line)) }
 }

@@ -1,4 +1,4 @@
-import { Counter, Gauge, Histogram as PromHistogram, Registry } from 'prom-client'
+import { CONTENT_TYPE, expositionOf, type Sample } from './exposition.ts'
 import { readProcess } from './process-reading.ts'
 import type { Histogram } from './histogram.ts'
 import { createReloadMetrics, type ReloadMetrics } from './reload-metrics.ts'
@@ -26,7 +26,7 @@ export type Metrics = {
   otherProtocol(protocol: (typeof OTHER_PROTOCOLS)[number]): void
   /** What each metric is, in the order of the text. */
   readonly descriptions: readonly MetricDescription[]
-  expose(): Promise<string>
+  expose(): string
   readonly contentType: string
 }
 
@@ -57,8 +57,7 @@ type Watched = {
   readonly rejections: readonly WatchedRejections[]
 }
 
-type Labels = Readonly<Record<string, string>>
-type Sample = { readonly labels: Labels; readonly value: number; readonly metricName?: string }
+type Labels = Sample['labels']
 /** `help` is also the text in docs/metrics.md, which "npm run generate" brings up to date. */
 export type MetricDescription = {
   readonly name: string
@@ -100,7 +99,6 @@ export function createMetrics(figures: ProcessFigures): Metrics {
       value: pools.reduce((sum, { read }) => sum + value(read()), 0),
     }))
 
-  const registry = new Registry()
   const definitions: Definition[] = [
     {
       name: 'token_sidecar_requests_total',
@@ -135,27 +133,21 @@ export function createMetrics(figures: ProcessFigures): Metrics {
       type: 'histogram',
       help: 'From the head of the request to the end of the response',
       labels: ['route'],
-      read: perRoute(({ duration }, route) =>
-        histogramSamples('token_sidecar_request_duration_seconds', { route }, duration),
-      ),
+      read: perRoute(({ duration }, route) => histogramSamples({ route }, duration)),
     },
     {
       name: 'token_sidecar_upstream_response_seconds',
       type: 'histogram',
       help: 'From sending the request to the head of the upstream response: the share of the upstream in the time',
       labels: ['route'],
-      read: perRoute(({ upstream }, route) =>
-        histogramSamples('token_sidecar_upstream_response_seconds', { route }, upstream),
-      ),
+      read: perRoute(({ upstream }, route) => histogramSamples({ route }, upstream)),
     },
     {
       name: 'token_sidecar_token_wait_seconds',
       type: 'histogram',
       help: 'How long requests waited that found no token in hand; the count should stand still once the sidecar is ready',
       labels: ['route'],
-      read: perRoute(({ tokenWait }, route) =>
-        histogramSamples('token_sidecar_token_wait_seconds', { route }, tokenWait),
-      ),
+      read: perRoute(({ tokenWait }, route) => histogramSamples({ route }, tokenWait)),
     },
     {
       name: 'token_sidecar_grpc_calls_total',
@@ -276,11 +268,7 @@ export function createMetrics(figures: ProcessFigures): Metrics {
       labels: ['credential'],
       read: () =>
         [...credentials].flatMap(([credential, metrics]) =>
-          histogramSamples(
-            'token_sidecar_token_request_duration_seconds',
-            { credential },
-            metrics.read().duration,
-          ),
+          histogramSamples({ credential }, metrics.read().duration),
         ),
     },
     {
@@ -391,7 +379,6 @@ export function createMetrics(figures: ProcessFigures): Metrics {
       read: () => [{ labels: {}, value: read() }],
     })),
   ]
-  for (const definition of definitions) register(registry, definition)
 
   return {
     route: (name) => getOrCreate(routes, name, createRouteMetrics),
@@ -411,56 +398,25 @@ export function createMetrics(figures: ProcessFigures): Metrics {
       otherProtocols.set(protocol, (otherProtocols.get(protocol) ?? 0) + 1)
     },
     descriptions: definitions,
-    expose: async () => await registry.metrics(),
-    contentType: registry.contentType,
+    expose: () =>
+      expositionOf(
+        definitions.map((definition) => ({ ...definition, samples: definition.read() })),
+      ),
+    contentType: CONTENT_TYPE,
   }
 }
 
-/** prom-client keeps the registry and writes the text; the numbers stay with those who count them. */
-function register(registry: Registry, { name, type, help, labels, read }: Definition): void {
-  const configuration = { name, help, labelNames: labels, registers: [registry] }
-  switch (type) {
-    case 'counter': {
-      const counter = new Counter({
-        ...configuration,
-        collect() {
-          counter.reset()
-          for (const sample of read()) counter.inc(sample.labels, sample.value)
-        },
-      })
-      break
-    }
-    case 'gauge': {
-      const gauge = new Gauge({
-        ...configuration,
-        collect() {
-          gauge.reset()
-          for (const sample of read()) gauge.set(sample.labels, sample.value)
-        },
-      })
-      break
-    }
-    case 'histogram': {
-      // Its own counting has no way in for numbers that were counted elsewhere.
-      const histogram = new PromHistogram(configuration)
-      const snapshot = async () => await Promise.resolve({ name, help, type, values: read() })
-      Object.assign(histogram, { get: snapshot, getForPromString: snapshot })
-      break
-    }
-  }
-}
-
-function histogramSamples(name: string, labels: Labels, histogram: Histogram): Sample[] {
+function histogramSamples(labels: Labels, histogram: Histogram): Sample[] {
   const { buckets, count, sumSeconds } = histogram.read()
   return [
-    ...buckets.map((bucket) => ({
-      metricName: `${name}_bucket`,
+    ...buckets.map((bucket): Sample => ({
+      suffix: '_bucket',
       labels: { ...labels, le: String(bucket.leSeconds) },
       value: bucket.count,
     })),
-    { metricName: `${name}_bucket`, labels: { ...labels, le: '+Inf' }, value: count },
-    { metricName: `${name}_sum`, labels, value: sumSeconds },
-    { metricName: `${name}_count`, labels, value: count },
+    { suffix: '_bucket', labels: { ...labels, le: '+Inf' }, value: count },
+    { suffix: '_sum', labels, value: sumSeconds },
+    { suffix: '_count', labels, value: count },
   ]
 }
 

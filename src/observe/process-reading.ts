@@ -6,8 +6,8 @@ type ProcessMetric = {
 }
 
 /**
- * The process itself, under the names that every Prometheus client uses. Few and cheap: the
- * collectors that come with prom-client observe each garbage collection and run a timer of their own.
+ * The process itself, under the names that every Prometheus client uses. Only
+ * those that cost nothing between scrapes: no observer of garbage collections, no timer.
  */
 export function readProcess(): ProcessMetric[] {
   const startedAtSeconds = performance.timeOrigin / 1000

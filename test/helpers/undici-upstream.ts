@@ -2,6 +2,7 @@ import type { Readable } from 'node:stream'
 import { type Dispatcher, Pool } from 'undici'
 import { SidecarError } from '../../src/errors.ts'
 import { fieldValues } from '../../src/http/field-lines.ts'
+import { isStreamed } from '../../src/http/request-body.ts'
 import type { ResponseWriter } from '../../src/http/response-writer.ts'
 import type { RoundTrip, UpstreamRequest, UpstreamResponse } from '../../src/http/round-trip.ts'
 import { toUpstreamFailure, upstreamFailure } from '../../src/http/upstream-failure.ts'
@@ -107,7 +108,7 @@ function sendOver(
       status,
       phrase,
       // undici does not tell the version.
-      minorVersion: 1,
+      version: '1.1',
       fields,
       length: Number(length),
       pipeTo(to) {
@@ -190,7 +191,8 @@ function sendOver(
 }
 
 function bodyOf({ body }: UpstreamRequest): Readable | Buffer | null {
-  return body === null || Buffer.isBuffer(body) ? body : body.stream
+  if (body === null) return null
+  return isStreamed(body) ? body.stream : body.content
 }
 
 /** Names and values, alternating, one character for each octet. */

@@ -69,7 +69,6 @@ test.for([
   [HOSTILE],
   ['check', `--${HOSTILE}`],
   ['token', HOSTILE],
-  ['completion', HOSTILE],
 ])('%j escapes what the command line says', async (args) => {
   const { out, err } = await runCommand(args)
   expect(err).not.toBe('')

@@ -4,7 +4,7 @@ import { runCommand } from '../../helpers/cli.ts'
 
 const PACKAGE: { version?: unknown } = JSON.parse(readFileSync('package.json', 'utf8'))
 
-const COMMANDS = ['run', 'check', 'token', 'explain', 'schema', 'init', 'health', 'completion']
+const COMMANDS = ['run', 'check', 'token', 'explain', 'schema', 'init', 'health']
 
 test.for(['--version', '-V'])('%s prints the version', async (option) => {
   expect(await runCommand([option])).toEqual({
@@ -56,7 +56,6 @@ test.for([
   { args: ['check', 'a.yaml'], says: ['too many arguments'] },
   { args: ['explain', 'GET'], says: ["missing required argument 'url'"] },
   { args: ['init', 'a.yaml', 'b.yaml'], says: ['too many arguments'] },
-  { args: ['completion', 'tcsh'], says: ['tcsh', 'bash, zsh, fish'] },
   { args: ['schema', '-c', 'a.yaml'], says: ["unknown option '-c'"] },
 ])('$args is refused with exit code 2, on standard error', async ({ args, says }) => {
   const { code, out, err } = await runCommand(args)

@@ -49,6 +49,7 @@ describe.for([
       isComplete: () => false,
       receivedBytes: () => 0,
       isPaused: () => false,
+      trailers: () => [],
     }
     const response = await roundTrip(
       upstreamRequest({ method: 'POST', body }),

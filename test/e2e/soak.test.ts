@@ -223,10 +223,12 @@ test(
     const ofEach = (3 * IN_A_THIRD) / KINDS.length
     expect(sumOf('token_sidecar_requests_total')).toBe(3 * IN_A_THIRD)
     const failures = (code: string): number => sumOf('token_sidecar_request_failures_total', code)
-    expect(failures('client_closed')).toBe(CLIENT_LEAVES.length * ofEach)
+    // A client that closes its connection during an upload has sent an incomplete request.
+    expect(failures('request_invalid')).toBe(ofEach)
+    expect(failures('client_closed')).toBe((CLIENT_LEAVES.length - 1) * ofEach)
     expect(failures('upstream_reset')).toBe(UPSTREAM_RESETS.length * ofEach)
     expect(sumOf('token_sidecar_request_failures_total')).toBe(
-      failures('client_closed') + failures('upstream_reset'),
+      failures('request_invalid') + failures('client_closed') + failures('upstream_reset'),
     )
     expect(sumOf('token_sidecar_upstream_requests_running')).toBe(0)
     expect(sumOf('token_sidecar_upstream_requests_queued')).toBe(0)

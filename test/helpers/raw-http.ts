@@ -69,7 +69,9 @@ export function isWholeRequest(received: string): boolean {
   if (headEnd === -1) return false
   const head = received.slice(0, headEnd).toLowerCase()
   const body = received.slice(headEnd + 4)
-  if (head.includes('transfer-encoding: chunked')) return body.endsWith('0\r\n\r\n')
+  // The last chunk, and a trailer section that may be empty.
+  if (head.includes('transfer-encoding: chunked'))
+    return /(?:^|\r\n)0\r\n(?:[^\r\n]+\r\n)*\r\n$/.test(body)
   const length = /content-length: (\d+)/.exec(head)?.[1]
   return body.length >= Number(length ?? 0)
 }

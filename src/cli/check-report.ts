@@ -1,12 +1,13 @@
+import { planRoutes, type RoutePlan } from '../compose/route-plan.ts'
 import type { Connected } from '../compose/upstream-probes.ts'
 import type { LoadResult } from '../config/load.ts'
 import { formatListenAddress } from '../config/listen-address.ts'
-import type { RouteConfig } from '../config/route-schema.ts'
 import type { Config } from '../config/schema.ts'
 import { type TokenFacts, tokenFacts, type TokenFailure, tokenFailure } from './describe-token.ts'
 import type { ProbedUpstream } from './probe-upstreams.ts'
 import type { FetchedToken } from './fetch-needed.ts'
 import { type ReportedProblem, unreadableProblem } from './reported-problem.ts'
+import { type RouteCriteria, routeCriteria } from './route-criteria.ts'
 import { tokenFrom } from './token-from.ts'
 
 /**
@@ -30,6 +31,8 @@ export type Plan = {
   readonly listen: string
   readonly admin: string
   readonly routes: readonly PlannedRoute[]
+  /** Other origins whose web pages may send requests. */
+  readonly webPageOrigins: readonly string[]
   readonly credentials: readonly {
     readonly name: string
     readonly clientId: string | null
@@ -37,11 +40,8 @@ export type Plan = {
   }[]
 }
 
-export type PlannedRoute = {
+export type PlannedRoute = RouteCriteria & {
   readonly name: string
-  readonly host: string | null
-  readonly path: string
-  readonly methods: readonly string[] | null
   readonly upstream: string
   readonly credential: string | null
 }
@@ -81,11 +81,13 @@ export function checkReport(file: string, result: LoadResult): CheckReport {
   }
 }
 
-export function planOf({ listen, admin, routes, credentials }: Config): Plan {
+export function planOf(config: Config): Plan {
+  const { listen, admin, access, credentials } = config
   return {
     listen: formatListenAddress(listen),
     admin: formatListenAddress(admin),
-    routes: routes.map(plannedRoute),
+    routes: planRoutes(config).map(plannedRoute),
+    webPageOrigins: access.origins,
     credentials: Object.entries(credentials).map(([name, credential]) => ({
       name,
       clientId: credential.clientId ?? null,
@@ -94,14 +96,12 @@ export function planOf({ listen, admin, routes, credentials }: Config): Plan {
   }
 }
 
-function plannedRoute({ name, match, upstream, credential }: RouteConfig): PlannedRoute {
+function plannedRoute({ config, match, token }: RoutePlan): PlannedRoute {
   return {
-    name,
-    host: match.host ?? null,
-    path: match.path,
-    methods: match.methods ?? null,
-    upstream,
-    credential: credential === 'none' ? null : credential,
+    name: config.name,
+    ...routeCriteria(match),
+    upstream: config.upstream,
+    credential: token?.credentialName ?? null,
   }
 }
 

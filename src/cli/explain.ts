@@ -1,5 +1,6 @@
 import { escapeControls } from '../lib/escape-controls.ts'
-import { type Explanation, explanationOf } from './explanation.ts'
+import { describeWebPages } from './describe-web-pages.ts'
+import { type ExplainedRequest, type Explanation, explanationOf } from './explanation.ts'
 import { formatLines } from './format-lines.ts'
 import { EXIT, type Io } from './io.ts'
 import { createPaint, type Paint } from './paint.ts'
@@ -7,30 +8,26 @@ import { printJson } from './print-json.ts'
 import { readConfig, readReadableConfig } from './read-config.ts'
 import { unreadableProblem } from './reported-problem.ts'
 
-export type ExplainOptions = {
-  readonly method: string
-  readonly url: string
-  readonly file: string
-}
+export type ExplainOptions = ExplainedRequest & { readonly file: string }
 
 /** `explain`: which route a request takes, where it goes, which token it gets, and why. */
-export async function explain({ method, url, file }: ExplainOptions, io: Io): Promise<number> {
+export async function explain({ file, ...request }: ExplainOptions, io: Io): Promise<number> {
   const config = await readReadableConfig(file, io)
   if (config === undefined) return EXIT.configInvalid
-  const verb = method.toUpperCase()
-  const explanation = explanationOf(verb, url, config)
+  const { method, url } = request
+  const explanation = explanationOf(request, config)
   const paint = createPaint(io.isTerminal, io)
   io.out(
-    `${paint('bold', escapeControls(`${verb} ${url}`))}\n${formatExplanation(explanation, paint)}`,
+    `${paint('bold', escapeControls(`${method} ${url}`))}\n${formatExplanation(explanation, paint)}`,
   )
   return exitCodeOf(explanation)
 }
 
 /** `explain --json`: the same as one object, described in docs/command-line.md. */
-export async function explainJson({ method, url, file }: ExplainOptions, io: Io): Promise<number> {
+export async function explainJson({ file, ...request }: ExplainOptions, io: Io): Promise<number> {
   const read = await readConfig(file, io)
-  const verb = method.toUpperCase()
-  const asked = { file, method: verb, url }
+  const { method, url } = request
+  const asked = { file, method, url }
   if ('fault' in read) {
     printJson({ ...asked, ...NOTHING, problems: [unreadableProblem(read.fault)] }, io)
     return EXIT.configInvalid
@@ -41,7 +38,7 @@ export async function explainJson({ method, url, file }: ExplainOptions, io: Io)
     printJson({ ...asked, ...NOTHING, problems: result.ok ? [] : result.problems }, io)
     return EXIT.configInvalid
   }
-  const explanation = explanationOf(verb, url, config)
+  const explanation = explanationOf(request, config)
   printJson({ ...asked, ...NOTHING, ...explanation }, io)
   return exitCodeOf(explanation)
 }
@@ -53,6 +50,7 @@ const NOTHING = {
   route: null,
   upstream: null,
   token: null,
+  webPageOrigins: [],
   note: null,
   tunnel: null,
   error: null,
@@ -95,7 +93,7 @@ function tunnelLine(tunnel: string | null): string {
 }
 
 function routedLines(
-  { route, upstream, token, note }: Extract<Explanation, { outcome: 'routed' }>,
+  { route, upstream, token, webPageOrigins, note }: Extract<Explanation, { outcome: 'routed' }>,
   paint: Paint,
 ): [string, string][] {
   const reasons = [
@@ -108,7 +106,8 @@ function routedLines(
     ['upstream', escapeControls(upstream)],
   ]
   if (note !== null) lines.push(['note', note])
-  if (token === null) return [...lines, ['credential', 'none: the request is only forwarded']]
+  const webPages: [string, string] = ['web pages', describeWebPages(webPageOrigins)]
+  if (token === null) return [...lines, ['credential', 'none: no token is added'], webPages]
   const { credential, clientId, scopes, audience, resource, header, prefix } = token
   lines.push(
     ['credential', clientId === null ? credential : `${credential}, client "${clientId}"`],
@@ -118,5 +117,5 @@ function routedLines(
   if (audience.length > 0) lines.push(['audience', audience.join(' ')])
   if (resource.length > 0) lines.push(['resource', resource.join(' ')])
   lines.push(['header', `${header}: ${[prefix ?? '…', '<token>'].filter(Boolean).join(' ')}`])
-  return lines
+  return [...lines, webPages]
 }

@@ -1,4 +1,4 @@
-import { Command, CommanderError, Option } from 'commander'
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { closest } from '../lib/closest.ts'
 import { VERSION } from '../version.ts'
 import { check, checkJson } from './check.ts'
@@ -19,6 +19,7 @@ type Given = {
   readonly live?: boolean
   readonly offline?: boolean
   readonly json?: boolean
+  readonly header?: readonly string[]
 }
 
 /** Runs one command line. Returns the exit code. */
@@ -79,11 +80,18 @@ export async function main(args: readonly string[], world: Io): Promise<number> 
     .description('show which route a request takes, where it goes, with which token, and why')
     .argument('<method>', 'such as GET')
     .argument('<url>', 'a path, or the URL that the application calls')
+    .option(
+      '-H, --header <header>',
+      'a header field of the request, such as "Origin: https://app.example.com"; may be repeated',
+      collectField,
+    )
     .option(...configOption)
     .option(...jsonOption)
-    .action(async (method: string, url: string, { config: file, json = false }: Given) =>
-      finish(await (json ? explainJson : explain)({ method, url, file }, io)),
-    )
+    .action(async (method: string, url: string, given: Given) => {
+      const { config: file, header: fields = [], json = false } = given
+      const request = { method: method.toUpperCase(), url, fields, file }
+      finish(await (json ? explainJson : explain)(request, io))
+    })
   program
     .command('schema')
     .description('print the JSON Schema of the configuration')
@@ -144,6 +152,15 @@ export async function main(args: readonly string[], world: Io): Promise<number> 
 /** Every value of an option that may be repeated. */
 function collect(value: string, earlier: readonly string[] = []): string[] {
   return [...earlier, value]
+}
+
+/** The names and values, alternating, of an option that takes `Name: value` and may be repeated. */
+function collectField(text: string, earlier: readonly string[] = []): string[] {
+  const [, name, value] = /^([^\s:]+):[ \t]*([^\r\n]*?)[ \t]*$/.exec(text) ?? []
+  if (name === undefined || value === undefined) {
+    throw new InvalidArgumentError('expected "Name: value"')
+  }
+  return [...earlier, name, value]
 }
 
 /** commander would take a command that it does not know for an argument of the default one. */

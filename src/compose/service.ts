@@ -16,7 +16,8 @@ import { type OpenUpstream, openUpstream, type Upstream } from '../outbound/upst
 import type { RejectionRecord } from '../tokens/rejection-record.ts'
 import type { TokenSource } from '../tokens/token-source.ts'
 import { composeCallers } from './callers.ts'
-import { composeRoutes, composeTunnels, viaName } from './routes.ts'
+import { viaName } from './route-plan.ts'
+import { composeRoutes, composeTunnels } from './routes.ts'
 import type { AuthorizationServer } from './token-request.ts'
 import { composeTokenSources, type TokenSources } from './token-sources.ts'
 

@@ -61,8 +61,8 @@ export function createWebPageGuard(
 }
 
 /** Whether an absolute target (RFC 9112 section 3.2.2) means the sidecar itself, and not a host behind it. */
-function isOwnAddress(
-  { host }: RequestTarget,
+export function isOwnAddress(
+  host: string,
   { listenHost, hosts }: CallerPolicy,
   localPort: number | undefined,
 ): boolean {
@@ -84,7 +84,7 @@ export function readTarget(
   callers: CallerPolicy,
 ): RequestTarget {
   const asked = parseRequestTarget(target, hosts, version)
-  const isForUs = asked.absolute && isOwnAddress(asked, callers, connection.localPort)
+  const isForUs = asked.absolute && isOwnAddress(asked.host, callers, connection.localPort)
   return isForUs ? { ...asked, absolute: false } : asked
 }
 

@@ -51,6 +51,7 @@ test('a request is told its route, its upstream and its token, though no secret 
   token from  https://login.example.com/realms/corp
   scopes      orders.read
   header      Authorization: Bearer <token>
+  web pages   only of the same origin
 `,
   })
 })
@@ -65,6 +66,7 @@ test('what a route says itself goes before what its credential says', async () =
   token from  https://login.example.com/realms/corp
   scopes      orders.admin orders.read
   header      X-Token: <token>
+  web pages   only of the same origin
 `,
   })
 })
@@ -115,7 +117,8 @@ test('a route that only forwards says so', async () => {
     out: `GET /health
   route       health (any host, path /health, any method)
   upstream    http://10.0.0.7:8000/
-  credential  none: the request is only forwarded
+  credential  none: no token is added
+  web pages   only of the same origin
 `,
   })
 })

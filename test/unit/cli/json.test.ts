@@ -72,6 +72,7 @@ test('check --json says what the sidecar would do, and what it warns of', async 
           credential: null,
         },
       ],
+      webPageOrigins: [],
       credentials: [
         { name: 'corp', clientId: 'a', tokenFrom: 'https://login.example.com/token' },
         {
@@ -215,6 +216,7 @@ const NOTHING = {
   note: null,
   tunnel: null,
   token: null,
+  webPageOrigins: [],
   error: null,
   otherRoutes: [],
 }

@@ -46,6 +46,7 @@ describe.for([
       stream: Readable.from([Buffer.from('one '), Buffer.from('two')]),
       isKept: () => false,
       whole: async () => await Promise.resolve(undefined),
+      trailers: () => [],
       isComplete: () => false,
       receivedBytes: () => 0,
       isPaused: () => false,

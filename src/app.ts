@@ -10,7 +10,7 @@ import {
   failureStatus,
   tokenStatus,
 } from './admin/read-status.ts'
-import { adminCallers } from './compose/callers.ts'
+import { adminOriginPolicy } from './compose/origin-policy.ts'
 import { createServiceMaker, type Service, type ServiceOptions } from './compose/service.ts'
 import { fixedChanges } from './config/fixed-settings.ts'
 import type { Config } from './config/schema.ts'
@@ -111,7 +111,9 @@ export async function startApp(options: AppOptions): Promise<App> {
   let current = await makeService(options.config)
   /** Services of earlier configurations that have requests or token requests in flight, and whether they are closed. */
   const retired = new Map<Service, { isClosed: boolean }>()
-  let checkAdminRequest = createRequestCheck(adminCallers(options.config, options.config.access))
+  let checkAdminRequest = createRequestCheck(
+    adminOriginPolicy(options.config, options.config.access),
+  )
   cleanup.defer(async () => await current.close())
   begin(options.configVersion)
 
@@ -285,7 +287,7 @@ export async function startApp(options: AppOptions): Promise<App> {
       const next = await makeService(config)
       const last = current
       current = next
-      checkAdminRequest = createRequestCheck(adminCallers(options.config, config.access))
+      checkAdminRequest = createRequestCheck(adminOriginPolicy(options.config, config.access))
       proxy.setLimits(proxyLimits(config))
       reportConnectionLimit(config)
       begin(version)

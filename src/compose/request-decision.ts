@@ -5,10 +5,10 @@ import { refuseUnsupported } from '../exchange/request-rules.ts'
 import { readRequestHead, type RequestLine } from '../http/request-head.ts'
 import { checkTunnel } from '../inbound/connect.ts'
 import { PASSED } from '../observe/metrics.ts'
-import { createWebPageGuard, isOwnAddress, readTarget } from '../routing/origin-check.ts'
+import { createOriginCheck, isOwnAddress, readTarget } from '../routing/origin-check.ts'
 import type { RequestTarget } from '../routing/request-target.ts'
 import { createRouteTable, upstreamPath } from '../routing/route-table.ts'
-import { composeCallers } from './callers.ts'
+import { composeOriginPolicy } from './origin-policy.ts'
 import {
   planPassThrough,
   planRoutes,
@@ -55,21 +55,21 @@ export function createRequestDecisions(
       ? ({ scheme, host }) => planPassThrough(`${scheme}://${host}`, config)
       : undefined,
   )
-  const callers = composeCallers(config)
-  const refuseWebPages = createWebPageGuard(callers, routes.namesHost)
+  const originPolicy = composeOriginPolicy(config)
+  const checkOrigin = createOriginCheck(originPolicy, routes.namesHost)
   const localPort = listen.kind === 'tcp' ? listen.port : undefined
 
   return {
     plans,
-    isOwn: (authority) => isOwnAddress(authority.toLowerCase(), callers, localPort),
+    isOwn: (authority) => isOwnAddress(authority.toLowerCase(), originPolicy, localPort),
     checkTunnel: (target) => checkTunnel(target, routes.namesHost, forward === 'pass'),
     decide(line, fields) {
       const head = readRequestHead(line, fields)
       let unmatched: RequestTarget | undefined
       try {
         refuseUnsupported(head, viaName(config))
-        const target = readTarget(head, { localPort }, callers)
-        refuseWebPages(head, target)
+        const target = readTarget(head, { localPort }, originPolicy)
+        checkOrigin(head, target)
         unmatched = target
         const plan = routes.match(target, head.method)
         unmatched = undefined

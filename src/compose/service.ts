@@ -15,7 +15,7 @@ import type { IdleWatch } from '../exchange/idle-watch.ts'
 import { type OpenUpstream, openUpstream, type Upstream } from '../outbound/upstream.ts'
 import type { RejectionRecord } from '../tokens/rejection-record.ts'
 import type { TokenSource } from '../tokens/token-source.ts'
-import { composeCallers } from './callers.ts'
+import { composeOriginPolicy } from './origin-policy.ts'
 import { viaName } from './route-plan.ts'
 import { composeRoutes, composeTunnels } from './routes.ts'
 import type { AuthorizationServer } from './token-request.ts'
@@ -111,7 +111,7 @@ export function createServiceMaker(options: ServiceOptions): (config: Config) =>
         },
         handle: createExchangeHandler({
           routes: routes.table,
-          callers: composeCallers(config),
+          originPolicy: composeOriginPolicy(config),
           via: viaName(config),
           recorder,
           clock,

@@ -32,10 +32,10 @@ async function explained(url: string, ...fields: readonly string[]) {
 }
 
 test.for([
-  [['Origin: https://evil.example'], 'it comes from a web page of another origin'],
-  [['Origin: null'], 'it comes from a web page of another origin'],
-  [['sec-fetch-site: cross-site'], 'a browser sent it for a web page of another site'],
-  [['Host: evil.example'], '"evil.example" is '],
+  [['Origin: https://evil.example'], 'its Origin is not allowed'],
+  [['Origin: null'], 'its Origin is not allowed'],
+  [['sec-fetch-site: cross-site'], 'Sec-Fetch-Site says that it comes from a web page'],
+  [['Host: evil.example'], 'its Host "evil.example" is not a name of this listener'],
 ] as const)('explain refuses a request with %j: %s', async ([fields, why]) => {
   expect(await explained('/orders/7', ...fields)).toMatchObject({
     outcome: 'refused',

@@ -201,7 +201,7 @@ test('a path that two servers could read differently is refused', async () => {
   expect(await explain('GET', '/orders%2Fadmin/x')).toMatchObject({
     code: 1,
     out: expect.stringContaining(
-      'request_invalid: Cannot route the request: its path has an escaped or repeated slash',
+      'request_invalid: Cannot route the request: its path has an encoded or repeated slash',
     ),
   })
   expect(await explain('GET', '/orders/%2e%2e/health')).toMatchObject({

@@ -46,7 +46,6 @@ describe.for([
       stream: Readable.from([Buffer.from('one '), Buffer.from('two')]),
       isKept: () => false,
       whole: async () => await Promise.resolve(undefined),
-      trailers: () => [],
       isComplete: () => false,
       receivedBytes: () => 0,
       isPaused: () => false,

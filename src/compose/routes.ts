@@ -33,9 +33,9 @@ import type { TokenSources } from './token-sources.ts'
 export type ComposedRoutes = {
   readonly table: RouteTable<Route>
   readonly upstreams: readonly Upstream[]
-  /** Lets go of ways to where no route leads. */
+  /** Closes the connections of pass-through routes. */
   readonly close: () => void
-  /** By the route's name. */
+  /** By the name of the route. */
   readonly rejections: ReadonlyMap<string, RejectionRecord>
 }
 
@@ -47,23 +47,23 @@ export type ComposeRoutesOptions = {
   readonly metrics: Metrics
   readonly idle: IdleWatch
   readonly openUpstream: OpenUpstream
-  /** Those of an earlier configuration live on where their definition is the same. */
+  /** Reused from an earlier configuration if the definition is the same. */
   readonly upstreams: Holdings<Upstream>
   readonly rejections: Holdings<RejectionRecord>
 }
 
-/** Routes with everything decided; those to the same origin with the same trust share connections. */
+/** Routes to the same origin with the same TLS settings share connections. */
 export async function composeRoutes(options: ComposeRoutesOptions): Promise<ComposedRoutes> {
   const { config, readFile, clock, openUpstream } = options
   const upstreams = new Set<Upstream>()
   const routes: Route[] = []
   for (const plan of planRoutes(config)) {
     const { config: route } = plan
-    const own = upstreamOptions(route, options)
+    const settings = upstreamOptions(route, options)
     const upstream = await options.upstreams.use(
-      JSON.stringify([own, route.tls]),
+      JSON.stringify([settings, route.tls]),
       async () =>
-        await createUpstream(own, createTlsReader(route.tls, readFile), clock, openUpstream),
+        await createUpstream(settings, createTlsReader(route.tls, readFile), clock, openUpstream),
     )
     upstreams.add(upstream)
     const rejections = await options.rejections.use(
@@ -96,7 +96,7 @@ function composePassThrough(options: ComposeRoutesOptions): PassThrough {
   )
 }
 
-/** What decides whether an API accepts a request: a change of it makes earlier rejections obsolete. */
+/** The settings on which it depends whether an API accepts a request: a change makes earlier rejections obsolete. */
 function rejectionKey(
   { name, upstream, credential, scopes, audience, resource, inject }: RouteConfig,
   { credentials }: Pick<Config, 'credentials'>,
@@ -105,7 +105,7 @@ function rejectionKey(
   return JSON.stringify([name, upstream, definition, scopes, audience, resource, inject])
 }
 
-/** Tunnels to where no route leads; undefined where they are not allowed. */
+/** Tunnels to hosts without a route; undefined if they are not allowed. */
 export function composeTunnels(
   { forward }: Pick<Config, 'forward'>,
   metrics: Metrics,
@@ -161,7 +161,7 @@ function composeRoute(
   }
 }
 
-/** The upstream, with the time limits of the route. */
+/** The round trip of the upstream with the idle and response timeouts of the route. */
 function timeLimited(
   { timeouts }: RouteConfig,
   { origin, roundTrip }: Upstream,
@@ -175,7 +175,7 @@ function timeLimited(
   )
 }
 
-/** The header's value is put together once for each token, not for each request. */
+/** The field value is built once for each token, not for each request. */
 function createTokenValue(prefix: string): (token: AccessToken) => string {
   let last: { token: AccessToken; value: string } | undefined
   return (token) => {

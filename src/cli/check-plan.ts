@@ -3,7 +3,7 @@ import { describeWebPages } from './describe-web-pages.ts'
 import { formatLines } from './format-lines.ts'
 import type { Paint } from './paint.ts'
 
-/** For a person: where the sidecar listens, and what it would do with which request. */
+/** The listeners and the routes as text. */
 export function formatPlan({ listen, admin, routes, webPageOrigins }: Plan, paint: Paint): string {
   const names = widthOf(routes.map(({ name }) => name))
   const matches = widthOf(routes.map(formatMatch))

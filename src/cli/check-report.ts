@@ -11,8 +11,8 @@ import { type RouteCriteria, routeCriteria } from './route-criteria.ts'
 import { tokenFrom } from './token-from.ts'
 
 /**
- * What `check --json` prints; described in docs/command-line.md. Every key is always there, except
- * `tokens` and `upstreams`, which only `--live` has.
+ * The output of `check --json`, documented in docs/command-line.md. All keys are always present, except `tokens` and
+ * `upstreams`, which require `--live`.
  */
 export type CheckReport = {
   readonly file: string
@@ -20,13 +20,13 @@ export type CheckReport = {
   readonly problems: readonly ReportedProblem[]
   readonly warnings: readonly ReportedProblem[]
   readonly plan: Plan | null
-  /** Settings that `--offline` can say nothing about. */
+  /** Settings that `--offline` cannot check. */
   readonly unchecked: readonly string[]
   readonly tokens?: readonly TokenReport[]
   readonly upstreams?: readonly UpstreamReport[]
 }
 
-/** What the sidecar would do with the configuration. */
+/** What the sidecar does with the configuration. */
 export type Plan = {
   readonly listen: string
   readonly admin: string
@@ -112,7 +112,7 @@ export function tokenReport(fetched: FetchedToken): TokenReport {
     : { token, credential, obtained: null, error: tokenFailure(fetched.cause) }
 }
 
-/** The problem that there is nothing to read. */
+/** The report for a file that cannot be read. */
 export function unreadableReport(file: string, fault: string): CheckReport {
   return {
     file,

@@ -10,7 +10,7 @@ import { unreadableProblem } from './reported-problem.ts'
 
 export type ExplainOptions = ExplainedRequest & { readonly file: string }
 
-/** `explain`: which route a request takes, where it goes, which token it gets, and why. */
+/** `explain`: shows the route, the upstream and the token of a request, and why. */
 export async function explain({ file, ...request }: ExplainOptions, io: Io): Promise<number> {
   const config = await readReadableConfig(file, io)
   if (config === undefined) return EXIT.configInvalid
@@ -23,27 +23,27 @@ export async function explain({ file, ...request }: ExplainOptions, io: Io): Pro
   return exitCodeOf(explanation)
 }
 
-/** `explain --json`: the same as one object, described in docs/command-line.md. */
+/** `explain --json`: the same as one JSON object, documented in docs/command-line.md. */
 export async function explainJson({ file, ...request }: ExplainOptions, io: Io): Promise<number> {
   const read = await readConfig(file, io)
   const { method, url } = request
-  const asked = { file, method, url }
+  const described = { file, method, url }
   if ('fault' in read) {
-    printJson({ ...asked, ...NOTHING, problems: [unreadableProblem(read.fault)] }, io)
+    printJson({ ...described, ...NOTHING, problems: [unreadableProblem(read.fault)] }, io)
     return EXIT.configInvalid
   }
   const { result } = read
   const { config } = result
   if (config === undefined) {
-    printJson({ ...asked, ...NOTHING, problems: result.ok ? [] : result.problems }, io)
+    printJson({ ...described, ...NOTHING, problems: result.ok ? [] : result.problems }, io)
     return EXIT.configInvalid
   }
   const explanation = explanationOf(request, config)
-  printJson({ ...asked, ...NOTHING, ...explanation }, io)
+  printJson({ ...described, ...NOTHING, ...explanation }, io)
   return exitCodeOf(explanation)
 }
 
-/** Every key is always there. */
+/** All keys are always present. */
 const NOTHING = {
   problems: [],
   outcome: null,
@@ -67,7 +67,7 @@ function formatExplanation(explanation: Explanation, paint: Paint): string {
       return formatLines(routedLines(explanation, paint), paint)
     }
     case 'passed': {
-      return `${tunnelLine(explanation.tunnel)}  no route names it: "forward: pass" sends it on, without a token\n`
+      return `${tunnelLine(explanation.tunnel)}  no route matches: "forward: pass" forwards it without a token\n`
     }
     case 'refused': {
       const { error, otherRoutes } = explanation
@@ -78,18 +78,14 @@ function formatExplanation(explanation: Explanation, paint: Paint): string {
       return [
         tunnelLine(explanation.tunnel),
         `  ${paint('red', error.code)}: ${escapeControls(error.message)}\n`,
-        ...(others.length === 0
-          ? []
-          : [`\n  Why no route takes it:\n`, formatLines(others, paint)]),
+        ...(others.length === 0 ? [] : [`\n  Why no route matches:\n`, formatLines(others, paint)]),
       ].join('')
     }
   }
 }
 
 function tunnelLine(tunnel: string | null): string {
-  return tunnel === null
-    ? ''
-    : `  a client asks for a tunnel here: CONNECT ${escapeControls(tunnel)}\n`
+  return tunnel === null ? '' : `  a client requests a tunnel: CONNECT ${escapeControls(tunnel)}\n`
 }
 
 function routedLines(

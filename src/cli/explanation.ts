@@ -204,7 +204,7 @@ function explainedToken(token: PlannedToken): ExplainedToken {
 /** The first criterion of a route that a request does not meet. */
 function whyNot(match: RouteMatch, target: RequestTarget, method: string): string {
   if (target.absolute && match.host === undefined) {
-    return 'names no host, so it is not for requests to a forward proxy'
+    return 'has no host, so it does not match forward-proxy requests'
   }
   const accepts = (part: RouteMatch): boolean => {
     try {
@@ -215,10 +215,10 @@ function whyNot(match: RouteMatch, target: RequestTarget, method: string): strin
     }
   }
   if (!accepts({ host: match.host, prefix: '', methods: undefined })) {
-    return `wants host ${match.host}, not ${target.host}`
+    return `requires host ${match.host}, not ${target.host}`
   }
   if (!accepts({ host: undefined, prefix: match.prefix, methods: undefined })) {
-    return `wants a path below ${match.prefix}`
+    return `requires a path below ${match.prefix}`
   }
-  return `wants method ${[...(match.methods ?? [])].join(' or ')}, not ${method}`
+  return `requires method ${[...(match.methods ?? [])].join(' or ')}, not ${method}`
 }

@@ -81,7 +81,7 @@ test('explain refuses a request with a header that the route rejects', async () 
   })
 })
 
-test('explain refuses a request that has passed this sidecar too often', async () => {
+test('explain refuses a request that loops through the sidecar', async () => {
   const via = Array.from({ length: 20 }, () => '1.1 token-sidecar').join(', ')
   expect(await explained('/orders', `Via: ${via}`)).toMatchObject({
     outcome: 'refused',
@@ -90,7 +90,7 @@ test('explain refuses a request that has passed this sidecar too often', async (
 })
 
 test.for(['Origin', ': value', 'Two words: x', 'Name: a\nb'])(
-  '-H %j is refused as no header field',
+  'explain rejects -H %j as a usage error',
   async (field) => {
     const outcome = await runCommand(['explain', 'GET', '/', '-H', field])
     expect(outcome.code).toBe(2)

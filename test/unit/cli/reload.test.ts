@@ -6,7 +6,7 @@ import { writeConfig } from '../../helpers/cli.ts'
 import { forwardConfig } from '../../helpers/config-text.ts'
 import { until } from '../../helpers/wait.ts'
 
-test('signals that come while a reload waits for its turn cause no further one', async () => {
+test('signals while a reload is queued cause no further reload', async () => {
   const file = await writeConfig(forwardConfig('http://127.0.0.1:1'))
   let unchanged = 0
   const end = reloadOnChange({

@@ -39,7 +39,7 @@ test.for(COMMANDS)('%s --help tells its options', async (command) => {
   expect(out).toMatch(new RegExp(`^Usage: token-sidecar ${command} `))
 })
 
-test('schema prints the schema for editors', async () => {
+test('schema prints the JSON Schema', async () => {
   const schema = readFileSync('config.schema.json', 'utf8')
   expect(await runCommand(['schema'])).toEqual({ code: 0, out: schema, err: '' })
 })
@@ -63,7 +63,7 @@ test.for([
   for (const part of says) expect(err).toContain(part)
 })
 
-test('a command that is not known is not taken for an argument of run', async () => {
+test('an unknown command is not treated as an argument of run', async () => {
   const { err } = await runCommand(['chekc'])
   expect(err).toContain('unknown command')
   expect(err).not.toContain("'run'")

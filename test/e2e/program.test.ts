@@ -85,7 +85,7 @@ test.for([
   expect(await runProgram(['check', '-c', file], { timeoutMs: 10_000 })).toMatchObject({ code: 3 })
 })
 
-/** A Node that the program must refuse, if this machine has one. */
+/** An unsupported Node of this machine, if there is one. */
 const OLD_NODE = [process.env['npm_node_execpath'] ?? '', ...findPrograms('node')]
   .filter((path) => path !== '')
   .find((path) => unsupportedNode(versionOf(path)) !== undefined)

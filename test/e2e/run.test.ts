@@ -59,7 +59,7 @@ test('run requests no token if an address is in use', async () => {
 test.for(['0.0.0.0:0', '"[::]:0"', '"0:0"'])(
   'run warns that other hosts can reach "listen: %s"',
   async (listen) => {
-    // So that the start ends by itself.
+    // The address is in use, so that the start fails and the program ends.
     const taken = new URL(await startServer(() => {})).host
     const file = await writeConfig(
       `listen: ${listen}\nadmin: ${taken}\n${forwardConfig('https://a.example')}`,
@@ -71,7 +71,7 @@ test.for(['0.0.0.0:0', '"[::]:0"', '"0:0"'])(
 )
 
 test('run reports an address that is not local', async () => {
-  // TEST-NET-1 (RFC 5737): nobody has it.
+  // TEST-NET-1 (RFC 5737) is assigned to no host.
   expect(await runProgram(['run', '-c', await listeningAt('192.0.2.1:8080')])).toEqual({
     code: 1,
     out: '',

@@ -102,7 +102,7 @@ test.for(['listen', 'admin'])('a socket of "%s" needs a directory', async (key) 
   expect(await runCommand(['check', '-c', file])).toMatchObject({ code: 0, err: '' })
 })
 
-test('check warns of a world-writable configuration file and directory', async () => {
+test('check warns about a world-writable configuration file and directory', async () => {
   const { file } = await checkWith(CONFIG, { secret: 's3cret' })
   await chmod(file, 0o666)
   await chmod(dirname(file), 0o777)

@@ -110,7 +110,7 @@ test.for([
   })
 })
 
-test('a response without end is read up to a limit', async () => {
+test('health limits the size of a response', async () => {
   const url = await startServer((_req, res) => {
     const send = (): void => {
       while (res.write('x'.repeat(64 * 1024)));
@@ -122,7 +122,7 @@ test('a response without end is read up to a limit', async () => {
   expect(out.length).toBeLessThan(2 * 1024 * 1024)
 })
 
-test('an admin listener that resets the connection is not well', async () => {
+test('health fails if the connection is reset', async () => {
   const url = await startServer(({ socket }) => void socket.resetAndDestroy())
   expect(await runCommand(['health', '-c', await configFor(new URL(url).host)])).toMatchObject({
     code: 1,

@@ -160,12 +160,12 @@ test.for([
   for (const flag of flags) expect(err).toContain(flag)
 })
 
-/** The client identifier that a file has which was made for this one. */
+/** The client identifier in a configuration that `init` has written with it. */
 async function roundTrip(clientId: string): Promise<string | undefined> {
   return (await credentialOf([`--client-id=${clientId}`]))?.clientId
 }
 
-/** The credential that a configuration has which was made with these options. */
+/** The credential in a configuration that `init` has written with these options. */
 async function credentialOf(given: readonly string[], around: Surroundings = SECRET) {
   const { code, out, err } = await runCommand(['init', '-', ...given])
   if (code !== 0) throw new Error(err)
@@ -216,7 +216,7 @@ test.for([
 })
 
 const printable = fc.string({ unit: 'grapheme-ascii', minLength: 1, maxLength: 12 })
-/** Control characters and emoji included; a command line can't have NUL in it. */
+/** Including control characters and emoji; a command line cannot contain NUL. */
 const anything = fc
   .string({ unit: 'binary', minLength: 1, maxLength: 12 })
   .map((text) => text.replaceAll('\0', '\u0001'))

@@ -28,7 +28,7 @@ routes:
 `
 const ENV = { CORP_SECRET: 's3cret' }
 
-/** What it printed, which is JSON and nothing else, and nothing on standard error. */
+/** The JSON that a command printed; it must be all that it printed. */
 function reportOf({ out, err }: Outcome): unknown {
   expect(err).toBe('')
   return JSON.parse(out)
@@ -192,7 +192,7 @@ test('check --live --json has the failure of a token request, and exits with 1',
       },
     ],
   })
-  // Nor can what a server says move the cursor.
+  // Control characters of a server are escaped.
   expect(outcome.out).not.toContain('\u009B')
   expect(outcome.out).not.toContain('nonsense')
 })
@@ -313,7 +313,7 @@ test('docs/command-line.md names every key', async () => {
   expect([...new Set(keys)].filter((key) => !named.has(key))).toEqual([])
 })
 
-/** All keys, however deep, but for those that a token chooses. */
+/** All keys at any depth, except for the names of claims. */
 function keysOf(value: unknown): string[] {
   if (typeof value !== 'object' || value === null) return []
   return Object.entries(value).flatMap(([key, inner]) => [

@@ -35,7 +35,7 @@ async function files(): Promise<{ ca: string; clientTls: string }> {
   }
 }
 
-/** What `check --live --json` says of upstreams, each with TLS settings. */
+/** The `upstreams` of `check --live --json`, one for each pair of origin and TLS settings. */
 async function probed(...upstreams: readonly (readonly [url: string, tls: string])[]) {
   const routes = upstreams.map(
     ([url, tls], index) =>

@@ -32,7 +32,7 @@ test('signals while a reload is queued cause no further reload', async () => {
   })
   for (let count = 0; count < 1_000; count += 1) process.emit('SIGHUP')
   await until(() => unchanged > 0)
-  // As long as many further reloads would take.
+  // Enough turns of the event loop for many further reloads.
   for (let count = 0; count < 50; count += 1) await readFile(file)
   expect(unchanged).toBe(1)
   process.emit('SIGHUP')

@@ -4,7 +4,7 @@ import { endpointConfig, forwardConfig } from '../../helpers/config-text.ts'
 import { startServer } from '../../helpers/servers.ts'
 import { sendToken, startTokenEndpoint } from '../../helpers/token-endpoint.ts'
 
-/** Clears the screen, reverses what follows, hides a character, colours, and begins a line. */
+/** Clears the screen, reverses the text direction, hides a character, colours, and begins a line. */
 const HOSTILE = 'a\u001B[2J\u009B1m\u202E\u200B\u2066\u2028\u001B[31m\nb'
 const RAW = /[^\P{Cc}\n]|[\p{Cf}\p{Zl}\p{Zp}]/u
 

@@ -10,8 +10,8 @@ import {
   failureStatus,
   tokenStatus,
 } from './admin/read-status.ts'
-import { adminCallers } from './compose/callers.ts'
-import { createServiceMaker, type Service, type ServiceOptions } from './compose/service.ts'
+import { adminOriginPolicy } from './compose/origin-policy.ts'
+import { createServiceFactory, type Service, type ServiceOptions } from './compose/service.ts'
 import { fixedChanges } from './config/fixed-settings.ts'
 import type { Config } from './config/schema.ts'
 import type { SecretPlaces } from './config/secret-ref.ts'
@@ -99,7 +99,7 @@ export async function startApp(options: AppOptions): Promise<App> {
   cleanup.defer(history.stop)
   const observed = { logger, metrics, tracer, failures, descriptors }
   const parts = { places, ...observed, clock, idle, openUpstream }
-  const makeService = createServiceMaker(parts)
+  const createService = createServiceFactory(parts)
   const quit = Promise.withResolvers<void>()
   let draining = false
   let configuration: ConfigurationState = {
@@ -108,10 +108,12 @@ export async function startApp(options: AppOptions): Promise<App> {
     problems: [],
   }
 
-  let current = await makeService(options.config)
+  let current = await createService(options.config)
   /** Services of earlier configurations that have requests or token requests in flight, and whether they are closed. */
   const retired = new Map<Service, { isClosed: boolean }>()
-  let checkAdminRequest = createRequestCheck(adminCallers(options.config, options.config.access))
+  let checkAdminRequest = createRequestCheck(
+    adminOriginPolicy(options.config, options.config.access),
+  )
   cleanup.defer(async () => await current.close())
   begin(options.configVersion)
 
@@ -282,10 +284,10 @@ export async function startApp(options: AppOptions): Promise<App> {
     quit: quit.promise,
     async reload(config, version) {
       const fixed = fixedChanges(options.config, config)
-      const next = await makeService(config)
+      const next = await createService(config)
       const last = current
       current = next
-      checkAdminRequest = createRequestCheck(adminCallers(options.config, config.access))
+      checkAdminRequest = createRequestCheck(adminOriginPolicy(options.config, config.access))
       proxy.setLimits(proxyLimits(config))
       reportConnectionLimit(config)
       begin(version)

@@ -1,13 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { startApp } from '../../src/app.ts'
-import { keepRequestsYoung } from '../../src/cli/garbage-collection.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { createFileReader } from '../../src/config/read-file.ts'
 import { createLog } from '../../src/observe/logger.ts'
 import { upstreamClient } from '../../test/helpers/upstream-client.ts'
 
-/** The sidecar from source, with the HTTP client that `UPSTREAM_CLIENT` names. */
-keepRequestsYoung()
+// The sidecar from source, with the HTTP client that `UPSTREAM_CLIENT` names.
 const [, , configFile = ''] = process.argv
 const places = { env: process.env, readFile: createFileReader('.') }
 const loaded = await loadConfig(readFileSync(configFile, 'utf8'), places)

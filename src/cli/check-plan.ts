@@ -1,9 +1,10 @@
 import type { Plan, PlannedRoute } from './check-report.ts'
+import { describeWebPages } from './describe-web-pages.ts'
 import { formatLines } from './format-lines.ts'
 import type { Paint } from './paint.ts'
 
-/** For a person: where the sidecar listens, and what it would do with which request. */
-export function formatPlan({ listen, admin, routes }: Plan, paint: Paint): string {
+/** The listeners and the routes as text. */
+export function formatPlan({ listen, admin, routes, webPageOrigins }: Plan, paint: Paint): string {
   const names = widthOf(routes.map(({ name }) => name))
   const matches = widthOf(routes.map(formatMatch))
   const lines = routes.map((route) => {
@@ -18,6 +19,9 @@ export function formatPlan({ listen, admin, routes }: Plan, paint: Paint): strin
     [
       ['listen', listen],
       ['admin', admin],
+      ...(webPageOrigins.length === 0
+        ? []
+        : [['web pages', describeWebPages(webPageOrigins)] as const]),
     ],
     paint,
   )

@@ -1,17 +1,18 @@
+import { planRoutes, type RoutePlan } from '../compose/route-plan.ts'
 import type { Connected } from '../compose/upstream-probes.ts'
 import type { LoadResult } from '../config/load.ts'
 import { formatListenAddress } from '../config/listen-address.ts'
-import type { RouteConfig } from '../config/route-schema.ts'
 import type { Config } from '../config/schema.ts'
 import { type TokenFacts, tokenFacts, type TokenFailure, tokenFailure } from './describe-token.ts'
 import type { ProbedUpstream } from './probe-upstreams.ts'
 import type { FetchedToken } from './fetch-needed.ts'
 import { type ReportedProblem, unreadableProblem } from './reported-problem.ts'
+import { type RouteCriteria, routeCriteria } from './route-criteria.ts'
 import { tokenFrom } from './token-from.ts'
 
 /**
- * What `check --json` prints; described in docs/command-line.md. Every key is always there, except
- * `tokens` and `upstreams`, which only `--live` has.
+ * The output of `check --json`, documented in docs/command-line.md. All keys are always present, except `tokens` and
+ * `upstreams`, which require `--live`.
  */
 export type CheckReport = {
   readonly file: string
@@ -19,17 +20,19 @@ export type CheckReport = {
   readonly problems: readonly ReportedProblem[]
   readonly warnings: readonly ReportedProblem[]
   readonly plan: Plan | null
-  /** Settings that `--offline` can say nothing about. */
+  /** Settings that `--offline` cannot check. */
   readonly unchecked: readonly string[]
   readonly tokens?: readonly TokenReport[]
   readonly upstreams?: readonly UpstreamReport[]
 }
 
-/** What the sidecar would do with the configuration. */
+/** What the sidecar does with the configuration. */
 export type Plan = {
   readonly listen: string
   readonly admin: string
   readonly routes: readonly PlannedRoute[]
+  /** Other origins whose web pages may send requests. */
+  readonly webPageOrigins: readonly string[]
   readonly credentials: readonly {
     readonly name: string
     readonly clientId: string | null
@@ -37,11 +40,8 @@ export type Plan = {
   }[]
 }
 
-export type PlannedRoute = {
+export type PlannedRoute = RouteCriteria & {
   readonly name: string
-  readonly host: string | null
-  readonly path: string
-  readonly methods: readonly string[] | null
   readonly upstream: string
   readonly credential: string | null
 }
@@ -81,11 +81,13 @@ export function checkReport(file: string, result: LoadResult): CheckReport {
   }
 }
 
-export function planOf({ listen, admin, routes, credentials }: Config): Plan {
+export function planOf(config: Config): Plan {
+  const { listen, admin, access, credentials } = config
   return {
     listen: formatListenAddress(listen),
     admin: formatListenAddress(admin),
-    routes: routes.map(plannedRoute),
+    routes: planRoutes(config).map(plannedRoute),
+    webPageOrigins: access.origins,
     credentials: Object.entries(credentials).map(([name, credential]) => ({
       name,
       clientId: credential.clientId ?? null,
@@ -94,14 +96,12 @@ export function planOf({ listen, admin, routes, credentials }: Config): Plan {
   }
 }
 
-function plannedRoute({ name, match, upstream, credential }: RouteConfig): PlannedRoute {
+function plannedRoute({ config, match, token }: RoutePlan): PlannedRoute {
   return {
-    name,
-    host: match.host ?? null,
-    path: match.path,
-    methods: match.methods ?? null,
-    upstream,
-    credential: credential === 'none' ? null : credential,
+    name: config.name,
+    ...routeCriteria(match),
+    upstream: config.upstream,
+    credential: token?.credentialName ?? null,
   }
 }
 
@@ -112,7 +112,7 @@ export function tokenReport(fetched: FetchedToken): TokenReport {
     : { token, credential, obtained: null, error: tokenFailure(fetched.cause) }
 }
 
-/** The problem that there is nothing to read. */
+/** The report for a file that cannot be read. */
 export function unreadableReport(file: string, fault: string): CheckReport {
   return {
     file,

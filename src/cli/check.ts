@@ -28,14 +28,14 @@ export type CheckOptions = {
   readonly file: string
   /** Also fetch each token that a route needs. */
   readonly live: boolean
-  /** Look at nothing but the file itself. */
+  /** Do not read other files or environment variables. */
   readonly offline: boolean
 }
 
-/** For `--offline`: nothing outside of the file is looked at. */
+/** For `--offline`: no other file is examined. */
 const NOTHING = (): boolean => false
 
-/** `check`: everything that is wrong with a configuration, and what it would do, without running it. */
+/** `check`: reports all problems of a configuration, and shows what it does, without running it. */
 export async function check({ file, live, offline }: CheckOptions, io: Io): Promise<number> {
   const read = await readConfig(file, io, offline ? NOTHING : undefined)
   if ('fault' in read) {
@@ -60,7 +60,7 @@ export async function check({ file, live, offline }: CheckOptions, io: Io): Prom
   return failures === 0 ? EXIT.ok : EXIT.failed
 }
 
-/** `check --json`: the same as one object. */
+/** `check --json`: the same as one JSON object. */
 export async function checkJson({ file, live, offline }: CheckOptions, io: Io): Promise<number> {
   const read = await readConfig(file, io, offline ? NOTHING : undefined)
   if ('fault' in read) {
@@ -89,15 +89,15 @@ function summaryOf({ routes, credentials }: Config, warnings: number): string {
   ].join(', ')
 }
 
-/** One by one, as they come. Returns how many failed. */
+/** Fetches and shows one token at a time. Returns the number of failures. */
 async function showTokens(config: Config, { places }: ReadConfig, io: Io): Promise<number> {
   const paint = createPaint(io.isTerminal, io)
   let failures = 0
   for await (const fetched of fetchNeeded(config, places)) {
-    const isGood = 'obtained' in fetched
-    if (!isGood) failures += 1
-    const lines = isGood ? describeToken(fetched.obtained) : describeTokenFailure(fetched.cause)
-    io.out(`\n${paint(isGood ? 'green' : 'red', fetched.token)}\n${formatLines(lines, paint)}`)
+    const isSuccess = 'obtained' in fetched
+    if (!isSuccess) failures += 1
+    const lines = isSuccess ? describeToken(fetched.obtained) : describeTokenFailure(fetched.cause)
+    io.out(`\n${paint(isSuccess ? 'green' : 'red', fetched.token)}\n${formatLines(lines, paint)}`)
   }
   return failures
 }
@@ -108,13 +108,13 @@ async function showUpstreams(config: Config, { places }: ReadConfig, io: Io): Pr
   let failures = 0
   for await (const probed of probeUpstreams(config, places)) {
     const { origin, routes } = probed
-    const isGood = 'connected' in probed
-    if (!isGood) failures += 1
+    const isSuccess = 'connected' in probed
+    if (!isSuccess) failures += 1
     const lines: [string, string][] = [
       [routes.length === 1 ? 'route' : 'routes', routes.join(', ')],
-      isGood ? ['connected', describeConnection(probed.connected)] : ['failed', probed.fault],
+      isSuccess ? ['connected', describeConnection(probed.connected)] : ['failed', probed.fault],
     ]
-    io.out(`\n${paint(isGood ? 'green' : 'red', origin)}\n${formatLines(lines, paint)}`)
+    io.out(`\n${paint(isSuccess ? 'green' : 'red', origin)}\n${formatLines(lines, paint)}`)
   }
   return failures
 }

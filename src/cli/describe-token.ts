@@ -5,7 +5,7 @@ import { jwtClaims } from '../tokens/jwt-claims.ts'
 import { oauthErrorAdvice } from '../tokens/oauth-error.ts'
 import { compareScopes } from '../tokens/scopes.ts'
 
-/** The claims worth a line, in the order of the questions that people have. */
+/** The claims that are shown, in this order. */
 const CLAIMS = [
   'iss',
   'aud',
@@ -19,17 +19,17 @@ const CLAIMS = [
   'exp',
 ] as const
 
-/** What a token is good for; never the token. */
+/** The properties of a token, without the token itself. */
 export type TokenFacts = {
   readonly type: 'Bearer' | 'DPoP'
   readonly lifetimeSeconds: number
   readonly expiresAt: string
   readonly requested: readonly string[]
-  /** The granted scopes, as the server tells them; null where it does not. */
+  /** The granted scopes as the server reports them; null if it does not. */
   readonly granted: string | null
   /** Requested scopes that were not granted. */
   readonly missing: readonly string[]
-  /** The claims worth knowing; null for an opaque token. */
+  /** The claims that are shown; null for an opaque token. */
   readonly claims: Readonly<Record<string, unknown>> | null
 }
 
@@ -53,7 +53,7 @@ export function tokenFacts(token: AccessToken): TokenFacts {
   }
 }
 
-/** The same for a person. */
+/** The same as lines of text. */
 export function describeToken(token: AccessToken): [string, string][] {
   const { type, lifetimeSeconds, expiresAt, requested, granted, missing, claims } =
     tokenFacts(token)
@@ -64,12 +64,12 @@ export function describeToken(token: AccessToken): [string, string][] {
     ...(granted === null ? [] : [pair('granted', granted)]),
     ...(missing.length === 0
       ? []
-      : [pair('missing', `${missing.join(' ')} (requested, and not granted)`)]),
+      : [pair('missing', `${missing.join(' ')} (requested but not granted)`)]),
     ...(unreported
       ? [pair('granted', `not reported by the server (requested: ${requested.join(' ')})`)]
       : []),
     ...(claims === null
-      ? [pair('claims', 'none to show: the token is opaque')]
+      ? [pair('claims', 'none: the token is opaque')]
       : Object.entries(claims).map(([name, value]) => pair(name, claimText(name, value)))),
   ]
 }
@@ -86,7 +86,7 @@ export function tokenFailure(cause: unknown): TokenFailure {
   return { code, message, advice: advice ?? oauthErrorAdvice(oauthError) ?? null }
 }
 
-/** The same for a person, with what the authorization server says in its own words. */
+/** The same as lines of text, with the error description of the authorization server. */
 export function describeTokenFailure(cause: unknown): [string, string][] {
   if (!(cause instanceof SidecarError)) return [['failed', 'an unexpected error']]
   const { code, message, advice } = tokenFailure(cause)
@@ -98,22 +98,22 @@ export function describeTokenFailure(cause: unknown): [string, string][] {
   ]
 }
 
-/** A server's words must not be able to move the cursor of the terminal that shows them. */
+/** Text from a server must not contain terminal control sequences. */
 function pair(name: string, value: string): [string, string] {
   return [name, escapeControls(value)]
 }
 
-/** ECMAScript has no later date. */
+/** The latest date of ECMAScript. */
 const LAST_DATE_MS = 8.64e15
 
 function claimText(name: string, value: unknown): string {
-  if (name !== 'exp' || typeof value !== 'number') return wordsOf(value)
+  if (name !== 'exp' || typeof value !== 'number') return textOf(value)
   return Math.abs(value * 1000) <= LAST_DATE_MS
     ? new Date(value * 1000).toISOString()
     : `${value} (not a date)`
 }
 
-function wordsOf(value: unknown): string {
+function textOf(value: unknown): string {
   if (typeof value === 'string') return value
   return Array.isArray(value) && value.every((item) => typeof item === 'string')
     ? value.join(' ')

@@ -1,8 +1,8 @@
 import type { Problem } from '../config/problem.ts'
 
 /**
- * The line of a file that a problem is about, and a line that points at the place. Of the file it
- * shows the key alone, and only one that the problem names itself: all else might be a secret.
+ * The line of a file with a problem, and a line that points to the column. Only the key is shown, and only one that the
+ * problem names itself, because anything else might be a secret.
  */
 export function excerptOf(text: string, { line, column, path, message }: Problem): string[] {
   const written = text.replace(/^\uFEFF/, '').split(/\r?\n/)[line - 1] ?? ''

@@ -1,5 +1,6 @@
 import { escapeControls } from '../lib/escape-controls.ts'
-import { type Explanation, explanationOf } from './explanation.ts'
+import { describeWebPages } from './describe-web-pages.ts'
+import { type ExplainedRequest, type Explanation, explanationOf } from './explanation.ts'
 import { formatLines } from './format-lines.ts'
 import { EXIT, type Io } from './io.ts'
 import { createPaint, type Paint } from './paint.ts'
@@ -7,52 +8,49 @@ import { printJson } from './print-json.ts'
 import { readConfig, readReadableConfig } from './read-config.ts'
 import { unreadableProblem } from './reported-problem.ts'
 
-export type ExplainOptions = {
-  readonly method: string
-  readonly url: string
-  readonly file: string
-}
+export type ExplainOptions = ExplainedRequest & { readonly file: string }
 
-/** `explain`: which route a request takes, where it goes, which token it gets, and why. */
-export async function explain({ method, url, file }: ExplainOptions, io: Io): Promise<number> {
+/** `explain`: shows the route, the upstream and the token of a request, and why. */
+export async function explain({ file, ...request }: ExplainOptions, io: Io): Promise<number> {
   const config = await readReadableConfig(file, io)
   if (config === undefined) return EXIT.configInvalid
-  const verb = method.toUpperCase()
-  const explanation = explanationOf(verb, url, config)
+  const { method, url } = request
+  const explanation = explanationOf(request, config)
   const paint = createPaint(io.isTerminal, io)
   io.out(
-    `${paint('bold', escapeControls(`${verb} ${url}`))}\n${formatExplanation(explanation, paint)}`,
+    `${paint('bold', escapeControls(`${method} ${url}`))}\n${formatExplanation(explanation, paint)}`,
   )
   return exitCodeOf(explanation)
 }
 
-/** `explain --json`: the same as one object, described in docs/command-line.md. */
-export async function explainJson({ method, url, file }: ExplainOptions, io: Io): Promise<number> {
+/** `explain --json`: the same as one JSON object, documented in docs/command-line.md. */
+export async function explainJson({ file, ...request }: ExplainOptions, io: Io): Promise<number> {
   const read = await readConfig(file, io)
-  const verb = method.toUpperCase()
-  const asked = { file, method: verb, url }
+  const { method, url } = request
+  const described = { file, method, url }
   if ('fault' in read) {
-    printJson({ ...asked, ...NOTHING, problems: [unreadableProblem(read.fault)] }, io)
+    printJson({ ...described, ...NOTHING, problems: [unreadableProblem(read.fault)] }, io)
     return EXIT.configInvalid
   }
   const { result } = read
   const { config } = result
   if (config === undefined) {
-    printJson({ ...asked, ...NOTHING, problems: result.ok ? [] : result.problems }, io)
+    printJson({ ...described, ...NOTHING, problems: result.ok ? [] : result.problems }, io)
     return EXIT.configInvalid
   }
-  const explanation = explanationOf(verb, url, config)
-  printJson({ ...asked, ...NOTHING, ...explanation }, io)
+  const explanation = explanationOf(request, config)
+  printJson({ ...described, ...NOTHING, ...explanation }, io)
   return exitCodeOf(explanation)
 }
 
-/** Every key is always there. */
+/** All keys are always present. */
 const NOTHING = {
   problems: [],
   outcome: null,
   route: null,
   upstream: null,
   token: null,
+  webPageOrigins: [],
   note: null,
   tunnel: null,
   error: null,
@@ -69,7 +67,7 @@ function formatExplanation(explanation: Explanation, paint: Paint): string {
       return formatLines(routedLines(explanation, paint), paint)
     }
     case 'passed': {
-      return `${tunnelLine(explanation.tunnel)}  no route names it: "forward: pass" sends it on, without a token\n`
+      return `${tunnelLine(explanation.tunnel)}  no route matches: "forward: pass" forwards it without a token\n`
     }
     case 'refused': {
       const { error, otherRoutes } = explanation
@@ -80,22 +78,18 @@ function formatExplanation(explanation: Explanation, paint: Paint): string {
       return [
         tunnelLine(explanation.tunnel),
         `  ${paint('red', error.code)}: ${escapeControls(error.message)}\n`,
-        ...(others.length === 0
-          ? []
-          : [`\n  Why no route takes it:\n`, formatLines(others, paint)]),
+        ...(others.length === 0 ? [] : [`\n  Why no route matches:\n`, formatLines(others, paint)]),
       ].join('')
     }
   }
 }
 
 function tunnelLine(tunnel: string | null): string {
-  return tunnel === null
-    ? ''
-    : `  a client asks for a tunnel here: CONNECT ${escapeControls(tunnel)}\n`
+  return tunnel === null ? '' : `  a client requests a tunnel: CONNECT ${escapeControls(tunnel)}\n`
 }
 
 function routedLines(
-  { route, upstream, token, note }: Extract<Explanation, { outcome: 'routed' }>,
+  { route, upstream, token, webPageOrigins, note }: Extract<Explanation, { outcome: 'routed' }>,
   paint: Paint,
 ): [string, string][] {
   const reasons = [
@@ -108,7 +102,8 @@ function routedLines(
     ['upstream', escapeControls(upstream)],
   ]
   if (note !== null) lines.push(['note', note])
-  if (token === null) return [...lines, ['credential', 'none: the request is only forwarded']]
+  const webPages: [string, string] = ['web pages', describeWebPages(webPageOrigins)]
+  if (token === null) return [...lines, ['credential', 'none: no token is added'], webPages]
   const { credential, clientId, scopes, audience, resource, header, prefix } = token
   lines.push(
     ['credential', clientId === null ? credential : `${credential}, client "${clientId}"`],
@@ -118,5 +113,5 @@ function routedLines(
   if (audience.length > 0) lines.push(['audience', audience.join(' ')])
   if (resource.length > 0) lines.push(['resource', resource.join(' ')])
   lines.push(['header', `${header}: ${[prefix ?? '…', '<token>'].filter(Boolean).join(' ')}`])
-  return lines
+  return [...lines, webPages]
 }

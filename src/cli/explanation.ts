@@ -1,42 +1,43 @@
-import type { RouteConfig } from '../config/route-schema.ts'
+import {
+  createRequestDecisions,
+  type RequestDecision,
+  type RequestDecisions,
+} from '../compose/request-decision.ts'
+import type { PlannedToken, RoutePlan } from '../compose/route-plan.ts'
 import { formatListenAddress } from '../config/listen-address.ts'
 import type { Config } from '../config/schema.ts'
-import { checkTunnelFor, routeMatch } from '../compose/routes.ts'
 import { SidecarError } from '../errors.ts'
-import { isLocalName } from '../lib/loopback.ts'
-import { parseRequestTarget, type RequestTarget } from '../routing/request-target.ts'
-import { createRouteTable, type RouteMatch, upstreamPath } from '../routing/route-table.ts'
+import type { RequestTarget } from '../routing/request-target.ts'
+import { createRouteTable, type RouteMatch } from '../routing/route-table.ts'
+import { type RouteCriteria, routeCriteria } from './route-criteria.ts'
 import { tokenFrom } from './token-from.ts'
 
-/** What becomes of a request, and why. */
+/** What the sidecar does with a request, and why. */
 export type Explanation =
   | {
       readonly outcome: 'routed'
       readonly route: ExplainedRoute
-      /** The URL that it goes to. */
+      /** The URL of the request to the upstream. */
       readonly upstream: string
-      /** Null for a route that only forwards. */
+      /** Null for a request that gets none. */
       readonly token: ExplainedToken | null
-      /** What keeps the request from arriving as it was given; null for nothing. */
+      /** Other origins whose web pages may send this request. */
+      readonly webPageOrigins: readonly string[]
+      /** What differs from the request as it was given; null for nothing. */
       readonly note: string | null
     }
-  /** No route names it, and it is sent on without a token. */
+  /** No route matches, and the request is forwarded without a token. */
   | { readonly outcome: 'passed'; readonly tunnel: string | null }
   | {
       readonly outcome: 'refused'
-      /** The target of the `CONNECT` that a client sends for the URL; null for a request of its own. */
+      /** The target of the `CONNECT` that a client sends for the URL; null for an ordinary request. */
       readonly tunnel: string | null
       readonly error: { readonly code: string; readonly message: string }
-      /** What each route would have wanted, where that is the reason. */
+      /** If no route matches: the criterion of each route that the request does not meet. */
       readonly otherRoutes: readonly { readonly route: string; readonly reason: string }[]
     }
 
-type ExplainedRoute = {
-  readonly name: string
-  readonly host: string | null
-  readonly path: string
-  readonly methods: readonly string[] | null
-}
+type ExplainedRoute = RouteCriteria & { readonly name: string }
 
 type ExplainedToken = {
   readonly credential: string
@@ -46,78 +47,79 @@ type ExplainedToken = {
   readonly audience: readonly string[]
   readonly resource: readonly string[]
   readonly header: string
-  /** What stands before the token; null where it may be a secret. */
+  /** What precedes the token; null where it may be a secret. */
   readonly prefix: string | null
 }
 
-/** `method` is in upper case. */
-export function explanationOf(method: string, url: string, config: Config): Explanation {
-  if (method === 'TRACE') {
-    return { outcome: 'refused', tunnel: null, error: TRACE_REFUSED, otherRoutes: [] }
-  }
-  const candidates = config.routes.map((route) => ({
-    config: route,
-    match: routeMatch(route.match),
-  }))
-  const tunnel = tunnelOf(method, url, config)
-  if (tunnel !== undefined) {
-    const { namesHost } = createRouteTable(candidates)
-    return tunnelled(tunnel, namesHost, config)
-  }
-  let target: RequestTarget | undefined
-  try {
-    target = targetOf(url.replace(/^ws(?=s?:)/i, 'http'), config)
-    const { config: route, match } = createRouteTable(candidates).match(target, method)
-    return { ...routed(route, match, target, config), note: noteOn(url) }
-  } catch (error) {
-    if (!(error instanceof SidecarError)) throw error
-    const { code, message } = error
-    if (code === 'egress_denied' && config.forward === 'pass')
+export type ExplainedRequest = {
+  /** In upper case. */
+  readonly method: string
+  /** A path, or the URL that the application calls. */
+  readonly url: string
+  /** Names and values, alternating. */
+  readonly fields: readonly string[]
+}
+
+export function explanationOf(request: ExplainedRequest, config: Config): Explanation {
+  const { method, url, fields } = request
+  const decisions = createRequestDecisions(config)
+  const tunnel = tunnelOf(request, decisions)
+  if (tunnel !== undefined) return tunnelled(tunnel, decisions)
+  const { target, host } = asSent(url, config, decisions)
+  const hasHost = fields.some((name, at) => at % 2 === 0 && name.toLowerCase() === 'host')
+  const decision = decisions.decide(
+    { method, target, version: '1.1' },
+    hasHost ? fields : ['Host', host, ...fields],
+  )
+  switch (decision.outcome) {
+    case 'passed': {
       return { outcome: 'passed', tunnel: null }
-    const isUnclaimed = code === 'route_not_found' || code === 'egress_denied'
-    return {
-      outcome: 'refused',
-      tunnel: null,
-      error: { code, message },
-      otherRoutes: target !== undefined && isUnclaimed ? reasonsOf(candidates, target, method) : [],
+    }
+    case 'refused': {
+      const { error, unmatched } = decision
+      return {
+        outcome: 'refused',
+        tunnel: null,
+        error: { code: error.code, message: error.message },
+        otherRoutes:
+          unmatched === undefined || error.code === 'request_invalid'
+            ? []
+            : reasonsOf(decisions.plans, unmatched, method),
+      }
+    }
+    case 'routed': {
+      return routed(decision, url, config)
     }
   }
 }
 
-type Candidate = { readonly config: RouteConfig; readonly match: RouteMatch }
-
-function reasonsOf(candidates: readonly Candidate[], target: RequestTarget, method: string) {
-  return candidates.map(({ config, match }) => ({
+function reasonsOf(plans: readonly RoutePlan[], target: RequestTarget, method: string) {
+  return plans.map(({ config, match }) => ({
     route: config.name,
     reason: whyNot(match, target, method),
   }))
-}
-
-const TRACE_REFUSED = {
-  code: 'method_not_supported',
-  message: 'TRACE takes no route, because it would show the token',
 }
 
 /**
  * The host and port of the tunnel that a client asks a proxy for: with `CONNECT`, for any `https:` URL that
  * is not the sidecar's own, and for WebSockets with and without TLS (RFC 6455 section 4.1).
  */
-function tunnelOf(method: string, url: string, config: Config): string | undefined {
+function tunnelOf(
+  { method, url }: ExplainedRequest,
+  { isOwn }: RequestDecisions,
+): string | undefined {
+  if (method === 'TRACE') return undefined
   const [, scheme = '', authority = ''] = /^(https?|wss?):\/\/([^/?#]+)/i.exec(url) ?? []
   const isTls = /^(?:https|wss)$/i.test(scheme)
   const isTunnelled = isTls || /^ws$/i.test(scheme)
-  if (method !== 'CONNECT' && (!isTunnelled || isOwnAuthority(authority, config))) return undefined
+  if (method !== 'CONNECT' && (!isTunnelled || isOwn(authority))) return undefined
   if (authority === '') return url
   return /:\d+$/.test(authority) ? authority : `${authority}:${isTls ? 443 : 80}`
 }
 
-function tunnelled(
-  tunnel: string,
-  namesHost: (host: string) => boolean,
-  config: Config,
-): Explanation {
+function tunnelled(tunnel: string, { checkTunnel }: RequestDecisions): Explanation {
   try {
-    checkTunnelFor(config, tunnel, namesHost)
+    checkTunnel(tunnel)
     return { outcome: 'passed', tunnel }
   } catch (error) {
     if (!(error instanceof SidecarError)) throw error
@@ -126,65 +128,49 @@ function tunnelled(
   }
 }
 
-function noteOn(url: string): string | null {
+/** The request target and `Host` as a client sends them (RFC 9112 section 3.2). */
+function asSent(
+  url: string,
+  { listen }: Config,
+  { isOwn }: RequestDecisions,
+): { readonly target: string; readonly host: string } {
+  const own = listen.kind === 'tcp' ? formatListenAddress(listen) : 'localhost'
+  const [, authority, path = ''] = /^(?:https?|wss?):\/\/([^/?#]+)([^]*)$/i.exec(url) ?? []
+  if (authority === undefined) return { target: url, host: own }
+  if (!isOwn(authority)) return { target: url, host: authority }
+  return { target: path.startsWith('/') ? path : `/${path}`, host: authority }
+}
+
+function routed(
+  { plan, upstream, token }: Exclude<RequestDecision, { outcome: 'refused' }>,
+  url: string,
+  { access }: Config,
+): Explanation {
+  const { config, match } = plan
+  const notes = [schemeNote(url), plan.token !== token && OWN_FIELD_NOTE].filter(Boolean)
+  return {
+    outcome: 'routed',
+    route: { name: config.name, ...routeCriteria(match) },
+    upstream,
+    token: token === undefined ? null : explainedToken(token),
+    webPageOrigins: access.origins,
+    note: notes.length === 0 ? null : notes.join('; '),
+  }
+}
+
+const OWN_FIELD_NOTE =
+  'the request has the header already, and "existingAuthorization" of the route keeps it: no token is injected'
+
+function schemeNote(url: string): string | undefined {
   const [, scheme] = /^(http|ws)s:/i.exec(url) ?? []
-  if (scheme === undefined) return null
+  if (scheme === undefined) return undefined
   const plain = scheme.toLowerCase()
   return `the sidecar is reached over ${plain}: only, so have the application call ${plain === 'ws' ? 'a' : 'an'} ${plain} URL`
 }
 
-/** As the request would arrive: with this listener's host, unless the URL names another. */
-function targetOf(url: string, config: Config): RequestTarget {
-  const own = ownAuthority(config)
-  if (url.startsWith('/')) return parseRequestTarget(url, [own], '1.1')
-  const [, authority = own, path = ''] = /^https?:\/\/([^/?#]+)([^]*)$/i.exec(url) ?? []
-  return isOwnAuthority(authority, config) && path !== ''
-    ? parseRequestTarget(path.startsWith('/') ? path : `/${path}`, [own], '1.1')
-    : parseRequestTarget(url, [authority], '1.1')
-}
-
-function ownAuthority({ listen }: Config): string {
-  return listen.kind === 'tcp' ? formatListenAddress(listen) : 'localhost'
-}
-
-function isOwnAuthority(authority: string, config: Config): boolean {
-  const { listen } = config
-  return (
-    authority === ownAuthority(config) ||
-    (listen.kind === 'tcp' && isLoopbackAt(authority, listen.port))
-  )
-}
-
-function isLoopbackAt(authority: string, port: number): boolean {
-  const url = URL.parse(`http://${authority}`)
-  return url !== null && isLocalName(url.hostname) && Number(url.port || 80) === port
-}
-
-function routed(
-  route: RouteConfig,
-  match: RouteMatch,
-  target: RequestTarget,
-  config: Config,
-): Omit<Extract<Explanation, { outcome: 'routed' }>, 'note'> {
-  const upstream = new URL(route.upstream)
-  const basePath = upstream.pathname.replace(/\/$/, '')
-  const path = upstreamPath({ match, basePath, keepPath: route.keepPath }, target.path)
-  return {
-    outcome: 'routed',
-    route: {
-      name: route.name,
-      host: match.host ?? null,
-      path: match.prefix === '' ? '/' : match.prefix,
-      methods: match.methods === undefined ? null : [...match.methods],
-    },
-    upstream: upstream.origin + path + target.query,
-    token: tokenOf(route, config),
-  }
-}
-
 /**
- * Schemes that APIs have their tokens in, registered or not. Anything else is not shown, because a token
- * may have been put there by mistake.
+ * Authentication schemes that APIs use, registered or not. Any other prefix is hidden, because it may be a token
+ * that was put there by mistake.
  */
 const SCHEMES: ReadonlySet<string> = new Set([
   '',
@@ -203,25 +189,22 @@ const SCHEMES: ReadonlySet<string> = new Set([
   'zoho-oauthtoken',
 ])
 
-function tokenOf(route: RouteConfig, { credentials }: Config): ExplainedToken | null {
-  const credential = credentials[route.credential]
-  if (credential === undefined) return null
+function explainedToken(token: PlannedToken): ExplainedToken {
+  const { credentialName, credential, requested, header, prefix } = token
   return {
-    credential: route.credential,
+    credential: credentialName,
     clientId: credential.clientId ?? null,
     tokenFrom: tokenFrom(credential),
-    scopes: route.scopes ?? credential.scopes,
-    audience: route.audience ?? credential.audience,
-    resource: route.resource ?? credential.resource,
-    header: route.inject.header,
-    prefix: SCHEMES.has(route.inject.prefix.toLowerCase()) ? route.inject.prefix : null,
+    ...requested,
+    header,
+    prefix: SCHEMES.has(prefix.toLowerCase()) ? prefix : null,
   }
 }
 
-/** The first thing about the request that a route does not accept. */
+/** The first criterion of a route that a request does not meet. */
 function whyNot(match: RouteMatch, target: RequestTarget, method: string): string {
   if (target.absolute && match.host === undefined) {
-    return 'names no host, so it is not for requests to a forward proxy'
+    return 'has no host, so it does not match forward-proxy requests'
   }
   const accepts = (part: RouteMatch): boolean => {
     try {
@@ -232,10 +215,10 @@ function whyNot(match: RouteMatch, target: RequestTarget, method: string): strin
     }
   }
   if (!accepts({ host: match.host, prefix: '', methods: undefined })) {
-    return `wants host ${match.host}, not ${target.host}`
+    return `requires host ${match.host}, not ${target.host}`
   }
   if (!accepts({ host: undefined, prefix: match.prefix, methods: undefined })) {
-    return `wants a path below ${match.prefix}`
+    return `requires a path below ${match.prefix}`
   }
-  return `wants method ${[...(match.methods ?? [])].join(' or ')}, not ${method}`
+  return `requires method ${[...(match.methods ?? [])].join(' or ')}, not ${method}`
 }

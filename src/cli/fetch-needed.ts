@@ -11,12 +11,12 @@ import type { TokenSource } from '../tokens/token-source.ts'
 import { VERSION } from '../version.ts'
 
 export type FetchedToken = {
-  /** The credential, or `credential/route` for a route that asks for a token of its own. */
+  /** The credential, or `credential/route` for a route with its own scopes, audience or resource. */
   readonly token: string
   readonly credential: string
 } & ({ readonly obtained: AccessToken } | { readonly cause: unknown })
 
-/** Fetches every token that a route needs, one by one, as the sidecar would. */
+/** Fetches each token that a route needs, one at a time, like the running sidecar. */
 export async function* fetchNeeded(
   config: Config,
   places: SecretPlaces,
@@ -29,7 +29,7 @@ export async function* fetchNeeded(
     places,
     clock: systemClock,
     metrics: createMetrics({ version: VERSION }),
-    // What goes wrong is handed on, and said in more words.
+    // Failures are returned, and reported in more detail.
     logger: createLog({ level: 'silent', format: 'json', destination: 2 }).logger,
   })
   for (const { token, credential, source } of tokens.needed) {

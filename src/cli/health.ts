@@ -5,10 +5,10 @@ import { EXIT, type Io } from './io.ts'
 import { readReadableConfig } from './read-config.ts'
 
 const TIMEOUT_MS = 3_000
-/** More than any page of the admin listener. */
+/** More than any response of the health endpoints. */
 const MAX_BODY_BYTES = 1024 * 1024
 
-/** `health`: asks the sidecar that runs with this configuration, for a container's health check. */
+/** `health`: requests a health endpoint of the running sidecar, for container health checks. */
 export async function health(
   { file, page }: { readonly file: string; readonly page: string },
   io: Io,
@@ -32,22 +32,22 @@ export async function health(
   }
 }
 
-/** Another program may listen there, so the size is limited. */
+/** Limits the size, because another program may listen on the address. */
 async function readBody(response: IncomingMessage): Promise<string> {
   const chunks: Buffer[] = []
   let length = 0
   for await (const chunk of response) {
     chunks.push(chunk)
     length += chunk.length
-    // To leave the loop destroys the response.
+    // Leaving the loop destroys the response.
     if (length > MAX_BODY_BYTES) break
   }
   return Buffer.concat(chunks).toString()
 }
 
-/** Where a listener is reached from this machine. */
+/** The address of a listener for connections from this host. */
 function target(address: ListenAddress): RequestOptions {
   if (address.kind === 'unix') return { socketPath: address.path }
-  const everywhere: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' }
-  return { host: everywhere[address.host] ?? address.host, port: address.port }
+  const loopbackOf: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' }
+  return { host: loopbackOf[address.host] ?? address.host, port: address.port }
 }

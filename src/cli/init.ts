@@ -5,7 +5,7 @@ import type { Problem } from '../config/problem.ts'
 import { EXIT, type Io } from './io.ts'
 import { starterConfig, type StarterOptions } from './starter-config.ts'
 
-/** What the command line says; the names are those of its options. */
+/** The options of the command line. */
 export type InitOptions = {
   readonly issuer?: string
   readonly tokenEndpoint?: string
@@ -20,7 +20,7 @@ export type InitOptions = {
   readonly admin?: string
 }
 
-/** For what is not given. */
+/** The defaults of the options. */
 export const INIT_DEFAULTS = {
   issuer: 'https://login.example.com',
   clientId: 'my-client',
@@ -30,7 +30,7 @@ export const INIT_DEFAULTS = {
   admin: '127.0.0.1:9090',
 } as const
 
-/** `init`: a file to start from, or with `-` its text. Never overwrites one. */
+/** `init`: writes a starter configuration, with `-` to standard output. Never overwrites a file. */
 export async function init(file: string, options: InitOptions, io: Io): Promise<number> {
   const starter = starterOf(options)
   const text = starterConfig(starter)
@@ -72,7 +72,7 @@ function starterOf(options: InitOptions): StarterOptions {
   }
 }
 
-/** What `check` would say of what was given; the secret itself may come later. */
+/** The problems that `check` would report, except for a missing secret. */
 async function faultsOf(text: string, secretEnv = 'CLIENT_SECRET'): Promise<string[]> {
   const secret = 'a-secret'
   const result = await loadConfig(text, {
@@ -83,12 +83,12 @@ async function faultsOf(text: string, secretEnv = 'CLIENT_SECRET'): Promise<stri
 }
 
 function formatFault({ path, message }: Problem): string {
-  const [, flag] = FLAGS.find(([place]) => path.startsWith(place)) ?? [undefined, path]
+  const [, flag] = FLAGS.find(([prefix]) => path.startsWith(prefix)) ?? [undefined, path]
   return `${flag}: ${message}`
 }
 
-/** Which option fills in which place. */
-const FLAGS: readonly (readonly [place: string, flag: string])[] = [
+/** The option for each setting. */
+const FLAGS: readonly (readonly [path: string, flag: string])[] = [
   ['listen', '--listen'],
   ['admin', '--admin'],
   ['credentials.default.issuer', '--issuer'],
@@ -105,24 +105,24 @@ const FLAGS: readonly (readonly [place: string, flag: string])[] = [
 function nextSteps(file: string, { clientSecret }: StarterOptions): string {
   const secret =
     'file' in clientSecret
-      ? `the file ${placeOf(clientSecret.file, file)}`
+      ? `the file ${pathFromHere(clientSecret.file, file)}`
       : `the environment variable ${clientSecret.env}`
   const name = shellWord(file)
   return `Next:
   1. Put the client secret into ${secret}.
-  2. See whether all is right, and a token comes:
+  2. Check the configuration, and fetch a token:
        token-sidecar check --live -c ${name}
   3. Run it:
        token-sidecar run -c ${name}
 `
 }
 
-/** Where a file that the configuration names is, seen from here. */
-function placeOf(named: string, configuration: string): string {
+/** The path of a file that the configuration names, relative to the working directory. */
+function pathFromHere(named: string, configuration: string): string {
   return isAbsolute(named) ? named : join(dirname(configuration), named)
 }
 
-/** So that a line can be copied into a shell. */
+/** Quotes a word for a POSIX shell if necessary. */
 function shellWord(text: string): string {
   return /^[\w./:@%+=,-]+$/.test(text) ? text : `'${text.replaceAll("'", String.raw`'\''`)}'`
 }

@@ -1,13 +1,13 @@
-/** What a command may touch of the world around it. */
+/** The parts of the process that a command may use. */
 export type Io = {
   readonly out: (text: string) => void
   readonly err: (text: string) => void
   readonly env: Readonly<Record<string, string | undefined>>
-  /** Whether a person reads standard output. */
+  /** Whether standard output is a terminal. */
   readonly isTerminal: boolean
   /** The same for standard error. */
   readonly isErrTerminal: boolean
-  /** Ends the process whatever is pending; for what cannot wait for a command to return. */
+  /** Ends the process without waiting for the command to return. */
   readonly exit: (code: number) => void
 }
 

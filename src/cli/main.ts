@@ -1,4 +1,4 @@
-import { Command, CommanderError, Option } from 'commander'
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { closest } from '../lib/closest.ts'
 import { VERSION } from '../version.ts'
 import { check, checkJson } from './check.ts'
@@ -13,12 +13,13 @@ import { token } from './token.ts'
 
 const DEFAULT_CONFIG = 'token-sidecar.yaml'
 
-/** What commander reads for commands that look at the configuration. */
+/** The options of the commands that read the configuration. */
 type Given = {
   readonly config: string
   readonly live?: boolean
   readonly offline?: boolean
   readonly json?: boolean
+  readonly header?: readonly string[]
 }
 
 /** Runs one command line. Returns the exit code. */
@@ -42,7 +43,7 @@ export async function main(args: readonly string[], world: Io): Promise<number> 
 
   const defaultConfig = io.env['TOKEN_SIDECAR_CONFIG'] ?? DEFAULT_CONFIG
   const configOption = ['-c, --config <file>', 'the configuration file', defaultConfig] as const
-  const jsonOption = ['--json', 'print one JSON object, for a program to read'] as const
+  const jsonOption = ['--json', 'print one JSON object'] as const
 
   program
     .command('run', { isDefault: true })
@@ -51,7 +52,7 @@ export async function main(args: readonly string[], world: Io): Promise<number> 
     .action(async ({ config }: { config: string }) => finish(await run(config, io)))
   program
     .command('check')
-    .description('say everything that is wrong with the configuration')
+    .description('report all problems of the configuration')
     .option(...configOption)
     .addOption(
       new Option(
@@ -59,7 +60,7 @@ export async function main(args: readonly string[], world: Io): Promise<number> 
         'also fetch each token that a route needs, and connect to each upstream',
       ).conflicts('offline'),
     )
-    .option('--offline', 'look at nothing but the file: no secrets, other files or variables')
+    .option('--offline', 'check the file only: no secrets, other files or variables')
     .option(...jsonOption)
     .action(async ({ config: file, live = false, offline = false, json = false }: Given) =>
       finish(await (json ? checkJson : check)({ file, live, offline }, io)),
@@ -67,7 +68,7 @@ export async function main(args: readonly string[], world: Io): Promise<number> 
   program
     .command('token')
     .description('fetch a token now and show its claims')
-    .argument('<credential>', 'its name in the configuration')
+    .argument('<credential>', 'the name of the credential in the configuration')
     .option(...configOption)
     .option('--reveal', 'print the token itself, and nothing else')
     .action(async (credential: string, given: { config: string; reveal?: boolean }) => {
@@ -76,21 +77,28 @@ export async function main(args: readonly string[], world: Io): Promise<number> 
     })
   program
     .command('explain')
-    .description('show which route a request takes, where it goes, with which token, and why')
+    .description('show the route, the upstream and the token of a request, and why')
     .argument('<method>', 'such as GET')
     .argument('<url>', 'a path, or the URL that the application calls')
+    .option(
+      '-H, --header <header>',
+      'a header field of the request, such as "Origin: https://app.example.com"; may be repeated',
+      collectField,
+    )
     .option(...configOption)
     .option(...jsonOption)
-    .action(async (method: string, url: string, { config: file, json = false }: Given) =>
-      finish(await (json ? explainJson : explain)({ method, url, file }, io)),
-    )
+    .action(async (method: string, url: string, given: Given) => {
+      const { config: file, header: fields = [], json = false } = given
+      const request = { method: method.toUpperCase(), url, fields, file }
+      finish(await (json ? explainJson : explain)(request, io))
+    })
   program
     .command('schema')
     .description('print the JSON Schema of the configuration')
     .action(() => finish(schema(io)))
   program
     .command('init')
-    .description('write a commented configuration to start from')
+    .description('write a starter configuration with comments')
     .argument('[file]', 'where to write it, or "-" for standard output', DEFAULT_CONFIG)
     .option('--issuer <url>', `the authorization server (default: "${INIT_DEFAULTS.issuer}")`)
     .addOption(
@@ -101,26 +109,26 @@ export async function main(args: readonly string[], world: Io): Promise<number> 
     .option('--client-id <id>', 'the client identifier there', INIT_DEFAULTS.clientId)
     .option(
       '--client-secret-file <file>',
-      `where the client secret is, from where the configuration is (default: "${INIT_DEFAULTS.clientSecretFile}")`,
+      `the file with the client secret, relative to the configuration (default: "${INIT_DEFAULTS.clientSecretFile}")`,
     )
     .addOption(
       new Option(
         '--client-secret-env <name>',
-        'the environment variable that has the client secret',
+        'the environment variable with the client secret',
       ).conflicts('clientSecretFile'),
     )
-    .option('--scope <scope>', 'a scope to ask for; may be repeated', collect)
+    .option('--scope <scope>', 'a scope to request; may be repeated', collect)
     .option('--upstream <url>', 'the API to call', INIT_DEFAULTS.upstream)
     .option('--path <path>', 'only requests below this path (default: all)')
     .option('--host <host>', 'only requests for this host (default: any)')
-    .option('--listen <address>', 'where the application sends its requests', INIT_DEFAULTS.listen)
-    .option('--admin <address>', 'where metrics, health and status are', INIT_DEFAULTS.admin)
+    .option('--listen <address>', 'the address for the application', INIT_DEFAULTS.listen)
+    .option('--admin <address>', 'the address for metrics, health and status', INIT_DEFAULTS.admin)
     .action(async (file: string, given: InitOptions) => finish(await init(file, given, io)))
   program
     .command('health')
-    .description('ask the running sidecar whether it is well; for container health checks')
+    .description('check the health of the running sidecar; for container health checks')
     .option(...configOption)
-    .option('--ready', 'ask whether it has its tokens, not only whether it runs')
+    .option('--ready', 'check that it has its tokens (/readyz), not only that it runs (/livez)')
     .action(async ({ config, ready = false }: { config: string; ready?: boolean }) =>
       finish(await health({ file: config, page: ready ? '/readyz' : '/livez' }, io)),
     )
@@ -135,18 +143,27 @@ export async function main(args: readonly string[], world: Io): Promise<number> 
     await program.parseAsync([...args], { from: 'user' })
     return exitCode
   } catch (error) {
-    // commander has said already what was wrong, or printed the help that was asked for.
+    // commander has already reported the error, or printed the help.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage
     throw error
   }
 }
 
-/** Every value of an option that may be repeated. */
+/** Collects the values of an option that may be repeated. */
 function collect(value: string, earlier: readonly string[] = []): string[] {
   return [...earlier, value]
 }
 
-/** commander would take a command that it does not know for an argument of the default one. */
+/** The names and values, alternating, of an option that takes `Name: value` and may be repeated. */
+function collectField(text: string, earlier: readonly string[] = []): string[] {
+  const [, name, value] = /^([^\s:]+):[ \t]*([^\r\n]*?)[ \t]*$/.exec(text) ?? []
+  if (name === undefined || value === undefined) {
+    throw new InvalidArgumentError('expected "Name: value"')
+  }
+  return [...earlier, name, value]
+}
+
+/** commander would treat an unknown command as an argument of the default one. */
 function unknownCommand([first = '-']: readonly string[], program: Command): string | undefined {
   const known = program.commands.map((command) => command.name())
   if (first.startsWith('-') || known.includes(first)) return undefined
@@ -164,10 +181,10 @@ Examples:
   $ token-sidecar -c token-sidecar.yaml
 
 Environment:
-  TOKEN_SIDECAR_CONFIG  the configuration file, where -c is not given
+  TOKEN_SIDECAR_CONFIG  the configuration file if -c is not given
 
 Exit codes:
-  0  all is well
+  0  success
   1  failed: could not start, no route matches, no token, not healthy
   2  the command line is wrong
-  3  the configuration is wrong`
+  3  the configuration is invalid`

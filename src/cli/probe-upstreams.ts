@@ -11,7 +11,7 @@ export type ProbedUpstream = {
 
 const MAX_CONCURRENT = 8
 
-/** Connects to every upstream, several at a time; the results come in the order of the routes. */
+/** Connects to every upstream, several at a time. The results are in the order of the routes. */
 export async function* probeUpstreams(
   config: Config,
   places: SecretPlaces,
@@ -42,7 +42,7 @@ const UNKNOWN_AUTHORITY =
   'certificate signed by an unknown authority; "tls.ca" names the one to trust'
 const NEEDS_CERTIFICATE = 'the server requires a client certificate; "tls.client" names one'
 
-/** The usual phrases, which people search for. */
+/** The established phrases, which operators search for. */
 const PHRASES: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'connection refused',
   ECONNRESET: 'connection reset by peer',
@@ -79,7 +79,7 @@ function faultOf(cause: unknown): string {
   return phrase ?? networkFault(cause)?.reason ?? `connection failed (${code ?? 'unknown reason'})`
 }
 
-/** The code of an error, or of the first of several addresses. */
+/** The code of an error; if several addresses were tried, that of the first one. */
 function codeOf(cause: unknown): string | undefined {
   if (cause instanceof AggregateError && cause.errors.length > 0) return codeOf(cause.errors[0])
   return cause instanceof Error && 'code' in cause ? String(cause.code) : undefined

@@ -51,7 +51,7 @@ export function createProcessIo(): ProcessIo {
     },
     async finish(code) {
       if (hasOutput) await new Promise((resolve) => void process.stdout.write('', resolve))
-      // A reader such as "head" that has seen enough is no fault.
+      // EPIPE is expected when a reader such as "head" exits early.
       if (outputError === undefined || outputError === 'EPIPE') exit(code)
       else {
         stderr.write(`Cannot write to standard output: ${outputError}\n`)

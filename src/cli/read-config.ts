@@ -27,7 +27,7 @@ type RunnableConfig = {
   readonly places: SecretPlaces
 }
 
-/** A configuration that can be run; undefined, and everything that is wrong said, if it can't. */
+/** Reads a configuration that can be run. Otherwise it reports all problems and returns undefined. */
 export async function readRunnableConfig(
   file: string,
   io: Io,
@@ -43,12 +43,12 @@ export async function readRunnableConfig(
   return result.ok ? { text, config: result.config, places } : undefined
 }
 
-/** Tells one text of a configuration from another, as people compare them. */
+/** A short fingerprint of the text of a configuration. */
 export function configVersion(text: string): string {
   return createHash('sha256').update(text).digest('hex').slice(0, 12)
 }
 
-/** For what only has to understand the file: the secrets that it names may be elsewhere. */
+/** Reads a configuration without requiring its secrets and certificates to be readable. */
 export async function readReadableConfig(file: string, io: Io): Promise<Config | undefined> {
   const read = await readConfig(file, io)
   if ('fault' in read) {
@@ -60,7 +60,7 @@ export async function readReadableConfig(file: string, io: Io): Promise<Config |
   return result.config
 }
 
-/** Says nothing itself. */
+/** Reads and validates a configuration, and reports nothing. */
 export async function readConfig(
   file: string,
   io: Io,
@@ -104,12 +104,12 @@ export async function loadText(
 
 export function reportUnreadable({ fault }: { readonly fault: string }, io: Io): void {
   const hint = fault.endsWith('no such file')
-    ? 'Name it with -c FILE, or write one to start from with "token-sidecar init".\n'
+    ? 'Set its path with -c FILE, or create one with "token-sidecar init".\n'
     : ''
   io.err(`${fault}\n${hint}`)
 }
 
-/** Everything there is to say about a configuration: a line for each, unless it is shown otherwise. */
+/** Prints all problems and warnings, by default as one line each. */
 export function reportProblems(
   file: string,
   result: LoadResult,

@@ -13,42 +13,42 @@ export type ReloadOptions = {
   readonly file: string
   readonly io: Io
   readonly app: Pick<App, 'reload' | 'refuse' | 'unchanged'>
-  /** The text that is in use. */
+  /** The text of the configuration in use. */
   readonly text: string
   readonly logger: Logger
-  /** Called with each configuration that is in use from now on. */
+  /** Called with each configuration that has been loaded. */
   readonly onLoaded: (config: Config) => void
 }
 
 /**
- * Puts the configuration file to use whenever it has changed, and on SIGHUP. One that can't be used
- * changes nothing, and is reported as `check` reports it. Returns a function that ends it.
+ * Reloads the configuration file when it changes, and on SIGHUP. An invalid one is reported as by `check` and changes
+ * nothing else. Returns a function that stops this.
  */
 export function reloadOnChange(options: ReloadOptions): () => void {
   const { file, io, app, logger, onLoaded } = options
-  let known = options.text
+  let lastText = options.text
   let problems: readonly string[] = []
   let last = Promise.resolve()
   let isQueued = false
-  let isNextAsked = false
+  let isNextRequested = false
 
-  const reload = async (isAsked: boolean): Promise<void> => {
+  const reload = async (isRequested: boolean): Promise<void> => {
     const read = await readText(file)
-    // Between two steps of a change there may be no file for a moment; who asks wants to know.
-    if ('fault' in read && !isAsked) return
+    // While the file is replaced it may be missing for a moment; only a SIGHUP reports that.
+    if ('fault' in read && !isRequested) return
     if ('fault' in read) {
-      refuse([read.fault], isAsked)
+      refuse([read.fault], isRequested)
       return
     }
-    if (read.text === known && problems.length === 0) {
-      if (isAsked) app.unchanged()
+    if (read.text === lastText && problems.length === 0) {
+      if (isRequested) app.unchanged()
       return
     }
-    known = read.text
+    lastText = read.text
     const { result } = await loadText(read.text, file, io)
     if (!result.ok) {
       const found = result.problems.map((problem) => formatProblem(file, problem))
-      refuse(found, isAsked)
+      refuse(found, isRequested)
       return
     }
     try {
@@ -63,29 +63,28 @@ export function reloadOnChange(options: ReloadOptions): () => void {
         logger.warn({ settings: fixed }, 'these settings take a restart to change')
       }
     } catch (cause) {
-      refuse([toSidecarError(cause).message], isAsked)
+      refuse([toSidecarError(cause).message], isRequested)
     }
   }
-  const refuse = (found: readonly string[], isAsked: boolean): void => {
-    // A file that was wrong is looked at again and again: what it names may have been put right.
-    if (!isAsked && isDeepStrictEqual(found, problems)) return
+  const refuse = (found: readonly string[], isRequested: boolean): void => {
+    // An invalid file is retried, because the files that it refers to may change; the same problems are logged once.
+    if (!isRequested && isDeepStrictEqual(found, problems)) return
     problems = found
     app.refuse(problems)
     logger.error({ config: file, problems }, 'cannot use the configuration, going on as before')
   }
   /**
-   * One after the other, so that the last one wins. While one waits for its turn there is no need for
-   * another: it will read what is in the file then.
+   * Reloads run one at a time, so that the last one wins. At most one is queued, because it reads the latest content.
    */
-  const queue = (isAsked: boolean): void => {
-    isNextAsked ||= isAsked
+  const queue = (isRequested: boolean): void => {
+    isNextRequested ||= isRequested
     if (isQueued) return
     isQueued = true
     last = last.then(async () => {
-      const asked = isNextAsked
+      const requested = isNextRequested
       isQueued = false
-      isNextAsked = false
-      await reload(asked)
+      isNextRequested = false
+      await reload(requested)
     })
   }
 

@@ -1,6 +1,6 @@
 import type { Problem } from '../config/problem.ts'
 
-/** A problem as a program reads it; without a line and a column if there is no file to read. */
+/** A problem in JSON output; `line` and `column` are null if the file could not be read. */
 export type ReportedProblem = Omit<Problem, 'line' | 'column'> & {
   readonly line: number | null
   readonly column: number | null

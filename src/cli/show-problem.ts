@@ -2,7 +2,7 @@ import { formatProblem, type Problem } from '../config/problem.ts'
 import { excerptOf } from './excerpt.ts'
 import type { Paint } from './paint.ts'
 
-/** Writes a problem, with a note behind it, as a line or more. */
+/** Formats a problem, followed by a note. */
 export type ShowProblem = (problem: Problem, note?: string) => string
 
 /** One line, for programs and logs. */
@@ -10,7 +10,7 @@ export function createPlainShow(file: string): ShowProblem {
   return (problem, note = '') => `${formatProblem(file, problem)}${note}\n`
 }
 
-/** In colour, with the place in the file below it. */
+/** In colour, with an excerpt of the file. */
 export function createTerminalShow(file: string, text: string, paint: Paint): ShowProblem {
   return (problem, note = '') => {
     const { line, column, path, message } = problem

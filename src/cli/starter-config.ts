@@ -1,7 +1,7 @@
 export type StarterOptions = {
   readonly listen: string
   readonly admin: string
-  /** Where tokens come from. */
+  /** The authorization server. */
   readonly server: { readonly issuer: string } | { readonly tokenEndpoint: string }
   readonly clientId: string
   readonly clientSecret: { readonly file: string } | { readonly env: string }
@@ -10,7 +10,7 @@ export type StarterOptions = {
   readonly upstream: string
 }
 
-/** A configuration with one route and one credential, and a comment for what comes next. */
+/** A configuration with one route and one credential, and comments for optional settings. */
 export function starterConfig(options: StarterOptions): string {
   const { listen, admin, server, clientId, clientSecret, scopes, match, upstream } = options
   return `# "token-sidecar schema > config.schema.json" lets an editor complete and check this file:
@@ -27,7 +27,7 @@ ${serverLines(server)}
       method: client_secret_basic # or client_secret_post
       clientSecret: ${secretLine(clientSecret)}
     ${scopesLine(scopes)}
-    # audience: https://api.example.com # for servers that want one
+    # audience: https://api.example.com # for servers that require one
     # resource: https://api.example.com # RFC 8707
 
 routes:
@@ -75,7 +75,7 @@ function quote(text: string): string {
   return isPlain ? text : JSON.stringify(text.replaceAll('${', () => '$${'))
 }
 
-/** URLs, addresses, paths and names: what needs no quotes, within braces or not. */
+/** URLs, addresses, paths and names that need no quotes, in flow or block style. */
 const PLAIN = [
   /^https?:\/\/[\w.:/-]*\w$/,
   /^\d+(?:\.\d+){3}:\d+$/,
@@ -83,5 +83,5 @@ const PLAIN = [
   /^(?:\.{0,2}\/)?[A-Za-z](?:[\w./-]*\w)?$/,
 ]
 
-/** What some parser or other takes for something else than text. */
+/** Plain scalars that a YAML 1.1 or 1.2 parser does not read as a string. */
 const KEYWORD = /^(?:true|false|null|yes|no|on|off|y|n)$/i

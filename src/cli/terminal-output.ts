@@ -2,7 +2,7 @@ import { escapeControlsInLines } from '../lib/escape-controls.ts'
 import type { Io } from './io.ts'
 import { STYLES } from './paint.ts'
 
-/** Escapes whatever a command prints, but for the styles that it paints with on a terminal. */
+/** Escapes control characters in all output, except for the styles of `createPaint` on a terminal. */
 export function withEscapes(io: Io): Io {
   const { isTerminal, isErrTerminal } = io
   return {

@@ -15,14 +15,15 @@ export type TokenOptions = {
   readonly reveal: boolean
 }
 
-/** `token`: fetches one now and shows what it is good for. */
+/** `token`: fetches a token and shows its properties. */
 export async function token(
   { credential: name, file, reveal }: TokenOptions,
   io: Io,
 ): Promise<number> {
-  // What other credentials name may be unreadable here.
-  const isAsked = ([kind, credential]: KeyPath) => kind === 'credentials' && credential === name
-  const read = await readRunnableConfig(file, io, isAsked)
+  // Secrets of other credentials need not be readable.
+  const isOfCredential = ([kind, credential]: KeyPath) =>
+    kind === 'credentials' && credential === name
+  const read = await readRunnableConfig(file, io, isOfCredential)
   if (read === undefined) return EXIT.configInvalid
   const { config, places } = read
   const { credentials } = config

@@ -15,26 +15,27 @@ import type { IdleWatch } from '../exchange/idle-watch.ts'
 import { type OpenUpstream, openUpstream, type Upstream } from '../outbound/upstream.ts'
 import type { RejectionRecord } from '../tokens/rejection-record.ts'
 import type { TokenSource } from '../tokens/token-source.ts'
-import { composeCallers } from './callers.ts'
-import { composeRoutes, composeTunnels, viaName } from './routes.ts'
+import { composeOriginPolicy } from './origin-policy.ts'
+import { viaName } from './route-plan.ts'
+import { composeRoutes, composeTunnels } from './routes.ts'
 import type { AuthorizationServer } from './token-request.ts'
 import { composeTokenSources, type TokenSources } from './token-sources.ts'
 
-/** Everything that one configuration makes, but for the listeners. */
+/** Everything that depends on one configuration, except for the listeners. */
 export type Service = {
   readonly config: Config
   readonly handle: ExchangeHandler
   readonly connect: ConnectHandler
   readonly recorder: Recorder
   readonly tokens: TokenSources['needed']
-  /** By the route's name, the name of the token that it needs. */
+  /** The name of the token that each route needs, by the name of the route. */
   readonly tokenOf: ReadonlyMap<string, string>
   readonly upstreams: readonly Upstream[]
-  /** By the route's name. */
+  /** By the name of the route. */
   readonly rejections: ReadonlyMap<string, RejectionRecord>
-  /** Takes no more requests; lets go of what no other service uses when the last one is over. */
+  /** When the last request has ended, releases the resources that no other service uses. */
   readonly retire: () => Promise<void>
-  /** Lets go at once, whatever is running. */
+  /** Releases them at once, including those of requests in progress. */
   readonly close: () => Promise<void>
 }
 
@@ -52,28 +53,29 @@ export type ServiceOptions = {
 }
 
 /**
- * Makes services, one after the other, of which each takes over from the one before what is defined
- * in the same way: its tokens, and its connections. Fails, and leaves nothing behind, when certificates
- * or keys can't be read.
+ * Creates one service after the other. Each reuses the tokens and connections of the previous one whose definition is
+ * the same. Fails without a side effect when certificates or keys cannot be read.
  */
-export function createServiceMaker(options: ServiceOptions): (config: Config) => Promise<Service> {
+export function createServiceFactory(
+  options: ServiceOptions,
+): (config: Config) => Promise<Service> {
   const { places, logger, metrics, tracer, clock, idle } = options
   const servers = createShared<AuthorizationServer>(() => {})
   const sources = createShared<TokenSource>((source) => source.close())
   const upstreams = createShared<Upstream>((upstream) => upstream.close())
   const rejections = createShared<RejectionRecord>(() => {})
   return async (config) => {
-    const own = {
+    const resources = {
       servers: servers.holdings(),
       sources: sources.holdings(),
       upstreams: upstreams.holdings(),
       rejections: rejections.holdings(),
     }
-    const letGo = async (): Promise<void> => {
-      for (const { letGo: close } of Object.values(own)) await close()
+    const release = async (): Promise<void> => {
+      for (const { letGo: close } of Object.values(resources)) await close()
     }
     try {
-      const tokens = await composeTokenSources({ ...options, ...config, ...own })
+      const tokens = await composeTokenSources({ ...options, ...config, ...resources })
       const { readFile } = places
       const parts = {
         config,
@@ -83,18 +85,18 @@ export function createServiceMaker(options: ServiceOptions): (config: Config) =>
         metrics,
         idle,
         openUpstream: options.openUpstream ?? openUpstream,
-        ...own,
+        ...resources,
       }
       const routes = await composeRoutes(parts)
       const recorder = createRecorder({
         unmatched: metrics.route(UNMATCHED),
-        accessLog: notingFailures(createAccessLog(logger, accessLogOptions(config)), options),
+        accessLog: withFailureRecord(createAccessLog(logger, accessLogOptions(config)), options),
         tracer,
         clock,
       })
       const close = async (): Promise<void> => {
         routes.close()
-        await letGo()
+        await release()
       }
       return {
         config,
@@ -110,7 +112,7 @@ export function createServiceMaker(options: ServiceOptions): (config: Config) =>
         },
         handle: createExchangeHandler({
           routes: routes.table,
-          callers: composeCallers(config),
+          originPolicy: composeOriginPolicy(config),
           via: viaName(config),
           recorder,
           clock,
@@ -123,13 +125,13 @@ export function createServiceMaker(options: ServiceOptions): (config: Config) =>
         }),
       }
     } catch (error) {
-      await letGo()
+      await release()
       throw error
     }
   }
 }
 
-function notingFailures(
+function withFailureRecord(
   log: AccessLog,
   { failures, descriptors }: Pick<ServiceOptions, 'failures' | 'descriptors'>,
 ): AccessLog {

@@ -149,7 +149,7 @@ function createSource(token: string, credentialName: string, parts: SourceParts)
 }
 
 /** The settings of the route, else those of the credential. */
-function requestedBy(route: Partial<RouteConfig>, credential: CredentialConfig): Requested {
+export function requestedBy(route: Partial<RouteConfig>, credential: CredentialConfig): Requested {
   return {
     scopes: route.scopes ?? credential.scopes,
     audience: route.audience ?? credential.audience,

@@ -9,9 +9,9 @@ import { createConnector } from '../outbound/connector.ts'
 
 export type UpstreamProbe = {
   readonly origin: string
-  /** The routes that go there with these TLS settings. */
+  /** The routes to this origin with these TLS settings. */
   readonly routes: readonly string[]
-  /** Connects as a request would, without sending one. Fails with what the system or OpenSSL says. */
+  /** Connects as for a request, without sending one. Fails with an error of the system or of OpenSSL. */
   readonly connect: () => Promise<Connected>
 }
 
@@ -20,11 +20,11 @@ export type Connected = { readonly tls: TlsFacts | undefined }
 
 type TlsFacts = {
   readonly version: string
-  /** Null where the certificate does not tell it in a way that can be read. */
+  /** Null if the certificate has no valid date. */
   readonly certificateExpiresAt: string | null
 }
 
-/** A connection for each upstream and each way to reach it. */
+/** One probe for each combination of origin, TLS settings and connect timeout. */
 export function composeUpstreamProbes(
   { routes }: Config,
   places: SecretPlaces,
@@ -47,8 +47,8 @@ export function composeUpstreamProbes(
   })
 }
 
-/** A configuration may allow more for requests than a person wants to wait for. */
-const LONGEST_MS = 30_000
+/** A person waits for the result, so a longer connect timeout of the configuration is capped. */
+const MAX_CONNECT_MS = 30_000
 
 async function probe(
   { upstream, tls, timeouts }: RouteConfig,
@@ -67,7 +67,7 @@ async function probe(
       ...material,
       servername: material.servername ?? (isIP(hostname) === 0 ? hostname : ''),
     },
-    timeoutMs: Math.min(timeouts.connect, LONGEST_MS),
+    timeoutMs: Math.min(timeouts.connect, MAX_CONNECT_MS),
     clock,
   })
   const { promise, resolve, reject } = Promise.withResolvers<Socket>()
@@ -78,7 +78,7 @@ async function probe(
   const socket = await promise
   try {
     if (!(socket instanceof TLSSocket)) return { tls: undefined }
-    await accepted(socket, clock)
+    await waitForRejection(socket, clock)
     return {
       tls: {
         version: socket.getProtocol() ?? 'TLS',
@@ -95,17 +95,17 @@ function expiryOf(socket: TLSSocket): string | null {
   return Number.isNaN(expiry.getTime()) ? null : expiry.toISOString()
 }
 
-/** How long a server that says nothing more has to refuse the client's certificate. */
-const REFUSAL_MS = 500
+/** How long to wait for an alert that rejects the client certificate. */
+const REJECTION_MS = 500
 
 /**
- * In TLS 1.3 a client is done before the server has seen its certificate: a session ticket follows if the
- * server accepts it, and an alert if it does not (RFC 8446 sections 4.6.1 and 4.4.2.4).
+ * In TLS 1.3 the client completes the handshake before the server has verified its certificate. Then a session ticket
+ * follows if the server accepts it, and an alert otherwise (RFC 8446 sections 4.6.1 and 4.4.2.4).
  */
-async function accepted(socket: TLSSocket, clock: Clock): Promise<void> {
+async function waitForRejection(socket: TLSSocket, clock: Clock): Promise<void> {
   if (socket.getProtocol() !== 'TLSv1.3') return
   const { promise, resolve, reject } = Promise.withResolvers<void>()
-  const cancel = clock.schedule(REFUSAL_MS, resolve)
+  const cancel = clock.schedule(REJECTION_MS, resolve)
   socket.once('session', () => resolve())
   socket.once('error', reject)
   socket.once('close', () => resolve())

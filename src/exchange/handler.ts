@@ -3,7 +3,7 @@ import type { InboundRequest } from '../http/inbound-request.ts'
 import type { ResponseWriter } from '../http/response-writer.ts'
 import type { UpstreamResponse } from '../http/round-trip.ts'
 import type { Clock } from '../lib/clock.ts'
-import { type CallerPolicy, createWebPageGuard, readTarget } from '../routing/origin-check.ts'
+import { type OriginPolicy, createOriginCheck, readTarget } from '../routing/origin-check.ts'
 import type { RequestTarget } from '../routing/request-target.ts'
 import { type RouteTable, upstreamPath } from '../routing/route-table.ts'
 import type { AccessToken } from '../tokens/access-token.ts'
@@ -21,7 +21,7 @@ import { whileClientWaits } from './wait-for-token.ts'
 
 export type ExchangeHandlerOptions = {
   readonly routes: RouteTable<Route>
-  readonly callers: CallerPolicy
+  readonly originPolicy: OriginPolicy
   /** Our name in `Via`; undefined for none. */
   readonly via: string | undefined
   readonly recorder: Recorder
@@ -32,18 +32,18 @@ export type ExchangeHandler = (inbound: InboundRequest, writer: ResponseWriter) 
 
 /** The path of each request: rules, route, token, upstream, response. */
 export function createExchangeHandler(options: ExchangeHandlerOptions): ExchangeHandler {
-  const { routes, callers, via, recorder, clock } = options
-  const refuseWebPages = createWebPageGuard(callers, routes.namesHost)
+  const { routes, originPolicy, via, recorder, clock } = options
+  const checkOrigin = createOriginCheck(originPolicy, routes.namesHost)
   return async (inbound, writer) => {
     const { head, connection } = inbound
     const record = recorder.begin(head.method, head)
     let status: number
     try {
       refuseUnsupported(head, via) // 400, 417, 501, 502
-      const target = readTarget(head, connection, callers) // 400
+      const target = readTarget(head, connection, originPolicy) // 400
       record.path = target.path
       record.query = target.query
-      refuseWebPages(head, target) // 403
+      checkOrigin(head, target) // 403
       const route = routes.match(target, head.method) // 404, 403
       recorder.assignRoute(record, route)
 

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { SidecarError } from '../errors.ts'
 import { readHttp1Head } from '../http/request-head.ts'
-import { type CallerPolicy, createWebPageGuard, readTarget } from '../routing/origin-check.ts'
+import { type OriginPolicy, createOriginCheck, readTarget } from '../routing/origin-check.ts'
 import type { RequestTarget } from '../routing/request-target.ts'
 import { refuseUnsupported } from './request-rules.ts'
 
@@ -11,13 +11,13 @@ import { refuseUnsupported } from './request-rules.ts'
  */
 export type CheckRequest = (req: IncomingMessage) => Pick<RequestTarget, 'path' | 'query'>
 
-export function createRequestCheck(callers: CallerPolicy): CheckRequest {
-  const refuseWebPages = createWebPageGuard(callers, () => false)
+export function createRequestCheck(originPolicy: OriginPolicy): CheckRequest {
+  const checkOrigin = createOriginCheck(originPolicy, () => false)
   return (req) => {
     const head = readHttp1Head(req)
     refuseUnsupported(head, undefined)
-    const target = readTarget(head, req.socket, callers)
-    refuseWebPages(head, target)
+    const target = readTarget(head, req.socket, originPolicy)
+    checkOrigin(head, target)
     if (target.absolute) {
       throw new SidecarError(
         'egress_denied',

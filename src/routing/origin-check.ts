@@ -3,89 +3,89 @@ import { isLocalName, isLoopbackHost } from '../lib/loopback.ts'
 import type { RequestHead } from '../http/request-head.ts'
 import { parseRequestTarget, type RequestTarget } from './request-target.ts'
 
-/** Which callers are served, and by which names they may know us. */
-export type CallerPolicy = {
-  /** The address that we listen on, in lower case; undefined for a Unix socket. */
+/** Which names of the sidecar and which web pages a listener accepts. */
+export type OriginPolicy = {
+  /** The host of the listen address, in lower case; undefined for a Unix socket. */
   readonly listenHost: string | undefined
-  /** Further names, in lower case and without a port, by which the application calls us. */
+  /** Further names of the sidecar, in lower case and without a port. */
   readonly hosts: ReadonlySet<string>
-  /** Web pages that may ask, as `Origin` spells them. */
+  /** The origins of web pages that may send requests, as serialized in `Origin`. */
   readonly origins: ReadonlySet<string>
 }
 
-/** Fails with `egress_denied` for what a web page may have sent. */
-type WebPageGuard = (head: RequestHead, target: RequestTarget) => void
+/** Fails with `egress_denied` for a request that a web page may have sent. */
+type OriginCheck = (head: RequestHead, target: RequestTarget) => void
 
 /**
- * Keeps out web pages that are open in a browser on this machine: anything that can send a request
- * here would get a token otherwise. A page can't hide where it is from (`Origin`, Fetch Metadata), nor
- * the name under which it found us: after DNS rebinding that is a name of the attacker's. `isRouted`
- * tells hosts that a route names.
+ * Rejects requests of web pages in a browser on this machine, which would otherwise get a token. The browser
+ * reports the origin of a page (`Origin`, Fetch Metadata), and after DNS rebinding `Host` is a name of the attacker's.
+ * `isRouted` is true for hosts that a route names.
  */
-export function createWebPageGuard(
-  { listenHost, hosts, origins }: CallerPolicy,
+export function createOriginCheck(
+  { listenHost, hosts, origins }: OriginPolicy,
   isRouted: (host: string) => boolean,
-): WebPageGuard {
-  // What is not bound to loopback is called by names that nobody can know here.
+): OriginCheck {
+  // A listener on another address is called by names that the sidecar cannot know.
   const isOnLoopback = listenHost !== undefined && isLoopbackHost(listenHost)
-  /** The last that was found good: an application calls us by one name, mostly. */
+  /** The last accepted host: most applications use one. */
   let known: string | undefined
-  const isOurs = (host: string): boolean => {
+  const isAccepted = (host: string): boolean => {
     if (host === known) return true
     const name = withoutPort(host)
-    const isGood = isLocalName(name) || hosts.has(name) || isRouted(host)
-    if (isGood) known = host
-    return isGood
+    const isValid = isLocalName(name) || hosts.has(name) || isRouted(host)
+    if (isValid) known = host
+    return isValid
   }
   return ({ origin, fetchSite }, target) => {
-    const isInvited = origin !== undefined && origins.has(origin.toLowerCase())
-    if (origin !== undefined && !isInvited && hostOfOrigin(origin) !== target.host) {
+    const isAllowed = origin !== undefined && origins.has(origin.toLowerCase())
+    if (origin !== undefined && !isAllowed && hostOfOrigin(origin) !== target.host) {
       throw denied(
-        'it comes from a web page of another origin; "access.origins" lists those that may',
+        'its Origin is not allowed; "access.origins" lists the origins that are',
         PAGE_ADVICE,
       )
     }
     const isSameSite =
       fetchSite === undefined || fetchSite === 'same-origin' || fetchSite === 'none'
-    if (!isSameSite && !isInvited) {
-      throw denied('a browser sent it for a web page of another site', PAGE_ADVICE)
+    if (!isSameSite && !isAllowed) {
+      throw denied('Sec-Fetch-Site says that it comes from a web page of another site', PAGE_ADVICE)
     }
-    // Only HTTP/1.0 may leave the host out, and no browser does.
-    if (isOnLoopback && !target.absolute && target.host !== '' && !isOurs(target.host)) {
+    // Only HTTP/1.0 permits requests without a host, and browsers do not send it.
+    if (isOnLoopback && !target.absolute && target.host !== '' && !isAccepted(target.host)) {
       throw denied(
-        `"${target.host}" is no name of this listener; "access.hosts" lists further ones`,
-        'If the application knows the sidecar by this name, add it to "access.hosts". If not, a web page may have been bound to a local address (DNS rebinding), and the sidecar did its work.',
+        `its Host "${target.host}" is not a name of this listener; "access.hosts" lists further names`,
+        'If the application calls the sidecar by this name, add it to "access.hosts". If not, this may have been a DNS rebinding attack, which was blocked.',
       )
     }
   }
 }
 
-/** Whether an absolute target (RFC 9112 section 3.2.2) means the sidecar itself, and not a host behind it. */
-function isOwnAddress(
-  { host }: RequestTarget,
-  { listenHost, hosts }: CallerPolicy,
+/** Whether the host of an absolute-form target (RFC 9112 section 3.2.2) is the sidecar itself. */
+export function isOwnAddress(
+  host: string,
+  { listenHost, hosts }: OriginPolicy,
   localPort: number | undefined,
 ): boolean {
   const name = withoutPort(host)
-  const isOurs = isLocalName(name) || hosts.has(name) || unbracketed(name) === listenHost
-  // A Unix socket has no port that could tell.
+  const isAccepted = isLocalName(name) || hosts.has(name) || unbracketed(name) === listenHost
+  // A Unix socket has no port to compare.
   return (
-    isOurs && (localPort === undefined || Number(host.slice(name.length + 1) || 80) === localPort)
+    isAccepted &&
+    (localPort === undefined || Number(host.slice(name.length + 1) || 80) === localPort)
   )
 }
 
 /**
- * Where a request is addressed to. An absolute target that names the sidecar itself is treated as a
- * path.
+ * Parses the request target. An absolute-form target that names the sidecar itself is treated as one in
+ * origin-form (RFC 9112 section 3.2).
  */
 export function readTarget(
   { target, hosts, version }: RequestHead,
   connection: { readonly localPort?: number | undefined },
-  callers: CallerPolicy,
+  policy: OriginPolicy,
 ): RequestTarget {
-  const asked = parseRequestTarget(target, hosts, version)
-  const isForUs = asked.absolute && isOwnAddress(asked, callers, connection.localPort)
-  return isForUs ? { ...asked, absolute: false } : asked
+  const parsed = parseRequestTarget(target, hosts, version)
+  const isForSidecar = parsed.absolute && isOwnAddress(parsed.host, policy, connection.localPort)
+  return isForSidecar ? { ...parsed, absolute: false } : parsed
 }
 
 function withoutPort(host: string): string {
@@ -96,13 +96,13 @@ function unbracketed(host: string): string {
   return host.replace(/^\[(.*)\]$/, '$1')
 }
 
-/** As a `Host` header spells it; undefined for "null", which has none. */
+/** The host in the form of the `Host` field; undefined for the opaque origin "null". */
 function hostOfOrigin(origin: string): string | undefined {
   return URL.parse(origin)?.host
 }
 
 const PAGE_ADVICE =
-  'A web page in a browser on this machine sent the request. If it may, add its origin to "access.origins". If not, the sidecar did its work.'
+  'A web page in a browser on this machine sent the request. To allow it, add its origin to "access.origins".'
 
 function denied(why: string, advice: string): SidecarError {
   return new SidecarError('egress_denied', `Cannot serve the request: ${why}`, { advice })

@@ -1,26 +1,25 @@
 import type { RouteDestination } from './route-table.ts'
 
 /**
- * Turns a reference to the upstream into one to the sidecar, so that the application stays on it:
- * what it fetched from the upstream itself would lack the token. `ownOrigin` is how the application
- * addressed the sidecar, or empty when it did not say. References to elsewhere come back as they are.
+ * Rewrites a URI reference that points to the upstream to point to the sidecar, so that the application
+ * does not call the upstream directly and without a token. `ownOrigin` is the origin by which the application
+ * addressed the sidecar, or empty if the request had none. Other references are returned unchanged.
  */
 export type ReferenceMap = (reference: string, ownOrigin: string) => string
 
-/** A route as seen from the upstream's side of it. */
+/** What the reverse mapping needs of a route. */
 export type MappedRoute = RouteDestination & { readonly origin: string }
 
 /**
- * The map of a route. Where the reference lies outside of what the route itself reaches, one of `all`
- * routes may reach it: those that the application addresses by the same host. They are looked through
- * when they are needed, because a list of its own for each route would grow with their square.
+ * A path outside of the route's own base path may be reachable through another one of `all` routes with the same
+ * origin and host. They are filtered on demand, because one list for each route would need quadratic memory.
  */
 export function createReferenceMap(
   own: MappedRoute,
   all: readonly MappedRoute[] = [],
 ): ReferenceMap {
   const host = hostOf(own.origin)
-  const isNear = ({ origin, match }: MappedRoute): boolean =>
+  const sharesOrigin = ({ origin, match }: MappedRoute): boolean =>
     origin === own.origin && match.host === own.match.host
   return (reference, ownOrigin) => {
     const [, scheme, authority, rest = ''] =
@@ -28,18 +27,18 @@ export function createReferenceMap(
     if (authority !== undefined && hostOf(`${scheme ?? 'http'}://${authority}`) !== host) {
       return reference
     }
-    // Without an authority only a path from the root is another one from here; "7" and "?x" are not.
+    // Relative-path references such as "7" and "?x" need no mapping (RFC 3986 section 4.2).
     if (authority === undefined && !rest.startsWith('/')) return reference
     const [, path = '', suffix = ''] = /^([^?#]*)([^]*)$/.exec(rest) ?? []
-    for (const candidate of [own, ...all.filter(isNear)]) {
-      const mapped = pathBefore(path === '' ? '/' : path, candidate)
+    for (const candidate of [own, ...all.filter(sharesOrigin)]) {
+      const mapped = sidecarPath(path === '' ? '/' : path, candidate)
       if (mapped !== undefined) {
-        // What begins with two slashes would name another host (RFC 3986 section 4.2).
+        // A leading "//" would begin an authority (RFC 3986 section 4.2).
         const isRooted = authority === undefined && !mapped.startsWith('//')
         return (isRooted ? '' : ownOrigin || rootOf(mapped)) + mapped + suffix
       }
     }
-    // A path that no route leads to would mean another one here.
+    // No route reaches the path; relative to the sidecar it would name another resource.
     return authority === undefined ? own.origin + reference : reference
   }
 }
@@ -49,8 +48,8 @@ function rootOf(path: string): string {
 }
 
 /**
- * RFC-less, but every browser knows it: `5; url=https://…`, with or without quotes. Read step by
- * step, because one expression for all of it would take hours for a line of spaces.
+ * `Refresh` (HTML Living Standard, section 4.2.5.3): `5; url=https://…`, with or without quotes. Parsed in steps,
+ * because a single regular expression would backtrack excessively on white space.
  */
 export function mapRefresh(value: string, map: ReferenceMap, ownOrigin: string): string {
   const [delay] = /^[\d.]+[\t ]*[;,][\t ]*/.exec(value) ?? []
@@ -66,8 +65,8 @@ export function mapRefresh(value: string, map: ReferenceMap, ownOrigin: string):
     : delay + lead + map(reference, ownOrigin) + target.slice(reference.length)
 }
 
-/** The path for which the sidecar would ask the upstream for `path`; undefined if there is none. */
-export function pathBefore(path: string, route: RouteDestination): string | undefined {
+/** The path of the sidecar that the route maps to `path` of the upstream; undefined if there is none. */
+export function sidecarPath(path: string, route: RouteDestination): string | undefined {
   const { match, basePath, keepPath } = route
   const rest = pathBelow(path, basePath)
   if (rest === undefined) return undefined
@@ -75,7 +74,7 @@ export function pathBefore(path: string, route: RouteDestination): string | unde
   return pathBelow(rest === '' ? '/' : rest, match.prefix) === undefined ? undefined : rest || '/'
 }
 
-/** How the path goes on behind `base`, which has no slash at its end; undefined if it does not lie in it. */
+/** The rest of a path after `base`, which has no trailing slash; undefined if the path is not below `base`. */
 function pathBelow(path: string, base: string): string | undefined {
   if (!path.startsWith(base)) return undefined
   const rest = path.slice(base.length)
@@ -83,8 +82,8 @@ function pathBelow(path: string, base: string): string | undefined {
 }
 
 /**
- * Host and port, if the latter is unusual. The scheme is left out: behind something that ends TLS,
- * an upstream often believes that it is called by http.
+ * The host, and the port unless it is a default one. The scheme is ignored, because an upstream behind a
+ * TLS-terminating proxy often writes http URLs.
  */
 function hostOf(origin: string): string | undefined {
   const url = URL.parse(origin)

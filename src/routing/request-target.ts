@@ -1,26 +1,26 @@
 import { SidecarError } from '../errors.ts'
 
-/** Where a request wants to go, in the two forms that matter. */
+/** A parsed request target, in origin-form or absolute-form. */
 export type RequestTarget = {
-  /** Host and port as the client names them, in lower case; without a dot at the end. */
+  /** Host and port as the client names them, in lower case, without a trailing dot. */
   readonly host: string
-  /** The path as received: this is what is forwarded. */
+  /** The path as received, which is forwarded unchanged. */
   readonly path: string
-  /** `?` and what follows, as received; or nothing. */
+  /** The query with its `?`, as received; empty if there is none. */
   readonly query: string
   /**
-   * The path to match routes with, in the ways that servers read it. More than one only if they
-   * differ: then a route has to match in each of them.
+   * The decoded path as different servers interpret it. If there is more than one interpretation, all of them
+   * must match the same route.
    */
-  readonly readings: readonly [string, ...string[]]
-  /** Whether it came in absolute form, as for a forward proxy (RFC 9112 section 3.2.2). */
+  readonly interpretations: readonly [string, ...string[]]
+  /** Whether it has absolute-form, as for a forward proxy (RFC 9112 section 3.2.2). */
   readonly absolute: boolean
   readonly scheme: 'http' | 'https'
 }
 
 /**
- * Reads the request target once and strictly (RFC 9112 section 3.2). What two parsers could read
- * differently is refused with `request_invalid`, because one of them decides where the token goes.
+ * Parses the request target strictly (RFC 9112 section 3.2). A target that two parsers may interpret differently fails
+ * with `request_invalid`, because it decides where the token is sent.
  */
 export function parseRequestTarget(
   target: string,
@@ -41,28 +41,28 @@ export function parseRequestTarget(
   const [, given = '', authority = '', rest = ''] = absolute
   const scheme = given.toLowerCase() === 'https' ? 'https' : 'http'
   const host = parseAuthority(authority, scheme)
-  // It may be asked for as it is: "256.1.1.1" and "a:99999" are nowhere.
-  if (!URL.canParse(`${scheme}://${host}`)) throw invalid('its host is not a host')
-  // RFC 9112 section 3.2.2 lets the target win; a client that contradicts itself is not to be trusted.
+  // With "forward: pass" this host is connected to: "256.1.1.1" and "a:99999" are not valid.
+  if (!URL.canParse(`${scheme}://${host}`)) throw invalid('its host is not valid')
+  // RFC 9112 section 3.2.2 gives precedence to the target, but a contradiction may be an attack.
   if (hostField !== undefined && parseAuthority(hostField, scheme) !== host) {
-    throw invalid('its target and its Host header differ')
+    throw invalid('its target and its Host header name different hosts')
   }
   return readPath(host, scheme, rest.startsWith('/') ? rest : `/${rest}`, true)
 }
 
-// RFC 3986 section 3.2.2 would allow more, but no name that can be looked up has any of it.
+// RFC 3986 section 3.2.2 allows more characters, but host names in DNS do not have them.
 const AUTHORITY = /^(?:\[[\da-f:.]+\]|[\w\-.]{1,255})(?::\d{1,5})?$/i
 
-/** In lower case, without a dot at the end, and without the port that goes without saying. */
+/** In lower case, without a trailing dot, and without the default port. */
 function parseAuthority(authority: string, scheme: RequestTarget['scheme']): string {
-  if (!AUTHORITY.test(authority)) throw invalid('its host is not a host')
+  if (!AUTHORITY.test(authority)) throw invalid('its host is not valid')
   return authority
     .toLowerCase()
     .replace(/\.(?=:|$)/, '')
     .replace(scheme === 'http' ? /:80$/ : /:443$/, '')
 }
 
-// Whatever is not in here means the same to everybody: no escape, no empty or dotted segment.
+// A path with only one interpretation: no percent-encoding, no empty segments, no dot segments.
 const PLAIN_PATH = /^(?:\/(?!\.)[\w\-.~!$&'()*+,=:@]+)*\/?$/
 
 function readPath(
@@ -75,34 +75,37 @@ function readPath(
   const path = queryAt === -1 ? target : target.slice(0, queryAt)
   const query = queryAt === -1 ? '' : target.slice(queryAt)
   if (query.includes('#')) throw invalid('its target has a fragment')
-  const readings: RequestTarget['readings'] = PLAIN_PATH.test(path) ? [path] : readingsOf(path)
-  return { host, absolute, scheme, path, query, readings }
+  const interpretations: RequestTarget['interpretations'] = PLAIN_PATH.test(path)
+    ? [path]
+    : interpretationsOf(path)
+  return { host, absolute, scheme, path, query, interpretations }
 }
 
-function readingsOf(path: string): [string, ...string[]] {
+function interpretationsOf(path: string): [string, ...string[]] {
   if (path.includes('#')) throw invalid('its target has a fragment')
   if (path.includes('\\')) throw invalid('its path has a backslash')
-  if (/%(?![\da-f]{2})/i.test(path)) throw invalid('its path has a "%" that escapes nothing')
-  // A slash stays escaped here: whether it separates segments is what the readings differ in.
+  if (/%(?![\da-f]{2})/i.test(path))
+    throw invalid('its path has a "%" without two hexadecimal digits')
+  // An encoded slash stays encoded: servers differ in whether it separates segments.
   const literal = path.replaceAll(/%(?!2f)([\da-f]{2})/gi, (_escape, hex: string) =>
     String.fromCodePoint(Number.parseInt(hex, 16)),
   )
-  // oxlint-disable-next-line no-control-regex -- they are what is looked for
+  // oxlint-disable-next-line no-control-regex -- control characters are the subject
   if (/[\0-\x1f\x7f]/.test(literal)) throw invalid('its path has an escaped control character')
-  const readings = new Set([literal])
+  const interpretations = new Set([literal])
   for (const reading of new Set([literal, decodeOverlong(literal)])) {
     if (LONE_BACKSLASH.test(reading)) throw invalid('its path has an escaped backslash')
-    readings.add(reading)
-    readings.add(mergeSlashes(reading))
-    const loosest = mergeSlashes(reading.replaceAll('\\', '/'))
-    readings.add(loosest)
-    for (const segment of loosest.split('/')) {
-      // Servers that know path parameters read "..;x" as "..".
+    interpretations.add(reading)
+    interpretations.add(mergeSlashes(reading))
+    const lenient = mergeSlashes(reading.replaceAll('\\', '/'))
+    interpretations.add(lenient)
+    for (const segment of lenient.split('/')) {
+      // Servers that support path parameters read "..;x" as "..".
       const [name = ''] = segment.split(';')
       if (name === '.' || name === '..') throw invalid('its path has a "." or ".." segment')
     }
   }
-  const [, ...others] = readings
+  const [, ...others] = interpretations
   return [literal, ...others]
 }
 
@@ -111,19 +114,19 @@ function mergeSlashes(path: string): string {
 }
 
 /**
- * The octets of a path may be in any encoding. In Shift_JIS, Big5 and GBK the second octet of a
- * character can be that of the backslash; a backslash behind an ASCII octet is no part of a character.
+ * A path may have any character encoding. In Shift_JIS, Big5 and GBK, the second octet of a character can be 0x5C;
+ * after an ASCII octet, 0x5C is always a backslash.
  */
 // oxlint-disable-next-line no-control-regex -- octets, not characters
 const LONE_BACKSLASH = /(?:^|[\0-\x7f])\\/
 
-/** Sequences of UTF-8, and of the longer ones of RFC 2279, that a shorter one would do for. */
+/** Overlong UTF-8 sequences, including the five- and six-octet ones of RFC 2279. */
 const OVERLONG =
   /[\xc0\xc1][\x80-\xbf]|\xe0[\x80-\x9f][\x80-\xbf]|\xf0[\x80-\x8f][\x80-\xbf]{2}|\xf8[\x80-\x87][\x80-\xbf]{3}|\xfc[\x80-\x83][\x80-\xbf]{4}/g
 
 /**
- * How a careless decoder of UTF-8 reads a path (RFC 3629 section 10). Refused where it would find a
- * separator, a dot or a control character; anything else may be text of another encoding.
+ * Decodes a path like a UTF-8 decoder that accepts overlong sequences (RFC 3629 section 10). Fails if the result is a
+ * separator, a dot or a control character; other sequences may be text in another encoding.
  */
 function decodeOverlong(path: string): string {
   return path.replaceAll(OVERLONG, (sequence) => {
@@ -132,7 +135,7 @@ function decodeOverlong(path: string): string {
       (bits, octet) => bits * 64 + (octet & 0x3f),
       lead & (0x7f >> sequence.length),
     )
-    // oxlint-disable-next-line no-control-regex -- they are what is looked for
+    // oxlint-disable-next-line no-control-regex -- control characters are the subject
     if (/[\0-\x1f\x7f\\/.]/.test(String.fromCodePoint(code))) {
       throw invalid('its path has an overlong UTF-8 sequence')
     }

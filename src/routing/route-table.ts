@@ -1,35 +1,34 @@
 import { SidecarError } from '../errors.ts'
 import type { RequestTarget } from './request-target.ts'
 
-/** Which requests a route claims. */
+/** The requests that a route matches. */
 export type RouteMatch = {
   /** `api.example.com`, `*.example.com`, either with a port; undefined for any host. */
   readonly host: string | undefined
-  /** Whole leading segments, without a slash at the end; empty for any path. */
+  /** Leading path segments, without a trailing slash; empty for any path. */
   readonly prefix: string
   readonly methods: ReadonlySet<string> | undefined
 }
 
 export type RouteTable<R> = {
   /**
-   * What is addressed to a forward proxy takes routes that name its host only: elsewhere, a path is
-   * no sign that this route is meant. Fails with `route_not_found`, `egress_denied` or
-   * `request_invalid`.
+   * A target in absolute-form only matches routes that name its host, because the same path on another host does not
+   * mean the same API. Fails with `route_not_found`, `egress_denied` or `request_invalid`.
    */
   match(target: RequestTarget, method: string): R
-  /** Whether some route is for this host, whatever the path. */
+  /** Whether a route names this host. */
   readonly namesHost: (host: string, scheme?: RequestTarget['scheme']) => boolean
 }
 
 /**
- * Compiled once, so that a match costs the same for two routes and for two thousand: a look-up of
- * the host and one for each segment of the path. An exact host beats `*.suffix` (the longest first),
- * which beats no host; then the longest path wins, then a route that names the method. `passOn` makes
- * routes for forward-proxy requests that nothing else claims; without it they are denied.
+ * Compiled once, so that the cost of a match does not depend on the number of routes: one look-up for the host and one
+ * for each path segment. An exact host takes precedence over `*.suffix` (the longest first), and that over any host;
+ * then the longest path, then a route with the method. `passThrough` creates routes for forward-proxy requests that no
+ * route matches; without it they are denied.
  */
 export function createRouteTable<R extends { readonly match: RouteMatch }>(
   routes: readonly R[],
-  passOn?: (target: RequestTarget) => R,
+  passThrough?: (target: RequestTarget) => R,
 ): RouteTable<R> {
   const exact = new Map<string, PathTable<R>>()
   const suffixes = new Map<string, PathTable<R>>()
@@ -53,7 +52,7 @@ export function createRouteTable<R extends { readonly match: RouteMatch }>(
     return absolute ? undefined : longestMatch(anyHost, path, method)
   }
 
-  /** The tables whose hosts cover `host`, the most specific first: a port is one thing more to fit. */
+  /** The tables whose hosts match `host`, the most specific first; one with a port is more specific. */
   function* tablesOf(host: string, scheme: RequestTarget['scheme']): Generator<PathTable<R>> {
     const portAt = host.lastIndexOf(':')
     const hasPort = portAt > host.lastIndexOf(']')
@@ -77,20 +76,20 @@ export function createRouteTable<R extends { readonly match: RouteMatch }>(
   return {
     namesHost,
     match(target, method) {
-      const [literal, ...others] = target.readings
+      const [literal, ...others] = target.interpretations
       const route = find(target, literal, method)
-      if (others.some((reading) => find(target, reading, method) !== route)) {
+      if (others.some((interpretation) => find(target, interpretation, method) !== route)) {
         throw new SidecarError(
           'request_invalid',
-          'Cannot route the request: its path has an escaped or repeated slash, and another route would match without',
+          'Cannot route the request: its path has an encoded or repeated slash, and matches another route without it',
         )
       }
       if (route !== undefined) return route
       if (target.absolute) {
-        if (passOn !== undefined) return passOn(target)
+        if (passThrough !== undefined) return passThrough(target)
         throw new SidecarError(
           'egress_denied',
-          `Cannot forward the request: no route is for host "${target.host}" and this path`,
+          `Cannot forward the request: no route matches host "${target.host}" with this path and method`,
           { advice: namesHost(target.host, target.scheme) ? NAMED_ADVICE : UNNAMED_ADVICE },
         )
       }
@@ -103,15 +102,14 @@ export function createRouteTable<R extends { readonly match: RouteMatch }>(
 }
 
 const NAMED_ADVICE =
-  'A route is for this host, but not for this path or method: compare them with "match" of the route.'
+  'A route matches this host, but not this path or method: compare them with "match" of the route.'
 
-const UNNAMED_ADVICE =
-  'If the request is meant to pass, add a route for its host, or set "forward: pass". If not, the sidecar did its work.'
+const UNNAMED_ADVICE = 'To allow the request, add a route for its host, or set "forward: pass".'
 
 type PathTable<R> = {
-  /** Those with one prefix in the order in which they are tried. */
+  /** The routes for each prefix, in order of precedence. */
   readonly byPrefix: Map<string, R[]>
-  /** The number of segments of the longest prefix. */
+  /** The number of segments in the longest prefix. */
   depth: number
 }
 
@@ -147,7 +145,7 @@ function longestMatch<R extends { readonly match: RouteMatch }>(
   return undefined
 }
 
-/** Where that many segments of a path end; no route goes deeper, however deep the path does. */
+/** The index at which the first `count` segments of a path end. */
 function endOfSegments(path: string, count: number): number {
   let at = 0
   for (let left = count; left > 0; left -= 1) {
@@ -158,26 +156,26 @@ function endOfSegments(path: string, count: number): number {
   return at
 }
 
-/** Where a route sends a request. */
+/** How a route maps a path to the upstream. */
 export type RouteDestination = {
   readonly match: RouteMatch
-  /** The path of the upstream that the rest is put behind; without a slash at its end. */
+  /** The base path of the upstream, without a trailing slash. */
   readonly basePath: string
   readonly keepPath: boolean
 }
 
-/** The path to ask the upstream for. Joined by hand: `new URL('//host/x', base)` would find a host in it. */
+/** The path for the upstream. Not joined by `URL`, because `new URL('//host/x', base)` takes a host from it. */
 export function upstreamPath(
   { match, basePath, keepPath }: RouteDestination,
   path: string,
 ): string {
-  return basePath + (keepPath ? path : pathBehind(path, match.prefix)) || '/'
+  return basePath + (keepPath ? path : pathAfterPrefix(path, match.prefix)) || '/'
 }
 
-/** How the path goes on behind the route's prefix, as received. */
-function pathBehind(path: string, prefix: string): string {
+/** The rest of the path after the prefix of the route, as received. */
+function pathAfterPrefix(path: string, prefix: string): string {
   let at = 0
-  // Counted in segments: escapes may make the prefix longer in the path than in the route.
+  // Counted in segments, because a percent-encoded prefix is longer in the path than in the route.
   for (let left = prefix.split('/').length - 1; left > 0; left -= 1) {
     const next = path.indexOf('/', at + 1)
     at = next === -1 ? path.length : next

@@ -1,17 +1,17 @@
-import { pathBefore } from './reference-map.ts'
+import { sidecarPath } from './reference-map.ts'
 import type { RouteDestination } from './route-table.ts'
 
-/** What happens to the attributes of cookies (RFC 6265 section 4.1.2) that were made for the upstream. */
+/** How the attributes of cookies are rewritten (RFC 6265 section 4.1.2). */
 export type CookiePolicy = {
-  /** Without `Domain` a cookie goes back to the host that it came from: the sidecar. */
+  /** Without `Domain`, a cookie is sent to the host that set it: the sidecar. */
   readonly dropDomain: boolean
-  /** The application's connection is not encrypted, so it would not send a cookie that is `Secure`. */
+  /** Over plain HTTP, the application would not send back a `Secure` cookie. */
   readonly dropSecure: boolean
-  /** The route by which paths are mapped; undefined to keep them. */
+  /** The route that maps paths; undefined to keep them. */
   readonly pathsOf: RouteDestination | undefined
 }
 
-/** `value` is that of one `Set-Cookie` line. What is not changed stays as it was written. */
+/** Rewrites the value of one `Set-Cookie` line. Other attributes are forwarded as received. */
 export function mapCookie(value: string, policy: CookiePolicy): string {
   const [pair = '', ...attributes] = value.split(';')
   const kept = attributes.flatMap((attribute) => {
@@ -37,9 +37,9 @@ export function mapCookie(value: string, policy: CookiePolicy): string {
   return [pair, ...kept].join(';')
 }
 
-/** A path above the route's, such as "/", covers all of the route, and nothing else that it could know of. */
+/** A path above the route's base path, such as "/", becomes the prefix of the route. */
 function cookiePath(path: string, route: RouteDestination): string {
-  const mapped = pathBefore(path, route)
+  const mapped = sidecarPath(path, route)
   if (mapped !== undefined) return mapped
   const covers = `${route.basePath}/`.startsWith(path.endsWith('/') ? path : `${path}/`)
   return covers ? route.match.prefix || '/' : path

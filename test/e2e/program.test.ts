@@ -10,7 +10,7 @@ import { findPrograms, MAY_SKIP } from '../helpers/tools.ts'
 
 const VALID = forwardConfig('https://api.example.com')
 
-test('the bundled program checks a configuration: 0', async () => {
+test('the bundled program exits with 0 after a valid configuration', async () => {
   const file = await writeConfig(VALID)
   expect(await runProgram(['check', '-c', file])).toMatchObject({
     code: 0,
@@ -33,12 +33,12 @@ test('the commands that "init" prints quote the file name for a shell', async ()
   expect(execFileSync('sh', ['-c', `printf %s ${word}`], { encoding: 'utf8' })).toBe(file)
 })
 
-test('a request that no route takes: 1', async () => {
+test('the bundled program exits with 1 if no route matches', async () => {
   const file = await writeConfig(VALID.replace('path: /', 'path: /a'))
   expect(await runProgram(['explain', 'GET', '/b', '-c', file])).toMatchObject({ code: 1, err: '' })
 })
 
-test('a command line that is wrong: 2', async () => {
+test('the bundled program exits with 2 after a usage error', async () => {
   expect(await runProgram(['--bogus'])).toMatchObject({ code: 2, out: '' })
 })
 
@@ -49,13 +49,13 @@ test.for([['check'], ['run'], []])('a configuration that is wrong, %j: 3', async
   expect(err).toMatch(/:6:5 routes\[0\]: unknown key "credental"; did you mean "credential"\?\n$/)
 })
 
-test('a configuration that is not there: 3', async () => {
+test('the bundled program exits with 3 without a configuration', async () => {
   const { code, out, err } = await runProgram(['-c', '/no/such/file'])
   expect({ code, out }).toEqual({ code: 3, out: '' })
   expect(err).toContain('Cannot read the configuration "/no/such/file": no such file\n')
 })
 
-test('without -c the file is token-sidecar.yaml where the program is started', async () => {
+test('without -c, the configuration is token-sidecar.yaml in the working directory', async () => {
   const file = await writeConfig(VALID)
   expect(await runProgram(['check'], { cwd: dirname(file) })).toMatchObject({
     code: 0,
@@ -63,7 +63,7 @@ test('without -c the file is token-sidecar.yaml where the program is started', a
   })
 })
 
-test('files that a configuration names are sought where the configuration is', async () => {
+test('file names in a configuration are relative to its directory', async () => {
   const file = await writeConfig(`credentials:
   corp:
     tokenEndpoint: https://login.example.com/token
@@ -85,7 +85,7 @@ test.for([
   expect(await runProgram(['check', '-c', file], { timeoutMs: 10_000 })).toMatchObject({ code: 3 })
 })
 
-/** A Node that the program must refuse, if this machine has one. */
+/** An unsupported Node of this machine, if there is one. */
 const OLD_NODE = [process.env['npm_node_execpath'] ?? '', ...findPrograms('node')]
   .filter((path) => path !== '')
   .find((path) => unsupportedNode(versionOf(path)) !== undefined)
@@ -95,7 +95,7 @@ function versionOf(node: string): string {
 }
 
 test.skipIf(OLD_NODE === undefined && MAY_SKIP)(
-  'an old Node is refused in one sentence (skipped where there is no old Node)',
+  'an unsupported Node version is rejected with one sentence (skipped without an old Node)',
   async () => {
     const node = OLD_NODE ?? 'an old node'
     for (const args of [['check'], ['--version'], ['--bogus']]) {

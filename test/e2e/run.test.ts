@@ -19,7 +19,7 @@ async function askOver(socketPath: string, path: string): Promise<string> {
   return response === undefined ? '' : await text(response)
 }
 
-test('a process that trusts every certificate is not run', async () => {
+test('run refuses NODE_TLS_REJECT_UNAUTHORIZED=0', async () => {
   const env = { NODE_TLS_REJECT_UNAUTHORIZED: '0' }
   const file = await listeningAt('127.0.0.1:0')
   const { code, out, err } = await runCommand(['run', '-c', file], env)
@@ -29,7 +29,7 @@ test('a process that trusts every certificate is not run', async () => {
 })
 
 test.for(['listen', 'admin'] as const)(
-  'a port of "%s" that is taken ends the start in one clear sentence',
+  'run reports that the address of "%s" is in use',
   async (key) => {
     const taken = new URL(await startServer(() => {})).host
     const file = await (key === 'listen' ? listeningAt(taken) : listeningAt('127.0.0.1:0', taken))
@@ -41,7 +41,7 @@ test.for(['listen', 'admin'] as const)(
   },
 )
 
-test('a port that is taken ends the start before any token is requested', async () => {
+test('run requests no token if an address is in use', async () => {
   const endpoint = await startTokenEndpoint((_request, res) => sendToken(res))
   const taken = new URL(await startServer(() => {})).host
   const config = endpointConfig({ endpoint: endpoint.url, upstream: 'https://a.example' })
@@ -57,9 +57,9 @@ test('a port that is taken ends the start before any token is requested', async 
 })
 
 test.for(['0.0.0.0:0', '"[::]:0"', '"0:0"'])(
-  'the start warns of "listen: %s", which other machines can reach',
+  'run warns that other hosts can reach "listen: %s"',
   async (listen) => {
-    // So that the start ends by itself.
+    // The address is in use, so that the start fails and the program ends.
     const taken = new URL(await startServer(() => {})).host
     const file = await writeConfig(
       `listen: ${listen}\nadmin: ${taken}\n${forwardConfig('https://a.example')}`,
@@ -70,8 +70,8 @@ test.for(['0.0.0.0:0', '"[::]:0"', '"0:0"'])(
   },
 )
 
-test('an address of another machine ends the start in one clear sentence', async () => {
-  // TEST-NET-1 (RFC 5737): nobody has it.
+test('run reports an address that is not local', async () => {
+  // TEST-NET-1 (RFC 5737) is assigned to no host.
   expect(await runProgram(['run', '-c', await listeningAt('192.0.2.1:8080')])).toEqual({
     code: 1,
     out: '',
@@ -81,13 +81,13 @@ test('an address of another machine ends the start in one clear sentence', async
   })
 })
 
-test('a host name that is not known is named', async () => {
+test('run names a host whose DNS lookup failed', async () => {
   const { code, err } = await runProgram(['run', '-c', await listeningAt('nobody.invalid:8080')])
   expect(code).toBe(1)
   expect(err).toMatch(/^Cannot start: .*"?nobody\.invalid/)
 })
 
-test('a directory of a socket that does not exist is named', async () => {
+test('run names a missing directory of a socket', async () => {
   const path = join(await temporaryDirectory(), 'none', 'app.sock')
   const { code, err } = await runProgram(['run', '-c', await listeningAt(`unix:${path}`)])
   expect(code).toBe(3)
@@ -96,7 +96,7 @@ test('a directory of a socket that does not exist is named', async () => {
   )
 })
 
-test('requests are taken over a unix socket', async () => {
+test('run accepts requests over a Unix socket', async () => {
   const upstream = await startServer((req, res) => void res.end(`hello ${req.url}`))
   const path = join(await temporaryDirectory(), 'app.sock')
   const { proxyUrl } = await startRun(await listeningAt(`unix:${path}`, '127.0.0.1:0', upstream))
@@ -104,7 +104,7 @@ test('requests are taken over a unix socket', async () => {
   expect(await askOver(path, '/orders')).toBe('hello /orders')
 })
 
-test('the socket that a killed process left behind is not in the way', async () => {
+test('run replaces a stale Unix socket', async () => {
   const upstream = await startServer((_req, res) => void res.end('hello'))
   const path = join(await temporaryDirectory(), 'app.sock')
   const file = await listeningAt(`unix:${path}`, '127.0.0.1:0', upstream)
@@ -116,7 +116,7 @@ test('the socket that a killed process left behind is not in the way', async () 
   expect(await askOver(path, '/')).toBe('hello')
 })
 
-test('a socket that another process has is left to it', async () => {
+test('run does not replace a Unix socket in use', async () => {
   const upstream = await startServer((_req, res) => void res.end('hello'))
   const path = join(await temporaryDirectory(), 'app.sock')
   const file = await listeningAt(`unix:${path}`, '127.0.0.1:0', upstream)
@@ -129,7 +129,7 @@ test('a socket that another process has is left to it', async () => {
   expect(await askOver(path, '/')).toBe('hello')
 })
 
-test('a file that is no socket is neither replaced nor removed', async () => {
+test('run neither replaces nor removes a file that is not a socket', async () => {
   const path = join(await temporaryDirectory(), 'notes.txt')
   await writeFile(path, 'precious')
   const { code, err } = await runProgram(['run', '-c', await listeningAt(`unix:${path}`)])
@@ -138,7 +138,7 @@ test('a file that is no socket is neither replaced nor removed', async () => {
   expect(await readFile(path, 'utf8')).toBe('precious')
 })
 
-test('a key that cannot be used is told in words, and nothing of it', async () => {
+test('run reports an unusable key without its content', async () => {
   const key = join(await temporaryDirectory(), 'key.jwk')
   await writeFile(key, '{"kty":"EC","d":hunter2canary}')
   const file = await writeConfig(`listen: 127.0.0.1:0
@@ -158,7 +158,7 @@ ${forwardConfig('https://a.example').replace('credential: none', 'credential: co
   }
 })
 
-test('a warning about the configuration does not keep it from running', async () => {
+test('run starts in spite of a configuration warning', async () => {
   const file = await writeConfig(`listen: 127.0.0.1:0
 admin: 127.0.0.1:0
 credentials:

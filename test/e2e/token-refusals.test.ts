@@ -285,7 +285,7 @@ test('check --live says which scopes are missing, and whether any are reported',
   const endpoint = await startTokenEndpoint((_request, res) => sendToken(res, { scope }))
   const file = await writeConfig(endpointConfig({ endpoint: endpoint.url, upstream: UPSTREAM }))
   expect((await runCommand(['check', '--live', '-c', file])).out).toContain(
-    '  granted     other\n  missing     orders.read (requested, and not granted)\n',
+    '  granted     other\n  missing     orders.read (requested but not granted)\n',
   )
   scope = undefined
   expect((await runCommand(['check', '--live', '-c', file])).out).toContain(

@@ -16,7 +16,7 @@ export type Outcome = {
 
 type Environment = Readonly<Record<string, string>>
 
-/** A command line, run in this process; by a person, if it is on a terminal. */
+/** Runs a command line in this process. */
 export async function runCommand(
   args: readonly string[],
   env: Environment = {},
@@ -44,13 +44,13 @@ export async function runCommand(
 type ProgramOptions = {
   readonly env?: Environment
   readonly cwd?: string
-  /** Another Node than this one. */
+  /** The path of another Node. */
   readonly node?: string
-  /** After which it is killed. */
+  /** Kills the program after this time. */
   readonly timeoutMs?: number
 }
 
-/** The program as it ships, `dist/cli.js`, until it ends or the test does. */
+/** Runs `dist/cli.js` until it ends; kills it at the end of the test. */
 export async function runProgram(
   args: readonly string[],
   options: ProgramOptions = {},
@@ -70,7 +70,7 @@ export type Running = {
   readonly exited: Promise<unknown>
 }
 
-/** The program with a configuration file, once it listens. */
+/** Starts `dist/cli.js` and waits until it listens. */
 export async function startRun(file: string): Promise<Running> {
   const child = spawnProgram(['run', '-c', file])
   const exited = once(child, 'exit')
@@ -97,12 +97,12 @@ function spawnProgram(args: readonly string[], options: ProgramOptions = {}) {
     timeout: timeoutMs,
     killSignal: 'SIGKILL',
   })
-  // Also one that was expected to end and does not.
+  // Also if it was expected to end by itself.
   onTestFinished(() => void child.kill('SIGKILL'))
   return child
 }
 
-/** A configuration file in a directory of its own. */
+/** Writes a configuration file in a new temporary directory. */
 export async function writeConfig(yaml: string): Promise<string> {
   const file = join(await temporaryDirectory(), 'token-sidecar.yaml')
   await writeFile(file, yaml)

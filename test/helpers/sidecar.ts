@@ -22,7 +22,7 @@ export type RunningSidecar = {
 
 type Environment = Readonly<Record<string, string | undefined>>
 
-/** A directory that is gone when the test is over. */
+/** A directory that is removed at the end of the test. */
 export async function temporaryDirectory(): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'token-sidecar-'))
   onTestFinished(async () => await rm(directory, { recursive: true, force: true }))
@@ -31,7 +31,7 @@ export async function temporaryDirectory(): Promise<string> {
 
 /**
  * A sidecar in this process, on free ports, with the configuration `yaml` (without `listen` and
- * `admin`). The level is debug, so that tests that look for secrets in the log see all of it.
+ * `admin`). The log level is debug, so that tests that search the log for secrets see everything.
  */
 export async function startSidecar(
   yaml: string,
@@ -75,20 +75,20 @@ export type RunningProgram = {
   readonly proxyUrl: string
   readonly adminUrl: string
   readonly process: ChildProcess
-  /** Everything that the process has written, to both outputs. */
+  /** Everything that the process has written to standard output and standard error. */
   output(): string
   /** Sends SIGTERM and waits for the end. */
   stop(): Promise<{ code: number | null }>
 }
 
-/** The program as it ships: `dist/cli.js`, in a process of its own. */
+/** Starts `dist/cli.js` in a child process. */
 export async function startProgram(yaml: string, env: Environment = {}): Promise<RunningProgram> {
   const file = join(await temporaryDirectory(), 'token-sidecar.yaml')
   await writeFile(file, `listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\n${yaml}`)
   return await startProgramAt(file, env)
 }
 
-/** The same with a configuration file of the test's own. */
+/** The same with a given configuration file. */
 export async function startProgramAt(file: string, env: Environment = {}): Promise<RunningProgram> {
   const child = spawn(process.execPath, ['dist/cli.js', 'run', '-c', file], {
     env: { PATH: process.env['PATH'], ...env },

@@ -191,8 +191,9 @@ function sendOver(
 }
 
 function bodyOf({ body }: UpstreamRequest): Readable | Buffer | null {
-  if (body === null) return null
-  return isStreamed(body) ? body.stream : body.content
+  // undici cannot send trailer fields.
+  if (isStreamed(body)) return body.stream
+  return body?.content ?? null
 }
 
 /** Names and values, alternating, one character for each octet. */

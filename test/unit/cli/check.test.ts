@@ -15,7 +15,7 @@ routes:
 `
 const ENV = { CORP_SECRET: 's3cret' }
 
-test('a configuration that is right is said to be', async () => {
+test('check reports a valid configuration as valid', async () => {
   const file = await writeConfig(VALID)
   expect(await runCommand(['check', '-c', file], ENV)).toEqual({
     code: 0,
@@ -29,7 +29,7 @@ test('a configuration that is right is said to be', async () => {
   })
 })
 
-test('routes and credentials are counted as a person would', async () => {
+test('check prints the number of routes and credentials in the singular or plural', async () => {
   const routes = ['a', 'b'].map(
     (name) =>
       `  - { name: ${name}, match: { path: /${name} }, upstream: 'https://a.example', credential: none }\n`,
@@ -39,7 +39,7 @@ test('routes and credentials are counted as a person would', async () => {
   expect(out).toMatch(/^\S+ is valid: 2 routes, 0 credentials\n/)
 })
 
-test('every problem is a line on standard error that an editor can jump to', async () => {
+test('check prints each problem as FILE:LINE:COLUMN on standard error', async () => {
   const file = await writeConfig(
     VALID.replace('clientId: a', 'clientId: 7').replace('credential: corp', 'credential: crop'),
   )
@@ -54,12 +54,12 @@ test('every problem is a line on standard error that an editor can jump to', asy
   })
 })
 
-test('one problem is one problem', async () => {
+test('check prints "1 problem" in the singular', async () => {
   const { err } = await runCommand(['check', '-c', await writeConfig('routes: []')])
   expect(err).toMatch(/: 1 problem\n/)
 })
 
-test('a secret that is not there is a problem', async () => {
+test('check reports a missing secret file as a problem', async () => {
   const file = await writeConfig(VALID)
   expect(await runCommand(['check', '-c', file])).toMatchObject({
     code: 3,
@@ -67,7 +67,7 @@ test('a secret that is not there is a problem', async () => {
   })
 })
 
-test('a warning is told, and the configuration is right', async () => {
+test('check prints a warning, and the configuration stays valid', async () => {
   const file = await writeConfig(VALID.replace('env: CORP_SECRET', 'value: s3cret'))
   const { code, out, err } = await runCommand(['check', '-c', file])
   expect(code).toBe(0)
@@ -76,17 +76,17 @@ test('a warning is told, and the configuration is right', async () => {
   expect(err).not.toContain('s3cret')
 })
 
-test('a file that is not there is named, with what to do', async () => {
+test('check names a missing configuration file, and how to create one', async () => {
   expect(await runCommand(['check', '-c', '/no/such/file.yaml'])).toEqual({
     code: 3,
     out: '',
     err:
       'Cannot read the configuration "/no/such/file.yaml": no such file\n' +
-      'Name it with -c FILE, or write one to start from with "token-sidecar init".\n',
+      'Set its path with -c FILE, or create one with "token-sidecar init".\n',
   })
 })
 
-test('a directory is no configuration', async () => {
+test('check rejects a directory as configuration file', async () => {
   const directory = dirname(await writeConfig(VALID))
   expect(await runCommand(['check', '-c', directory])).toMatchObject({
     code: 3,
@@ -94,7 +94,7 @@ test('a directory is no configuration', async () => {
   })
 })
 
-test('the file may be named by the environment, and -c goes before it', async () => {
+test('-c takes precedence over TOKEN_SIDECAR_CONFIG', async () => {
   const file = await writeConfig(VALID)
   const env = { ...ENV, TOKEN_SIDECAR_CONFIG: file }
   expect(await runCommand(['check'], env)).toMatchObject({ code: 0 })
@@ -102,7 +102,7 @@ test('the file may be named by the environment, and -c goes before it', async ()
   expect(err).toContain('"other.yaml"')
 })
 
-test('a person sees in a few lines what the sidecar would do', async () => {
+test('check prints listeners and routes', async () => {
   const file = await writeConfig(`${VALID}
   - { name: b, match: { host: b.example, methods: [GET] }, upstream: 'https://b.example', credential: none }
   - { name: c, match: { host: c.example, path: /c }, upstream: 'https://c.example', credential: corp }
@@ -120,7 +120,7 @@ test('a person sees in a few lines what the sidecar would do', async () => {
 
 const COLOUR = new RegExp(String.raw`\u001B\[\d+m`, 'g')
 
-test('on a terminal the place of each problem is shown, and no value', async () => {
+test('check shows an excerpt with the key of each problem on a terminal, but no value', async () => {
   const file = await writeConfig(
     VALID.replace('clientId: a', 'clientId: 7').replace('credential: corp', 'credental: s3cret'),
   )
@@ -137,7 +137,7 @@ test('on a terminal the place of each problem is shown, and no value', async () 
 })
 
 test.for(['check', 'explain GET /orders/7', 'explain GET /none'])(
-  '%s is coloured on a terminal only, and not where NO_COLOR or TERM=dumb asks for none',
+  '%s is coloured on a terminal only, and not with NO_COLOR or TERM=dumb',
   async (command) => {
     const file = await writeConfig(VALID.replace('env: CORP_SECRET', 'value: s3cret'))
     const args = [...command.split(' '), '-c', file]
@@ -156,7 +156,7 @@ test.for(['check', 'explain GET /orders/7', 'explain GET /none'])(
   },
 )
 
-test('a warning on a terminal is marked as one', async () => {
+test('check marks a warning on a terminal', async () => {
   const file = await writeConfig(VALID.replace('env: CORP_SECRET', 'value: s3cret'))
   const { err } = await runCommand(['check', '-c', file], {}, true)
   expect(err.replaceAll(COLOUR, '')).toMatch(/ \(warning\)\n {6}5 \| {5}auth: …\n {8}\| {11}\^\n$/)

@@ -64,7 +64,7 @@ test.for([
   expect(excerptOf(text, problem)).toEqual(lines)
 })
 
-test('whatever is wrong with a file, nothing of it is shown that the problem does not name', async () => {
+test('an excerpt contains no text of the file except for a key that the problem names', async () => {
   const word = fc.stringMatching(/^[a-z]{1,3}HUNTER2[ :#'"{}-]{0,2}$/)
   const line = fc
     .tuple(

@@ -25,14 +25,14 @@ test.for([
   })
 })
 
-test('a WebSocket to another host passes through a tunnel where "forward: pass" allows it', async () => {
+test('explain passes a WebSocket to another host through a tunnel with "forward: pass"', async () => {
   expect(await explained('wss://other.example/feed', `forward: pass\n${CONFIG}`)).toMatchObject({
     outcome: 'passed',
     tunnel: 'other.example:443',
   })
 })
 
-test('a WebSocket over TLS to a host that has a route takes a tunnel, not the route', async () => {
+test('explain refuses a tunnel for a WebSocket over TLS to a host with a route', async () => {
   expect(await explained('wss://news.example.com/')).toMatchObject({
     outcome: 'refused',
     tunnel: 'news.example.com:443',
@@ -40,7 +40,7 @@ test('a WebSocket over TLS to a host that has a route takes a tunnel, not the ro
   })
 })
 
-test('a WebSocket to the sidecar itself takes the route', async () => {
+test('explain routes a WebSocket to the sidecar itself', async () => {
   expect(await explained('ws://127.0.0.1:8080/feed/7')).toMatchObject({
     outcome: 'routed',
     route: { name: 'feed' },
@@ -49,7 +49,7 @@ test('a WebSocket to the sidecar itself takes the route', async () => {
   })
 })
 
-test('a WebSocket over TLS to the sidecar itself is told that the listener has no TLS', async () => {
+test('explain notes for a WebSocket over TLS to the sidecar itself that the listener has no TLS', async () => {
   expect(await explained('wss://localhost:8080/feed')).toMatchObject({
     outcome: 'routed',
     note: 'the sidecar is reached over ws: only, so have the application call a ws URL',

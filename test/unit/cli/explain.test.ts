@@ -40,7 +40,7 @@ async function explain(method: string, url: string, yaml = CONFIG) {
   return await runCommand(['explain', method, url, '-c', await writeConfig(yaml)])
 }
 
-test('a request is told its route, its upstream and its token, though no secret is there', async () => {
+test('explain shows route, upstream and token without reading secrets', async () => {
   expect(await explain('GET', '/orders/7?state=open')).toEqual({
     code: 0,
     err: '',
@@ -51,11 +51,12 @@ test('a request is told its route, its upstream and its token, though no secret 
   token from  https://login.example.com/realms/corp
   scopes      orders.read
   header      Authorization: Bearer <token>
+  web pages   only of the same origin
 `,
   })
 })
 
-test('what a route says itself goes before what its credential says', async () => {
+test('explain shows settings of the route in preference to those of its credential', async () => {
   expect(await explain('HEAD', '/orders/admin/x')).toMatchObject({
     code: 0,
     out: `HEAD /orders/admin/x
@@ -65,17 +66,18 @@ test('what a route says itself goes before what its credential says', async () =
   token from  https://login.example.com/realms/corp
   scopes      orders.admin orders.read
   header      X-Token: <token>
+  web pages   only of the same origin
 `,
   })
 })
 
-test('a method that a route does not take goes to the next', async () => {
+test('explain skips a route with another method', async () => {
   const { out } = await explain('post', '/orders/admin')
   expect(out).toContain('POST /orders/admin\n  route       orders (')
   expect(out).toContain('https://orders.example.com/v2/admin\n')
 })
 
-test('audience and resource are told', async () => {
+test('explain shows audience and resource', async () => {
   const { out } = await explain('GET', 'http://api.partner.example/ledger')
   expect(out).toContain('route       partner (host api.partner.example, any path, any method)\n')
   expect(out).toContain('upstream    https://api.partner.example/ledger\n')
@@ -109,45 +111,48 @@ routes:
   expect(out).not.toContain('undefined')
 })
 
-test('a route that only forwards says so', async () => {
+test('explain shows that a route without a credential adds no token', async () => {
   expect(await explain('GET', '/health')).toMatchObject({
     code: 0,
     out: `GET /health
   route       health (any host, path /health, any method)
   upstream    http://10.0.0.7:8000/
-  credential  none: the request is only forwarded
+  credential  none: no token is added
+  web pages   only of the same origin
 `,
   })
 })
 
-test('a request that no route takes is told why, by each', async () => {
+test('explain shows for each route why it does not match', async () => {
   expect(await explain('GET', '/orders-old')).toEqual({
     code: 1,
     err: '',
     out: `GET /orders-old
   route_not_found: Cannot route the request: no route matches its host, path and method
 
-  Why no route takes it:
-  orders        wants a path below /orders
-  orders-admin  wants a path below /orders/admin
-  partner       wants host api.partner.example, not 127.0.0.1:8080
-  health        wants a path below /health
+  Why no route matches:
+  orders        requires a path below /orders
+  orders-admin  requires a path below /orders/admin
+  partner       requires host api.partner.example, not 127.0.0.1:8080
+  health        requires a path below /health
 `,
   })
 })
 
-test('a request with a method that no route takes is told so', async () => {
+test('explain shows that no route has the method', async () => {
   const yaml = CONFIG.replace('path: /health', 'path: /health, methods: [GET]')
   const { code, out } = await explain('DELETE', '/health', yaml)
   expect(code).toBe(1)
-  expect(out).toContain('  health        wants method GET, not DELETE\n')
+  expect(out).toContain('  health        requires method GET, not DELETE\n')
 })
 
-test('a request to another host, as through a forward proxy, is told why it is denied', async () => {
+test('explain shows why a forward-proxy request to another host is denied', async () => {
   const { code, out } = await explain('GET', 'http://elsewhere.example/x')
   expect(code).toBe(1)
   expect(out).toContain('egress_denied: ')
-  expect(out).toContain('  partner       wants host api.partner.example, not elsewhere.example\n')
+  expect(out).toContain(
+    '  partner       requires host api.partner.example, not elsewhere.example\n',
+  )
 })
 
 test.for([
@@ -160,13 +165,13 @@ test.for([
   expect(out).toContain('upstream    https://orders.example.com/v2/7\n')
 })
 
-test('a URL without a path has the path "/"', async () => {
+test('explain uses the path "/" for a URL without a path', async () => {
   const { out } = await explain('GET', 'http://127.0.0.1:8080?a=b', CONFIG.replace('/health', '/'))
   expect(out).toContain('upstream    http://10.0.0.7:8000/?a=b\n')
 })
 
 test.for(['"[::1]:8080"', 'localhost:8080', 'unix:/run/app.sock'])(
-  'a path is explained for a listener at %s',
+  'explain accepts a path for a listener at %s',
   async (listen) => {
     const { code, out } = await explain(
       'GET',
@@ -178,14 +183,14 @@ test.for(['"[::1]:8080"', 'localhost:8080', 'unix:/run/app.sock'])(
   },
 )
 
-test('a URL of a listener on IPv6 is that listener’s', async () => {
+test('explain recognizes the URL of a listener on IPv6', async () => {
   const yaml = CONFIG.replace('127.0.0.1:8080', '"[::1]:8080"')
   const { out } = await explain('GET', 'http://[::1]:8080/orders/7', yaml)
   expect(out).toContain('upstream    https://orders.example.com/v2/7\n')
 })
 
 test.for(['api.example.com:80', 'API.example.com'])(
-  'a route for host %s takes a request to that host without a port',
+  'explain matches a route for host %s with a URL without a port',
   async (host) => {
     const yaml = CONFIG.replace('host: api.partner.example', `host: ${host}`)
     const { code, out } = await explain('GET', 'http://api.example.com/x', yaml)
@@ -194,11 +199,11 @@ test.for(['api.example.com:80', 'API.example.com'])(
   },
 )
 
-test('a path that two servers could read differently is refused', async () => {
+test('explain refuses a path that two servers may interpret differently', async () => {
   expect(await explain('GET', '/orders%2Fadmin/x')).toMatchObject({
     code: 1,
     out: expect.stringContaining(
-      'request_invalid: Cannot route the request: its path has an escaped or repeated slash',
+      'request_invalid: Cannot route the request: its path has an encoded or repeated slash',
     ),
   })
   expect(await explain('GET', '/orders/%2e%2e/health')).toMatchObject({
@@ -207,14 +212,14 @@ test('a path that two servers could read differently is refused', async () => {
   })
 })
 
-test('a path that all servers read alike is not', async () => {
+test('explain accepts a path with percent-encoded spaces and empty segments', async () => {
   const { code, out } = await explain('GET', '/orders/a%20b//c')
   expect(out).toContain('upstream    https://orders.example.com/v2/a%20b//c\n')
   expect(code).toBe(0)
 })
 
 test.for(['orders/7', 'localhost:8080/orders', '*', ''])(
-  '%j is no URL, and is said to be none',
+  'explain refuses %j as an invalid target',
   async (url) => {
     const { code, out } = await explain('GET', url)
     expect(code).toBe(1)
@@ -223,7 +228,7 @@ test.for(['orders/7', 'localhost:8080/orders', '*', ''])(
   },
 )
 
-test('a configuration that is wrong is not explained', async () => {
+test('explain reports the problems of an invalid configuration', async () => {
   const { code, out, err } = await explain(
     'GET',
     '/orders',
@@ -233,26 +238,26 @@ test('a configuration that is wrong is not explained', async () => {
   expect(err).toContain('did you mean')
 })
 
-test('a configuration with a key twice is not explained: nobody knows which is meant', async () => {
+test('explain rejects a configuration with a duplicate key', async () => {
   const { code, out, err } = await explain('GET', '/orders', `${CONFIG}listen: 127.0.0.1:1\n`)
   expect({ code, out }).toEqual({ code: 3, out: '' })
   expect(err).toContain(`:${CONFIG.split('\n').length}:1 expected `)
 })
 
-test('a route without a host is not for requests to a forward proxy', async () => {
+test('explain shows that a route without a host does not match forward-proxy requests', async () => {
   const { code, out } = await explain('GET', 'http://elsewhere.example/orders/7')
   expect(code).toBe(1)
   expect(out).toContain(
-    '  orders        names no host, so it is not for requests to a forward proxy\n',
+    '  orders        has no host, so it does not match forward-proxy requests\n',
   )
 })
 
-test('what no route names is sent on without a token, where the configuration says so', async () => {
+test('explain shows that "forward: pass" forwards a request without a token', async () => {
   expect(await explain('get', 'http://elsewhere.example/x', `forward: pass\n${CONFIG}`)).toEqual({
     code: 0,
     err: '',
     out: `GET http://elsewhere.example/x
-  no route names it: "forward: pass" sends it on, without a token
+  no route matches: "forward: pass" forwards it without a token
 `,
   })
 })
@@ -263,27 +268,27 @@ test.for([
   ['https://elsewhere.example:8443', 'elsewhere.example:8443', 'no route is for this host'],
   ['https://mail.example:25/', 'mail.example:25', 'only 443 and 80 can be reached'],
 ] as const)(
-  'for %s a client asks for a tunnel to %s, which is refused: %s',
+  'explain shows for %s that the tunnel to %s is refused: %s',
   async ([url, tunnel, why]) => {
     const { code, out } = await explain('GET', url)
     expect(code).toBe(1)
-    expect(out).toContain(`GET ${url}\n  a client asks for a tunnel here: CONNECT ${tunnel}\n`)
+    expect(out).toContain(`GET ${url}\n  a client requests a tunnel: CONNECT ${tunnel}\n`)
     expect(out).toContain('  egress_denied: Cannot open a tunnel: ')
     expect(out).toContain(why)
   },
 )
 
 test.for(['GET', 'CONNECT'])(
-  'with "forward: pass" a tunnel for %s to a host without a route is passed, without a token',
+  'explain passes the tunnel of %s to a host without a route with "forward: pass"',
   async (method) => {
     const url = method === 'GET' ? 'https://elsewhere.example/x' : 'elsewhere.example:443'
     const { code, out } = await explain(method, url, `forward: pass\n${CONFIG}`)
     expect(code).toBe(0)
-    expect(out).toContain('CONNECT elsewhere.example:443\n  no route names it: "forward: pass"')
+    expect(out).toContain('CONNECT elsewhere.example:443\n  no route matches: "forward: pass"')
   },
 )
 
-test('with "forward: pass" a tunnel to a host that has a route is refused all the same', async () => {
+test('explain refuses a tunnel to a host with a route even with "forward: pass"', async () => {
   const { code, out } = await explain(
     'GET',
     'https://api.partner.example/x',
@@ -293,13 +298,13 @@ test('with "forward: pass" a tunnel to a host that has a route is refused all th
   expect(out).toContain('a route is for this host')
 })
 
-test('an https URL of the sidecar itself is routed, with a note that it is reached over http', async () => {
+test('explain routes an https URL of the sidecar itself with a note about http', async () => {
   const { out } = await explain('GET', 'https://127.0.0.1:8080/orders/7')
   expect(out).toContain('  note        the sidecar is reached over http: only')
   expect((await explain('GET', 'http://127.0.0.1:8080/orders/7')).out).not.toContain('note')
 })
 
-test('a target of CONNECT that is none is refused as such', async () => {
+test('explain refuses an invalid target of CONNECT', async () => {
   const { code, out } = await explain('CONNECT', 'elsewhere.example')
   expect(code).toBe(1)
   expect(out).toContain('request_invalid: Cannot open a tunnel: expected a host and a port')

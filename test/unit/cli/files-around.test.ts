@@ -33,7 +33,7 @@ test.for([
   [false, false],
   [false, true],
 ] as const)(
-  'a configuration in UTF-16 is told so (byte order mark: %s, big-endian: %s)',
+  'a configuration in UTF-16 is reported as such (byte order mark: %s, big-endian: %s)',
   async ([mark, big]) => {
     const { code, err } = await checkWith(utf16(CONFIG, mark, big), {})
     expect(code).toBe(3)
@@ -41,12 +41,12 @@ test.for([
   },
 )
 
-test('a configuration in UTF-32 is told so', async () => {
+test('a configuration in UTF-32 is reported as such', async () => {
   const { err } = await checkWith(Buffer.from([0xff, 0xfe, 0, 0, 0x61, 0, 0, 0]), {})
   expect(err).toContain('it is UTF-32; save it as UTF-8')
 })
 
-test('a configuration in Latin-1 is told the line that is not UTF-8', async () => {
+test('the line of a configuration that is not UTF-8 is reported', async () => {
   const { code, err } = await checkWith(
     Buffer.from(`# fine\n# Gr\u00F6\u00DFe\n${CONFIG}`, 'latin1'),
     {},
@@ -55,19 +55,19 @@ test('a configuration in Latin-1 is told the line that is not UTF-8', async () =
   expect(err).toContain(': line 2 is not UTF-8; save the file as UTF-8\n')
 })
 
-test('a secret in UTF-16, as a shell on Windows writes it, is told so', async () => {
+test('a secret file in UTF-16, as PowerShell writes it, is reported as such', async () => {
   const { code, err } = await checkWith(CONFIG, { secret: utf16('s3cret\r\n', true, false) })
   expect(code).toBe(3)
   expect(err).toContain('expected a file that can be read (it is UTF-16; save it as UTF-8)')
 })
 
-test('a byte of a secret that is not UTF-8 is told by its place', async () => {
+test('the position of a byte that is not UTF-8 in a secret file is reported', async () => {
   const { err } = await checkWith(CONFIG, { secret: Buffer.from('s\u00E9cret', 'latin1') })
   expect(err).toContain('character 2 is U+FFFD (in place of bytes that are not UTF-8)')
   expect(err).not.toContain('cret"')
 })
 
-test('a secret that everyone can write is warned of, and one that everyone can read is not', async () => {
+test('check warns about a world-writable secret file, but not about a world-readable one', async () => {
   const { file, code, err } = await checkWith(CONFIG, { secret: 's3cret' })
   expect({ code, err }).toEqual({ code: 0, err: '' })
   await chmod(join(dirname(file), 'secret'), 0o666)
@@ -78,7 +78,7 @@ test('a secret that everyone can write is warned of, and one that everyone can r
   )
 })
 
-test('a key that everyone can write is warned of', async () => {
+test('check warns about a world-writable key file', async () => {
   const auth = 'auth: { method: private_key_jwt, algorithm: ES256, key: { file: key.pem } }'
   const config = CONFIG.replace('auth: { clientSecret: { file: secret } }', auth)
   const { file } = await checkWith(config, { 'key.pem': createSigningKey('ES256').text('PKCS#8') })
@@ -102,7 +102,7 @@ test.for(['listen', 'admin'])('a socket of "%s" needs a directory', async (key) 
   expect(await runCommand(['check', '-c', file])).toMatchObject({ code: 0, err: '' })
 })
 
-test('check warns of a world-writable configuration file and directory', async () => {
+test('check warns about a world-writable configuration file and directory', async () => {
   const { file } = await checkWith(CONFIG, { secret: 's3cret' })
   await chmod(file, 0o666)
   await chmod(dirname(file), 0o777)

@@ -12,7 +12,7 @@ async function configFor(admin: string): Promise<string> {
   return await writeConfig(`admin: "${admin}"\n${forwardConfig('https://a.example')}`)
 }
 
-test('a sidecar that runs is well, and is ready', async () => {
+test('health succeeds for a running sidecar, with and without --ready', async () => {
   const { adminUrl } = await startSidecar(forwardConfig('https://a.example'))
   const file = await configFor(new URL(adminUrl).host)
   expect(await runCommand(['health', '-c', file])).toEqual({ code: 0, out: 'ok\n', err: '' })
@@ -21,7 +21,7 @@ test('a sidecar that runs is well, and is ready', async () => {
   expect(JSON.parse(out)).toEqual({ ready: true, reasons: [] })
 })
 
-test('a sidecar that has no token is well, but not ready, and says why', async () => {
+test('health --ready fails with the reason while a token is missing', async () => {
   const endpoint = await startServer((_req, res) => void res.writeHead(500).end())
   const sidecar = await startSidecar(endpointConfig({ endpoint, upstream: 'https://a.example' }))
   const file = await configFor(new URL(sidecar.adminUrl).host)
@@ -34,13 +34,13 @@ test('a sidecar that has no token is well, but not ready, and says why', async (
   })
 })
 
-test('a sidecar that listens everywhere is asked on this machine', async () => {
+test('health connects to loopback for a wildcard address', async () => {
   const { adminUrl } = await startSidecar(forwardConfig('https://a.example'))
   const file = await configFor(`0.0.0.0:${new URL(adminUrl).port}`)
   expect(await runCommand(['health', '-c', file])).toMatchObject({ code: 0, out: 'ok\n' })
 })
 
-test('a sidecar whose admin listener is a unix socket is asked there', async () => {
+test('health connects to a Unix socket', async () => {
   const path = join(await temporaryDirectory(), 'admin.sock')
   const server = createServer((req, res) => void res.end(req.url))
   server.listen(path)
@@ -50,7 +50,7 @@ test('a sidecar whose admin listener is a unix socket is asked there', async () 
   expect(await runCommand(['health', '-c', file])).toEqual({ code: 0, out: '/livez', err: '' })
 })
 
-test('a sidecar that does not run is not well', async () => {
+test('health fails if the sidecar is not running', async () => {
   const { adminUrl, close } = await startSidecar(forwardConfig('https://a.example'))
   const file = await configFor(new URL(adminUrl).host)
   await close()
@@ -61,13 +61,13 @@ test('a sidecar that does not run is not well', async () => {
   })
 })
 
-test('something that cuts the connection is not well', async () => {
+test('health fails if the connection is closed', async () => {
   const origin = await startServer((req) => req.socket.destroy())
   const file = await configFor(new URL(origin).host)
   expect(await runCommand(['health', '-c', file])).toMatchObject({ code: 1, out: '' })
 })
 
-test('a secret that only the sidecar can read does not matter', async () => {
+test('health does not need the secrets', async () => {
   const { adminUrl } = await startSidecar(forwardConfig('https://a.example'))
   const file = await writeConfig(
     `admin: ${new URL(adminUrl).host}\n` +
@@ -79,7 +79,7 @@ test('a secret that only the sidecar can read does not matter', async () => {
   expect(await runCommand(['health', '-c', file])).toMatchObject({ code: 0 })
 })
 
-test('with a configuration that is wrong nobody can be asked', async () => {
+test('health fails with an invalid configuration', async () => {
   expect(await runCommand(['health', '-c', await writeConfig('admin: x')])).toMatchObject({
     code: 3,
     out: '',
@@ -110,7 +110,7 @@ test.for([
   })
 })
 
-test('a response without end is read up to a limit', async () => {
+test('health limits the size of a response', async () => {
   const url = await startServer((_req, res) => {
     const send = (): void => {
       while (res.write('x'.repeat(64 * 1024)));
@@ -122,7 +122,7 @@ test('a response without end is read up to a limit', async () => {
   expect(out.length).toBeLessThan(2 * 1024 * 1024)
 })
 
-test('an admin listener that resets the connection is not well', async () => {
+test('health fails if the connection is reset', async () => {
   const url = await startServer(({ socket }) => void socket.resetAndDestroy())
   expect(await runCommand(['health', '-c', await configFor(new URL(url).host)])).toMatchObject({
     code: 1,

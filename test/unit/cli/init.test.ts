@@ -12,7 +12,7 @@ async function newFile(): Promise<string> {
   return join(await temporaryDirectory(), 'token-sidecar.yaml')
 }
 
-test('the file that is written is right once the secret is there, and check says so', async () => {
+test('init writes a configuration that check accepts once the secret exists', async () => {
   const file = await newFile()
   const { code, out, err } = await runCommand(['init', file])
   expect({ code, err }).toEqual({ code: 0, err: '' })
@@ -31,7 +31,7 @@ test('the file that is written is right once the secret is there, and check says
   })
 })
 
-test('what is given is in it', async () => {
+test('init writes the given options', async () => {
   const file = await newFile()
   const given = [
     ['--issuer', 'https://login.corp.example/realms/a'],
@@ -50,7 +50,7 @@ test('what is given is in it', async () => {
   })
 })
 
-test('all that can be given is in it', async () => {
+test('init writes all options', async () => {
   const given = [
     ['--token-endpoint', 'https://login.corp.example/token'],
     ['--client-secret-env', 'CORP_SECRET'],
@@ -78,7 +78,7 @@ test('all that can be given is in it', async () => {
   })
 })
 
-test('to "-" goes the text alone, and no file is written', async () => {
+test('init prints the configuration for "-" and writes no file', async () => {
   const file = await newFile()
   await runCommand(['init', file])
   expect(await runCommand(['init', '-'])).toEqual({
@@ -89,13 +89,13 @@ test('to "-" goes the text alone, and no file is written', async () => {
   expect(await readdir('.')).not.toContain('-')
 })
 
-test('what to do next is told: where the secret goes, then check, then run', async () => {
+test('init prints the next steps', async () => {
   const file = await newFile()
   const { out } = await runCommand(['init', file, '--client-secret-file', '/run/secrets/corp'])
   expect(out).toBe(`Wrote ${file}.
 Next:
   1. Put the client secret into the file /run/secrets/corp.
-  2. See whether all is right, and a token comes:
+  2. Check the configuration, and fetch a token:
        token-sidecar check --live -c ${file}
   3. Run it:
        token-sidecar run -c ${file}
@@ -132,13 +132,13 @@ test.for([
   expect(await readdir(dirname(file))).toEqual([])
 })
 
-test('an address that is given twice is refused, though one of them is the default', async () => {
+test('init rejects the same address for both listeners, also if one is the default', async () => {
   const { code, err } = await runCommand(['init', '-', '--listen=127.0.0.1:9090'])
   expect(code).toBe(2)
   expect(err).toContain('--admin: expected another address than that of "listen"')
 })
 
-test('everything that is wrong is said at once', async () => {
+test('init reports all problems at once', async () => {
   const { err } = await runCommand(['init', '-', '--issuer=a', '--path=b', '--scope=c', '--scope='])
   expect(err.match(/^error: --\w+/gm)).toEqual([
     'error: --issuer',
@@ -160,12 +160,12 @@ test.for([
   for (const flag of flags) expect(err).toContain(flag)
 })
 
-/** The client identifier that a file has which was made for this one. */
+/** The client identifier in a configuration that `init` has written with it. */
 async function roundTrip(clientId: string): Promise<string | undefined> {
   return (await credentialOf([`--client-id=${clientId}`]))?.clientId
 }
 
-/** The credential that a configuration has which was made with these options. */
+/** The credential in a configuration that `init` has written with these options. */
 async function credentialOf(given: readonly string[], around: Surroundings = SECRET) {
   const { code, out, err } = await runCommand(['init', '-', ...given])
   if (code !== 0) throw new Error(err)
@@ -211,18 +211,18 @@ test.for([
   '${',
   '${HOME:-x}',
   'https://a.example/?b=c&d',
-])('the client identifier %s is in it as it is', async (clientId) => {
+])('init writes the client identifier %s so that it is read unchanged', async (clientId) => {
   expect(await roundTrip(clientId)).toBe(clientId)
 })
 
 const printable = fc.string({ unit: 'grapheme-ascii', minLength: 1, maxLength: 12 })
-/** Control characters and emoji included; a command line can't have NUL in it. */
+/** Including control characters and emoji; a command line cannot contain NUL. */
 const anything = fc
   .string({ unit: 'binary', minLength: 1, maxLength: 12 })
   .map((text) => text.replaceAll('\0', '\u0001'))
 const RUNS = { seed: 26, numRuns: 200 }
 
-test('so is any other that a client may have', async () => {
+test('init writes any client identifier so that it is read unchanged', async () => {
   await fc.assert(
     fc.asyncProperty(printable, async (clientId) => {
       expect(await roundTrip(clientId)).toBe(clientId)
@@ -231,7 +231,7 @@ test('so is any other that a client may have', async () => {
   )
 })
 
-test('the file of the secret may have any name', async () => {
+test('init accepts any file name for the secret', async () => {
   await fc.assert(
     fc.asyncProperty(anything, async (name) => {
       const credential = await credentialOf([`--client-secret-file=${name}`], {
@@ -243,7 +243,7 @@ test('the file of the secret may have any name', async () => {
   )
 })
 
-test('so may the environment variable', async () => {
+test('init accepts any environment variable for the secret', async () => {
   await fc.assert(
     fc.asyncProperty(anything, async (name) => {
       const credential = await credentialOf([`--client-secret-env=${name}`], {
@@ -260,7 +260,7 @@ const scope = fc
   .string({ unit: 'grapheme-ascii', minLength: 1, maxLength: 8 })
   .filter((text) => !/[ "\\]/.test(text))
 
-test('scopes are in it as they are, and in their order', async () => {
+test('init writes scopes unchanged and in order', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(scope, { maxLength: 4 }), async (scopes) => {
       const credential = await credentialOf(scopes.map((text) => `--scope=${text}`))
@@ -270,7 +270,7 @@ test('scopes are in it as they are, and in their order', async () => {
   )
 })
 
-test('a file that is there already is never overwritten', async () => {
+test('init never overwrites a file', async () => {
   const file = await newFile()
   await writeFile(file, 'precious')
   expect(await runCommand(['init', file])).toEqual({
@@ -281,7 +281,7 @@ test('a file that is there already is never overwritten', async () => {
   expect(await readFile(file, 'utf8')).toBe('precious')
 })
 
-test('nothing is written where no directory is', async () => {
+test('init fails if the directory does not exist', async () => {
   const directory = await temporaryDirectory()
   const { code, out, err } = await runCommand(['init', join(directory, 'none', 'a.yaml')])
   expect({ code, out }).toEqual({ code: 1, out: '' })

@@ -28,13 +28,13 @@ routes:
 `
 const ENV = { CORP_SECRET: 's3cret' }
 
-/** What it printed, which is JSON and nothing else, and nothing on standard error. */
+/** The JSON that a command printed; it must be all that it printed. */
 function reportOf({ out, err }: Outcome): unknown {
   expect(err).toBe('')
   return JSON.parse(out)
 }
 
-test('check --json says what the sidecar would do, and what it warns of', async () => {
+test('check --json has the plan and the warnings', async () => {
   const file = await writeConfig(VALID)
   const outcome = await runCommand(['check', '--json', '-c', file], ENV)
   expect(outcome.code).toBe(0)
@@ -72,6 +72,7 @@ test('check --json says what the sidecar would do, and what it warns of', async 
           credential: null,
         },
       ],
+      webPageOrigins: [],
       credentials: [
         { name: 'corp', clientId: 'a', tokenFrom: 'https://login.example.com/token' },
         {
@@ -86,7 +87,7 @@ test('check --json says what the sidecar would do, and what it warns of', async 
   expect(outcome.out).not.toContain('s3cret')
 })
 
-test('check --json has every problem with its place, and the plan where it can be read', async () => {
+test('check --json has each problem with line and column, and the plan of an understandable file', async () => {
   const file = await writeConfig(VALID)
   const withoutSecret = await runCommand(['check', '--json', '-c', file])
   expect(withoutSecret.code).toBe(3)
@@ -116,7 +117,7 @@ test('check --json has every problem with its place, and the plan where it can b
 })
 
 test.for([['check'], ['explain', 'GET', '/']])(
-  '%j --json says that there is no file as a problem without a place',
+  '%j --json reports a missing file as a problem without line and column',
   async (command) => {
     const outcome = await runCommand([...command, '--json', '-c', '/no/such/file'])
     expect(outcome.code).toBe(3)
@@ -134,7 +135,7 @@ test.for([['check'], ['explain', 'GET', '/']])(
   },
 )
 
-test('check --live --json has what each token is good for, and never the token', async () => {
+test('check --live --json has the properties of each token, but not the token', async () => {
   const issuer = await startIssuer()
   const upstream = await startServer((_req, res) => void res.end())
   const file = await writeConfig(ordersConfig({ issuer: issuer.issuer, upstream }))
@@ -160,7 +161,7 @@ test('check --live --json has what each token is good for, and never the token',
   expect(outcome.out).not.toContain('eyJ')
 })
 
-test('check --live --json has why a token could not be had, and fails', async () => {
+test('check --live --json has the failure of a token request, and exits with 1', async () => {
   const endpoint = await startTokenEndpoint(({ body }, res) => {
     if (new URLSearchParams(body).get('scope') === 'orders.read') {
       sendToken(res, { scope: 'a\u009B2Jb' })
@@ -191,12 +192,12 @@ test('check --live --json has why a token could not be had, and fails', async ()
       },
     ],
   })
-  // Nor can what a server says move the cursor.
+  // Control characters of a server are escaped.
   expect(outcome.out).not.toContain('\u009B')
   expect(outcome.out).not.toContain('nonsense')
 })
 
-test('check --live --json asks nobody where the configuration is wrong', async () => {
+test('check --live --json sends no request with an invalid configuration', async () => {
   const file = await writeConfig(VALID)
   const outcome = await runCommand(['check', '--live', '--json', '-c', file])
   expect(outcome.code).toBe(3)
@@ -215,6 +216,7 @@ const NOTHING = {
   note: null,
   tunnel: null,
   token: null,
+  webPageOrigins: [],
   error: null,
   otherRoutes: [],
 }
@@ -242,12 +244,12 @@ test('explain --json has the route, the upstream and the token', async () => {
   })
 })
 
-test('explain --json of a route that only forwards has no token', async () => {
+test('explain --json has no token for a route without a credential', async () => {
   const outcome = await explain('GET', '/orders/7')
   expect(reportOf(outcome)).toMatchObject({ route: { name: 'rest', path: '/' }, token: null })
 })
 
-test('explain --json of a request that is refused has why, by route', async () => {
+test('explain --json has a reason for each route if none matches', async () => {
   const outcome = await explain('GET', 'http://elsewhere.example/x')
   expect(outcome.code).toBe(1)
   expect(reportOf(outcome)).toEqual({
@@ -260,8 +262,8 @@ test('explain --json of a request that is refused has why, by route', async () =
       message: expect.stringContaining('Cannot forward the request'),
     },
     otherRoutes: [
-      { route: 'orders', reason: 'wants host api.example.com, not elsewhere.example' },
-      { route: 'rest', reason: 'names no host, so it is not for requests to a forward proxy' },
+      { route: 'orders', reason: 'requires host api.example.com, not elsewhere.example' },
+      { route: 'rest', reason: 'has no host, so it does not match forward-proxy requests' },
     ],
   })
 })
@@ -276,13 +278,13 @@ test.for([
   expect(reportOf(outcome)).toMatchObject({ outcome: 'refused', error: { code }, otherRoutes: [] })
 })
 
-test('explain --json of what is passed on says so', async () => {
+test('explain --json has the outcome "passed"', async () => {
   const outcome = await explain('GET', 'http://elsewhere.example/x', `forward: pass\n${VALID}`)
   expect(outcome.code).toBe(0)
   expect(reportOf(outcome)).toMatchObject({ ...NOTHING, outcome: 'passed' })
 })
 
-test('explain --json of a configuration that is wrong has its problems', async () => {
+test('explain --json has the problems of an invalid configuration', async () => {
   const outcome = await explain('GET', '/', VALID.replace('credential: corp', 'credential: crop'))
   expect(outcome.code).toBe(3)
   expect(reportOf(outcome)).toMatchObject({
@@ -311,7 +313,7 @@ test('docs/command-line.md names every key', async () => {
   expect([...new Set(keys)].filter((key) => !named.has(key))).toEqual([])
 })
 
-/** All keys, however deep, but for those that a token chooses. */
+/** All keys at any depth, except for the names of claims. */
 function keysOf(value: unknown): string[] {
   if (typeof value !== 'object' || value === null) return []
   return Object.entries(value).flatMap(([key, inner]) => [
@@ -320,7 +322,7 @@ function keysOf(value: unknown): string[] {
   ])
 }
 
-test('explain --json does not repeat a prefix that may be a token', async () => {
+test('explain --json hides a prefix that may be a token', async () => {
   const outcome = await explain(
     'GET',
     'http://api.example.com/orders/7',
@@ -333,7 +335,7 @@ test('explain --json does not repeat a prefix that may be a token', async () => 
   expect(outcome.out).not.toContain('hunter2')
 })
 
-test('explain --json has the tunnel that a client asks for', async () => {
+test('explain --json has the tunnel that a client requests', async () => {
   expect(reportOf(await explain('GET', 'https://elsewhere.example/x'))).toMatchObject({
     outcome: 'refused',
     tunnel: 'elsewhere.example:443',

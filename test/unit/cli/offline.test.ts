@@ -18,7 +18,7 @@ routes:
   - { name: two, match: { path: /two }, upstream: 'https://two.example.com', credential: partner }
 `
 
-test('check --offline needs no secrets, files and directories', async () => {
+test('check --offline needs no secrets, files or directories', async () => {
   const file = await writeConfig(CONFIG)
   expect((await runCommand(['check', '-c', file])).code).toBe(3)
   const { code, out, err } = await runCommand(['check', '--offline', '-c', file])
@@ -32,7 +32,7 @@ const VARIABLES = CONFIG.replace('https://one.example.com', '${UPSTREAM}')
   .replace('credential: corp }', 'credential: "${CREDENTIAL}", timeouts: { idle: "${IDLE}" } }')
   .replace('clientId: a', 'clientId: "${CLIENT}-x"')
 
-test('check --offline needs no variables, and says what it could not check', async () => {
+test('check --offline needs no variables, and lists the settings that it did not check', async () => {
   const file = await writeConfig(VARIABLES)
   const { code, out, err } = await runCommand(['check', '--offline', '-c', file])
   expect({ code, err }).toEqual({ code: 0, err: '' })
@@ -44,14 +44,14 @@ test('check --offline needs no variables, and says what it could not check', asy
   expect(json.unchecked).toHaveLength(5)
 })
 
-test('check --offline still fills in the variables that are set', async () => {
+test('check --offline expands variables that are set', async () => {
   const file = await writeConfig(VARIABLES)
   const { code, err } = await runCommand(['check', '--offline', '-c', file], { IDLE: 'soon' })
   expect(code).toBe(3)
   expect(err).toContain('routes[0].timeouts.idle: expected a duration')
 })
 
-test('check --offline reports all else that is wrong', async () => {
+test('check --offline reports all other problems', async () => {
   const file = await writeConfig(
     VARIABLES.replace('issuer: https://login.p', 'isuer: https://login.p'),
   )

@@ -35,7 +35,7 @@ async function files(): Promise<{ ca: string; clientTls: string }> {
   }
 }
 
-/** What `check --live --json` says of upstreams, each with TLS settings. */
+/** The `upstreams` of `check --live --json`, one for each pair of origin and TLS settings. */
 async function probed(...upstreams: readonly (readonly [url: string, tls: string])[]) {
   const routes = upstreams.map(
     ([url, tls], index) =>
@@ -47,7 +47,7 @@ async function probed(...upstreams: readonly (readonly [url: string, tls: string
   return { code, upstreams: reported, errors: reported.map(({ error }) => error) }
 }
 
-test('an upstream that can be reached and verified is fine, with the version of TLS', async () => {
+test('check --live shows the TLS version of an upstream that it connected to', async () => {
   const { ca } = await files()
   const { code, upstreams } = await probed([await startTls(VALID), ca])
   expect(code).toBe(0)
@@ -62,7 +62,7 @@ test('an upstream that can be reached and verified is fine, with the version of 
   ])
 })
 
-test('each upstream that fails is told in the usual phrase, and the exit code is 1', async () => {
+test('check --live shows connection failures with established phrases, and exits with 1', async () => {
   const { ca } = await files()
   const own = await createSelfSigned('localhost')
   const gone = createTcpServer()
@@ -98,14 +98,14 @@ test('each upstream that fails is told in the usual phrase, and the exit code is
   ])
 })
 
-test('the server name of a route is the one that is verified', async () => {
+test('check --live verifies the server name of the route', async () => {
   const { ca } = await files()
   const url = await startTls({ cert: misnamed.certificate, key: misnamed.key })
   expect((await probed([url, `${ca}, serverName: other.example`])).errors).toEqual([null])
 })
 
 test.for(['TLSv1.2', 'TLSv1.3'] as const)(
-  'a server that requires a client certificate is satisfied by the one of a route, and else fails, over %s',
+  'check --live presents the client certificate of the route over %s, and fails without one',
   async (maxVersion) => {
     const { ca, clientTls } = await files()
     const url = await startTls({
@@ -120,7 +120,7 @@ test.for(['TLSv1.2', 'TLSv1.3'] as const)(
   },
 )
 
-test('more upstreams than are asked at a time come in the order of the routes', async () => {
+test('check --live shows many upstreams in the order of the routes', async () => {
   const urls = await Promise.all(
     Array.from({ length: 20 }, async () => await startServer((_req, res) => void res.end())),
   )
@@ -128,7 +128,7 @@ test('more upstreams than are asked at a time come in the order of the routes', 
   expect(upstreams).toMatchObject(urls.map((origin) => ({ origin, error: null })))
 })
 
-test('routes to one upstream share a connection, and no request is sent', async () => {
+test('check --live opens one connection for routes to one upstream, and sends no request', async () => {
   let requests = 0
   let connections = 0
   const server = createHttpServer((_req, res) => {
@@ -144,7 +144,7 @@ test('routes to one upstream share a connection, and no request is sent', async 
   expect({ requests, connections }).toEqual({ requests: 0, connections: 1 })
 })
 
-test('for people, each upstream has its routes and what became of it', async () => {
+test('check --live shows each upstream with its routes and the result as text', async () => {
   const good = await startServer((_req, res) => void res.end())
   const file = await writeConfig(`routes:
   - { name: a, match: { path: /a }, upstream: '${good}', credential: none }

@@ -6,7 +6,7 @@ import { writeConfig } from '../../helpers/cli.ts'
 import { forwardConfig } from '../../helpers/config-text.ts'
 import { until } from '../../helpers/wait.ts'
 
-test('signals that come while a reload waits for its turn cause no further one', async () => {
+test('signals while a reload is queued cause no further reload', async () => {
   const file = await writeConfig(forwardConfig('http://127.0.0.1:1'))
   let unchanged = 0
   const end = reloadOnChange({
@@ -32,7 +32,7 @@ test('signals that come while a reload waits for its turn cause no further one',
   })
   for (let count = 0; count < 1_000; count += 1) process.emit('SIGHUP')
   await until(() => unchanged > 0)
-  // As long as many further reloads would take.
+  // Enough turns of the event loop for many further reloads.
   for (let count = 0; count < 50; count += 1) await readFile(file)
   expect(unchanged).toBe(1)
   process.emit('SIGHUP')

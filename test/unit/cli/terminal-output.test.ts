@@ -4,7 +4,7 @@ import { endpointConfig, forwardConfig } from '../../helpers/config-text.ts'
 import { startServer } from '../../helpers/servers.ts'
 import { sendToken, startTokenEndpoint } from '../../helpers/token-endpoint.ts'
 
-/** Clears the screen, reverses what follows, hides a character, colours, and begins a line. */
+/** Clears the screen, reverses the text direction, hides a character, colours, and begins a line. */
 const HOSTILE = 'a\u001B[2J\u009B1m\u202E\u200B\u2066\u2028\u001B[31m\nb'
 const RAW = /[^\P{Cc}\n]|[\p{Cf}\p{Zl}\p{Zp}]/u
 
@@ -27,7 +27,7 @@ test.for([
   ['token', 'corp'],
   ['check', '--live'],
   ['check', '--live', '--json'],
-])('%j escapes what a token and a server say', async (command) => {
+])('%j escapes control characters of a token and of a server', async (command) => {
   const claims = { iss: HOSTILE, aud: [HOSTILE], sub: { [HOSTILE]: HOSTILE }, scope: HOSTILE }
   const file = await configWithToken(claims)
   for (const isTerminal of [false, true]) {
@@ -38,21 +38,21 @@ test.for([
   }
 })
 
-test('a server can not colour its words, also where the program does', async () => {
+test('escape sequences of a server are escaped on a terminal with colours', async () => {
   const file = await configWithToken({ iss: HOSTILE })
   const { out } = await runCommand(['check', '--live', '-c', file], {}, true)
   expect(out).toContain('\u001B[32mcorp\u001B[39m')
   expect(out).not.toContain('\u001B[31m')
 })
 
-test('explain escapes the URL that it was given', async () => {
+test('explain escapes control characters of the URL', async () => {
   const file = await writeConfig(forwardConfig('https://a.example'))
   const { out } = await runCommand(['explain', 'GET', `/x${HOSTILE}`, '-c', file])
   expect(out).toMatch(/^GET \/xa\\u001b\[2J/)
   expect(out).not.toMatch(RAW)
 })
 
-test('health escapes what the admin listener says', async () => {
+test('health escapes control characters of the response', async () => {
   const admin = await startServer((_req, res) => void res.end(HOSTILE))
   const file = await writeConfig(
     `admin: ${new URL(admin).host}\n${forwardConfig('https://a.example')}`,

@@ -11,7 +11,7 @@ test.for([
   { name: 'none', hint: '' },
   { name: 'constructor', hint: '' },
   { name: '__proto__', hint: '' },
-])('a credential $name that is not there is refused', async ({ name, hint }) => {
+])('token rejects the unknown credential $name', async ({ name, hint }) => {
   const endpoint = 'https://login.example.com/token'
   const file = await writeConfig(endpointConfig({ endpoint, upstream: UPSTREAM }))
   const { code, out, err } = await runCommand(['token', name, '-c', file])
@@ -19,7 +19,7 @@ test.for([
   expect(err.endsWith(`"${name}": the configuration has no such credential${hint}\n`)).toBe(true)
 })
 
-test('without a server, the token is said to be unavailable', async () => {
+test('token reports that the authorization server is unreachable', async () => {
   const gone = await startServer((req) => req.socket.destroy())
   const file = await writeConfig(endpointConfig({ endpoint: gone, upstream: UPSTREAM }))
   expect(await runCommand(['token', 'corp', '-c', file])).toMatchObject({
@@ -30,7 +30,7 @@ test('without a server, the token is said to be unavailable', async () => {
 })
 
 test.for([{ command: ['token', 'corp'] }, { command: ['check', '--live'] }])(
-  'with a configuration that is wrong, $command asks for no token',
+  '$command requests no token with an invalid configuration',
   async ({ command }) => {
     const file = await writeConfig('routes: []')
     expect(await runCommand([...command, '-c', file])).toMatchObject({ code: 3, out: '' })

@@ -13,7 +13,7 @@ const OTHERS = [
 ]
 
 test.for(OTHERS)(
-  'token gets one though nothing is there for another credential: %s',
+  'token does not need the files and variables of another credential: %s',
   async (lines) => {
     const endpoint = await startTokenEndpoint((_request, res) => sendToken(res))
     const config = endpointConfig({
@@ -33,7 +33,7 @@ test.for(OTHERS)(
   },
 )
 
-test('token with a variable of its own credential that is not set asks for none', async () => {
+test('token fails if a variable of its credential is not set', async () => {
   const endpoint = await startTokenEndpoint((_request, res) => sendToken(res))
   const config = endpointConfig({ endpoint: endpoint.url, upstream: 'https://a.example' })
   for (const text of [

@@ -6,7 +6,7 @@ import { sendToken, startTokenEndpoint } from '../../helpers/token-endpoint.ts'
 
 const UPSTREAM = 'http://127.0.0.1:1'
 
-test('token shows what a token is good for, and not the token', async () => {
+test('token shows the properties of a token, but not the token', async () => {
   const issuer = await startIssuer()
   const file = await writeConfig(ordersConfig({ issuer: issuer.issuer, upstream: UPSTREAM }))
   const { code, out, err } = await runCommand(['token', 'corp', '-c', file])
@@ -29,7 +29,7 @@ test('token --reveal prints the token, and nothing else', async () => {
   })
 })
 
-test('a token that is opaque is said to be', async () => {
+test('token shows that a token is opaque', async () => {
   const endpoint = await startTokenEndpoint((_request, res) => sendToken(res))
   const file = await writeConfig(endpointConfig({ endpoint: endpoint.url, upstream: UPSTREAM }))
   const { out } = await runCommand(['token', 'corp', '-c', file])
@@ -37,7 +37,7 @@ test('a token that is opaque is said to be', async () => {
   expect(out).not.toContain('a-token')
 })
 
-test('a refusal is explained, on standard error', async () => {
+test('token explains an error response on standard error', async () => {
   const issuer = await startIssuer({ clients: [] })
   const file = await writeConfig(ordersConfig({ issuer: issuer.issuer, upstream: UPSTREAM }))
   const { code, out, err } = await runCommand(['token', 'corp', '-c', file])
@@ -46,7 +46,7 @@ test('a refusal is explained, on standard error', async () => {
   expect(err).toContain('  advice      The server does not know the client')
 })
 
-test('a credential that is not there is told from one that is meant', async () => {
+test('token suggests a credential with a similar name', async () => {
   const file = await writeConfig(
     endpointConfig({ endpoint: 'http://127.0.0.1:1/token', upstream: UPSTREAM }),
   )
@@ -55,7 +55,7 @@ test('a credential that is not there is told from one that is meant', async () =
   expect(err).toContain('did you mean "corp"?')
 })
 
-test('what a server says can not move the cursor', async () => {
+test('token escapes control characters in text of the server', async () => {
   const endpoint = await startTokenEndpoint((_request, res) =>
     sendToken(res, { scope: 'a\u001B[2Jb' }),
   )
@@ -64,7 +64,7 @@ test('what a server says can not move the cursor', async () => {
   expect(out).toContain('  granted     a\\u001b[2Jb\n')
 })
 
-test('check --live fetches every token that a route needs, and says which could not be had', async () => {
+test('check --live fetches each token that a route needs, and shows which failed', async () => {
   const endpoint = await startTokenEndpoint(({ body }, res) => {
     if (new URLSearchParams(body).get('scope') === 'orders.read') {
       sendToken(res)
@@ -90,7 +90,7 @@ test('check --live fetches every token that a route needs, and says which could 
   expect(wrong.out).toContain('  advice      A scope is unknown')
 })
 
-test('check without --live asks nobody', async () => {
+test('check without --live sends no request', async () => {
   const endpoint = await startTokenEndpoint((_request, res) => sendToken(res))
   const file = await writeConfig(endpointConfig({ endpoint: endpoint.url, upstream: UPSTREAM }))
   expect((await runCommand(['check', '-c', file])).code).toBe(0)

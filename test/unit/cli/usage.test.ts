@@ -33,13 +33,13 @@ test.for(['--help', '-h'])(
   },
 )
 
-test.for(COMMANDS)('%s --help tells its options', async (command) => {
+test.for(COMMANDS)('%s --help lists its options', async (command) => {
   const { code, out, err } = await runCommand([command, '--help'])
   expect({ code, err }).toEqual({ code: 0, err: '' })
   expect(out).toMatch(new RegExp(`^Usage: token-sidecar ${command} `))
 })
 
-test('schema prints the schema for editors', async () => {
+test('schema prints the JSON Schema', async () => {
   const schema = readFileSync('config.schema.json', 'utf8')
   expect(await runCommand(['schema'])).toEqual({ code: 0, out: schema, err: '' })
 })
@@ -57,13 +57,16 @@ test.for([
   { args: ['explain', 'GET'], says: ["missing required argument 'url'"] },
   { args: ['init', 'a.yaml', 'b.yaml'], says: ['too many arguments'] },
   { args: ['schema', '-c', 'a.yaml'], says: ["unknown option '-c'"] },
-])('$args is refused with exit code 2, on standard error', async ({ args, says }) => {
-  const { code, out, err } = await runCommand(args)
-  expect({ code, out }).toEqual({ code: 2, out: '' })
-  for (const part of says) expect(err).toContain(part)
-})
+])(
+  'the arguments $args are a usage error: exit code 2, on standard error',
+  async ({ args, says }) => {
+    const { code, out, err } = await runCommand(args)
+    expect({ code, out }).toEqual({ code: 2, out: '' })
+    for (const part of says) expect(err).toContain(part)
+  },
+)
 
-test('a command that is not known is not taken for an argument of run', async () => {
+test('an unknown command is not treated as an argument of run', async () => {
   const { err } = await runCommand(['chekc'])
   expect(err).toContain('unknown command')
   expect(err).not.toContain("'run'")

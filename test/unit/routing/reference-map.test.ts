@@ -29,9 +29,9 @@ test.for([
   { reference: '//orders.example.com/v2/7', mapped: `${OWN}/orders/7` },
   { reference: '/v2/7', mapped: '/orders/7' },
   { reference: '/v2/a%2Fb//c', mapped: '/orders/a%2Fb//c' },
-  // Behind something that ends TLS an upstream may believe that it is called by http.
+  // An upstream behind a TLS-terminating proxy may write http URLs.
   { reference: 'http://orders.example.com/v2/7', mapped: `${OWN}/orders/7` },
-])('$reference becomes $mapped', ({ reference, mapped }) => {
+])('the reference $reference is mapped to $mapped', ({ reference, mapped }) => {
   expect(createReferenceMap(ORDERS)(reference, OWN)).toBe(mapped)
 })
 
@@ -51,25 +51,25 @@ test.for([
   '#top',
   '',
   'https://[bad/v2',
-])('"%s" stays as it is', (reference) => {
+])('the reference "%s" is not changed', (reference) => {
   expect(createReferenceMap(ORDERS)(reference, OWN)).toBe(reference)
 })
 
-test('a route for everything maps every path of its upstream', () => {
+test('a route for any path maps every path of its upstream', () => {
   const map = createReferenceMap(route('', ''))
   expect(map('https://orders.example.com/a/b', OWN)).toBe(`${OWN}/a/b`)
   expect(map('https://orders.example.com', OWN)).toBe(`${OWN}/`)
   expect(map('/a/b', OWN)).toBe('/a/b')
 })
 
-test('a route that keeps its path maps only what lies in it', () => {
+test('a route with keepPath maps only paths below its prefix', () => {
   const map = createReferenceMap(route('/orders', '/base', { keepPath: true }))
   expect(map('https://orders.example.com/base/orders/7', OWN)).toBe(`${OWN}/orders/7`)
   expect(map('/base/orders', OWN)).toBe('/orders')
   expect(map('/base/invoices/7', OWN)).toBe('https://orders.example.com/base/invoices/7')
 })
 
-test('a reference into what another route reaches leads through that route', () => {
+test('a path that only another route reaches is mapped to that route', () => {
   const map = createReferenceMap(ORDERS, [
     route('/invoices', '/v2/invoices'),
     route('/customers', '/customers'),
@@ -77,7 +77,7 @@ test('a reference into what another route reaches leads through that route', () 
     route('', '/by-host', { match: { host: 'api.example.com', prefix: '', methods: undefined } }),
   ])
   expect(map('https://orders.example.com/customers/1', OWN)).toBe(`${OWN}/customers/1`)
-  // The route that was asked comes first.
+  // The route of the request takes precedence.
   expect(map('/v2/invoices/1', OWN)).toBe('/orders/invoices/1')
   expect(map('https://orders.example.com/elsewhere', OWN)).toBe(
     'https://orders.example.com/elsewhere',
@@ -85,20 +85,20 @@ test('a reference into what another route reaches leads through that route', () 
   expect(map('/by-host/1', OWN)).toBe('https://orders.example.com/by-host/1')
 })
 
-test('a path that no route leads to is told with its host, because it would mean another one here', () => {
+test('a path that no route reaches becomes a reference with the host of the upstream', () => {
   expect(createReferenceMap(ORDERS)('/login?next=%2F', OWN)).toBe(
     'https://orders.example.com/login?next=%2F',
   )
 })
 
-test('what would name another host once its prefix is gone does not', () => {
+test('a path that begins with "//" without its prefix does not become an authority', () => {
   const map = createReferenceMap(route('', '/v2'))
   expect(map('/v2//evil.example/x', OWN)).toBe(`${OWN}//evil.example/x`)
   expect(map('/v2//evil.example/x', '')).toBe('/.//evil.example/x')
   expect(map('https://orders.example.com/v2//evil.example/x', '')).toBe('/.//evil.example/x')
 })
 
-test('without a host of our own, only the path is given', () => {
+test('without an origin of the sidecar, a reference is mapped to a path', () => {
   expect(createReferenceMap(ORDERS)('https://orders.example.com/v2/7', '')).toBe('/orders/7')
 })
 

@@ -10,7 +10,7 @@ import {
 
 type Reading = (path: string) => string
 
-/** RFC 3986 section 5.2.4, with its letters. */
+/** Removes dot segments (RFC 3986 section 5.2.4); the letters are those of its steps. */
 const removeDotSegments: Reading = (path) => {
   let input = path
   let output = ''
@@ -39,7 +39,7 @@ const stripParameters: Reading = (path) => path.replaceAll(/;[^/]*/g, '')
 const turnBackslashes: Reading = (path) => path.replaceAll('\\', '/')
 const cutAtNull: Reading = (path) => path.replace(/\0[^]*/, '')
 
-/** What a decoder of UTF-8 that takes overlong sequences makes of octets. */
+/** Decodes octets like a UTF-8 decoder that accepts overlong sequences. */
 const decodeOverlong: Reading = (path) =>
   path.replaceAll(
     /[\xc0-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf7][\x80-\xbf]{3}/g,
@@ -60,7 +60,7 @@ const STEPS = {
   cutAtNull,
 }
 
-/** Some of the ways in which servers read a path, in some order; dots are resolved in the end. */
+/** Transformations that servers apply to a path, in any order; dot segments are removed last. */
 const reader = fc.shuffledSubarray(Object.entries(STEPS)).map((steps) => ({
   name: [...steps.map(([name]) => name), 'removeDotSegments'].join(', '),
   read: (path: string): string =>
@@ -76,7 +76,7 @@ const TARGET_PARTS = [
   '%c0 %c0%ae %c0%af %c0%b1 %c1%9c %c1%afrders %e0%80%ae %f0%80%80%af %c7%d1 %95%5c %83%5b %ae',
 ].flatMap((line) => line.split(' '))
 
-/** A segment that some server takes for `.` or `..`, or that looks like it. */
+/** A segment that a server may interpret as `.` or `..`, or that looks like one. */
 const dots = fc
   .tuple(
     fc.constantFrom('.', '..', '%2e', '.%2e', '%2E%2e', '%252e%252e', '%c0%ae.', '.%e0%80%ae'),
@@ -122,7 +122,7 @@ function route(name: string, prefix: string, changes: Partial<Route> = {}): Rout
   }
 }
 
-/** Routes beside and below each other, so that there is always somewhere else to get to. */
+/** Routes beside and below each other, so that a misinterpreted path can reach another one. */
 const ROUTES = [
   route('orders', '/orders'),
   route('europe', '/orders/eu'),
@@ -133,7 +133,7 @@ const ROUTES = [
   }),
 ]
 
-/** Where a request goes; undefined where it is refused. */
+/** The route of a request; undefined if it is rejected. */
 function send(sent: string, hostField: string) {
   try {
     const parsed = parseRequestTarget(sent, [hostField], '1.1')
@@ -151,7 +151,7 @@ function isInside(path: string, directory: string): boolean {
 
 const RUNS = { numRuns: 20_000 }
 
-test('a request is matched or refused with a reason, and nothing else can happen', () => {
+test('a request target is matched or rejected with a SidecarError', () => {
   const codes = new Set<string>()
   fc.assert(
     fc.property(
@@ -173,7 +173,7 @@ test('a request is matched or refused with a reason, and nothing else can happen
   expect([...codes].toSorted()).toEqual(['egress_denied', 'request_invalid', 'route_not_found'])
 })
 
-test('however a server reads the path, it stays inside of the route’s', () => {
+test('an accepted path is below the prefix of its route in every interpretation', () => {
   let accepted = 0
   fc.assert(
     fc.property(target, host, reader, (sent, hostField, { read }) => {
@@ -182,16 +182,16 @@ test('however a server reads the path, it stays inside of the route’s', () => 
       accepted += 1
       const { matched, upstream } = way
       const directory = matched.basePath + (matched.keepPath ? matched.match.prefix : '')
-      // Escaped letters are letters (RFC 3986 section 6.2.2.2), and a prefix may have been sent so.
+      // Percent-encoded letters are equivalent (RFC 3986 section 6.2.2.2), also in a prefix.
       expect(decodeOnce(read(upstream))).toSatisfy((path: string) => isInside(path, directory))
     }),
     RUNS,
   )
-  // Not because next to nothing gets there.
+  // Guards against a generator whose targets are nearly all rejected.
   expect(accepted).toBeGreaterThan(RUNS.numRuns / 20)
 })
 
-test('a target that is accepted is sent unchanged, behind the base of the route', () => {
+test('an accepted target is forwarded unchanged after the base path of the route', () => {
   fc.assert(
     fc.property(target, host, (sent, hostField) => {
       const way = send(sent, hostField)
@@ -208,7 +208,7 @@ test('a target that is accepted is sent unchanged, behind the base of the route'
   )
 })
 
-test('a target that servers could read as one of another route is refused', () => {
+test('a target that servers may interpret as one of another route is rejected', () => {
   fc.assert(
     fc.property(target, host, (sent, hostField) => {
       const way = send(sent, hostField)

@@ -26,14 +26,14 @@ test.for([
     policy: { ...KEEP, pathsOf: ROUTE },
     expected: 's=a=b; Domain=orders.example.com; Path=/orders/cart; Secure; HttpOnly; SameSite=Lax',
   },
-])('a cookie where $what changes', ({ policy, expected }) => {
+])('the policy changes $what of a cookie', ({ policy, expected }) => {
   expect(mapCookie(COOKIE, policy)).toBe(expected)
 })
 
 test.for([
   ['s=1; path=/v2', 's=1; path=/orders'],
   ['s=1;PATH = /v2/', 's=1;PATH =/orders/'],
-  // What covers all of the upstream's path covers all of the route.
+  // A path above the base path of the upstream becomes the prefix of the route.
   ['s=1; Path=/', 's=1; Path=/orders'],
   ['s=1; Path=/elsewhere', 's=1; Path=/elsewhere'],
   ['s=1; Path=', 's=1; Path='],
@@ -44,7 +44,7 @@ test.for([
   expect(mapCookie(cookie, { ...KEEP, pathsOf: ROUTE })).toBe(expected)
 })
 
-test('a value that looks like an attribute is left alone', () => {
+test('a cookie value that looks like an attribute is not changed', () => {
   const all = { dropDomain: true, dropSecure: true, pathsOf: ROUTE }
   expect(mapCookie('Domain=x; Secure; domain=a.example', all)).toBe('Domain=x')
   expect(mapCookie('Secure', all)).toBe('Secure')

@@ -1,10 +1,10 @@
 import type { Config } from '../config/schema.ts'
-import type { CallerPolicy } from '../routing/origin-check.ts'
+import type { OriginPolicy } from '../routing/origin-check.ts'
 
-export function composeCallers({
+export function composeOriginPolicy({
   listen,
   access,
-}: Pick<Config, 'listen' | 'access'>): CallerPolicy {
+}: Pick<Config, 'listen' | 'access'>): OriginPolicy {
   return {
     listenHost: hostOf(listen),
     hosts: new Set(access.hosts.map((host) => host.toLowerCase())),
@@ -12,12 +12,12 @@ export function composeCallers({
   }
 }
 
-/** The same for the admin listener, whose address a reload does not change. No other page may ask there. */
-export function adminCallers(
+/** For the admin listener, which allows no other origin, and keeps its address on a reload. */
+export function adminOriginPolicy(
   { admin }: Pick<Config, 'admin'>,
   access: Config['access'],
-): CallerPolicy {
-  return { ...composeCallers({ listen: admin, access }), origins: new Set() }
+): OriginPolicy {
+  return { ...composeOriginPolicy({ listen: admin, access }), origins: new Set() }
 }
 
 function hostOf(address: Config['listen']): string | undefined {

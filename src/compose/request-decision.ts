@@ -1,0 +1,89 @@
+import type { Config } from '../config/schema.ts'
+import { SidecarError } from '../errors.ts'
+import { bypassesInjection, requestFields } from '../exchange/request-fields.ts'
+import { refuseUnsupported } from '../exchange/request-rules.ts'
+import { readRequestHead, type RequestLine } from '../http/request-head.ts'
+import { checkTunnel } from '../inbound/connect.ts'
+import { PASSED } from '../observe/metrics.ts'
+import { createOriginCheck, isOwnAddress, readTarget } from '../routing/origin-check.ts'
+import type { RequestTarget } from '../routing/request-target.ts'
+import { createRouteTable, upstreamPath } from '../routing/route-table.ts'
+import { composeOriginPolicy } from './origin-policy.ts'
+import {
+  planPassThrough,
+  planRoutes,
+  type PlannedToken,
+  type RoutePlan,
+  viaName,
+} from './route-plan.ts'
+
+/** What the proxy would do with a request, from its head alone. */
+export type RequestDecision =
+  | {
+      readonly outcome: 'routed' | 'passed'
+      readonly plan: RoutePlan
+      /** The URL of the request to the upstream. */
+      readonly upstream: string
+      /** Undefined where no token is injected. */
+      readonly token: PlannedToken | undefined
+    }
+  | {
+      readonly outcome: 'refused'
+      readonly error: SidecarError
+      /** The target of a request that no route matches. */
+      readonly unmatched: RequestTarget | undefined
+    }
+
+export type RequestDecisions = {
+  readonly plans: readonly RoutePlan[]
+  readonly decide: (line: RequestLine, fields: readonly string[]) => RequestDecision
+  /** Fails as a `CONNECT` with this target would. */
+  readonly checkTunnel: (target: string) => void
+  /** Whether a URL with this authority is one of the sidecar itself. */
+  readonly isOwn: (authority: string) => boolean
+}
+
+/** The decisions of the request path, with the same functions and in the same order as the handler. */
+export function createRequestDecisions(
+  config: Pick<Config, 'listen' | 'access' | 'credentials' | 'routes' | 'via' | 'forward'>,
+): RequestDecisions {
+  const { listen, forward } = config
+  const plans = planRoutes(config)
+  const routes = createRouteTable(
+    plans,
+    forward === 'pass'
+      ? ({ scheme, host }) => planPassThrough(`${scheme}://${host}`, config)
+      : undefined,
+  )
+  const originPolicy = composeOriginPolicy(config)
+  const checkOrigin = createOriginCheck(originPolicy, routes.namesHost)
+  const localPort = listen.kind === 'tcp' ? listen.port : undefined
+
+  return {
+    plans,
+    isOwn: (authority) => isOwnAddress(authority.toLowerCase(), originPolicy, localPort),
+    checkTunnel: (target) => checkTunnel(target, routes.namesHost, forward === 'pass'),
+    decide(line, fields) {
+      const head = readRequestHead(line, fields)
+      let unmatched: RequestTarget | undefined
+      try {
+        refuseUnsupported(head, viaName(config))
+        const target = readTarget(head, { localPort }, originPolicy)
+        checkOrigin(head, target)
+        unmatched = target
+        const plan = routes.match(target, head.method)
+        unmatched = undefined
+        requestFields(head, plan.fields, { socket: {}, host: target.host })
+        return {
+          outcome: plan.config.name === PASSED ? 'passed' : 'routed',
+          plan,
+          upstream: plan.origin + upstreamPath(plan, target.path) + target.query,
+          token: bypassesInjection(head, plan.fields) ? undefined : plan.token,
+        }
+      } catch (error) {
+        if (!(error instanceof SidecarError)) throw error
+        return { outcome: 'refused', error, unmatched }
+      }
+    },
+  }
+}

@@ -2,7 +2,7 @@ import type { ReadFile } from '../config/read-file.ts'
 import { type RouteConfig, routeSchema } from '../config/route-schema.ts'
 import type { Config } from '../config/schema.ts'
 import type { Clock } from '../lib/clock.ts'
-import type { Holdings } from '../lib/shared.ts'
+import type { References } from '../lib/reference-counted-pool.ts'
 import { createTlsReader } from '../lib/tls-material.ts'
 import { type Metrics, PASSED } from '../observe/metrics.ts'
 import { checkTunnel, type TunnelPolicy } from '../inbound/connect.ts'
@@ -56,8 +56,8 @@ export type ComposeRoutesOptions = {
   readonly idle: IdleWatch
   readonly openUpstream: OpenUpstream
   /** Those of an earlier configuration live on where their definition is the same. */
-  readonly upstreams: Holdings<Upstream>
-  readonly rejections: Holdings<RejectionRecord>
+  readonly upstreams: References<Upstream>
+  readonly rejections: References<RejectionRecord>
 }
 
 /** Routes with everything decided; those to the same origin with the same trust share connections. */
@@ -68,13 +68,13 @@ export async function composeRoutes(options: ComposeRoutesOptions): Promise<Comp
   const all = config.routes.map(mappedRoute)
   for (const route of config.routes) {
     const own = upstreamOptions(route, options)
-    const upstream = await options.upstreams.use(
+    const upstream = await options.upstreams.acquire(
       JSON.stringify([own, route.tls]),
       async () =>
         await createUpstream(own, createTlsReader(route.tls, readFile), clock, openUpstream),
     )
     upstreams.add(upstream)
-    const rejections = await options.rejections.use(
+    const rejections = await options.rejections.acquire(
       rejectionKey(route, config),
       async () => await Promise.resolve(createRejectionRecord(clock)),
     )

@@ -1,7 +1,7 @@
 import type { Config } from '../config/schema.ts'
 import type { SecretPlaces } from '../config/secret-ref.ts'
 import type { Clock } from '../lib/clock.ts'
-import { createShared } from '../lib/shared.ts'
+import { createReferenceCountedPool } from '../lib/reference-counted-pool.ts'
 import { type AccessLog, type AccessLogOptions, createAccessLog } from '../observe/access-log.ts'
 import type { DescriptorWatch } from '../observe/descriptor-watch.ts'
 import type { Logger } from '../observe/logger.ts'
@@ -32,9 +32,9 @@ export type Service = {
   readonly upstreams: readonly Upstream[]
   /** By the route's name. */
   readonly rejections: ReadonlyMap<string, RejectionRecord>
-  /** Takes no more requests; lets go of what no other service uses when the last one is over. */
+  /** After the last request has ended, closes the resources that no other service uses. */
   readonly retire: () => Promise<void>
-  /** Lets go at once, whatever is running. */
+  /** Closes these resources at once. */
   readonly close: () => Promise<void>
 }
 
@@ -58,19 +58,19 @@ export type ServiceOptions = {
  */
 export function createServiceMaker(options: ServiceOptions): (config: Config) => Promise<Service> {
   const { places, logger, metrics, tracer, clock, idle } = options
-  const servers = createShared<AuthorizationServer>(() => {})
-  const sources = createShared<TokenSource>((source) => source.close())
-  const upstreams = createShared<Upstream>((upstream) => upstream.close())
-  const rejections = createShared<RejectionRecord>(() => {})
+  const servers = createReferenceCountedPool<AuthorizationServer>(() => {})
+  const sources = createReferenceCountedPool<TokenSource>((source) => source.close())
+  const upstreams = createReferenceCountedPool<Upstream>((upstream) => upstream.close())
+  const rejections = createReferenceCountedPool<RejectionRecord>(() => {})
   return async (config) => {
     const own = {
-      servers: servers.holdings(),
-      sources: sources.holdings(),
-      upstreams: upstreams.holdings(),
-      rejections: rejections.holdings(),
+      servers: servers.createReferences(),
+      sources: sources.createReferences(),
+      upstreams: upstreams.createReferences(),
+      rejections: rejections.createReferences(),
     }
-    const letGo = async (): Promise<void> => {
-      for (const { letGo: close } of Object.values(own)) await close()
+    const release = async (): Promise<void> => {
+      for (const references of Object.values(own)) await references.release()
     }
     try {
       const tokens = await composeTokenSources({ ...options, ...config, ...own })
@@ -94,7 +94,7 @@ export function createServiceMaker(options: ServiceOptions): (config: Config) =>
       })
       const close = async (): Promise<void> => {
         routes.close()
-        await letGo()
+        await release()
       }
       return {
         config,
@@ -123,7 +123,7 @@ export function createServiceMaker(options: ServiceOptions): (config: Config) =>
         }),
       }
     } catch (error) {
-      await letGo()
+      await release()
       throw error
     }
   }

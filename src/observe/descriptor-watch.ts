@@ -26,7 +26,7 @@ export function createDescriptorWatch(
 ): DescriptorWatch {
   const shown = Number.isFinite(limit) ? limit : undefined
   const report = createRateLimit(clock, (failures, code: string) =>
-    logger.error({ code, limit: shown, failures }, 'no file descriptor is left'),
+    logger.error({ code, limit: shown, failures }, 'too many open files'),
   )
   let failures = 0
   let cancel = clock.schedule(PROBE_INTERVAL_MS, probe)

@@ -60,7 +60,7 @@ export function reloadOnChange(options: ReloadOptions): () => void {
         logger.warn({ problem: formatProblem(file, warning) }, 'configuration warning')
       }
       if (fixed.length > 0) {
-        logger.warn({ settings: fixed }, 'these settings take a restart to change')
+        logger.warn({ settings: fixed }, 'these settings need a restart to change')
       }
     } catch (cause) {
       refuse([toSidecarError(cause).message], isAsked)
@@ -71,7 +71,7 @@ export function reloadOnChange(options: ReloadOptions): () => void {
     if (!isAsked && isDeepStrictEqual(found, problems)) return
     problems = found
     app.refuse(problems)
-    logger.error({ config: file, problems }, 'cannot use the configuration, going on as before')
+    logger.error({ config: file, problems }, 'configuration not reloaded: the file is not valid')
   }
   /**
    * One after the other, so that the last one wins. While one waits for its turn there is no need for

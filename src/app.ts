@@ -34,18 +34,18 @@ import { VERSION } from './version.ts'
 
 export type AppOptions = {
   readonly config: Config
-  /** Tells one text of the configuration from another. */
+  /** Identifies the text of the configuration. */
   readonly configVersion: string
   readonly places: SecretPlaces
   readonly logger: Logger
-  /** Undefined where tracing is off. */
+  /** Undefined if tracing is off. */
   readonly tracer?: Tracer | undefined
   readonly droppedLogLines?: () => number
   /** Another HTTP client for upstreams; tests and the benchmark compare them. */
   readonly openUpstream?: ServiceOptions['openUpstream']
 }
 
-/** What is not over yet. */
+/** Work in progress. */
 type Pending = {
   readonly requests: number
   readonly tunnels: number
@@ -56,19 +56,19 @@ type Pending = {
 export type App = {
   readonly proxyUrl: string
   readonly adminUrl: string
-  /** Resolves when somebody asks on the admin listener for the end. */
+  /** Resolves on `POST /quit`. */
   readonly quit: Promise<void>
   /**
-   * The next request is served by this configuration; what is running goes on as it began, and what
-   * is defined as before is kept. Returns the settings that take a restart instead. Fails, and
-   * changes nothing, when a file that it names can't be used.
+   * Serves further requests with this configuration. Requests in flight keep the old one, and tokens and
+   * connections with the same definition are kept. Returns the settings that need a restart. Fails and
+   * changes nothing if a file that it names cannot be used.
    */
   readonly reload: (config: Config, configVersion: string) => Promise<string[]>
-  /** The file was read, and says what it said before. */
+  /** The file was read and has not changed. */
   readonly unchanged: () => void
-  /** The file, as it is now, can't be used; `problems` are lines for people. */
+  /** The file, as it is now, is not valid. */
   readonly refuse: (problems: readonly string[]) => void
-  /** Stops being ready, lets running requests finish within the deadline, and lets go of everything. */
+  /** Drains: not ready, requests in flight may finish within the deadline, then everything is closed. */
   readonly close: () => Promise<void>
   /** How long `close` may take. */
   readonly shutdownMs: () => number
@@ -76,8 +76,8 @@ export type App = {
 }
 
 /**
- * The composition root: a configuration in, a running sidecar out. Sockets open last, so that
- * nobody can ask before everything is there to answer.
+ * The composition root. Sockets open last, so that no request arrives before everything is ready to
+ * serve it.
  */
 export async function startApp(options: AppOptions): Promise<App> {
   const { places, logger, tracer, openUpstream } = options
@@ -211,7 +211,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     if (served === configured) return
     logger.info(
       { configured, served, descriptors: descriptorLimit },
-      'fewer connections than configured, because of the limit of open files',
+      'connection limit reduced: the limit of open files is too low',
     )
   }
 
@@ -235,7 +235,10 @@ export async function startApp(options: AppOptions): Promise<App> {
     try {
       await service.retire()
     } catch (cause) {
-      logger.warn({ stack: stackFrames(cause) }, 'cannot close what is not used any more')
+      logger.warn(
+        { stack: stackFrames(cause) },
+        'cannot close the resources of a replaced configuration',
+      )
     }
     state.isClosed = true
     for (const [earlier, { isClosed }] of retired) {
@@ -259,8 +262,8 @@ export async function startApp(options: AppOptions): Promise<App> {
   cleanup.defer(async () => await adminListener.close(0))
   const proxyListener = await listen(proxy.server, options.config.listen, clock, {
     onAcceptError: descriptors.note,
-    cutOff() {
-      logger.warn(pending(), 'the shutdown deadline has passed: closing what is open')
+    closeAll() {
+      logger.warn(pending(), 'shutdown deadline exceeded: closing open connections')
       proxy.destroyConnections()
     },
   })
@@ -275,7 +278,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     cancel()
   })
 
-  // Only now: a start that fails because an address is in use sends no token request.
+  // After listening, so that a start that fails with EADDRINUSE sends no token request.
   prefetch()
   const owned = cleanup.move()
   return {

@@ -10,18 +10,18 @@ import { STATUS_PAGE } from './status-page.ts'
 export type AdminOptions = {
   readonly readiness: () => Readiness
   readonly status: () => Status
-  /** What the routes did in the last minutes: all that is kept, or what came after that sample. */
+  /** The recent history of the routes, or only the samples after the given one. */
   readonly history: (after?: number) => HistoryReading
   readonly metrics: Pick<Metrics, 'expose' | 'contentType'>
   /** Requests new tokens of a credential; undefined if there is no such credential. */
   readonly renew: (credential: string) => Promise<Renewal> | undefined
-  /** Ends the sidecar; false where that is not allowed. */
+  /** Shuts the sidecar down; false if that is not allowed. */
   readonly quit: () => boolean
-  /** The checks that the proxy makes as well: fails, or returns where the request wants to go. */
+  /** The request checks of the proxy: throws, or returns the target. */
   readonly checkRequest: (req: IncomingMessage) => { readonly path: string; readonly query: string }
 }
 
-/** The new tokens, or how long to wait before they may be requested. */
+/** The new tokens, or the time until the next renewal is allowed. */
 export type Renewal =
   | { readonly tokens: readonly TokenStatus[] }
   | { readonly retryAfterMs: number; readonly backingOff?: SidecarError }
@@ -33,7 +33,7 @@ type Page = {
   readonly headers?: Readonly<Record<string, string>>
 }
 
-/** Health, metrics and status, on a port of their own. Shows no token and no secret. */
+/** The admin listener: health, metrics and status. No response contains a token or a secret. */
 export function createAdminServer(options: AdminOptions): Server {
   const { readiness, status, history, metrics, renew, quit, checkRequest } = options
   const pages: Readonly<Record<string, (query: URLSearchParams) => Page | Promise<Page>>> = {
@@ -47,15 +47,15 @@ export function createAdminServer(options: AdminOptions): Server {
     '/status': () => json(200, status()),
     '/status/history': (query) => {
       const after = query.get('after') ?? undefined
-      if (after === undefined) return dense(history())
+      if (after === undefined) return compactJson(history())
       return /^\d{1,15}$/.test(after)
-        ? dense(history(Number(after)))
-        : json(400, { error: '"after" has to be the number of a sample' })
+        ? compactJson(history(Number(after)))
+        : json(400, { error: '"after" must be the number of a sample' })
     },
     '/metrics': () => ({ status: 200, type: metrics.contentType, body: metrics.expose() }),
   }
 
-  const answer = async (req: IncomingMessage): Promise<Page> => {
+  const respondTo = async (req: IncomingMessage): Promise<Page> => {
     const { path, query } = checkRequest(req)
     const page = Object.hasOwn(pages, path) ? pages[path] : undefined
     const credential = /^\/credentials\/([^/]+)\/renew$/.exec(path)?.[1]
@@ -65,7 +65,7 @@ export function createAdminServer(options: AdminOptions): Server {
         : wrongMethod('GET, HEAD')
     }
     if (path === '/quit') {
-      const refusal = unlessProgram(req)
+      const refusal = refuseWebPage(req)
       if (refusal !== undefined) return refusal
       return quit()
         ? json(200, { message: 'shutting down' })
@@ -75,7 +75,7 @@ export function createAdminServer(options: AdminOptions): Server {
       const known = [...Object.keys(pages), 'POST /credentials/NAME/renew', 'POST /quit'].join(', ')
       return json(404, { error: 'no such page', pages: known })
     }
-    const refusal = unlessProgram(req)
+    const refusal = refuseWebPage(req)
     if (refusal !== undefined) return refusal
     const renewed = renew(credential)
     return renewed === undefined
@@ -84,13 +84,13 @@ export function createAdminServer(options: AdminOptions): Server {
   }
 
   return createServer(
-    // Requests without Host are refused by checkRequest, with an explanation.
+    // checkRequest refuses requests without Host, with an explanation.
     { ...TIMEOUTS, insecureHTTPParser: false, requireHostHeader: false },
-    serveInTurn((req, res) => void respond(req, res, answer)),
+    serveInTurn((req, res) => void respond(req, res, respondTo)),
   )
 }
 
-/** Milliseconds. Requests here are small, and those who send them are near. */
+/** Milliseconds. Requests are small, and clients are near. */
 const TIMEOUTS = {
   headersTimeout: 10_000,
   requestTimeout: 30_000,
@@ -98,8 +98,8 @@ const TIMEOUTS = {
   connectionsCheckingInterval: 1_000,
 }
 
-/** A page in a browser can send a POST, too; scripts and people at a terminal name no origin. */
-function unlessProgram({ method, headers }: IncomingMessage): Page | undefined {
+/** A web page can send a POST as well, but its browser adds `Origin`. */
+function refuseWebPage({ method, headers }: IncomingMessage): Page | undefined {
   if (method !== 'POST') return wrongMethod('POST')
   return headers.origin === undefined ? undefined : json(403, { error: 'not for web pages' })
 }
@@ -107,10 +107,10 @@ function unlessProgram({ method, headers }: IncomingMessage): Page | undefined {
 async function respond(
   req: IncomingMessage,
   res: ServerResponse,
-  answer: (req: IncomingMessage) => Promise<Page>,
+  respondTo: (req: IncomingMessage) => Promise<Page>,
 ): Promise<void> {
   try {
-    send(res, await answer(req))
+    send(res, await respondTo(req))
   } catch (cause) {
     send(res, failurePage(toSidecarError(cause)))
   }
@@ -146,8 +146,8 @@ function json(status: number, value: unknown): Page {
   return { status, type: 'application/json', body: `${JSON.stringify(value, undefined, 2)}\n` }
 }
 
-/** Nobody reads thousands of numbers. */
-function dense(value: unknown): Page {
+/** Without indentation, for thousands of numbers. */
+function compactJson(value: unknown): Page {
   return { status: 200, type: 'application/json', body: `${JSON.stringify(value)}\n` }
 }
 

@@ -4,7 +4,7 @@ import { readTokenClaims, scopesOf } from '../tokens/token-claims.ts'
 import { rejectionAdvice } from './rejection-advice.ts'
 import type { RejectionStatus, RouteStatus } from './status.ts'
 
-/** Like the alert TokenSidecarUpstreamRefusesTokens: fewer rejections than this are everyday business. */
+/** As in the alert TokenSidecarUpstreamRefusesTokens: a smaller share of rejections is normal. */
 const MAX_REJECTED_SHARE = 0.05
 
 function rejectionStatus(rejection: Rejection): RejectionStatus {
@@ -40,7 +40,7 @@ export type RouteRejections = {
   readonly lastMinute: Pick<RouteFigures, 'requests' | 'unauthorized' | 'forbidden'>
 }
 
-/** What `/status` shows of them. */
+/** The part of `/status` about rejections. */
 export function rejectionsOfRoute<T extends RouteRejections>(
   observed: T,
 ): Pick<T, 'lastMinute'> & Pick<RouteStatus, 'warning' | 'rejection'> {
@@ -52,7 +52,7 @@ export function rejectionsOfRoute<T extends RouteRejections>(
   }
 }
 
-/** Why a route needs attention although the sidecar is ready; undefined where it does not. */
+/** Why a route needs attention although the sidecar is ready; undefined if it does not. */
 export function rejectionWarning({
   route,
   rejection,

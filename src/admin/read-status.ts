@@ -3,7 +3,7 @@ import type { TokenState } from '../tokens/token-source.ts'
 import { failureAdvice } from './failure-advice.ts'
 import type { ConfigurationStatus, FailureStatus, TokenStatus } from './status.ts'
 
-/** Which configuration is in use, and what is wrong with the file as it is now. */
+/** The configuration in use, and the problems of the file as it is now. */
 export type ConfigurationState = {
   readonly version: string
   readonly loadedAtMs: number
@@ -84,7 +84,7 @@ export function failureStatus(failure: RecentFailure): FailureStatus {
   }
 }
 
-/** RFC 6749 appendix A.4, and short: what else a server sends is its own text, and not shown. */
+/** RFC 6749 appendix A.4, with a length limit: any other text of a server is not shown. */
 const PLAIN_SCOPE = /^[\x21\x23-\x5b\x5d-\x7e]{1,200}$/
 
 function isoTime(ms: number | undefined): string | undefined {

@@ -3,22 +3,22 @@ import { rejectionWarning, type RouteRejections } from './read-rejections.ts'
 
 export type Readiness = {
   readonly ready: boolean
-  /** What is missing, in words; empty when ready. */
+  /** Why the sidecar is not ready; empty if it is. */
   readonly reasons: readonly string[]
-  /** What needs attention, in words, but does not make the sidecar unready. */
+  /** Problems that do not make the sidecar unready. */
   readonly warnings: readonly string[]
 }
 
 export type ReadinessToken = {
   readonly token: string
-  /** Whether readiness waits for it. */
+  /** Whether readiness depends on it. */
   readonly required: boolean
   readonly state: TokenState
 }
 
 /**
- * Ready: every token is in hand, or has expired only because it is not in use. A rejected token is no
- * reason to be unready: other routes work, and a restart would not help.
+ * Ready means that every required token is usable, or has expired only because no request needs it. Tokens
+ * that an API rejects do not matter: other routes work, and a restart would not help.
  */
 export function readinessOf(
   tokens: readonly ReadinessToken[],

@@ -1,12 +1,12 @@
 import type { Clock } from '../lib/clock.ts'
 
-/** A credential is renewed on request no more often than this. */
+/** The shortest time between two renewals of a credential on request. */
 const MIN_INTERVAL_MS = 10_000
 
 /**
- * Limits the token requests that `POST /credentials/NAME/renew` causes: authorization servers lock out clients
- * that request too many tokens. The returned function takes the name of a credential, and tells how long to
- * wait, in milliseconds; 0 permits a renewal and begins the next interval.
+ * Limits the token requests by `POST /credentials/NAME/renew`, because authorization servers lock out clients
+ * that request too many tokens. The returned function takes the name of a credential and returns how long to
+ * wait, in milliseconds; 0 permits a renewal and starts the next interval.
  */
 export function createRenewalLimit(clock: Clock): (credential: string) => number {
   const lastMs = new Map<string, number>()

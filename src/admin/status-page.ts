@@ -21,9 +21,8 @@ const SCRIPTS = [
 const SCRIPT = joinModules(SCRIPTS)
 
 /**
- * The page for people, the same for everybody: its script asks `/status` for what it shows, and puts
- * that into text nodes and attributes only. So no name in a configuration can become markup, and the
- * policy can forbid whatever is not in these files.
+ * A static page whose script reads `/status` and writes only text nodes and attributes, so that no name in a
+ * configuration becomes markup. The policy forbids everything that is not in these files.
  */
 export const STATUS_PAGE = {
   status: 200,
@@ -38,7 +37,7 @@ export const STATUS_PAGE = {
       `script-src ${hashOf(SCRIPT)}`,
       `style-src ${hashOf(STYLE)}`,
       "connect-src 'self'",
-      // The icon, whose colour tells the state.
+      // The icon, whose colour shows the state.
       'img-src data:',
       "base-uri 'none'",
       "form-action 'none'",
@@ -51,8 +50,8 @@ export const STATUS_PAGE = {
 }
 
 /**
- * One module out of several, so that the page is one file and its policy names one hash. Their names
- * are unique, so nothing is left to do but to drop the imports between them.
+ * Joins the modules, so that the page is one file and its policy has one hash. Their top-level names are
+ * unique, so it is enough to remove the imports and exports.
  */
 export function joinModules(sources: readonly string[]): string {
   return sources

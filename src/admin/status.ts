@@ -1,27 +1,27 @@
 import type { RouteFigures } from '../observe/route-history.ts'
 
-/** What `/status` shows: for people and scripts, so times are ISO 8601 and durations seconds. */
+/** The document of `/status`. Times are in ISO 8601, durations in seconds. */
 export type Status = {
   readonly version: string
   readonly node: string
-  /** When this was true. */
+  /** When this document was made. */
   readonly at: string
   readonly startedAt: string
   readonly ready: boolean
   readonly reasons: readonly string[]
-  /** What needs attention although it does not make the sidecar unready. */
+  /** Problems that do not make the sidecar unready. */
   readonly warnings: readonly string[]
   readonly configuration: ConfigurationStatus
   readonly routes: readonly RouteStatus[]
   readonly tokens: readonly TokenStatus[]
-  /** The last kinds of failure, the newest first. */
+  /** The latest kinds of failure, newest first. */
   readonly failures: readonly FailureStatus[]
 }
 
 export type ConfigurationStatus = {
   readonly version: string
   readonly loadedAt: string
-  /** Empty unless the file has changed since, and can't be used. */
+  /** Empty unless the file has changed since and is not valid. */
   readonly problems: readonly string[]
 }
 
@@ -34,11 +34,11 @@ export type RouteStatus = {
   }
   readonly upstream: string
   readonly credential: string
-  /** The token that it needs, as `tokens` names it; undefined for a route that only forwards. */
+  /** The token that it needs, by its name in `tokens`; undefined for a route without a credential. */
   readonly token: string | undefined
   readonly inFlight: number
   readonly lastMinute: RouteFigures
-  /** Why it needs attention, as in `warnings`; undefined where it does not. */
+  /** The entry about it in `warnings`. */
   readonly warning: string | undefined
   /** The last series of 401 and 403 responses; undefined if there has been none. */
   readonly rejection: RejectionStatus | undefined
@@ -50,7 +50,7 @@ export type RejectionStatus = {
   readonly challenge: string | undefined
   /** Whether no request has succeeded since `firstAt`. */
   readonly everyRequestRejected: boolean
-  /** Whether a token that was issued after the first rejection was rejected, too. */
+  /** Whether a token issued after the first rejection was rejected as well. */
   readonly freshTokenRejected: boolean
   /** Responses with 401 or 403 since `firstAt`. */
   readonly count: number
@@ -58,7 +58,7 @@ export type RejectionStatus = {
   readonly lastAt: string
   /** Whether the sidecar added a token to the last rejected request. */
   readonly hasToken: boolean
-  /** What the rejected token says about itself; never the token. */
+  /** Claims of the rejected token; never the token. */
   readonly token: (ClaimsStatus & { readonly format: 'JWT' | 'opaque' }) | undefined
   /** What to do about it. */
   readonly advice: string
@@ -72,14 +72,14 @@ type ClaimsStatus = {
 }
 
 export type FailureStatus = {
-  /** Undefined where no route claimed the request. */
+  /** Undefined if no route matched. */
   readonly route: string | undefined
   readonly code: string
   readonly oauthError: string | undefined
   readonly reason: string
   /** What to do about it. */
   readonly advice: string
-  /** How many of this kind came since the first. */
+  /** Failures of this kind since the first. */
   readonly count: number
   readonly firstAt: string
   readonly lastAt: string
@@ -88,32 +88,32 @@ export type FailureStatus = {
 export type TokenStatus = {
   readonly token: string
   readonly credential: string
-  /** The issuer of the configuration; undefined where it names a token endpoint instead. */
+  /** The configured issuer; undefined if a token endpoint is configured instead. */
   readonly issuer: string | undefined
-  /** Without its query; undefined where it is discovered. */
+  /** Without its query; undefined if it is discovered. */
   readonly tokenEndpoint: string | undefined
   readonly clientId: string | undefined
-  /** What the token request asks for. */
+  /** Parameters of the token request. */
   readonly requested: {
     readonly scopes: readonly string[]
     readonly audience: readonly string[]
     readonly resource: readonly string[]
   }
-  /** What the token in hand says about itself, where it is a JWT. */
+  /** Claims of the cached token, if it is a JWT. */
   readonly claims: ClaimsStatus | undefined
   readonly usable: boolean
   readonly requesting: boolean
-  /** How many requests wait for it now. */
+  /** How many requests wait for it. */
   readonly waiting: number
-  /** Those of the last token; undefined while there is none. */
+  /** Of the last token; undefined if there has been none. */
   readonly scopes:
     | {
         readonly requested: readonly string[]
-        /** As the server tells them; undefined where it does not. */
+        /** As reported by the server; undefined if it reports none. */
         readonly granted: readonly string[] | undefined
-        /** Requested, and not granted. */
+        /** Requested but not granted. */
         readonly missing: readonly string[]
-        /** Whether scopes were requested, and the server does not tell which of them it granted. */
+        /** Whether scopes were requested and the server does not report which it granted. */
         readonly unreported: boolean
       }
     | undefined
@@ -121,7 +121,7 @@ export type TokenStatus = {
   readonly ageSeconds: number | undefined
   readonly expiresAt: string | undefined
   readonly expiresInSeconds: number | undefined
-  /** What it was issued with. */
+  /** As issued. */
   readonly lifetimeSeconds: number | undefined
   readonly failure:
     | {

@@ -3,7 +3,7 @@ import { composeTokenSources } from '../compose/token-sources.ts'
 import type { Config } from '../config/schema.ts'
 import type { SecretPlaces } from '../config/secret-ref.ts'
 import { systemClock } from '../lib/clock.ts'
-import { createShared } from '../lib/shared.ts'
+import { createReferenceCountedPool } from '../lib/reference-counted-pool.ts'
 import { createLog } from '../observe/logger.ts'
 import { createMetrics } from '../observe/metrics.ts'
 import type { AccessToken } from '../tokens/access-token.ts'
@@ -21,11 +21,13 @@ export async function* fetchNeeded(
   config: Config,
   places: SecretPlaces,
 ): AsyncGenerator<FetchedToken> {
-  const sources = createShared<TokenSource>((source) => source.close()).holdings()
+  const sources = createReferenceCountedPool<TokenSource>((source) =>
+    source.close(),
+  ).createReferences()
   const tokens = await composeTokenSources({
     ...config,
     sources,
-    servers: createShared<AuthorizationServer>(() => {}).holdings(),
+    servers: createReferenceCountedPool<AuthorizationServer>(() => {}).createReferences(),
     places,
     clock: systemClock,
     metrics: createMetrics({ version: VERSION }),
@@ -39,5 +41,5 @@ export async function* fetchNeeded(
       yield { token, credential, cause }
     }
   }
-  await sources.letGo()
+  await sources.release()
 }

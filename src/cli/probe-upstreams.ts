@@ -38,45 +38,10 @@ export async function* probeUpstreams(
   }
 }
 
-const UNKNOWN_AUTHORITY =
-  'certificate signed by an unknown authority; "tls.ca" names the one to trust'
-const NEEDS_CERTIFICATE = 'the server requires a client certificate; "tls.client" names one'
-
-/** The established phrases, which operators search for. */
-const PHRASES: Readonly<Record<string, string>> = {
-  ECONNREFUSED: 'connection refused',
-  ECONNRESET: 'connection reset by peer',
-  EAI_AGAIN: 'temporary DNS failure',
-  EHOSTUNREACH: 'no route to host',
-  ENETUNREACH: 'network is unreachable',
-  ENOTFOUND: 'DNS lookup failed: no such host',
-  ETIMEDOUT: 'connection timed out',
-  upstream_timeout: 'connection timed out',
-  CERT_HAS_EXPIRED: 'certificate has expired',
-  CERT_NOT_YET_VALID: 'certificate is not yet valid',
-  CERT_REVOKED: 'certificate has been revoked',
-  CERT_SIGNATURE_FAILURE: 'certificate signature is not valid',
-  DEPTH_ZERO_SELF_SIGNED_CERT: 'self-signed certificate; "tls.ca" names the one to trust',
-  SELF_SIGNED_CERT_IN_CHAIN:
-    'self-signed certificate in the chain; "tls.ca" names the one to trust',
-  UNABLE_TO_GET_ISSUER_CERT: UNKNOWN_AUTHORITY,
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: UNKNOWN_AUTHORITY,
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: UNKNOWN_AUTHORITY,
-  ERR_TLS_CERT_ALTNAME_INVALID:
-    'certificate is not valid for this host name; "tls.serverName" sets another',
-  ERR_SSL_WRONG_VERSION_NUMBER: 'the server does not speak TLS on this port',
-  ERR_SSL_PACKET_LENGTH_TOO_LONG: 'the server does not speak TLS on this port',
-  ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION: 'no common TLS version',
-  ERR_SSL_UNSUPPORTED_PROTOCOL: 'no common TLS version',
-  ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: NEEDS_CERTIFICATE,
-  'ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE':
-    'TLS handshake failure: the server accepts no offered version, cipher suite or certificate',
-}
-
 function faultOf(cause: unknown): string {
   const code = codeOf(cause)
-  const phrase = code === undefined ? undefined : PHRASES[code]
-  return phrase ?? networkFault(cause)?.reason ?? `connection failed (${code ?? 'unknown reason'})`
+  if (code === 'upstream_timeout') return 'connection timed out'
+  return networkFault(cause)?.reason ?? `connection failed (${code ?? 'unknown reason'})`
 }
 
 /** The code of an error; if several addresses were tried, that of the first one. */

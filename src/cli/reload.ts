@@ -60,7 +60,7 @@ export function reloadOnChange(options: ReloadOptions): () => void {
         logger.warn({ problem: formatProblem(file, warning) }, 'configuration warning')
       }
       if (fixed.length > 0) {
-        logger.warn({ settings: fixed }, 'these settings take a restart to change')
+        logger.warn({ settings: fixed }, 'these settings need a restart to change')
       }
     } catch (cause) {
       refuse([toSidecarError(cause).message], isRequested)
@@ -71,7 +71,7 @@ export function reloadOnChange(options: ReloadOptions): () => void {
     if (!isRequested && isDeepStrictEqual(found, problems)) return
     problems = found
     app.refuse(problems)
-    logger.error({ config: file, problems }, 'cannot use the configuration, going on as before')
+    logger.error({ config: file, problems }, 'configuration not reloaded: the file is not valid')
   }
   /**
    * Reloads run one at a time, so that the last one wins. At most one is queued, because it reads the latest content.

@@ -9,9 +9,9 @@ import { EXIT, type Io } from './io.ts'
 import { configVersion, readRunnableConfig } from './read-config.ts'
 import { reloadOnChange } from './reload.ts'
 
-/** `run`: until SIGTERM or SIGINT, which let running requests finish; a second one does not wait. */
+/** `run`: until SIGTERM or SIGINT, which drain requests in flight; a second signal exits at once. */
 export async function run(file: string, io: Io): Promise<number> {
-  // Before anything that may hang: as process 1 of a container it has no default signal handlers.
+  // Before anything that may hang: process 1 of a container has no default signal handlers.
   const signals = catchSignals()
   const first = await Promise.race([start(file, io, signals), signals.first])
   if (typeof first === 'number') {
@@ -36,7 +36,7 @@ type Started = {
 async function start(file: string, io: Io, signals: Signals): Promise<Started | number> {
   if (io.env['NODE_TLS_REJECT_UNAUTHORIZED'] === '0') {
     io.err(
-      'Cannot run with NODE_TLS_REJECT_UNAUTHORIZED=0: tokens would go to anybody. Unset it; "tls.ca" names a certificate to trust.\n',
+      'Cannot run with NODE_TLS_REJECT_UNAUTHORIZED=0: tokens could be sent to any server. Unset it; "tls.ca" names a certificate to trust.\n',
     )
     return EXIT.failed
   }
@@ -64,10 +64,10 @@ async function start(file: string, io: Io, signals: Signals): Promise<Started | 
     void log.drain(LAST_DRAIN_MS).then(() => io.exit(EXIT.failed))
   }
   process.on('uncaughtException', (error) => {
-    logger.error({ stack: stackFrames(error) }, 'unexpected error, ending')
+    logger.error({ stack: stackFrames(error) }, 'unexpected error, exiting')
     endNow()
   })
-  // Node would write its warnings to standard error, synchronously.
+  // Node writes warnings to standard error, synchronously.
   process.removeAllListeners('warning')
   process.on('warning', ({ name, message }) =>
     logger.warn({ name, reason: message }, 'Node warning'),
@@ -101,7 +101,7 @@ async function start(file: string, io: Io, signals: Signals): Promise<Started | 
   const { proxyUrl, adminUrl } = app
   dropWhatStartingLeft()
   logger.info({ version: VERSION, listen: proxyUrl, admin: adminUrl, config: file }, 'listening')
-  // Flushed at once, because scripts wait for this line.
+  // Flushed, because scripts wait for this line.
   log.flush()
   return { app, log, tracer, endReloads }
 }
@@ -121,7 +121,7 @@ async function serve(started: Started, signals: Signals, io: Io): Promise<number
   const { requests, tunnels, tokenRequests } = app.pending()
   if (requests > 0 || tunnels > 0 || tokenRequests.length > 0 || !isExported) {
     const traces = isExported ? undefined : 'not exported'
-    logger.warn({ requests, tunnels, tokenRequests, traces }, 'ending with work pending')
+    logger.warn({ requests, tunnels, tokenRequests, traces }, 'exiting with work pending')
   }
   logger.info({}, 'stopped')
   const unwritten = await log.drain(Math.max(LAST_DRAIN_MS, Math.min(FLUSH_MS, remainingMs())))
@@ -131,14 +131,14 @@ async function serve(started: Started, signals: Signals, io: Io): Promise<number
 }
 
 const STDOUT = 1
-/** How long the last spans may take, and the last log lines. */
+/** The time limit for the last spans, and for the last log lines. */
 const FLUSH_MS = 2_000
-/** The log gets this long even if the deadline has passed. */
+/** The time limit for the last log lines after the deadline. */
 const LAST_DRAIN_MS = 250
-/** Closing cuts everything off at the deadline; this is for the case that it fails to. */
+/** Closing ends at the deadline; this is for the case that it does not. */
 const CLOSE_GRACE_MS = 250
 
-/** Waits for `work`, but no longer than `limitMs`. */
+/** Waits for `work`, for at most `limitMs`. */
 async function within(limitMs: number, work: Promise<void>): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>()
   const timer = setTimeout(resolve, limitMs)
@@ -146,7 +146,7 @@ async function within(limitMs: number, work: Promise<void>): Promise<void> {
   clearTimeout(timer)
 }
 
-/** Loaded only here: who does not trace does not pay for what it takes. */
+/** Imported dynamically, because OpenTelemetry costs memory and start time. */
 async function startTracing(settings: TracingSettings, logger: Logger): Promise<Tracer> {
   const { createOpenTelemetryTracer } = await import('../observe/open-telemetry.ts')
   logger.info({ receiver: new URL(settings.url).origin, protocol: settings.protocol }, 'tracing')
@@ -183,7 +183,7 @@ function catchSignals(): Signals {
 
 const SIGNALS = ['SIGTERM', 'SIGINT'] as const
 
-/** What keeps a listener from opening, in words. */
+/** Why a listener cannot be opened. */
 function startFault(cause: unknown): string {
   if (!(cause instanceof Error) || !('code' in cause)) return stackFrames(cause)
   const host = textOf(cause, 'address') ?? textOf(cause, 'hostname') ?? ''
@@ -191,17 +191,17 @@ function startFault(cause: unknown): string {
   const place = port === undefined || port === '-1' ? host : `${host}:${port}`
   switch (cause.code) {
     case 'EADDRINUSE': {
-      return `"${place}" is in use by another process; set "listen" or "admin" to another address`
+      return `address already in use: "${place}"; set "listen" or "admin" to another address`
     }
     case 'EACCES': {
-      return `no permission to listen on "${place}"`
+      return `permission denied: "${place}"`
     }
     case 'EADDRNOTAVAIL': {
       return `"${place}" is not an address of this machine`
     }
     case 'ENOTFOUND':
     case 'EAI_AGAIN': {
-      return `the host name "${place}" of "listen" or "admin" is not known`
+      return `the host name "${place}" of "listen" or "admin" cannot be resolved`
     }
     case 'ENOENT': {
       return `the directory of "${place}" does not exist`

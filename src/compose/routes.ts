@@ -2,7 +2,7 @@ import type { ReadFile } from '../config/read-file.ts'
 import type { RouteConfig } from '../config/route-schema.ts'
 import type { Config } from '../config/schema.ts'
 import type { Clock } from '../lib/clock.ts'
-import type { Holdings } from '../lib/shared.ts'
+import type { References } from '../lib/reference-counted-pool.ts'
 import { createTlsReader } from '../lib/tls-material.ts'
 import { type Metrics, PASSED } from '../observe/metrics.ts'
 import type { TunnelPolicy } from '../inbound/connect.ts'
@@ -48,8 +48,8 @@ export type ComposeRoutesOptions = {
   readonly idle: IdleWatch
   readonly openUpstream: OpenUpstream
   /** Reused from an earlier configuration if the definition is the same. */
-  readonly upstreams: Holdings<Upstream>
-  readonly rejections: Holdings<RejectionRecord>
+  readonly upstreams: References<Upstream>
+  readonly rejections: References<RejectionRecord>
 }
 
 /** Routes to the same origin with the same TLS settings share connections. */
@@ -60,13 +60,13 @@ export async function composeRoutes(options: ComposeRoutesOptions): Promise<Comp
   for (const plan of planRoutes(config)) {
     const { config: route } = plan
     const settings = upstreamOptions(route, options)
-    const upstream = await options.upstreams.use(
+    const upstream = await options.upstreams.acquire(
       JSON.stringify([settings, route.tls]),
       async () =>
         await createUpstream(settings, createTlsReader(route.tls, readFile), clock, openUpstream),
     )
     upstreams.add(upstream)
-    const rejections = await options.rejections.use(
+    const rejections = await options.rejections.acquire(
       rejectionKey(route, config),
       async () => await Promise.resolve(createRejectionRecord(clock)),
     )

@@ -1,7 +1,7 @@
 import type { Config } from '../config/schema.ts'
 import type { SecretPlaces } from '../config/secret-ref.ts'
 import type { Clock } from '../lib/clock.ts'
-import { createShared } from '../lib/shared.ts'
+import { createReferenceCountedPool } from '../lib/reference-counted-pool.ts'
 import { type AccessLog, type AccessLogOptions, createAccessLog } from '../observe/access-log.ts'
 import type { DescriptorWatch } from '../observe/descriptor-watch.ts'
 import type { Logger } from '../observe/logger.ts'
@@ -60,19 +60,19 @@ export function createServiceFactory(
   options: ServiceOptions,
 ): (config: Config) => Promise<Service> {
   const { places, logger, metrics, tracer, clock, idle } = options
-  const servers = createShared<AuthorizationServer>(() => {})
-  const sources = createShared<TokenSource>((source) => source.close())
-  const upstreams = createShared<Upstream>((upstream) => upstream.close())
-  const rejections = createShared<RejectionRecord>(() => {})
+  const servers = createReferenceCountedPool<AuthorizationServer>(() => {})
+  const sources = createReferenceCountedPool<TokenSource>((source) => source.close())
+  const upstreams = createReferenceCountedPool<Upstream>((upstream) => upstream.close())
+  const rejections = createReferenceCountedPool<RejectionRecord>(() => {})
   return async (config) => {
     const resources = {
-      servers: servers.holdings(),
-      sources: sources.holdings(),
-      upstreams: upstreams.holdings(),
-      rejections: rejections.holdings(),
+      servers: servers.createReferences(),
+      sources: sources.createReferences(),
+      upstreams: upstreams.createReferences(),
+      rejections: rejections.createReferences(),
     }
     const release = async (): Promise<void> => {
-      for (const { letGo: close } of Object.values(resources)) await close()
+      for (const { release: close } of Object.values(resources)) await close()
     }
     try {
       const tokens = await composeTokenSources({ ...options, ...config, ...resources })

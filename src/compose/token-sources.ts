@@ -3,7 +3,7 @@ import type { RouteConfig } from '../config/route-schema.ts'
 import { createSecretReader, type SecretPlaces } from '../config/secret-ref.ts'
 import type { Clock } from '../lib/clock.ts'
 import { fingerprint } from '../lib/fingerprint.ts'
-import type { Holdings } from '../lib/shared.ts'
+import type { References } from '../lib/reference-counted-pool.ts'
 import type { Logger } from '../observe/logger.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import type { Tracer } from '../observe/tracer.ts'
@@ -50,8 +50,8 @@ export type TokenSourcesOptions = {
   readonly logger: Logger
   readonly tracer?: Tracer | undefined
   /** Shared with the previous configuration: unchanged definitions keep their state. */
-  readonly servers: Holdings<AuthorizationServer>
-  readonly sources: Holdings<TokenSource>
+  readonly servers: References<AuthorizationServer>
+  readonly sources: References<TokenSource>
 }
 
 /** One source for each distinct token, which routes with the same requirements share. */
@@ -62,7 +62,7 @@ export async function composeTokenSources(options: TokenSourcesOptions): Promise
     const credential = options.credentials[route.credential]
     if (credential === undefined) continue
     const definition = fingerprint(route.credential, JSON.stringify(credential))
-    const server = await options.servers.use(definition, async () =>
+    const server = await options.servers.acquire(definition, async () =>
       composeAuthorizationServer(
         credential,
         places,
@@ -83,7 +83,7 @@ export async function composeTokenSources(options: TokenSourcesOptions): Promise
     const token = isOverridden ? `${route.credential}/${route.name}` : route.credential
     const requested = requestedBy(route, credential)
     const parts = { ...options, credential, server, requested }
-    const source = await options.sources.use(
+    const source = await options.sources.acquire(
       `${definition} ${key}`,
       async () => await Promise.resolve(createSource(token, route.credential, parts)),
     )

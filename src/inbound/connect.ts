@@ -137,8 +137,7 @@ async function open(
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   const socket = connect({ host, port, autoSelectFamily: true, allowHalfOpen: true, noDelay: true })
   const timer = setTimeout(
-    () =>
-      socket.destroy(Object.assign(new Error('connecting took too long'), { code: 'ETIMEDOUT' })),
+    () => socket.destroy(Object.assign(new Error('connection timed out'), { code: 'ETIMEDOUT' })),
     timeoutMs,
   )
   const onLeave = (): void => {

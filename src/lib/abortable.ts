@@ -1,4 +1,4 @@
-/** Waits for `promise` until `signal` aborts; the promise itself goes on for whoever else wants it. */
+/** Waits for `promise` until `signal` aborts. The work behind the promise is not cancelled. */
 export async function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   signal.throwIfAborted()
   const { promise: aborted, reject } = Promise.withResolvers<never>()

@@ -4,8 +4,8 @@ export type Backoff = {
 }
 
 /**
- * Full jitter: somewhere between nothing and a bound that doubles with each failure, so that many
- * clients that failed together do not return together. `failures` counts from 1.
+ * Exponential backoff with full jitter, so that clients that failed at the same time do not retry at the
+ * same time. `failures` counts from 1.
  */
 export function backoffMs({ baseMs, maxMs }: Backoff, failures: number, random: number): number {
   return random * Math.min(maxMs, baseMs * 2 ** (failures - 1))

@@ -2,15 +2,15 @@ import { constants, fstatSync, openSync, write, writeSync } from 'node:fs'
 import { Socket } from 'node:net'
 
 /**
- * Writes lines to a file descriptor without ever blocking the event loop. What cannot be written yet is
- * kept in a buffer of limited size; lines that do not fit are dropped and counted.
+ * Writes lines to a file descriptor without blocking the event loop. Lines that cannot be written yet are
+ * buffered up to a limit; further lines are dropped and counted.
  */
 export type BoundedWriter = {
-  /** Takes one line, with its line break. */
+  /** One line, with its line break. */
   readonly write: (line: string) => void
-  /** Starts to write what is buffered, and does not wait. */
+  /** Starts writing the buffer, and does not wait. */
   readonly flush: () => void
-  /** Writes what is buffered, for at most `limitMs`. Resolves with the number of lines left unwritten. */
+  /** Writes the buffer, for at most `limitMs`. Resolves with the number of lines left unwritten. */
   readonly drain: (limitMs: number) => Promise<number>
   /** How many lines have been dropped so far. */
   readonly droppedLines: () => number
@@ -20,7 +20,7 @@ export type BoundedWriterOptions = {
   readonly descriptor: number
   /** The buffer is written as soon as it holds this much; 0 writes each line at once. */
   readonly minLength: number
-  /** What is buffered beyond this is dropped. */
+  /** The limit of the buffer. */
   readonly maxLength: number
   /** Called with the first line that is dropped; `reason` is a system error code, or `EAGAIN`. */
   readonly onDropping?: (reason: string) => void
@@ -30,15 +30,15 @@ export type BoundedWriterOptions = {
 
 /** How long a line may stay in the buffer. */
 const FLUSH_INTERVAL_MS = 250
-/** The first retry of a destination that is full, and the longest pause between two of them. */
+/** The first and the longest delay before a retry while the destination is full. */
 const FIRST_RETRY_MS = 2
-const LONGEST_RETRY_MS = 250
+const MAX_RETRY_MS = 250
 
 export function createBoundedWriter(options: BoundedWriterOptions): BoundedWriter {
   const { descriptor, minLength, maxLength, onDropping, onRecovered } = options
   let output: Output | undefined
   let buffered = ''
-  /** What is being written, and how much of it has been. */
+  /** The part being written, and how much of it is written. */
   let chunk: Buffer | undefined
   let offset = 0
   let isWriting = false
@@ -78,7 +78,7 @@ export function createBoundedWriter(options: BoundedWriterOptions): BoundedWrite
     if (error !== null) {
       lastError = error instanceof Error && 'code' in error ? String(error.code) : 'unknown'
       scheduleStart(retryMs)
-      retryMs = Math.min(retryMs * 2, LONGEST_RETRY_MS)
+      retryMs = Math.min(retryMs * 2, MAX_RETRY_MS)
       onSettled?.()
       return
     }
@@ -108,7 +108,7 @@ export function createBoundedWriter(options: BoundedWriterOptions): BoundedWrite
         return
       }
       buffered += line
-      // With a chunk under way, its end or the timer of its retry goes on with the buffer.
+      // When the current chunk is written or retried, the buffer follows.
       if (chunk !== undefined) return
       if (buffered.length > minLength) start()
       else scheduleStart(FLUSH_INTERVAL_MS)
@@ -118,10 +118,10 @@ export function createBoundedWriter(options: BoundedWriterOptions): BoundedWrite
     },
     async drain(limitMs) {
       const { promise, resolve } = Promise.withResolvers<void>()
-      // Keeps the process alive meanwhile, which the other timers do not.
+      // The other timers are unreferenced and do not keep the process alive.
       const limit = setTimeout(resolve, limitMs)
       onSettled = () => {
-        // More room is worth waiting for; a disk that is full or a reader that is gone is not.
+        // A slow reader may make room soon; a full disk or a closed reader will not.
         const isRetrying = chunk !== undefined && lastError === 'EAGAIN'
         if (isWriting || isRetrying || (chunk === undefined && buffered !== '')) return
         resolve()
@@ -143,28 +143,28 @@ function linesIn(text: string): number {
 type Output = { readonly descriptor: number; readonly isNonBlocking: boolean }
 
 /**
- * A pipe, a socket or a terminal is written to in non-blocking mode, because a reader that does not read
- * would block the event loop. Disk files have no such mode, and are left to the thread pool.
+ * Opens pipes, sockets and terminals in non-blocking mode, because a reader that does not read would
+ * block the event loop. Regular files have no such mode, so they are written by the thread pool.
  */
 function openOutput(descriptor: number): Output {
   const stats = fstatSync(descriptor)
   if (stats.isFIFO() || stats.isCharacterDevice()) {
     try {
-      // A file description of our own: O_NONBLOCK would otherwise apply to every process that shares it.
+      // A separate file description, because O_NONBLOCK applies to every process that shares it.
       const { O_WRONLY, O_NONBLOCK, O_NOCTTY } = constants
       const own = openSync(`/proc/self/fd/${descriptor}`, O_WRONLY | O_NONBLOCK | O_NOCTTY)
       return { descriptor: own, isNonBlocking: true }
     } catch {
-      // It belongs to another user, has no reader any more, or this is not Linux.
+      // No permission, no reader, or not Linux.
     }
   }
   if (stats.isFIFO() || stats.isSocket()) {
     // libuv puts the descriptor into non-blocking mode (uv_pipe_open).
-    KEPT.push(new Socket({ fd: descriptor, readable: false, writable: true }).unref())
+    REFERENCED.push(new Socket({ fd: descriptor, readable: false, writable: true }).unref())
     return { descriptor, isNonBlocking: true }
   }
   return { descriptor, isNonBlocking: false }
 }
 
-/** Garbage collection would close the descriptors. */
-const KEPT: Socket[] = []
+/** Prevents garbage collection, which would close the descriptors. */
+const REFERENCED: Socket[] = []

@@ -1,26 +1,26 @@
 import { performance } from 'node:perf_hooks'
 
-/** Time and timers, passed in so that a test can turn the hands. */
+/** Time and timers; tests pass in a fake. */
 export type Clock = {
-  /** Milliseconds on a clock that is never set; its zero means nothing. */
+  /** Milliseconds on a monotonic clock with an arbitrary origin. */
   monotonicMs(): number
-  /** Milliseconds since 1970, as the system believes them at this moment. */
+  /** Milliseconds since 1970; the system may adjust them. */
   wallMs(): number
   /** Runs `callback` once; does not keep the process alive. Returns a function that cancels it. */
   schedule(delayMs: number, callback: () => void): () => void
 }
 
-// A longer setTimeout fires at once (its delay is a signed 32-bit number), so long waits are chained.
-const LONGEST_TIMER_MS = 2 ** 31 - 1
+// setTimeout fires at once for a longer delay (a signed 32-bit number), so long delays are chained.
+const MAX_TIMER_MS = 2 ** 31 - 1
 
-// Not the global of this name, which is looked up anew each time.
+// Imported, because each access to the global of this name is a lookup.
 export const systemClock: Clock = {
   monotonicMs: () => performance.now(),
   wallMs: () => Date.now(),
   schedule(delayMs, callback) {
     let timer: NodeJS.Timeout
     const arm = (remainingMs: number): void => {
-      const stepMs = Math.min(remainingMs, LONGEST_TIMER_MS)
+      const stepMs = Math.min(remainingMs, MAX_TIMER_MS)
       timer = setTimeout(() => {
         if (remainingMs > stepMs) arm(remainingMs - stepMs)
         else callback()

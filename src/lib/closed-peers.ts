@@ -3,10 +3,10 @@ import type { Socket } from 'node:net'
 import { endianness } from 'node:os'
 
 /**
- * Which of these TCP connections have a peer on this machine that has closed its socket. A FIN alone
- * does not tell: `shutdown(SHUT_WR)` and `close()` send the same one. The kernel's table of sockets
- * does: a socket that no process holds any more has no inode. Peers on other machines, and systems
- * without such a table, are never reported.
+ * Returns the TCP connections whose peer is on this machine and has closed its socket. A FIN does not
+ * tell `shutdown(SHUT_WR)` from `close()`, but the kernel's table of sockets does: a socket that no
+ * process has open has no inode. Peers on other machines, and on systems without that table, are not
+ * reported.
  */
 export async function closedPeers(sockets: readonly Socket[]): Promise<Socket[]> {
   const [ipv4, ipv6] = await Promise.all([readTable('tcp'), readTable('tcp6')])
@@ -17,7 +17,7 @@ export async function closedPeers(sockets: readonly Socket[]): Promise<Socket[]>
     return (
       local !== undefined &&
       remote !== undefined &&
-      // What is remote here is local there.
+      // The remote address here is the local address of the peer.
       (closed.has(`${remote} ${local}`) || closed.has(`${mapped(remote)} ${mapped(local)}`))
     )
   })
@@ -30,7 +30,7 @@ async function readTable(name: 'tcp' | 'tcp6'): Promise<string> {
 /** The states of `include/net/tcp_states.h` in which the owner has ended its side: FIN_WAIT1, FIN_WAIT2, TIME_WAIT, CLOSING. */
 const ENDED_STATES: ReadonlySet<string> = new Set(['04', '05', '06', '0B'])
 
-/** Local and remote address, as the table writes them, of sockets that no process holds. */
+/** Local and remote address, in the notation of the table, of sockets that no process has open. */
 export function* closedSockets(table: string): Generator<string> {
   for (const line of table.split('\n')) {
     const [, local, remote, state = '', , , , , , inode] = line.trim().split(/\s+/)
@@ -43,12 +43,12 @@ function addressOf(address = '', port = 0): string | undefined {
   const ipv4 = /^(?:::ffff:)?(\d+)\.(\d+)\.(\d+)\.(\d+)$/i.exec(address)
   const bytes = ipv4 === null ? ipv6Bytes(address) : Buffer.from(ipv4.slice(1).map(Number))
   if (bytes === undefined) return undefined
-  // The table prints the words of an address as numbers of the machine's own byte order.
+  // The table prints the 32-bit words of an address in the byte order of the machine.
   if (endianness() === 'LE') bytes.swap32()
   return `${bytes.toString('hex')}:${port.toString(16).padStart(4, '0')}`.toUpperCase()
 }
 
-/** How a socket of IPv6 that is connected to an IPv4 address is listed. */
+/** The notation for an IPv6 socket that is connected to an IPv4 address. */
 function mapped(address: string): string {
   const prefix = endianness() === 'LE' ? '0000000000000000FFFF0000' : '00000000000000000000FFFF'
   return address.length === '7F000001:1F90'.length ? prefix + address : address

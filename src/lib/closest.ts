@@ -1,17 +1,17 @@
-/** The candidate that a person who typed `word` most likely meant, if any is near enough. */
+/** The candidate with the smallest edit distance to `word`, if it is small enough for a typing error. */
 export function closest(word: string, candidates: Iterable<string>): string | undefined {
   let best: string | undefined
   let bestDistance = Math.max(2, Math.floor(word.length / 3)) + 1
   for (const candidate of candidates) {
     const distance = editDistance(word.toLowerCase(), candidate.toLowerCase())
-    // Of short words, everything can be made of anything.
+    // Any short word becomes any other with few edits.
     if (distance >= Math.max(word.length, candidate.length)) continue
     if (distance < bestDistance) [best, bestDistance] = [candidate, distance]
   }
   return best
 }
 
-/** Levenshtein's distance, one row at a time. */
+/** The Levenshtein distance. */
 function editDistance(a: string, b: string): number {
   let previous = Array.from({ length: b.length + 1 }, (_, index) => index)
   for (let i = 1; i <= a.length; i += 1) {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 
-/** How many file descriptors this process may have open; Infinity where that is not known. */
+/** The limit of open file descriptors of this process; Infinity if it is not known. */
 export function readDescriptorLimit(): number {
   try {
     return parseDescriptorLimit(readFileSync('/proc/self/limits', 'latin1'))
@@ -16,21 +16,21 @@ export function parseDescriptorLimit(limits: string): number {
 }
 
 export type ConnectionBudget = {
-  /** Connections of the application that are served. */
+  /** Client connections that are served. */
   readonly served: number
-  /** Further ones that are open at the same time, to be refused with an explanation. */
+  /** Further client connections, which get a response that explains why they are refused. */
   readonly surplus: number
   readonly admin: number
 }
 
-/** Listeners, the log, files, DNS, token requests and the trace exporter. */
+/** For listeners, the log, files, DNS, token requests and the trace exporter. */
 const RESERVED = 64
 const MAX_ADMIN = 128
 const MIN_ADMIN = 8
 
 /**
- * Divides the descriptors so that no kind of connection can use up those of another. A connection of the
- * application takes two, because there is one to the upstream for each; one that is refused takes one.
+ * Divides the descriptors so that no kind of connection can exhaust those of another. A client connection
+ * needs two, because it may have one to the upstream; a refused one needs one.
  */
 export function divideDescriptors(limit: number, configured: number): ConnectionBudget {
   const admin = Math.max(MIN_ADMIN, Math.min(MAX_ADMIN, Math.floor(limit / 16)))

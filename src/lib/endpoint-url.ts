@@ -15,7 +15,7 @@ export function isEndpointUrl(value: string): boolean {
   )
 }
 
-/** Whether what is sent to a URL could be read on the way. */
+/** Whether a request to this URL leaves the machine unencrypted. */
 export function isRemotePlaintext(value: string): boolean {
   const url = URL.parse(value)
   return url?.protocol === 'http:' && !isLoopbackHost(url.hostname)

@@ -9,16 +9,16 @@ export type Address =
   | { readonly kind: 'unix'; readonly path: string; readonly mode: number }
 
 export type Listener = {
-  /** Where it can be reached: `http://127.0.0.1:8080`, or `unix:/run/app.sock`. */
+  /** `http://127.0.0.1:8080`, or `unix:/run/app.sock`. */
   readonly url: string
-  /** Takes no more connections, waits for running requests at most `deadlineMs`, then cuts them off. */
+  /** Stops accepting, waits up to `deadlineMs` for requests in flight, then closes their connections. */
   close(deadlineMs: number): Promise<void>
 }
 
 export type ListenOptions = {
-  /** Ends the connections that are left at the deadline. */
-  readonly cutOff?: () => void
-  /** Called when a connection cannot be accepted; the server goes on. */
+  /** Closes the connections that are open at the deadline. */
+  readonly closeAll?: () => void
+  /** Called when a connection cannot be accepted; the server keeps running. */
   readonly onAcceptError?: (error: Error) => void
 }
 
@@ -29,10 +29,10 @@ export async function listen(
   clock: Clock,
   options: ListenOptions = {},
 ): Promise<Listener> {
-  const { cutOff = () => server.closeAllConnections(), onAcceptError = () => {} } = options
+  const { closeAll = () => server.closeAllConnections(), onAcceptError = () => {} } = options
   if (address.kind === 'unix') {
     await removeStaleSocket(address.path)
-    // The file is made within the call, and must not be open to more people for any moment.
+    // listen() creates the file, which must never have more permissions than `mode`.
     const umask = process.umask(0o777 & ~address.mode)
     server.listen(address.path)
     process.umask(umask)
@@ -42,11 +42,11 @@ export async function listen(
     server.listen(address.port, address.host)
     await once(server, 'listening')
   }
-  // Without a listener, one connection that cannot be accepted would end the process.
+  // Without this listener, a connection that cannot be accepted would crash the process.
   server.on('error', onAcceptError)
   return {
     url: urlOf(server, address),
-    close: async (deadlineMs) => await drain(server, deadlineMs, clock, cutOff),
+    close: async (deadlineMs) => await drain(server, deadlineMs, clock, closeAll),
   }
 }
 
@@ -54,9 +54,9 @@ async function drain(
   server: Server,
   deadlineMs: number,
   clock: Clock,
-  cutOff: () => void,
+  closeAll: () => void,
 ): Promise<void> {
-  const cancel = clock.schedule(deadlineMs, cutOff)
+  const cancel = clock.schedule(deadlineMs, closeAll)
   const closed = once(server, 'close')
   server.close()
   server.closeIdleConnections()
@@ -72,7 +72,7 @@ function urlOf(server: Server, address: Address): string {
   return `http://${host}:${bound.port}`
 }
 
-/** A process that was killed leaves its socket file behind, and it would be in the way. */
+/** Removes the socket file of a process that was killed, because bind would fail with EADDRINUSE. */
 async function removeStaleSocket(path: string): Promise<void> {
   const found = await lstat(path).catch(() => undefined)
   if (found?.isSocket() !== true) return

@@ -2,7 +2,7 @@ import { createPrivateKey, type KeyObject } from 'node:crypto'
 
 export type PrivateKey = { readonly key: KeyObject; readonly kid: string | undefined }
 
-/** A private key from PEM in any of its forms, also encrypted, or from a JWK. Throws on anything else. */
+/** Parses a private key in PEM, which may be encrypted, or a JWK. Throws for anything else. */
 export function parsePrivateKey(text: string, passphrase: string | undefined): PrivateKey {
   if (!text.trimStart().startsWith('{')) {
     return {
@@ -18,7 +18,7 @@ export function parsePrivateKey(text: string, passphrase: string | undefined): P
   }
 }
 
-/** Whether signatures by a JWS algorithm (RFC 7518 section 3.1, RFC 8037) can be made with a key. */
+/** Whether a key can be used with a JWS algorithm (RFC 7518 section 3.1, RFC 8037). */
 export function fitsAlgorithm(key: KeyObject, algorithm: string): boolean {
   const { asymmetricKeyType: type, asymmetricKeyDetails: details } = key
   switch (algorithm) {

@@ -3,8 +3,8 @@ import type { Clock } from './clock.ts'
 const INTERVAL_MS = 60_000
 
 /**
- * Calls `report` at most once a minute, with the number of occurrences since the last call and the
- * latest detail: the first at once, the rest together.
+ * Calls `report` for the first occurrence and then at most once a minute, with the number of occurrences
+ * since the last call and the latest detail.
  */
 export function createRateLimit<T>(
   clock: Clock,

@@ -1,9 +1,9 @@
 import { inspect } from 'node:util'
 
-/** A string that cannot be printed by accident: every rendering but `reveal()` is `[redacted]`. */
+/** A string that is not printed by accident: every conversion but `reveal()` yields `[redacted]`. */
 export type Secret = { reveal(): string }
 
-/** Reads a secret anew each time it is needed, so that a rotated one is picked up. */
+/** Reads the secret on every call, so that a rotated one is used. */
 export type SecretReader = () => Promise<Secret>
 
 const REDACTED = '[redacted]'

@@ -1,6 +1,6 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 
-/** What a TLS connection is made with, as `tls.connect` takes it. PEM texts. */
+/** Options of `tls.connect`; certificates and keys in PEM. */
 export type TlsMaterial = {
   readonly ca?: string
   readonly cert?: string
@@ -11,7 +11,7 @@ export type TlsMaterial = {
 
 type MinVersion = 'TLSv1.2' | 'TLSv1.3'
 
-/** Reads it anew, because certificates are rotated. */
+/** Reads the files on every call, because certificates are rotated. */
 export type TlsReader = () => Promise<TlsMaterial>
 
 export type TlsFiles = {
@@ -26,24 +26,24 @@ export type TlsFiles = {
 type ReadFile = (path: string) => Promise<string>
 
 /**
- * RFC 6066 section 3: a server name has no trailing dot, which only says that the name of a URL is a fully
- * qualified one.
+ * RFC 6066 section 3: a server name has no trailing dot. In a URL, the dot marks a fully qualified domain
+ * name.
  */
 export function withoutTrailingDot(hostname: string): string {
   return hostname.replace(/\.$/, '')
 }
 
-/** A rotation may happen between the reading of two files; then the next try finds them both new. */
-const TRIES = 3
+/** A rotation may happen between reading the two files; the next attempt reads both new ones. */
+const MAX_ATTEMPTS = 3
 
-/** Fails when a file can't be read, or when certificate and key do not belong together. */
+/** The reader fails if a file cannot be read, or if the key does not match the certificate. */
 export function createTlsReader(files: TlsFiles, readFile: ReadFile): TlsReader {
   const { ca, client, serverName, minVersion } = files
   return async () => ({
     ...(ca !== undefined && { ca: await readFile(ca.file) }),
     ...(client !== undefined && (await readPair(client, readFile))),
     ...(serverName !== undefined && { servername: serverName }),
-    // Said each time, because the environment may lower Node's own.
+    // Set explicitly, because NODE_OPTIONS may lower Node's default.
     minVersion,
   })
 }
@@ -52,14 +52,14 @@ async function readPair(
   { certificate, key }: NonNullable<TlsFiles['client']>,
   readFile: ReadFile,
 ): Promise<Pick<TlsMaterial, 'cert' | 'key'>> {
-  for (let attempt = 1; attempt <= TRIES; attempt += 1) {
+  for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
     const pair = { cert: await readFile(certificate.file), key: await readFile(key.file) }
     if (belongTogether(pair.cert, pair.key)) return pair
   }
   throw new Error('the client certificate and its key do not belong together')
 }
 
-/** Also false for what is no certificate or no key. */
+/** False for invalid input as well. */
 export function belongTogether(certificate: string, key: string): boolean {
   try {
     return new X509Certificate(certificate).checkPrivateKey(createPrivateKey(key))

@@ -4,7 +4,7 @@
  */
 const NOT_BEARER: ReadonlySet<string> = new Set(['dpop', 'hmac', 'mac', 'n_a', 'pop'])
 
-/** Whether a server that says this `token_type` may mean bearer tokens (RFC 6749 section 7.1). */
+/** Whether a vendor-specific `token_type` may stand for bearer tokens (RFC 6749 section 7.1). */
 export function mayMeanBearer(tokenType: string): boolean {
   return !NOT_BEARER.has(tokenType.toLowerCase())
 }

@@ -4,15 +4,15 @@ import type { Clock } from './clock.ts'
 
 /** Editors and volume mounts change a file in several steps. */
 const SETTLE_MS = 100
-/** For changes that the system tells nothing of, as on network file systems. */
+/** For changes without notification, as on network file systems. */
 const POLL_MS = 30_000
 
 /**
- * Calls `look` whenever a file may have changed, and every 30 s. It is the directory that is watched:
- * a watch on a file follows what was renamed away, and a ConfigMap changes by a symbolic link beside
- * the file. Returns a function that ends it.
+ * Calls `check` when a file may have changed, and every 30 s. The directory is watched, because a watch on
+ * a file follows the inode that a rename replaces, and a ConfigMap changes by a symbolic link beside the
+ * file. Returns a function that stops it.
  */
-export function watchFile(path: string, clock: Clock, look: () => void): () => void {
+export function watchFile(path: string, clock: Clock, check: () => void): () => void {
   let watcher = watchDirectory()
   let cancelSettle: (() => void) | undefined
   let cancelPoll = clock.schedule(POLL_MS, poll)
@@ -21,7 +21,7 @@ export function watchFile(path: string, clock: Clock, look: () => void): () => v
     try {
       const found = watch(dirname(path), { persistent: false }, () => {
         cancelSettle?.()
-        cancelSettle = clock.schedule(SETTLE_MS, look)
+        cancelSettle = clock.schedule(SETTLE_MS, check)
       })
       found.on('error', () => {
         found.close()
@@ -29,7 +29,7 @@ export function watchFile(path: string, clock: Clock, look: () => void): () => v
       })
       return found
     } catch {
-      // No watch is left on this system, or the directory is gone: the poll will do.
+      // The limit of watches is reached, or the directory is missing; polling still works.
       return undefined
     }
   }
@@ -37,7 +37,7 @@ export function watchFile(path: string, clock: Clock, look: () => void): () => v
   function poll(): void {
     watcher ??= watchDirectory()
     cancelPoll = clock.schedule(POLL_MS, poll)
-    look()
+    check()
   }
 
   return () => {

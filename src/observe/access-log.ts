@@ -2,26 +2,26 @@ import type { SidecarError } from '../errors.ts'
 import { stackFrames } from '../lib/stack-frames.ts'
 import type { Logger } from './logger.ts'
 
-/** A request that is over. */
+/** A request that has ended. */
 type FinishedRequest = {
   readonly method: string
   readonly path: string
-  /** `?` and what follows; often something that nobody wants in a log. */
+  /** With the `?`; it may contain personal data. */
   readonly query: string
   readonly route: string | undefined
-  /** What the application got. */
+  /** The status that the client received. */
   readonly status: number
   /** The status of a gRPC call; undefined for any other request. */
   readonly grpcStatus: number | undefined
   readonly durationMs: number
-  /** How long it waited for a token; undefined when one was in hand. */
+  /** The wait for a token; undefined if one was cached. */
   readonly tokenWaitMs: number | undefined
-  /** From sending the request to the head of the response; undefined when none came. */
+  /** From sending the request to receiving the response head; undefined if there was none. */
   readonly upstreamMs: number | undefined
   readonly requestId: string | undefined
-  /** Where tracing is on. */
+  /** Undefined if tracing is off. */
   readonly traceId: string | undefined
-  /** What went through an upgraded connection or a tunnel. */
+  /** Of an upgraded connection or a CONNECT tunnel. */
   readonly tunnel: FinishedTunnel | undefined
   readonly failure: SidecarError | undefined
 }
@@ -35,21 +35,21 @@ type FinishedTunnel = {
 export type AccessLog = (request: FinishedRequest) => void
 
 export type AccessLogOptions = {
-  /** The share of ordinary requests that get a line, from 0 to 1. */
+  /** The share of successful, fast requests that are logged, from 0 to 1. */
   readonly share: number
-  /** Those that take longer are no ordinary ones; 0 for no limit. */
+  /** Slower requests are always logged; 0 for no limit. */
   readonly slowMs: number
   readonly withQuery: boolean
   /** Uniform in [0, 1). */
   readonly random: () => number
 }
 
-/** One line for each request, when it is over. Those that failed or were slow get theirs in any case. */
+/** Logs each request when it has ended. Failed and slow requests are never sampled out. */
 export function createAccessLog(log: Logger, options: AccessLogOptions): AccessLog {
   const { share, slowMs, withQuery, random } = options
   return (request) => {
     const { failure, tunnel } = request
-    // A tunnel is not slow, it is open.
+    // A tunnel stays open for as long as it is used.
     const isSlow = slowMs > 0 && tunnel === undefined && request.durationMs >= slowMs
     if (failure === undefined && !isSlow && share < 1 && random() >= share) return
     const fields = {
@@ -77,7 +77,7 @@ export function createAccessLog(log: Logger, options: AccessLogOptions): AccessL
   }
 }
 
-/** Where a fault of our own comes from; other failures say in words what went wrong. */
+/** The origin of an internal error; the message of any other failure is enough. */
 function stackOf(failure: SidecarError): string | undefined {
   const { code, cause } = failure
   return code === 'internal_error' && cause !== undefined ? stackFrames(cause) : undefined

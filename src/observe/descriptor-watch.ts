@@ -4,29 +4,29 @@ import type { Clock } from '../lib/clock.ts'
 import { createRateLimit } from '../lib/rate-limit.ts'
 import type { Logger } from './logger.ts'
 
-/** Notices when the process, or the system, has no file descriptor left. */
+/** Detects that the process or the system has no file descriptor left. */
 export type DescriptorWatch = {
-  /** Counts an error if that is its cause. */
+  /** Counts an error that is caused by it. */
   readonly note: (error: unknown) => void
   readonly failures: () => number
   readonly stop: () => void
 }
 
-/** `error.cause` chains are short, but an error may be its own cause. */
+/** An error may be its own cause. */
 const MAX_CAUSES = 5
 const PROBE_INTERVAL_MS = 1_000
 
 /**
- * `note` alone is not enough: when `accept` fails with EMFILE, libuv closes the connection and reports
- * nothing. So a descriptor is opened and closed once a second.
+ * Opens and closes a descriptor once a second, because errors are not enough: if `accept` fails with
+ * EMFILE, libuv closes the connection and reports nothing.
  */
 export function createDescriptorWatch(
   limit: number,
   { clock, logger }: { readonly clock: Clock; readonly logger: Logger },
 ): DescriptorWatch {
-  const shown = Number.isFinite(limit) ? limit : undefined
+  const knownLimit = Number.isFinite(limit) ? limit : undefined
   const report = createRateLimit(clock, (failures, code: string) =>
-    logger.error({ code, limit: shown, failures }, 'no file descriptor is left'),
+    logger.error({ code, limit: knownLimit, failures }, 'too many open files'),
   )
   let failures = 0
   let cancel = clock.schedule(PROBE_INTERVAL_MS, probe)

@@ -9,30 +9,30 @@ export type LogOptions = {
   readonly format: 'json' | 'pretty'
   /** A file descriptor that is open. */
   readonly destination: number
-  /** Called when lines begin to be dropped, because the destination does not take them. */
+  /** Called with the first line that is dropped. */
   readonly onDropping?: (reason: string) => void
 }
 
 export type Log = {
   readonly logger: Logger
-  /** From now on, for the logger and those made of it. */
+  /** Also applies to child loggers. */
   readonly setLevel: (level: LogOptions['level']) => void
-  /** Starts to write what is buffered, and does not wait. */
+  /** Starts writing the buffer, and does not wait. */
   readonly flush: () => void
-  /** Writes what is buffered, for at most `limitMs`. Resolves with the number of lines left unwritten. */
+  /** Writes the buffer, for at most `limitMs`. Resolves with the number of lines left unwritten. */
   readonly drain: (limitMs: number) => Promise<number>
   readonly droppedLines: () => number
 }
 
 /** About 4,000 lines of requests. */
 const MAX_BUFFERED = 1024 * 1024
-/** Lines are collected: a write for each request would cost as much as the request itself. */
+/** Lines are batched, because a write per request would cost as much as the request. */
 const MIN_WRITE = 12 * 1024
 
 export function createLog({ level, format, destination, onDropping }: LogOptions): Log {
   const writer = createBoundedWriter({
     descriptor: destination,
-    // A person at a terminal wants each line at once.
+    // At a terminal, each line is written at once.
     minLength: format === 'pretty' ? 0 : MIN_WRITE,
     maxLength: MAX_BUFFERED,
     onRecovered: (lines) => logger.warn({ lines }, 'log lines were dropped'),
@@ -45,8 +45,8 @@ export function createLog({ level, format, destination, onDropping }: LogOptions
       messageKey: 'message',
       timestamp: createTimestamp(),
       formatters: { level: (label) => ({ level: label }), log: withoutNestedSecrets },
-      // Lines are made of chosen fields only; this is for the day when one is chosen badly.
-      redact: { paths: UNWANTED, censor: REDACTED },
+      // Defence in depth: no line should contain such a field.
+      redact: { paths: SENSITIVE, censor: REDACTED },
     },
     format === 'pretty' ? { write: (line: string) => writer.write(humanLine(line)) } : writer,
   )
@@ -61,12 +61,12 @@ export function createLog({ level, format, destination, onDropping }: LogOptions
   }
 }
 
-const UNWANTED = ['authorization', 'headers', 'secret', 'clientSecret', 'token', 'access_token']
+const SENSITIVE = ['authorization', 'headers', 'secret', 'clientSecret', 'token', 'access_token']
 const REDACTED = '[redacted]'
 
 /**
- * What pino's `redact` would do for paths such as `*.token`; but there, a wildcard makes each line take
- * four times as long.
+ * Like pino's `redact` with paths such as `*.token`, but a wildcard there makes each line four times as
+ * expensive.
  */
 function withoutNestedSecrets(fields: Record<string, unknown>): Record<string, unknown> {
   if (!Object.values(fields).some(isObject)) return fields
@@ -79,8 +79,8 @@ function withoutNestedSecrets(fields: Record<string, unknown>): Record<string, u
 }
 
 function withoutSecrets(fields: object): object {
-  const found = UNWANTED.filter((name) => name in fields)
-  // Not a copy without need: an array, say, would not be one any more.
+  const found = SENSITIVE.filter((name) => name in fields)
+  // A copy would turn an array into an object.
   if (found.length === 0) return fields
   return { ...fields, ...Object.fromEntries(found.map((name) => [name, REDACTED])) }
 }
@@ -89,7 +89,7 @@ function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null
 }
 
-/** The field that says when, which is the same for all lines of one millisecond. */
+/** Formats the time once per millisecond. */
 function createTimestamp(): () => string {
   let lastMs = Number.NaN
   let field = ''

@@ -5,24 +5,24 @@ import { createReloadMetrics, type ReloadMetrics } from './reload-metrics.ts'
 import { createRouteMetrics, type RouteMetrics } from './route-metrics.ts'
 import { createTokenRequestMetrics, type TokenRequestMetrics } from './token-request-metrics.ts'
 
-/** The labels of requests that no route claims, and of those passed on without; no route can be called so. */
+/** The label of requests that no route matches, and of those forwarded without a route; not valid as names of routes. */
 export const UNMATCHED = '(none)'
 export const PASSED = '(pass)'
 
 const OTHER_PROTOCOLS = ['tls', 'http2', 'socks', 'proxy_protocol'] as const
 
-/** Everything that `/metrics` shows. Numbers are counted where things happen and read at the scrape. */
+/** The metrics of `/metrics`. Counters are kept where events happen, and are read on scrape. */
 export type Metrics = {
-  /** The route's counters, made at the first call. */
+  /** The counters of a route, created on the first call. */
   route(name: string): RouteMetrics
-  /** The credential's counters, made at the first call. */
+  /** The counters of a credential, created on the first call. */
   tokenRequests(credential: string): TokenRequestMetrics
-  /** What there is now; what was watched before is forgotten. */
+  /** Replaces the tokens, upstreams and rejections that gauges read. */
   watch(watched: Watched): void
-  /** Requests that are running now, and tunnels that are open, on all routes. */
+  /** Requests in flight and open tunnels, over all routes. */
   pending(): { readonly requests: number; readonly tunnels: number }
   readonly reloads: ReloadMetrics
-  /** A client of the proxy listener spoke this instead of HTTP/1. */
+  /** A client of the proxy listener used this protocol instead of HTTP. */
   otherProtocol(protocol: (typeof OTHER_PROTOCOLS)[number]): void
   /** What each metric is, in the order of the text. */
   readonly descriptions: readonly MetricDescription[]
@@ -81,7 +81,7 @@ export function createMetrics(figures: ProcessFigures): Metrics {
   const routes = new Map<string, RouteMetrics>()
   const credentials = new Map<string, TokenRequestMetrics>()
   const reloads = createReloadMetrics()
-  // All from the start, so that a rate can be had.
+  // All protocols from the start, so that rate() sees the first increase.
   const otherProtocols = new Map<string, number>(OTHER_PROTOCOLS.map((protocol) => [protocol, 0]))
   let watched: Watched = { tokens: [], upstreams: [], rejections: [] }
 
@@ -103,7 +103,7 @@ export function createMetrics(figures: ProcessFigures): Metrics {
     {
       name: 'token_sidecar_requests_total',
       type: 'counter',
-      help: 'Requests that are over, by the status that the application got',
+      help: 'Completed requests, by the status that the client received',
       labels: ['route', 'method', 'status'],
       read: perRoute(({ requests }, route) =>
         requests.map(({ method, status, count }) => ({
@@ -115,7 +115,7 @@ export function createMetrics(figures: ProcessFigures): Metrics {
     {
       name: 'token_sidecar_request_failures_total',
       type: 'counter',
-      help: 'Requests that the sidecar itself failed, by reason; every code is there from the start, with 0',
+      help: 'Requests that the sidecar itself failed, by code; every code is exposed from the start, with 0',
       labels: ['route', 'code'],
       read: perRoute(({ failures }, route) =>
         failures.map(({ code, count }) => ({ labels: { route, code }, value: count })),
@@ -124,28 +124,28 @@ export function createMetrics(figures: ProcessFigures): Metrics {
     {
       name: 'token_sidecar_requests_in_flight',
       type: 'gauge',
-      help: 'Requests that are running now',
+      help: 'Requests in flight',
       labels: ['route'],
       read: perRoute(({ inFlight }, route) => [{ labels: { route }, value: inFlight }]),
     },
     {
       name: 'token_sidecar_request_duration_seconds',
       type: 'histogram',
-      help: 'From the head of the request to the end of the response',
+      help: 'Time from receiving the request head to the end of the response',
       labels: ['route'],
       read: perRoute(({ duration }, route) => histogramSamples({ route }, duration)),
     },
     {
       name: 'token_sidecar_upstream_response_seconds',
       type: 'histogram',
-      help: 'From sending the request to the head of the upstream response: the share of the upstream in the time',
+      help: 'Time from sending the request to receiving the response head of the upstream',
       labels: ['route'],
       read: perRoute(({ upstream }, route) => histogramSamples({ route }, upstream)),
     },
     {
       name: 'token_sidecar_token_wait_seconds',
       type: 'histogram',
-      help: 'How long requests waited that found no token in hand; the count should stand still once the sidecar is ready',
+      help: 'How long requests waited for a token because none was cached; the count should not grow once the sidecar is ready',
       labels: ['route'],
       read: perRoute(({ tokenWait }, route) => histogramSamples({ route }, tokenWait)),
     },
@@ -178,7 +178,7 @@ export function createMetrics(figures: ProcessFigures): Metrics {
     {
       name: 'token_sidecar_upstream_rejecting',
       type: 'gauge',
-      help: '1 while the upstream has answered with nothing but 401 or 403 since its last successful response, else 0; it does not change while the route is not used',
+      help: '1 if the upstream has responded only with 401 or 403 since its last successful response, else 0; it does not change while the route is not used',
       labels: ['route'],
       read: () =>
         watched.rejections.map(({ route, read }) => ({
@@ -189,35 +189,35 @@ export function createMetrics(figures: ProcessFigures): Metrics {
     {
       name: 'token_sidecar_replays_total',
       type: 'counter',
-      help: 'Requests that were sent once more because the upstream did not accept the token',
+      help: 'Requests that were replayed with a new token because the upstream rejected the token',
       labels: ['route'],
       read: perRoute(({ replays }, route) => [{ labels: { route }, value: replays }]),
     },
     {
       name: 'token_sidecar_retries_total',
       type: 'counter',
-      help: 'Requests that were sent once more because the upstream had closed an idle connection under them',
+      help: 'Requests that were retried because the upstream had closed an idle connection (stale connection)',
       labels: ['route'],
       read: perRoute(({ retries }, route) => [{ labels: { route }, value: retries }]),
     },
     {
       name: 'token_sidecar_tunnels_open',
       type: 'gauge',
-      help: 'WebSockets and other upgraded connections, and tunnels of CONNECT, that are open now',
+      help: 'Open WebSockets, other upgraded connections and CONNECT tunnels',
       labels: ['route'],
       read: perRoute(({ tunnels }, route) => [{ labels: { route }, value: tunnels.open }]),
     },
     {
       name: 'token_sidecar_tunnels_opened_total',
       type: 'counter',
-      help: 'WebSockets and other upgraded connections, and tunnels of CONNECT, that were opened; their requests count with status 1xx, and 2xx for CONNECT',
+      help: 'WebSockets, other upgraded connections and CONNECT tunnels that were opened; their requests count with status 1xx, and 2xx for CONNECT',
       labels: ['route'],
       read: perRoute(({ tunnels }, route) => [{ labels: { route }, value: tunnels.opened }]),
     },
     {
       name: 'token_sidecar_tunnel_bytes_total',
       type: 'counter',
-      help: 'Bytes that went through upgraded connections and tunnels that are closed',
+      help: 'Bytes transferred by upgraded connections and tunnels that have ended',
       labels: ['route', 'direction'],
       read: perRoute(({ tunnels }, route) => [
         { labels: { route, direction: 'to_upstream' }, value: tunnels.bytesToUpstream },
@@ -227,7 +227,7 @@ export function createMetrics(figures: ProcessFigures): Metrics {
     {
       name: 'token_sidecar_token_requests_total',
       type: 'counter',
-      help: 'Exchanges with the authorization server, by outcome',
+      help: 'Token requests, by outcome',
       labels: ['credential', 'outcome'],
       read: () =>
         [...credentials].flatMap(([credential, metrics]) =>
@@ -240,7 +240,7 @@ export function createMetrics(figures: ProcessFigures): Metrics {
     {
       name: 'token_sidecar_tokens_obtained_total',
       type: 'counter',
-      help: 'Tokens that came: issued where there was none, renewed in time, or replaced after an API refused one',
+      help: 'Tokens obtained: issued if there was none, renewed before expiry, or replaced after an API rejected one',
       labels: ['credential', 'reason'],
       read: () =>
         [...credentials].flatMap(([credential, metrics]) =>
@@ -253,7 +253,7 @@ export function createMetrics(figures: ProcessFigures): Metrics {
     {
       name: 'token_sidecar_tokens_refused_total',
       type: 'counter',
-      help: 'Tokens that an API did not accept although they should have been good',
+      help: 'Tokens that an API rejected although they had not expired',
       labels: ['credential'],
       read: () =>
         [...credentials].map(([credential, metrics]) => ({
@@ -264,7 +264,7 @@ export function createMetrics(figures: ProcessFigures): Metrics {
     {
       name: 'token_sidecar_token_request_duration_seconds',
       type: 'histogram',
-      help: 'How long exchanges with the authorization server took, discovery included',
+      help: 'Duration of token requests, including discovery',
       labels: ['credential'],
       read: () =>
         [...credentials].flatMap(([credential, metrics]) =>
@@ -274,21 +274,21 @@ export function createMetrics(figures: ProcessFigures): Metrics {
     {
       name: 'token_sidecar_token_expiry_timestamp_seconds',
       type: 'gauge',
-      help: 'When the token in hand expires, in seconds since 1970; absent until there was one',
+      help: 'Expiry of the cached token, in seconds since 1970; absent until there is one',
       labels: ['credential', 'token'],
       read: perToken(({ expiresAtMs }) => expiresAtMs && expiresAtMs / 1000),
     },
     {
       name: 'token_sidecar_token_lifetime_seconds',
       type: 'gauge',
-      help: 'The lifetime that the token in hand was issued with',
+      help: 'Lifetime with which the cached token was issued',
       labels: ['credential', 'token'],
       read: perToken(({ lifetimeMs }) => lifetimeMs && lifetimeMs / 1000),
     },
     {
       name: 'token_sidecar_token_usable',
       type: 'gauge',
-      help: '1 while a good token is in hand, else 0; a token that nobody uses is not renewed, so 0 need not be trouble',
+      help: '1 if the cached token is usable, else 0; a token that no request needs is not renewed, so 0 is not always a problem',
       labels: ['credential', 'token'],
       read: perToken(({ usable }) => Number(usable)),
     },
@@ -302,28 +302,28 @@ export function createMetrics(figures: ProcessFigures): Metrics {
     {
       name: 'token_sidecar_upstream_requests_running',
       type: 'gauge',
-      help: 'Requests that the upstream is working on',
+      help: 'Requests in flight to the upstream',
       labels: ['upstream'],
       read: perUpstream(({ running }) => running),
     },
     {
       name: 'token_sidecar_upstream_requests_queued',
       type: 'gauge',
-      help: 'Requests that wait for a connection to the upstream, because all that the route allows are in use',
+      help: 'Requests that wait for a connection to the upstream because the limit of the route is reached',
       labels: ['upstream'],
       read: perUpstream(({ queued }) => queued),
     },
     {
       name: 'token_sidecar_other_protocol_connections_total',
       type: 'counter',
-      help: 'Connections to the proxy listener on which a client spoke another protocol than HTTP/1, by protocol; `tls` means that an application calls the sidecar itself by https',
+      help: 'Connections to the proxy listener on which a client used a protocol other than HTTP, by protocol; `tls` means that a client uses https to the sidecar itself',
       labels: ['protocol'],
       read: () => [...otherProtocols].map(([protocol, value]) => ({ labels: { protocol }, value })),
     },
     {
       name: 'token_sidecar_config_reloads_total',
       type: 'counter',
-      help: 'Times that the configuration was read again because it had changed, or for SIGHUP, by what came of it',
+      help: 'Reloads of the configuration, after a change of the file or SIGHUP, by outcome',
       labels: ['outcome'],
       read: () =>
         [...reloads.read().outcomes].map(([outcome, value]) => ({ labels: { outcome }, value })),
@@ -331,42 +331,42 @@ export function createMetrics(figures: ProcessFigures): Metrics {
     {
       name: 'token_sidecar_config_reload_success',
       type: 'gauge',
-      help: '1 while the configuration file, as it was last read, can be used, else 0',
+      help: '1 if the configuration file was valid when it was last read, else 0',
       labels: [],
       read: () => [{ labels: {}, value: Number(reloads.read().isGood) }],
     },
     {
       name: 'token_sidecar_config_reload_timestamp_seconds',
       type: 'gauge',
-      help: 'When the configuration that is in use was read, in seconds since 1970',
+      help: 'Time at which the configuration in use was loaded, in seconds since 1970',
       labels: [],
       read: () => [{ labels: {}, value: reloads.read().loadedAtMs / 1000 }],
     },
     {
       name: 'token_sidecar_build_info',
       type: 'gauge',
-      help: 'The running program; always 1',
+      help: 'Version of the program and of Node; always 1',
       labels: ['version', 'node'],
       read: () => [{ labels: { version: figures.version, node: process.versions.node }, value: 1 }],
     },
     {
       name: 'token_sidecar_log_lines_dropped_total',
       type: 'counter',
-      help: 'Log lines that were dropped because standard output did not take them: a full disk, a reader that is gone or does not read',
+      help: 'Log lines dropped because standard output could not be written: a full disk, a closed reader or one that does not read',
       labels: [],
       read: () => [{ labels: {}, value: droppedLogLines() }],
     },
     {
       name: 'token_sidecar_file_descriptor_failures_total',
       type: 'counter',
-      help: 'Times that a connection or a file could not be opened because no file descriptor was left; probed once a second',
+      help: 'Connections and files that could not be opened because no file descriptor was left (EMFILE, ENFILE); probed once a second',
       labels: [],
       read: () => [{ labels: {}, value: descriptorFailures() }],
     },
     {
       name: 'process_max_fds',
       type: 'gauge',
-      help: 'How many file descriptors the process may have open; absent where there is no limit',
+      help: 'Limit of open file descriptors of the process; absent if there is none',
       labels: [],
       read: () =>
         Number.isFinite(descriptorLimit) ? [{ labels: {}, value: descriptorLimit }] : [],

@@ -47,9 +47,9 @@ export type OpenTelemetryOptions = {
 }
 
 /**
- * The one file that knows OpenTelemetry, loaded where tracing is on. Contexts are handed on by
- * argument: nothing global is registered, and no async hook follows the program around. Nor does its
- * diagnostic logger get ours: it repeats what a receiver answers, and settings that may hold keys.
+ * The only file that imports OpenTelemetry, loaded only if tracing is on. Contexts are passed as arguments:
+ * no global and no async hook is registered. The diagnostic logger of OpenTelemetry stays off, because it
+ * repeats responses of the receiver and settings that may contain keys.
  */
 export function createOpenTelemetryTracer(options: OpenTelemetryOptions): Tracer {
   const { settings, version, logger } = options
@@ -136,7 +136,7 @@ export function createOpenTelemetryTracer(options: OpenTelemetryOptions): Tracer
             'url.path': path,
             'http.response.status_code': status,
           })
-          // A 4xx is the client's doing, and no error of the one who answers it.
+          // Semantic conventions: a 4xx is not an error of the server span.
           const isError = status >= 500
           conclude(
             request,
@@ -153,7 +153,7 @@ export function createOpenTelemetryTracer(options: OpenTelemetryOptions): Tracer
       const timer = setTimeout(() => late.resolve(false), limitMs)
       const flushed = provider.shutdown().then(
         () => true,
-        () => true, // It has failed and was reported; there is nothing left to wait for.
+        () => true, // The failure is logged already.
       )
       const isFlushed = await Promise.race([flushed, late.promise])
       clearTimeout(timer)
@@ -162,7 +162,7 @@ export function createOpenTelemetryTracer(options: OpenTelemetryOptions): Tracer
   }
 }
 
-/** The trace that a request belongs to; W3C Trace Context section 4.3: what is not valid starts anew. */
+/** The parent context of a request. W3C Trace Context section 4.3: an invalid one starts a new trace. */
 function contextOf({ traceparent, tracestate }: IncomingTrace): Context {
   const [value] = traceparent
   const parent = value !== undefined && traceparent.length === 1 ? parseTraceParent(value) : null
@@ -171,7 +171,7 @@ function contextOf({ traceparent, tracestate }: IncomingTrace): Context {
   return trace.setSpanContext(ROOT_CONTEXT, { ...parent, traceState, isRemote: true })
 }
 
-/** Ends a span; `type` tells one kind of failure from another. */
+/** Ends a span; `type` is the value of `error.type`. */
 function conclude(
   span: OtelSpan,
   type: string | undefined,
@@ -188,12 +188,12 @@ function conclude(
   span.end()
 }
 
-/** A client that goes away is nobody's error. */
+/** A client that disconnects is not an error. */
 function isFault(failure: SidecarError | undefined): boolean {
   return failure !== undefined && failure.code !== 'client_closed'
 }
 
-/** Those that the semantic conventions know; others would make names without end. */
+/** The known methods of the semantic conventions; others would make the number of span names unbounded. */
 const METHODS = new Set([
   'GET',
   'HEAD',
@@ -217,8 +217,8 @@ function methodOf(method: string): Attributes {
 }
 
 function addressOf({ hostname, port, protocol }: URL): Attributes {
-  const usual = protocol === 'https:' ? 443 : 80
-  return { 'server.address': hostname, 'server.port': port === '' ? usual : Number(port) }
+  const defaultPort = protocol === 'https:' ? 443 : 80
+  return { 'server.address': hostname, 'server.port': port === '' ? defaultPort : Number(port) }
 }
 
 function createSampler({ sampler, ratio }: TracingSettings): Sampler {
@@ -244,7 +244,7 @@ function createSampler({ sampler, ratio }: TracingSettings): Sampler {
   }
 }
 
-/** Headers, timeout, compression and certificates it takes from the standard variables by itself. */
+/** The exporter reads headers, timeout, compression and certificates from the standard variables itself. */
 function createExporter({ url, protocol }: TracingSettings): SpanExporter {
   const isJson = protocol === 'http/json'
   const type = isJson ? 'application/json' : 'application/x-protobuf'
@@ -289,7 +289,7 @@ function reportOutages(exporter: SpanExporter, timeoutMs: number, logger: Logger
   }
 }
 
-/** In words of our own: what the receiver says is not for our log. */
+/** Without the text of the receiver, which may repeat what was sent. */
 function reasonOf(error: Error | undefined): string {
   if (error instanceof OTLPExporterError && error.code !== undefined) {
     return `the receiver answers ${error.code}`

@@ -6,8 +6,8 @@ type ProcessMetric = {
 }
 
 /**
- * The process itself, under the names that every Prometheus client uses. Only
- * those that cost nothing between scrapes: no observer of garbage collections, no timer.
+ * Metrics of the process, under the names that Prometheus clients have in common. They cost nothing between
+ * scrapes: there is no observer of garbage collections and no timer.
  */
 export function readProcess(): ProcessMetric[] {
   const startedAtSeconds = performance.timeOrigin / 1000
@@ -37,7 +37,7 @@ export function readProcess(): ProcessMetric[] {
     {
       name: 'token_sidecar_event_loop_utilization_ratio',
       type: 'gauge',
-      help: 'The share of time since the last scrape, by whomever, in which the event loop was busy; near 1, one core is used up',
+      help: 'Share of the time since the last scrape in which the event loop was busy; near 1, one core is saturated',
       read() {
         const current = performance.eventLoopUtilization()
         const { utilization: share } = performance.eventLoopUtilization(current, utilization)

@@ -1,11 +1,11 @@
 import type { FailureCode, SidecarError } from '../errors.ts'
 import type { Clock } from '../lib/clock.ts'
 
-/** The failures that a person should see first. Nothing in them comes from headers, queries or bodies. */
+/** The latest failures for the status page, without any text from fields, queries or bodies. */
 export type RecentFailures = {
-  /** `route` is undefined where none claimed the request. */
+  /** `route` is undefined if none matched. */
   readonly note: (route: string | undefined, failure: SidecarError) => void
-  /** The newest first. */
+  /** Newest first. */
   readonly list: () => RecentFailure[]
 }
 
@@ -13,25 +13,25 @@ export type RecentFailure = {
   readonly route: string | undefined
   readonly code: FailureCode
   readonly oauthError: string | undefined
-  /** What to do about it, where more is known than the code tells. */
+  /** Advice, if it is more specific than that for the code. */
   readonly advice: string | undefined
-  /** The words of the last one. */
+  /** The message of the latest one. */
   readonly reason: string
-  /** How many of the same kind came since `firstAtMs`. */
+  /** Failures of the same kind since `firstAtMs`. */
   readonly count: number
   readonly firstAtMs: number
   readonly lastAtMs: number
 }
 
-const MOST = 20
+const MAX_KINDS = 20
 
-/** Keeps the last 20 kinds of failure: those of one route with one code and one advice are one kind. */
+/** Keeps the latest 20 kinds of failure. Failures with the same route, code and advice are of one kind. */
 export function createRecentFailures(clock: Pick<Clock, 'wallMs'>): RecentFailures {
-  // In the order of their last time.
+  // In the order of the last occurrence.
   const kinds = new Map<string, RecentFailure>()
   return {
     note(route, { code, oauthError, advice, message }) {
-      // The application changed its mind: nobody has to do anything.
+      // A client that disconnects needs no action.
       if (code === 'client_closed') return
       const key = `${code} ${route ?? ''} ${advice ?? ''}`
       const before = kinds.get(key)
@@ -48,7 +48,7 @@ export function createRecentFailures(clock: Pick<Clock, 'wallMs'>): RecentFailur
         lastAtMs: nowMs,
       })
       const [oldest] = kinds.keys()
-      if (kinds.size > MOST && oldest !== undefined) kinds.delete(oldest)
+      if (kinds.size > MAX_KINDS && oldest !== undefined) kinds.delete(oldest)
     },
     list: () => [...kinds.values()].toReversed(),
   }

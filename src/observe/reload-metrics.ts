@@ -2,9 +2,9 @@ const OUTCOMES = ['success', 'failure', 'unchanged'] as const
 
 type ReloadOutcome = (typeof OUTCOMES)[number]
 
-/** What became of the configuration file each time that it was read. */
+/** The outcomes of reading the configuration file again. */
 export type ReloadMetrics = {
-  /** A configuration is in use from now on. */
+  /** A configuration has come into use. */
   loaded(atWallMs: number): void
   reloaded(outcome: ReloadOutcome): void
   read(): {
@@ -16,7 +16,7 @@ export type ReloadMetrics = {
 }
 
 export function createReloadMetrics(): ReloadMetrics {
-  // All from the start, so that a rate can be had.
+  // All outcomes from the start, so that rate() sees the first increase.
   const outcomes = new Map<ReloadOutcome, number>(OUTCOMES.map((outcome) => [outcome, 0]))
   let isGood = true
   let loadedAtMs = 0

@@ -2,13 +2,13 @@ import type { Clock } from '../lib/clock.ts'
 import { quantileSeconds } from './histogram.ts'
 import { type RouteMetrics, TALLY, TALLY_DURATIONS } from './route-metrics.ts'
 
-/** The last minutes of each route, for people who look when something has gone wrong already. */
+/** The last ten minutes of each route, for the status page. */
 export type RouteHistory = {
-  /** These routes, and no others, are followed from now on. */
+  /** Replaces the set of routes. */
   readonly follow: (routes: ReadonlyMap<string, RouteMetrics>) => void
-  /** What a route does now: from about a minute ago to this moment. */
+  /** From about a minute ago until now. */
   readonly lastMinute: (route: string) => RouteFigures
-  /** All that is kept, or only what came after the sample of that number. */
+  /** All samples, or those after the sample with the given number. */
   readonly read: (after?: number) => HistoryReading
   readonly stop: () => void
 }
@@ -16,7 +16,7 @@ export type RouteHistory = {
 export type RouteFigures = {
   readonly requests: number
   readonly requestsPerSecond: number
-  /** Answers with a status of 5xx, of all; undefined where there were none, as are the latencies. */
+  /** The share of responses with 5xx. It and the latencies are undefined without any response. */
   readonly errorShare: number | undefined
   /** Responses with status 401 and 403 from the upstream. */
   readonly unauthorized: number
@@ -27,16 +27,16 @@ export type RouteFigures = {
 
 export type HistoryReading = {
   readonly intervalSeconds: number
-  /** How many samples are kept at most. */
+  /** The maximum number of samples. */
   readonly length: number
-  /** The number of the newest sample; it goes up by one each time. */
+  /** The number of the newest sample; numbers are consecutive. */
   readonly latest: number
   readonly endedAt: string
-  /** Routes that answered nothing in that time are left out. */
+  /** Without routes that had no response in that time. */
   readonly routes: readonly RouteSamples[]
 }
 
-/** One entry for each interval, the newest last. */
+/** One entry per interval, newest last. */
 type RouteSamples = {
   readonly route: string
   readonly requests: readonly number[]
@@ -49,35 +49,35 @@ type RouteSamples = {
 
 type Followed = {
   readonly metrics: RouteMetrics
-  /** The counts at each sample, in a ring; none as long as nothing has been counted. */
+  /** A ring buffer of the counts at each sample; undefined until something is counted. */
   ring: Uint32Array | undefined
 }
 
 const INTERVAL_MS = 10_000
 const LENGTH = 60
-/** A difference takes one sample more than there are intervals. */
+/** N intervals need N + 1 samples. */
 const SLOTS = LENGTH + 1
-const MINUTE = 60_000 / INTERVAL_MS
+const INTERVALS_PER_MINUTE = 60_000 / INTERVAL_MS
 
 /**
- * Copies each route's counts every 10 seconds and keeps ten minutes of them: 5 KB for a route that
- * is used. Everything else is computed when somebody looks; a request costs nothing.
+ * Copies the counts of each route every 10 s and keeps ten minutes of them (5 KB for a route in use).
+ * Everything else is computed on read, so requests have no extra cost.
  */
 export function createRouteHistory(clock: Clock): RouteHistory {
   let followed = new Map<string, Followed>()
   let latest = 0
   let endedAtMs = clock.wallMs()
   const sampledAtMs = new Float64Array(SLOTS).fill(clock.monotonicMs())
-  // Used again and again: with thousands of routes, garbage would cost more than the sums.
+  // Reused, because with thousands of routes garbage collection would cost more than the sums.
   const scratch = new Uint32Array(TALLY)
   const delta = new Uint32Array(TALLY)
   const durations = delta.subarray(TALLY_DURATIONS)
-  let cancel = plan()
+  let cancel = scheduleSample()
 
-  function plan(): () => void {
+  function scheduleSample(): () => void {
     return clock.schedule(INTERVAL_MS, () => {
       sample()
-      cancel = plan()
+      cancel = scheduleSample()
     })
   }
 
@@ -89,14 +89,14 @@ export function createRouteHistory(clock: Clock): RouteHistory {
       if (route.ring === undefined) {
         route.metrics.tally(scratch, 0)
         if (!scratch.some((count) => count > 0)) continue
-        // All samples before were zeros.
+        // All earlier samples were zero.
         route.ring = new Uint32Array(SLOTS * TALLY)
       }
       route.metrics.tally(route.ring, (latest % SLOTS) * TALLY)
     }
   }
 
-  /** Writes what was counted between a sample and a later reading; counts may have gone once around. */
+  /** Writes the difference between a sample and a later reading to `delta`; counts may have wrapped around. */
   function subtract(later: Uint32Array, ring: Uint32Array | undefined, sampleNumber: number): void {
     const at = (sampleNumber % SLOTS) * TALLY
     for (let index = 0; index < TALLY; index += 1) {
@@ -113,7 +113,7 @@ export function createRouteHistory(clock: Clock): RouteHistory {
     for (let number = latest - count + 1; number <= latest; number += 1) {
       const at = (number % SLOTS) * TALLY
       subtract(ring.subarray(at, at + TALLY), ring, number - 1)
-      requests.push(answers())
+      requests.push(responsesInDelta())
       errors.push(delta[0] ?? 0)
       rejections.push((delta[1] ?? 0) + (delta[2] ?? 0))
       p50Seconds.push(rounded(quantileSeconds(durations, 0.5)) ?? null)
@@ -122,7 +122,7 @@ export function createRouteHistory(clock: Clock): RouteHistory {
     return { route, requests, errors, rejections, p50Seconds, p95Seconds }
   }
 
-  function answers(): number {
+  function responsesInDelta(): number {
     let sum = 0
     for (const count of durations) sum += count
     return sum
@@ -136,14 +136,14 @@ export function createRouteHistory(clock: Clock): RouteHistory {
     },
     lastMinute(name) {
       const route = followed.get(name)
-      const from = Math.max(0, latest - MINUTE + 1)
+      const from = Math.max(0, latest - INTERVALS_PER_MINUTE + 1)
       if (route === undefined) delta.fill(0)
       else {
         route.metrics.tally(scratch, 0)
         subtract(scratch, route.ring, from)
       }
       const elapsedMs = clock.monotonicMs() - (sampledAtMs[from % SLOTS] ?? 0)
-      const count = answers()
+      const count = responsesInDelta()
       return {
         requests: count,
         requestsPerSecond: rounded(count / Math.max(1, elapsedMs / 1000)) ?? 0,
@@ -155,7 +155,7 @@ export function createRouteHistory(clock: Clock): RouteHistory {
       }
     },
     read(after = 0) {
-      // Whoever knows of a later sample knows it from another process, and knows nothing of this one.
+      // A number beyond the latest comes from an earlier process.
       const known = after > latest ? 0 : after
       const count = Math.min(latest - known, LENGTH)
       return {
@@ -174,7 +174,7 @@ export function createRouteHistory(clock: Clock): RouteHistory {
   }
 }
 
-/** A route that had been there before, and comes back, has counted already: not in these minutes. */
+/** A route that a reload removed and another one restores has counts from before, which are not recent. */
 function begin(metrics: RouteMetrics): Followed {
   const counts = new Uint32Array(TALLY)
   metrics.tally(counts, 0)
@@ -184,7 +184,7 @@ function begin(metrics: RouteMetrics): Followed {
   return { metrics, ring }
 }
 
-/** Finer is noise, and takes room. */
+/** More digits would be noise. */
 function rounded(value: number | undefined): number | undefined {
   return value === undefined ? undefined : Math.round(value * 1e5) / 1e5
 }

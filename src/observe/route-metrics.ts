@@ -1,20 +1,20 @@
 import { FAILURE_CODES, type FailureCode } from '../errors.ts'
 import { createHistogram, type Histogram, SIZES } from './histogram.ts'
 
-/** What one route counts. Plain numbers: nothing is looked up or formatted while a request runs. */
+/** The counters of one route: plain numbers, so that a request needs no lookup and no formatting. */
 export type RouteMetrics = {
   started(): void
   finished(method: string, status: number, durationMs: number): void
   failed(code: FailureCode): void
   tokenWaited(durationMs: number): void
-  /** A request was sent once more, with another token. */
+  /** A request was replayed with another token. */
   replayed(): void
-  /** A request was sent once more, because its connection was lost. */
+  /** A request was retried, because its connection was stale. */
   retried(): void
-  /** A connection was upgraded, or a tunnel opened; its request is over. */
+  /** A connection was upgraded, or a CONNECT tunnel opened; the request has ended. */
   tunnelOpened(): void
   tunnelClosed(bytesToUpstream: number, bytesToClient: number): void
-  /** From the dispatch to the head of the response. */
+  /** From sending the request to receiving the response head. */
   upstreamResponded(durationMs: number): void
   /** The upstream did not authorize the request. */
   notAuthorized(status: 401 | 403): void
@@ -46,7 +46,7 @@ type RouteReading = {
   readonly upstream: Histogram
 }
 
-/** The methods with a label of their own; a label must not be the client's to choose. */
+/** The values of the label `method`, which a client must not be able to extend. */
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'other'] as const
 const STATUS_CLASSES = ['1xx', '2xx', '3xx', '4xx', '5xx'] as const
 /** By code (grpc/grpc, doc/statuscodes.md). */
@@ -75,9 +75,9 @@ const METHOD_INDEX: ReadonlyMap<string, number> = new Map(
 const OTHER = METHODS.length - 1
 const SERVER_ERROR = STATUS_CLASSES.indexOf('5xx')
 
-/** Where the counts by duration begin in a tally. */
+/** The index of the first count by duration in a tally. */
 export const TALLY_DURATIONS = 3
-/** How many counts are enough to tell rate, latency and errors between two moments. */
+/** The number of counts that rate, latency and errors between two moments need. */
 export const TALLY = TALLY_DURATIONS + SIZES
 
 export function createRouteMetrics(): RouteMetrics {
@@ -153,7 +153,7 @@ export function createRouteMetrics(): RouteMetrics {
       duration,
       tokenWait,
       upstream,
-      // Zeros only where something has been counted, but every failure, so that a rate can be had.
+      // Every failure code from the start, so that rate() sees the first increase.
       requests: METHODS.flatMap((method, row) =>
         STATUS_CLASSES.map((status, column) => ({
           method,

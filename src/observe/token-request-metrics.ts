@@ -1,11 +1,11 @@
 import type { FailureCode } from '../errors.ts'
 import { createHistogram, type Histogram } from './histogram.ts'
 
-/** What one credential counts. */
+/** The counters of one credential. */
 export type TokenRequestMetrics = {
   readonly finished: (outcome: TokenRequestOutcome, durationMs: number) => void
   readonly obtained: (reason: TokenReason) => void
-  /** An API did not accept the token. */
+  /** An API rejected the token. */
   readonly refused: () => void
   readonly read: () => TokenRequestReading
 }
@@ -19,10 +19,10 @@ type TokenRequestReading = {
 
 type TokenRequestOutcome = 'success' | FailureCode
 
-/** Why a token was asked for: there was none, it was due, or an API had refused it. */
+/** Why a token was requested: there was none, it was about to expire, or an API had rejected it. */
 type TokenReason = 'issued' | 'renewed' | 'replaced'
 
-/** Shown from the start, so that the first failure is already an increase. */
+/** Exposed from the start, so that rate() sees the first failure. */
 const OUTCOMES = ['success', 'token_unavailable', 'token_rejected', 'token_invalid'] as const
 const REASONS = ['issued', 'renewed', 'replaced'] as const
 

@@ -1,22 +1,21 @@
 import type { SidecarError } from '../errors.ts'
 
 /**
- * What the rest of the program knows of tracing: where something begins, and how it ended. Where
- * tracing is off there is no tracer, so there are no spans either.
+ * The interface of tracing for the rest of the program. If tracing is off, there is no tracer and no span.
  */
 export type Tracer = TokenRequestTrace & {
-  /** A request of the application, which may be part of a trace already. */
+  /** A client request, which may belong to a trace already. */
   readonly request: (method: string, incoming: IncomingTrace) => RequestSpan
-  /** Sends what is left, for no longer than `limitMs`. Returns whether it is all gone. */
+  /** Exports the remaining spans, for at most `limitMs`. Returns whether all were exported or dropped. */
   readonly close: (limitMs: number) => Promise<boolean>
 }
 
-/** On whose behalf a token is asked for: of a request that waits for it, or of nobody in particular. */
+/** The parent of a token request: a client request that waits for it, or none. */
 export type TokenRequestTrace = {
   readonly tokenRequest: (credential: string, server: URL) => Span
 }
 
-/** What the application says of its trace (W3C Trace Context section 3), as received. */
+/** The trace context of the client (W3C Trace Context section 3), as received. */
 export type IncomingTrace = {
   readonly traceparent: readonly string[]
   readonly tracestate: readonly string[]
@@ -24,10 +23,10 @@ export type IncomingTrace = {
 
 export type RequestSpan = {
   readonly traceId: string
-  /** Whether it goes on with a trace of the application's, so that its `tracestate` still holds. */
+  /** Whether it continues the client's trace, so that `tracestate` is still valid. */
   readonly isContinued: boolean
   readonly tokenWait: () => TokenWaitSpan
-  /** One time of sending it to the upstream. */
+  /** One attempt to send it to the upstream. */
   readonly attempt: (method: string, url: string) => AttemptSpan
   readonly end: (request: FinishedRequest) => void
 }
@@ -36,18 +35,18 @@ export type Span = { readonly end: (outcome: Outcome) => void }
 
 export type TokenWaitSpan = Span & TokenRequestTrace
 
-/** `traceparent` tells the upstream what its part of the trace belongs to. */
+/** `traceparent` is the field value for the upstream. */
 type AttemptSpan = Span & { readonly traceparent: string }
 
 type Outcome = {
-  /** That of the answer, where one came. */
+  /** Of the response, if there was one. */
   readonly status?: number
   readonly failure?: SidecarError
 }
 
 type FinishedRequest = {
   readonly method: string
-  /** Without the query, which holds what nobody wants in a trace. */
+  /** Without the query, which may contain personal data. */
   readonly path: string
   readonly route: string | undefined
   readonly status: number

@@ -2,7 +2,7 @@ export type TracingSettings = {
   readonly url: string
   readonly protocol: Protocol
   readonly sampler: SamplerName
-  /** The share of traces that the samplers by ratio take. */
+  /** For the samplers by trace ID ratio. */
   readonly ratio: number
   readonly batch: {
     readonly scheduledDelayMillis: number
@@ -33,16 +33,16 @@ const SWITCHES = [
 
 type Read =
   | { readonly ok: true; readonly settings: TracingSettings | undefined }
-  /** Lines for people, each with the name of the variable, never with its value: some hold secrets. */
+  /** Each with the name of the variable, never with its value, which may be a secret. */
   | { readonly ok: false; readonly problems: readonly string[] }
 
 /**
- * The standard variables of OpenTelemetry that the exporter does not read by itself. Settings are
- * undefined when tracing is off: nobody named a receiver or an exporter, or somebody turned it off.
+ * The standard variables of OpenTelemetry that the exporter does not read itself. Settings are undefined if
+ * tracing is off: no variable names a receiver or an exporter, or one disables it.
  */
 export function readTracingSettings(env: Readonly<Record<string, string | undefined>>): Read {
   const problems: string[] = []
-  // To the specification an empty variable is one that is not set.
+  // Specification: an empty variable counts as unset.
   const text = (name: string): string | undefined => env[name]?.trim() || undefined
   const choice = <T extends string>(name: string, choices: readonly T[], otherwise: T): T => {
     const given = text(name)
@@ -57,7 +57,7 @@ export function readTracingSettings(env: Readonly<Record<string, string | undefi
     problems.push(`${name}: expected a whole number above 0`)
     return otherwise
   }
-  /** The variable for traces alone, where it is set, goes before the one for all signals. */
+  /** The variable for traces has precedence over the one for all signals. */
   const preferred = (specific: string, common: string): string =>
     text(specific) === undefined ? common : specific
 

@@ -186,7 +186,7 @@ export function createConnectionPool(options: ConnectionPoolOptions): Connection
     })
   }
 
-  const closed = () => upstreamFailure(origin, 'reset', 'the connection was closed')
+  const closed = () => upstreamFailure(origin, 'reset', 'connection closed')
 
   /** Sends the request when it gets a connection, unless `signal` aborts before. */
   const sendLater: RoundTrip = (request, signal) => {

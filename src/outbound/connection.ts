@@ -316,8 +316,7 @@ export function createConnection(socket: Socket, options: ConnectionOptions): Co
     }
   }
   const onClose = (): void => fail(connectionClosed())
-  const connectionClosed = (): SidecarError =>
-    upstreamFailure(origin, 'reset', 'the connection was closed')
+  const connectionClosed = (): SidecarError => upstreamFailure(origin, 'reset', 'connection closed')
 
   const unverifiableEnd = (): SidecarError =>
     upstreamFailure(origin, 'reset', 'the connection ended without a TLS closure alert')

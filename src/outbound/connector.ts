@@ -120,7 +120,7 @@ export function createConnector(options: ConnectorOptions): Connect {
       onConnected(error, error === null ? socket : null, end)
     }
     const cancelTimeout = clock.schedule(timeoutMs, () =>
-      socket.destroy(upstreamFailure(origin, 'timeout', 'connecting took too long')),
+      socket.destroy(upstreamFailure(origin, 'timeout', 'connection timed out')),
     )
     socket.once(tls === undefined ? 'connect' : 'secureConnect', () => settle(null))
     socket.on('error', settle)

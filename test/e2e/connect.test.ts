@@ -197,7 +197,7 @@ test('a tunnel to where nobody listens gets 502', async () => {
   const answer = await exchangeRaw(sidecar.proxyUrl, connectTo(`127.0.0.1:${port}`))
   expect(answer).toMatch(/^HTTP\/1\.1 502 /)
   expect(answer).toContain('"code":"upstream_unreachable","route":"(pass)"')
-  expect(answer).toContain('the connection was refused')
+  expect(answer).toContain('connection refused')
 })
 
 /** An address that takes no more connections, and does not refuse them either. */

@@ -125,8 +125,8 @@ test.skipIf(!HAS_PROC).for(['proxy', 'admin'] as const)(
     const connections = await occupy(exhausted, 0)
     const url = listener === 'proxy' ? program.proxyUrl : program.adminUrl
     expect(await exchangeRaw(url, HEAD)).toBe('')
-    await until(() => logLine(program, 'no file descriptor is left') !== undefined)
-    expect(logLine(program, 'no file descriptor is left')).toMatchObject({
+    await until(() => logLine(program, 'too many open files') !== undefined)
+    expect(logLine(program, 'too many open files')).toMatchObject({
       level: 'error',
       code: 'EMFILE',
       limit,
@@ -151,10 +151,10 @@ test.skipIf(!HAS_PROC)(
     expect(response).toMatch(/^HTTP\/1\.1 502 /)
     expect(JSON.parse(response.slice(response.indexOf('\r\n\r\n')))).toMatchObject({
       code: 'upstream_unreachable',
-      detail: expect.stringContaining('the process has no file descriptor left'),
+      detail: expect.stringContaining('too many open files'),
     })
-    await until(() => logLine(program, 'no file descriptor is left') !== undefined)
-    expect(logLine(program, 'no file descriptor is left')).toMatchObject({ code: 'EMFILE', limit })
+    await until(() => logLine(program, 'too many open files') !== undefined)
+    expect(logLine(program, 'too many open files')).toMatchObject({ code: 'EMFILE', limit })
     release(connections)
     await expectRecovery(program)
   },

@@ -47,6 +47,6 @@ test.skipIf(!HAS_PRLIMIT)(
     expect(await exited).toEqual([0, null])
     const output = lines.join('\n')
     expect(output).toContain('too many admin connections: idle ones are closed')
-    expect(output).toContain('fewer connections than configured')
+    expect(output).toContain('connection limit reduced')
   },
 )

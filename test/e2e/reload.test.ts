@@ -126,10 +126,10 @@ test('a secret in a wrong place of a file is repeated neither in the log nor on 
     'limits: { headers: hunter2canary }',
     'defaults: { routes: { hunter2canary: x } }',
   ]) {
-    const reports = program.output().split('cannot use the configuration').length
+    const reports = program.output().split('configuration not reloaded').length
     await write(forwarding(upstream, mistake))
     program.process.kill('SIGHUP')
-    await until(() => program.output().split('cannot use the configuration').length > reports)
+    await until(() => program.output().split('configuration not reloaded').length > reports)
     expect((await configuration(program)).problems).toHaveLength(1)
     expect(JSON.stringify(await configuration(program))).not.toContain('hunter2')
   }
@@ -151,7 +151,7 @@ test('what takes a restart says so, and the rest is used', async () => {
   const { program, file } = await startReloading(forwarding(one))
   await writeFile(file, `listen: 127.0.0.1:1\nadmin: 127.0.0.1:0\n${forwarding(two)}`)
   await until(async () => (await answer(program)) === 'two')
-  await until(() => program.output().includes('these settings take a restart to change'))
+  await until(() => program.output().includes('these settings need a restart to change'))
   expect(program.output()).toContain('"settings":["listen"]')
 })
 

@@ -36,7 +36,7 @@ test.for(['listen', 'admin'] as const)(
     expect(await runProgram(['run', '-c', file])).toEqual({
       code: 1,
       out: '',
-      err: `Cannot start: "${taken}" is in use by another process; set "listen" or "admin" to another address\n`,
+      err: `Cannot start: address already in use: "${taken}"; set "listen" or "admin" to another address\n`,
     })
   },
 )
@@ -124,7 +124,7 @@ test('run does not replace a Unix socket in use', async () => {
   expect(await runProgram(['run', '-c', file])).toEqual({
     code: 1,
     out: '',
-    err: `Cannot start: "${path}" is in use by another process; set "listen" or "admin" to another address\n`,
+    err: `Cannot start: address already in use: "${path}"; set "listen" or "admin" to another address\n`,
   })
   expect(await askOver(path, '/')).toBe('hello')
 })

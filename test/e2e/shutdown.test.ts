@@ -155,7 +155,7 @@ shutdown: { quit: true, deadline: 200ms }
   await expect(running.text()).rejects.toThrow('terminated')
   expect([await waiting, await renewal]).toEqual(['cut off', 'cut off'])
   const lines = program.output().split('\n')
-  const pending = lines.find((line) => line.includes('the shutdown deadline has passed')) ?? '{}'
+  const pending = lines.find((line) => line.includes('shutdown deadline exceeded')) ?? '{}'
   expect(JSON.parse(pending)).toMatchObject({ requests: 2, tokenRequests: ['corp'] })
 })
 
@@ -216,9 +216,9 @@ test('SIGTERM during a token request that gets no response ends the process at t
   expect((await program.stop()).code).toBe(0)
   expect(await waiting).toBe('cut off')
   const lines = program.output().split('\n')
-  const pending = lines.find((line) => line.includes('the shutdown deadline has passed')) ?? '{}'
+  const pending = lines.find((line) => line.includes('shutdown deadline exceeded')) ?? '{}'
   expect(JSON.parse(pending)).toMatchObject({ requests: 1, tunnels: 0, tokenRequests: ['corp'] })
-  expect(program.output()).toContain('"message":"ending with work pending"')
+  expect(program.output()).toContain('"message":"exiting with work pending"')
 })
 
 test('the log line at the shutdown deadline lists the token requests of a configuration that a reload has replaced', async () => {
@@ -242,6 +242,6 @@ routes: [{ name: all, match: { path: / }, upstream: 'http://127.0.0.1:1', creden
   expect((await program.stop()).code).toBe(0)
   expect(await waiting).toBe('cut off')
   const lines = program.output().split('\n')
-  const pending = lines.find((line) => line.includes('the shutdown deadline has passed')) ?? '{}'
+  const pending = lines.find((line) => line.includes('shutdown deadline exceeded')) ?? '{}'
   expect(JSON.parse(pending)).toMatchObject({ tokenRequests: ['first', 'second'] })
 })

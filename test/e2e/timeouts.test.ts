@@ -37,7 +37,7 @@ test('an upstream that nobody runs: upstream_unreachable, with the reason', asyn
   expect(response.status).toBe(502)
   expect(await response.json()).toMatchObject({
     code: 'upstream_unreachable',
-    detail: 'Cannot get an answer from "http://127.0.0.1:1": the connection was refused',
+    detail: 'Cannot get an answer from "http://127.0.0.1:1": connection refused',
     requestId: 'abc-1',
   })
 })

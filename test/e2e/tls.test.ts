@@ -88,7 +88,7 @@ test('a certificate for another host is refused', async () => {
   expect(response.status).toBe(502)
   expect(await response.json()).toMatchObject({
     code: 'upstream_tls',
-    detail: expect.stringContaining('its certificate is for another host name'),
+    detail: expect.stringContaining('certificate is not valid for this host name'),
   })
 })
 

@@ -228,7 +228,7 @@ test('a server that nobody runs is told from one that refuses', async () => {
   expect(response.status).toBe(503)
   expect(await response.json()).toMatchObject({
     code: 'token_unavailable',
-    detail: 'Cannot reach "127.0.0.1:1": the connection was refused',
+    detail: 'Cannot reach "127.0.0.1:1": connection refused',
   })
 })
 

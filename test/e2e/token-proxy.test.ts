@@ -89,7 +89,7 @@ test('the certificate is checked through the tunnel, too', async () => {
   expect(status).toBe(503)
   expect(JSON.parse(body)).toMatchObject({
     code: 'token_unavailable',
-    detail: expect.stringContaining('its certificate is for another host name'),
+    detail: expect.stringContaining('certificate is not valid for this host name'),
   })
   expect(requests()).toBe(0)
 })

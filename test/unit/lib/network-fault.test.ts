@@ -51,13 +51,13 @@ test('a system’s own error is understood', async () => {
   const [error]: unknown[] = await once(socket, 'error').catch((cause: unknown) => [cause])
   expect(networkFault(error)).toEqual({
     kind: 'unreachable',
-    reason: 'the connection was refused',
+    reason: 'connection refused',
   })
 })
 
 test('an error is found in what it is wrapped in', () => {
   const refused = withCode('ECONNREFUSED')
-  const fault = { kind: 'unreachable', reason: 'the connection was refused' }
+  const fault = { kind: 'unreachable', reason: 'connection refused' }
   expect(networkFault(new TypeError('fetch failed', { cause: refused }))).toEqual(fault)
   expect(networkFault(new AggregateError([refused, withCode('ENETUNREACH')]))).toEqual(fault)
   expect(

@@ -12,7 +12,7 @@ test('the message of an error’s cause is not told either', () => {
 })
 
 test.for([['canary'], [undefined], [{ stack: 'canary' }]])('%o is no error', ([thrown]) => {
-  expect(stackFrames(thrown)).toBe('a thrown value that is no error')
+  expect(stackFrames(thrown)).toBe('a thrown value that is not an Error')
 })
 
 test('an error without a stack has its name', () => {

@@ -56,8 +56,8 @@ test('an ambiguous value is quoted', () => {
 })
 
 test('a stack follows on lines of its own', () => {
-  expect(textOf({ message: 'unexpected error, ending', stack: 'TypeError\n    at a' })).toBe(
-    'unexpected error, ending\nTypeError\n    at a\n',
+  expect(textOf({ message: 'unexpected error, exiting', stack: 'TypeError\n    at a' })).toBe(
+    'unexpected error, exiting\nTypeError\n    at a\n',
   )
 })
 

@@ -146,7 +146,7 @@ test('the time that connecting may take ends with the handshake, not before', as
   await clock.advance(1)
   await expect(connected).rejects.toMatchObject({
     code: 'upstream_timeout',
-    message: expect.stringContaining('connecting took too long'),
+    message: expect.stringContaining('connection timed out'),
   })
 })
 

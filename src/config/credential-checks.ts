@@ -37,6 +37,14 @@ function checkServer(at: KeyPath, credential: CredentialOutline): Finding[] {
       error([...at, 'tokenEndpoint'], 'expected either "issuer" or "tokenEndpoint", got both'),
     )
   }
+  if (typeof issuer === 'string' && issuer.includes('/.well-known/')) {
+    findings.push(
+      error(
+        [...at, 'issuer'],
+        'expected the issuer itself: "/.well-known/…" is added to it for discovery',
+      ),
+    )
+  }
   const places = [
     { path: ['issuer'], url: issuer },
     { path: ['tokenEndpoint'], url: tokenEndpoint },

@@ -69,7 +69,7 @@ export function crossCheck(data: unknown): Finding[] {
       })
     }
   }
-  findings.push(...unusedSettings(data), ...surroundedTexts(data, []))
+  findings.push(...unusedSettings(data), ...suspiciousTexts(data, []))
   const checkDistinct = createDistinctCheck()
   for (const [index, route] of routes.entries()) {
     if (route === undefined) continue
@@ -86,15 +86,18 @@ export function crossCheck(data: unknown): Finding[] {
   return findings
 }
 
-/** Texts with surrounding white space, which an editor does not show. */
-function* surroundedTexts(value: unknown, path: KeyPath): Generator<Finding> {
+/** Texts that are most likely not meant as they are written. */
+function* suspiciousTexts(value: unknown, path: KeyPath): Generator<Finding> {
   if (typeof value === 'string' && value.trim() !== value && path.at(-1) !== 'value') {
     yield warning(path, 'the text begins or ends with white space, which is not ignored')
+  }
+  if (typeof value === 'string' && /^\$[A-Za-z_]\w*$/.test(value) && path.at(-1) !== 'value') {
+    yield warning(path, 'the text is used as it is; a variable is written "${NAME}"')
   }
   // An anchor may contain itself.
   if (typeof value !== 'object' || value === null || path.length > DEEPEST) return
   for (const [key, inner] of Object.entries(value)) {
-    yield* surroundedTexts(inner, [...path, Array.isArray(value) ? Number(key) : key])
+    yield* suspiciousTexts(inner, [...path, Array.isArray(value) ? Number(key) : key])
   }
 }
 

@@ -182,7 +182,7 @@ async function faultOf(reference: Reference, places: SecretPlaces): Promise<stri
       }
       // A secret may have been put in the place of the name.
       if (!looksLikeVariable(name)) {
-        return 'expected the name of an environment variable that is set and not empty'
+        return 'expected the name of an environment variable that is set and not empty, such as CLIENT_SECRET, without "$"'
       }
       const state = value === undefined ? 'it is not set' : 'it is empty'
       return `expected the environment variable ${name} to be set and not empty, and ${state}`

@@ -3,6 +3,7 @@ import { closest } from '../lib/closest.ts'
 import type { KeyPath } from './problem.ts'
 import { looksPublic } from './repeatable.ts'
 import { isRecord, keysOf, memberOf, type Schema, type Setting } from './schema-walk.ts'
+import { DURATION_PATTERN, SIZE_PATTERN } from './units.ts'
 
 export type Written = {
   readonly value: unknown
@@ -94,24 +95,61 @@ export type Suggestion = {
 
 /** The value that was most likely meant, if the setting accepts it. */
 export function suggestion({ schemas, role }: Setting, value: unknown): Suggestion | undefined {
-  if (typeof value !== 'string' && typeof value !== 'number') return undefined
+  if (typeof value !== 'string' && typeof value !== 'number' && typeof value !== 'boolean') {
+    return undefined
+  }
   const written = String(value)
+  if (/^\$[A-Za-z_]\w*$/.test(written)) {
+    return { hint: 'a variable is written "${NAME}"', isNear: false }
+  }
+  if (
+    (written === '1' || written === '0') &&
+    schemas.some((schema) => schema instanceof z.ZodBoolean)
+  ) {
+    return { hint: `write ${written === '1'}`, isNear: true }
+  }
   const choices = schemas.flatMap((schema) => {
     if (schema instanceof z.ZodEnum) return schema.options.map(String)
     return schema instanceof z.ZodLiteral ? [...schema.values].map(String) : []
   })
+  if (choices.includes('off') && /^(?:true|yes|false|no)$/i.test(written)) {
+    const choice = /^(?:true|yes)$/i.test(written) ? 'on' : 'off'
+    return choices.includes(choice) ? { hint: `write ${choice}`, isNear: true } : undefined
+  }
   if (choices.length > 0) {
     const meant =
-      choices.find((choice) => spelling(choice) === spelling(written)) ?? closest(written, choices)
+      choices.find((choice) => spelling(choice) === spelling(written)) ??
+      choices.find((choice) => written.toLowerCase().startsWith(choice)) ??
+      closest(written, choices)
     return meant === undefined
       ? undefined
       : { hint: `did you mean "${meant}"?`, isNear: role.visibility !== 'private' }
   }
   if (role.visibility === 'private') return undefined
   const corrected = corrections(written).find((text) => accepts(schemas, text))
-  if (corrected === undefined) return undefined
+  if (corrected === undefined) return unitHint(schemas, written)
   if (repeatable(written)) return { hint: `did you mean "${corrected}"?`, isNear: true }
-  return corrected === `/${written}` ? { hint: 'begin it with "/"', isNear: false } : undefined
+  return written !== '' && corrected === `/${written}`
+    ? { hint: 'begin it with "/"', isNear: false }
+    : undefined
+}
+
+/** The units, where the setting takes an amount with one. */
+function unitHint(schemas: readonly Schema[], written: string): Suggestion | undefined {
+  if (!/\d/.test(written) || isAmount(written) || accepts(schemas, 'text')) return undefined
+  const units = accepts(schemas, '1s')
+    ? 'ms, s, m or h'
+    : accepts(schemas, '1KiB')
+      ? 'B, KiB, MiB or GiB'
+      : undefined
+  return units === undefined
+    ? undefined
+    : { hint: `write one number and one unit: ${units}`, isNear: false }
+}
+
+/** One that is rejected because it is too small or too large. */
+function isAmount(text: string): boolean {
+  return DURATION_PATTERN.test(text) || SIZE_PATTERN.test(text)
 }
 
 function repeatable(text: string): boolean {
@@ -128,6 +166,10 @@ function corrections(written: string): string[] {
     ...(/^:?\d+$/.test(text) ? [`127.0.0.1:${text.replace(':', '')}`, `${text}s`, `${text}B`] : []),
     text.replace(/^\*(?=:)/, '0.0.0.0'),
     text.replace(/^https?:\/\//, '').replace(/\/$/, ''),
+    text.replace(/^ws(s?):\/\//, 'http$1://'),
+    text.replace(/^([\da-fA-F:]*:[\da-fA-F]*):(\d+)$/, '[$1]:$2'),
+    ...(text.startsWith('/') ? [`unix:${text}`] : []),
+    ...(/^(?:localhost|127\.\d+\.\d+\.\d+)(?::\d+)?(?:\/|$)/.test(text) ? [`http://${text}`] : []),
     ...(/^[\w-]+(?:\.[\w-]+)+(?::\d+)?(?:\/|$)/.test(text) ? [`https://${text}`] : []),
     ...withUnit,
     `/${text}`,
@@ -142,8 +184,8 @@ const UNITS: readonly (readonly [RegExp, string])[] = [
   [/^(\d+)\s*(?:m|mins?|minutes?)$/i, 'm'],
   [/^(\d+)\s*(?:h|hrs?|hours?)$/i, 'h'],
   [/^(\d+)\s*(?:b|bytes?)$/i, 'B'],
-  [/^(\d+)\s*(?:k|kb|kib)$/i, 'KiB'],
-  [/^(\d+)\s*(?:m|mb|mib)$/i, 'MiB'],
+  [/^(\d+)\s*(?:k|kb|ki|kib)$/i, 'KiB'],
+  [/^(\d+)\s*(?:m|mb|mi|mib)$/i, 'MiB'],
 ]
 
 /** The same for `client_secret`, `client-secret` and `clientSecret`. */

@@ -61,7 +61,11 @@ export async function loadConfig(
   const drafts = [
     ...ownDrafts,
     ...defaultsDrafts(file).filter((draft) => !ownDrafts.some((own) => isSamePlace(own, draft))),
-    ...all.filter(({ severity }) => severity === 'error').map((finding) => draftOf(finding, file)),
+    ...errors.map((finding) => draftOf(finding, file)),
+    ...fileFindings
+      .filter(({ severity }) => severity === 'error')
+      .map((finding) => draftOf(finding, file))
+      .filter((draft) => !ownDrafts.some((own) => isSamePlace(own, draft))),
   ].filter(({ path }) => !assumed.has(path))
   if (!parsed.success || drafts.length > 0 || faults.length > 0) {
     const problems = inOrder([...faults, ...withoutEchoes(drafts, faults)])

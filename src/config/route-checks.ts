@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { closest } from '../lib/closest.ts'
 import { isRemotePlaintext } from '../lib/endpoint-url.ts'
-import { error, type Finding, optionalFlag, optionalText, present } from './finding.ts'
+import { error, type Finding, optionalFlag, optionalText, present, warning } from './finding.ts'
 import type { KeyPath } from './problem.ts'
 
 export const routeOutline = z.object({
@@ -61,6 +61,14 @@ export function checkRoute(
       error(
         [...at, 'upstream'],
         'expected an https URL, because the token would travel readable; "allowPlaintext: true" permits it',
+      ),
+    )
+  }
+  if (match?.path?.includes('*') === true) {
+    findings.push(
+      warning(
+        [...at, 'match', 'path'],
+        '"*" stands for itself; a path matches everything below it without one',
       ),
     )
   }

@@ -14,13 +14,16 @@ import {
   text,
 } from './value-schemas.ts'
 
+const HOST = 'expected a host such as "api.example.com" or "*.example.com"'
+
 const match = z
   .strictObject({
     host: z
       .string()
       .regex(/^(?:\*\.)?(?:[\w-]+(?:\.[\w-]+)*|\[[\da-fA-F:.]+\])(?::\d{1,5})?$/, {
-        error: 'expected a host such as "api.example.com" or "*.example.com"',
+        error: HOST,
       })
+      .refine((host) => Number(/:(\d+)$/.exec(host)?.[1] ?? 0) <= 65_535, { error: HOST })
       .optional()
       .describe(
         'The request’s host: exact, or `*.suffix` for any host below it. Without a port, any port.',
@@ -36,7 +39,15 @@ const match = z
       .prefault('/')
       .describe('Whole leading path segments: `/orders` matches `/orders/7`, not `/orders-old`.'),
     methods: z
-      .array(z.string().regex(/^[A-Z][A-Z-]*$/, { error: 'expected a method such as "GET"' }))
+      .array(
+        z
+          .string()
+          .regex(/^[A-Z][A-Z-]*$/, { error: 'expected a method such as "GET"' })
+          .refine((method) => method !== 'CONNECT' && method !== 'TRACE', {
+            error:
+              'expected another method: "forward" decides about tunnels (CONNECT), and TRACE is rejected',
+          }),
+      )
       .min(1, { error: 'expected at least one method' })
       .optional()
       .describe('Only these methods; other routes are tried for the rest.'),

@@ -3,7 +3,7 @@ import { closest } from '../lib/closest.ts'
 import { isExtension } from './defaults.ts'
 import { spelling, valueAt } from './hints.ts'
 import { formatKeyPath, isPlainKey, type KeyPath } from './problem.ts'
-import { isHarmlessKey } from './repeatable.ts'
+import { illegalCharacter, isHarmlessKey } from './repeatable.ts'
 import { keysOf, memberOf, type Schema, settingAt, settingOf, variantsWith } from './schema-walk.ts'
 
 export type UnknownKey = {
@@ -43,6 +43,8 @@ export function unknownKey(
     else if (isExtension(key)) hints.push('keys that start with "x-" are for the top of the file')
     else hints.push(`expected one of ${known.join(', ')}`)
   }
+  const foreign = illegalCharacter(key, /^[\x20-\x7e]$/)
+  if (foreign !== undefined) hints.unshift(foreign)
   if (meant === undefined && name !== key) hints.unshift(`here it is written "${name}"`)
   // A mistake in the syntax can turn a secret into a key, so only keys of the schema, and keys that
   // differ little from one, are quoted.

@@ -25,16 +25,16 @@ export const duration = z
   .refine((ms) => ms <= LONGEST_MS, { error: `${DURATION}, of at most 24 days` })
 
 export const positiveDuration = duration.refine((ms) => ms > 0, {
-  error: `${DURATION}, longer than none`,
+  error: `${DURATION}, longer than 0s`,
 })
 
 export const size = z
   .string({ error: SIZE })
   .regex(SIZE_PATTERN, { error: SIZE })
   .transform(parseSizeBytes)
-  .refine((bytes) => bytes >= 1 && bytes <= LARGEST_BYTES, { error: `${SIZE}, of at most 2 GiB` })
+  .refine((bytes) => bytes >= 1 && bytes <= LARGEST_BYTES, { error: `${SIZE}, from 1B to 2GiB` })
 
-export const text = z.string().min(1, { error: 'expected some text' })
+export const text = z.string().min(1, { error: 'expected a text that is not empty' })
 
 export function httpUrl(example: string) {
   const error = `expected an http(s) URL without user, query or fragment, such as "${example}"`
@@ -75,9 +75,14 @@ export const fieldName = z
   .string()
   .regex(/^[!#$%&'*+\-.^_`|~\dA-Za-z]+$/, { error: 'expected a header name such as "X-Tenant"' })
 
-export const fieldValue = z
-  .string()
-  .regex(/^[\t\x20-\x7e\x80-\xff]*$/, { error: 'expected a header value without line breaks' })
+export const fieldValue = z.string().regex(/^[\t\x20-\x7e\x80-\xff]*$/, {
+  error: ({ input }) => {
+    const value = String(input)
+    if (/[\r\n]/.test(value)) return 'expected a header value without line breaks'
+    const illegal = illegalCharacter(value, /^[\t\x20-\x7e\x80-\xff]$/)
+    return `expected a header value of visible characters, spaces and tabs, and ${illegal}`
+  },
+})
 
 const fileRef = z.strictObject({ file: text.describe('A file in PEM form.') })
 

@@ -11,14 +11,14 @@ const WORDS: Partial<Record<ErrorCode, string>> = {
   BAD_SCALAR_START: 'expected a text; one that starts with this character needs quotes',
   BLOCK_AS_IMPLICIT_KEY:
     'expected one key and one value on a line; a text with ": " in it needs quotes',
-  BLOCK_IN_FLOW: 'expected no block within braces or brackets',
+  BLOCK_IN_FLOW: 'expected a comma between the entries within braces or brackets',
   KEY_OVER_1024_CHARS: 'expected a shorter key',
   MISSING_CHAR:
     'expected something that is missing here: a quote, a brace, a bracket, a comma or a colon',
-  MULTILINE_IMPLICIT_KEY: 'expected a colon behind the key, on the same line',
+  MULTILINE_IMPLICIT_KEY: 'expected a colon and a space after the key, on the same line',
   MULTIPLE_DOCS: 'expected one document, and here begins a second',
   NON_STRING_KEY: 'expected a plain name as the key',
-  RESOURCE_EXHAUSTION: 'expected fewer aliases',
+  RESOURCE_EXHAUSTION: 'expected less nesting and fewer aliases',
   TAB_AS_INDENT: 'expected spaces: YAML is not indented with tabs',
   TAG_RESOLVE_FAILED: 'expected a value without a tag; a text that starts with "!" needs quotes',
   UNEXPECTED_TOKEN: 'expected something else here: what stands there does not belong to the line',
@@ -30,6 +30,9 @@ export function yamlFault({ code, pos }: YAMLError, text: string): string {
   const [at] = pos
   if (text.slice(Math.max(0, at - 2), at + 1).includes('${')) {
     return 'expected quotes around a text with "${" within braces or brackets'
+  }
+  if (text.slice(Math.max(0, at - 1), at + 2).includes('{{')) {
+    return 'expected no "{{" outside of quotes: it may be a template that has not been rendered'
   }
   return WORDS[code] ?? 'expected valid YAML'
 }

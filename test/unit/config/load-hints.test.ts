@@ -278,6 +278,18 @@ function clientConfig(clientId: string): string {
 routes:${ROUTE.replace('none', 'corp')}`
 }
 
+test('a client identifier that looks like a variable of a shell causes a warning', async () => {
+  expect(await warningsOf(clientConfig('$CLIENT_ID'))).toEqual([
+    '2:48 credentials.corp.clientId: the text is used as it is; a variable is written "${NAME}"',
+  ])
+})
+
+test('a path with "*" causes a warning', async () => {
+  expect(await warningsOf(`routes:${ROUTE.replace('path: /', 'path: /orders/*')}`)).toEqual([
+    '3:20 routes[0].match.path: "*" stands for itself; a path matches everything below it without one',
+  ])
+})
+
 test('a client identifier with white space around it is warned of, without repeating it', async () => {
   expect(await warningsOf(clientConfig('" hunter2"'))).toEqual([
     '2:48 credentials.corp.clientId: the text begins or ends with white space, which is not ignored',

@@ -13,7 +13,7 @@ import { adminCallers } from './compose/callers.ts'
 import { createServiceMaker } from './compose/service.ts'
 import { fixedChanges } from './config/fixed-settings.ts'
 import type { Config } from './config/schema.ts'
-import type { SecretPlaces } from './config/secret-ref.ts'
+import type { ConfigEnvironment } from './config/secret-reader.ts'
 import { systemClock } from './lib/clock.ts'
 import { divideDescriptors, readDescriptorLimit } from './lib/descriptor-limit.ts'
 import { listen } from './lib/listen.ts'
@@ -34,7 +34,7 @@ export type AppOptions = {
   readonly config: Config
   /** Tells one text of the configuration from another. */
   readonly configVersion: string
-  readonly places: SecretPlaces
+  readonly places: ConfigEnvironment
   readonly logger: Logger
   /** Undefined where tracing is off. */
   readonly tracer?: Tracer | undefined

@@ -95,14 +95,14 @@ function* suspiciousTexts(value: unknown, path: KeyPath): Generator<Finding> {
     yield warning(path, 'the text is used as it is; a variable is written "${NAME}"')
   }
   // An anchor may contain itself.
-  if (typeof value !== 'object' || value === null || path.length > DEEPEST) return
+  if (typeof value !== 'object' || value === null || path.length > MAX_DEPTH) return
   for (const [key, inner] of Object.entries(value)) {
     yield* suspiciousTexts(inner, [...path, Array.isArray(value) ? Number(key) : key])
   }
 }
 
 /** Deeper than anything that the file may say. */
-const DEEPEST = 12
+const MAX_DEPTH = 12
 
 /** Whether other machines can reach an address; of a name, nothing is known here. */
 function isReachable(host: string): boolean {

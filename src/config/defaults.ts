@@ -13,7 +13,7 @@ import {
 
 /*
  * `defaults` says once what all routes, or all credentials, have in common. It is merged into the data
- * before anything looks at it, so that the rules see what will be used, and each problem is reported
+ * before anything checks at it, so that the rules see what will be used, and each problem is reported
  * where the value that causes it stands.
  */
 

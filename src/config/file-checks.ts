@@ -9,26 +9,26 @@ import { parseListenAddress } from './listen-address.ts'
 import type { KeyPath } from './problem.ts'
 import { unreadableReason } from './read-file.ts'
 import { isWritableByOthers, writableByOthers } from './permissions.ts'
-import { illegalCharacter, looksLikeVariable } from './repeatable.ts'
+import { illegalCharacter, isQuotableVariable } from './quotable.ts'
 import { fileSchema } from './schema.ts'
 import { childOf, isRecord, type Setting, settingOf } from './schema-walk.ts'
-import { createSecretReader, type SecretPlaces } from './secret-ref.ts'
+import { createSecretReader, type ConfigEnvironment } from './secret-reader.ts'
 import { type SecretRef, secretRef } from './value-schemas.ts'
 
 /** Whether what a setting names outside of the file is looked at: its variables and files. */
-export type Examines = (path: KeyPath) => boolean
+export type ReferenceFilter = (path: KeyPath) => boolean
 
 /** Looks at everything outside of the file that it refers to: secrets, keys and certificates. */
 export async function checkFiles(
   data: unknown,
-  places: SecretPlaces,
-  examines: Examines = () => true,
+  places: ConfigEnvironment,
+  isChecked: ReferenceFilter = () => true,
 ): Promise<Finding[]> {
   const references = [...referencesIn(data, settingOf(fileSchema), []), ...socketsOf(data)]
-  const looks = references
-    .filter(({ path }) => examines(path))
-    .map(async (reference) => await look(reference, places))
-  return (await Promise.all(looks)).flat()
+  const checks = references
+    .filter(({ path }) => isChecked(path))
+    .map(async (reference) => await checkReference(reference, places))
+  return (await Promise.all(checks)).flat()
 }
 
 /** What a place in the file refers to, and what it is meant to hold. */
@@ -61,12 +61,12 @@ type Reference =
   | { readonly kind: 'socket'; readonly path: KeyPath; readonly socket: string }
 
 /** Deeper than anything that the file may say. */
-const DEEPEST = 12
+const MAX_DEPTH = 12
 
 /** Everything in the file that refers to something outside of it, however wrong the rest is. */
 function* referencesIn(value: unknown, setting: Setting, path: KeyPath): Generator<Reference> {
   // An anchor may contain itself.
-  if (setting.schemas.length === 0 || path.length > DEEPEST) return
+  if (setting.schemas.length === 0 || path.length > MAX_DEPTH) return
   const { reference } = setting.role
   if (reference === 'file' && typeof value === 'string') {
     yield { kind: 'text', path, file: value }
@@ -156,10 +156,10 @@ function* socketsOf(data: unknown): Generator<Reference> {
   }
 }
 
-async function look(reference: Reference, places: SecretPlaces): Promise<Finding[]> {
+async function checkReference(reference: Reference, places: ConfigEnvironment): Promise<Finding[]> {
   const { path } = reference
   try {
-    const message = await faultOf(reference, places)
+    const message = await problemOf(reference, places)
     if (message !== undefined) return [{ path, message, severity: 'error' }]
     const warnings = await warningsOf(reference, places)
     return warnings.map((text) => ({ path, message: text, severity: 'warning' }))
@@ -171,27 +171,30 @@ async function look(reference: Reference, places: SecretPlaces): Promise<Finding
   }
 }
 
-async function faultOf(reference: Reference, places: SecretPlaces): Promise<string | undefined> {
+async function problemOf(
+  reference: Reference,
+  places: ConfigEnvironment,
+): Promise<string | undefined> {
   const { env, readFile } = places
   switch (reference.kind) {
     case 'variable': {
       const { name } = reference
       const value = Object.hasOwn(env, name) ? env[name] : undefined
       if (value !== undefined && value !== '') {
-        return reference.isSecret ? secretFault(value) : undefined
+        return reference.isSecret ? secretProblem(value) : undefined
       }
       // A secret may have been put in the place of the name.
-      if (!looksLikeVariable(name)) {
+      if (!isQuotableVariable(name)) {
         return 'expected the name of an environment variable that is set and not empty, such as CLIENT_SECRET, without "$"'
       }
       const state = value === undefined ? 'it is not set' : 'it is empty'
       return `expected the environment variable ${name} to be set and not empty, and ${state}`
     }
     case 'literal': {
-      return secretFault(reference.value)
+      return secretProblem(reference.value)
     }
     case 'secret': {
-      return secretFault(await readSecretFile(reference.file, places))
+      return secretProblem(await readSecretFile(reference.file, places))
     }
     case 'text': {
       return (await readFile(reference.file)).trim() === ''
@@ -199,13 +202,13 @@ async function faultOf(reference: Reference, places: SecretPlaces): Promise<stri
         : undefined
     }
     case 'certificate': {
-      return pemFault(await readFile(reference.file))
+      return pemProblem(await readFile(reference.file))
     }
     case 'signing key': {
       const { ref, passphrase, algorithm } = reference
       const text = (await createSecretReader(ref, places)()).reveal()
       const opener = passphrase && (await createSecretReader(passphrase, places)()).reveal()
-      return text === '' ? undefined : keyFault(text, opener, algorithm)
+      return text === '' ? undefined : keyProblem(text, opener, algorithm)
     }
     case 'pair': {
       const certificate = await readFile(reference.certificate)
@@ -214,13 +217,13 @@ async function faultOf(reference: Reference, places: SecretPlaces): Promise<stri
         : 'expected a certificate and the private key that belongs to it'
     }
     case 'socket': {
-      return await socketFault(reference.socket, places)
+      return await socketProblem(reference.socket, places)
     }
   }
 }
 
 /** What does not keep the sidecar from running, and is most likely a mistake. */
-async function warningsOf(reference: Reference, places: SecretPlaces): Promise<string[]> {
+async function warningsOf(reference: Reference, places: ConfigEnvironment): Promise<string[]> {
   switch (reference.kind) {
     case 'secret':
     case 'text':
@@ -251,14 +254,14 @@ function whiteSpace(secret: string): string[] {
   return ends.length === 0 ? [] : [`the secret ${ends.join(' and ')} with white space`]
 }
 
-async function readSecretFile(file: string, { readFile }: SecretPlaces): Promise<string> {
+async function readSecretFile(file: string, { readFile }: ConfigEnvironment): Promise<string> {
   return (await readFile(file)).replace(/\r?\n$/, '')
 }
 
 /** The path of a socket is meant from the working directory, unlike those of other files. */
-async function socketFault(
+async function socketProblem(
   socket: string,
-  { statSocket }: SecretPlaces,
+  { statSocket }: ConfigEnvironment,
 ): Promise<string | undefined> {
   if (statSocket === undefined) return undefined
   const directory = await statSocket(dirname(socket))
@@ -272,14 +275,14 @@ async function socketFault(
     : `expected the path of a socket, and something else is at "${socket}"`
 }
 
-function secretFault(value: string): string | undefined {
+function secretProblem(value: string): string | undefined {
   if (value === '') return 'expected a secret, and it is empty'
   // RFC 6749 appendix A.2. Servers refuse anything else, whichever way it is sent.
   const illegal = illegalCharacter(value, /^[\x20-\x7e]$/)
   return illegal && `expected a secret of printable ASCII characters on one line, and ${illegal}`
 }
 
-function keyFault(
+function keyProblem(
   text: string,
   passphrase: string | undefined,
   algorithm: string,
@@ -292,7 +295,7 @@ function keyFault(
   }
 }
 
-function pemFault(pem: string): string | undefined {
+function pemProblem(pem: string): string | undefined {
   try {
     void new X509Certificate(pem)
     return undefined

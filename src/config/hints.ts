@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { closest } from '../lib/closest.ts'
 import type { KeyPath } from './problem.ts'
-import { looksPublic } from './repeatable.ts'
+import { isQuotable } from './quotable.ts'
 import { isRecord, keysOf, memberOf, type Schema, type Setting } from './schema-walk.ts'
 import { DURATION_PATTERN, SIZE_PATTERN } from './units.ts'
 
@@ -16,7 +16,7 @@ export function typeHint(setting: Setting, { value, plainText }: Written): strin
   const { schemas, role } = setting
   if (schemas.length === 0) return undefined
   const repeat = (text: string): string =>
-    role.visibility !== 'private' && SHORT.test(text) && looksPublic(text) ? text : '…'
+    role.visibility !== 'private' && SHORT.test(text) && isQuotable(text) ? text : '…'
 
   if (!isRecord(value)) {
     switch (role.reference) {
@@ -153,7 +153,7 @@ function isAmount(text: string): boolean {
 }
 
 function repeatable(text: string): boolean {
-  return SHORT_VALUE.test(text) && looksPublic(text)
+  return SHORT_VALUE.test(text) && isQuotable(text)
 }
 
 const SHORT_VALUE = /^[\w.:/*[\] -]{1,40}$/

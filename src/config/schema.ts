@@ -7,7 +7,7 @@ import { duration, positiveDuration, size, text } from './value-schemas.ts'
 
 /*
  * The file's shape, every default and the sentence that documents each key, once. From here come
- * the parser, the type Config, config.schema.json and docs/settings.md. Rules that look at more
+ * the parser, the type Config, config.schema.json and docs/settings.md. Rules that checkReference at more
  * than one key are in cross-checks.ts.
  */
 

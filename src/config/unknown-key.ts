@@ -3,7 +3,7 @@ import { closest } from '../lib/closest.ts'
 import { isExtension } from './defaults.ts'
 import { spelling, valueAt } from './hints.ts'
 import { formatKeyPath, isPlainKey, type KeyPath } from './problem.ts'
-import { illegalCharacter, isHarmlessKey } from './repeatable.ts'
+import { illegalCharacter, isQuotableKey } from './quotable.ts'
 import { keysOf, memberOf, type Schema, settingAt, settingOf, variantsWith } from './schema-walk.ts'
 
 export type UnknownKey = {
@@ -50,7 +50,7 @@ export function unknownKey(
   // differ little from one, are quoted.
   const isKnown = meant !== undefined || variants !== undefined || places.length > 0
   const isHarmless =
-    setting.role.visibility !== 'private' && isHarmlessKey(key) && memberOf(map, key) !== null
+    setting.role.visibility !== 'private' && isQuotableKey(key) && memberOf(map, key) !== null
   const shown = isPlainKey(key) && (isKnown || isHarmless || isExtension(key)) ? ` "${key}"` : ''
   return {
     message: `unknown key${shown}; ${hints.join('; ')}`,

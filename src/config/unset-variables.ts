@@ -1,42 +1,42 @@
 import * as z from 'zod'
-import type { Examines } from './file-checks.ts'
+import type { ReferenceFilter } from './file-checks.ts'
 import { formatKeyPath, type KeyPath } from './problem.ts'
 import { fileSchema } from './schema.ts'
 import { isRecord, settingAt } from './schema-walk.ts'
-import type { PlacedFault, YamlSource } from './yaml-source.ts'
+import type { PlacedProblem, YamlSource } from './yaml-source.ts'
 
-export type StandIns = {
+export type Placeholders = {
   readonly data: unknown
   /** Variables that have to be set and are not. */
-  readonly unset: readonly PlacedFault[]
+  readonly unset: readonly PlacedProblem[]
   /** Paths of settings whose value is only assumed, so that nothing can be said about it. */
   readonly assumed: ReadonlySet<string>
 }
 
 /**
- * Puts something that fits in the place of each text whose variables are not set, where `examines` says
+ * Puts something that fits in the place of each text whose variables are not set, where `isChecked` says
  * that they need not be.
  */
-export function standInsFor(
+export function placeholdersFor(
   data: unknown,
   unset: YamlSource['unset'],
-  examines: Examines = () => true,
-): StandIns {
-  const faults = new Set<PlacedFault>()
+  isChecked: ReferenceFilter = () => true,
+): Placeholders {
+  const faults = new Set<PlacedProblem>()
   const assumed = new Set<string>()
   if (unset.size === 0) return { data, unset: [], assumed }
   const replaced = (value: unknown, path: KeyPath): unknown => {
     if (typeof value === 'string') {
       const fault = unset.get(value)
       if (fault === undefined) return value
-      if (examines(path)) faults.add(fault)
+      if (isChecked(path)) faults.add(fault)
       assumed.add(formatKeyPath(path))
-      return standIn(path, data, assumed.size)
+      return placeholder(path, data, assumed.size)
     }
     if (Array.isArray(value)) {
       return value.map((item: unknown, index) => replaced(item, [...path, index]))
     }
-    if (!isRecord(value) || path.length > DEEPEST) return value
+    if (!isRecord(value) || path.length > MAX_DEPTH) return value
     return Object.fromEntries(
       Object.entries(value).map(([key, inner]) => [key, replaced(inner, [...path, key])]),
     )
@@ -45,10 +45,10 @@ export function standInsFor(
 }
 
 /** Deeper than any setting, for anchors that contain themselves. */
-const DEEPEST = 12
+const MAX_DEPTH = 12
 
 /** A text that the setting takes, and that differs from all others. */
-function standIn(path: KeyPath, data: unknown, number: number): string {
+function placeholder(path: KeyPath, data: unknown, number: number): string {
   const { schemas } = settingAt(fileSchema, path, data)
   const choices = schemas.flatMap((schema) => (schema instanceof z.ZodEnum ? schema.options : []))
   const candidates = [

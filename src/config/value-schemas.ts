@@ -1,7 +1,7 @@
 import { isIP } from 'node:net'
 import * as z from 'zod'
 import { isEndpointUrl } from '../lib/endpoint-url.ts'
-import { illegalCharacter } from './repeatable.ts'
+import { illegalCharacter } from './quotable.ts'
 import { settingRoles } from './setting-roles.ts'
 import { DURATION_PATTERN, parseDurationMs, parseSizeBytes, SIZE_PATTERN } from './units.ts'
 
@@ -14,15 +14,15 @@ const DURATION = 'expected a duration such as "500ms", "30s" or "5m"'
 const SIZE = 'expected a size such as "512B", "16KiB" or "10MiB"'
 
 /** What a timer can hold: a longer one would be over at once. */
-const LONGEST_MS = 2 ** 31 - 1
-const LARGEST_BYTES = 2 ** 31 - 1
+const MAX_DURATION_MS = 2 ** 31 - 1
+const MAX_SIZE_BYTES = 2 ** 31 - 1
 
 /** Zero is no time at all, which some settings take for no limit. */
 export const duration = z
   .string({ error: DURATION })
   .regex(DURATION_PATTERN, { error: DURATION })
   .transform(parseDurationMs)
-  .refine((ms) => ms <= LONGEST_MS, { error: `${DURATION}, of at most 24 days` })
+  .refine((ms) => ms <= MAX_DURATION_MS, { error: `${DURATION}, of at most 24 days` })
 
 export const positiveDuration = duration.refine((ms) => ms > 0, {
   error: `${DURATION}, longer than 0s`,
@@ -32,7 +32,7 @@ export const size = z
   .string({ error: SIZE })
   .regex(SIZE_PATTERN, { error: SIZE })
   .transform(parseSizeBytes)
-  .refine((bytes) => bytes >= 1 && bytes <= LARGEST_BYTES, { error: `${SIZE}, from 1B to 2GiB` })
+  .refine((bytes) => bytes >= 1 && bytes <= MAX_SIZE_BYTES, { error: `${SIZE}, from 1B to 2GiB` })
 
 export const text = z.string().min(1, { error: 'expected a text that is not empty' })
 

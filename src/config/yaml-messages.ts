@@ -4,7 +4,7 @@ import type { ErrorCode, YAMLError } from 'yaml'
  * What is wrong with a text that is no YAML, in words of our own: the parser's are made for its
  * authors, and some quote the text, and with it perhaps a secret.
  */
-const WORDS: Partial<Record<ErrorCode, string>> = {
+const MESSAGES: Partial<Record<ErrorCode, string>> = {
   BAD_ALIAS: 'expected the name of an anchor that stands above',
   BAD_DQ_ESCAPE: 'expected an escape that YAML knows; within single quotes a backslash is just one',
   BAD_INDENT: 'expected as many spaces as the lines that belong together with this one',
@@ -25,7 +25,7 @@ const WORDS: Partial<Record<ErrorCode, string>> = {
 }
 
 /** `text` is what the error is about, as its position counts. */
-export function yamlFault({ code, pos }: YAMLError, text: string): string {
+export function yamlMessage({ code, pos }: YAMLError, text: string): string {
   // In `{ level: ${LEVEL} }` the inner brace begins a map, as far as YAML is concerned.
   const [at] = pos
   if (text.slice(Math.max(0, at - 2), at + 1).includes('${')) {
@@ -34,5 +34,5 @@ export function yamlFault({ code, pos }: YAMLError, text: string): string {
   if (text.slice(Math.max(0, at - 1), at + 2).includes('{{')) {
     return 'expected no "{{" outside of quotes: it may be a template that has not been rendered'
   }
-  return WORDS[code] ?? 'expected valid YAML'
+  return MESSAGES[code] ?? 'expected valid YAML'
 }

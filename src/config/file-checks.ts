@@ -15,23 +15,23 @@ import { childOf, isRecord, type Setting, settingOf } from './schema-walk.ts'
 import { createSecretReader, type ConfigEnvironment } from './secret-reader.ts'
 import { type SecretRef, secretRef } from './value-schemas.ts'
 
-/** Whether what a setting names outside of the file is looked at: its variables and files. */
+/** Whether the variables and files that a setting refers to are checked. */
 export type ReferenceFilter = (path: KeyPath) => boolean
 
-/** Looks at everything outside of the file that it refers to: secrets, keys and certificates. */
+/** Checks the variables, secrets, keys, certificates and sockets that the file refers to. */
 export async function checkFiles(
   data: unknown,
-  places: ConfigEnvironment,
+  environment: ConfigEnvironment,
   isChecked: ReferenceFilter = () => true,
 ): Promise<Finding[]> {
   const references = [...referencesIn(data, settingOf(fileSchema), []), ...socketsOf(data)]
   const checks = references
     .filter(({ path }) => isChecked(path))
-    .map(async (reference) => await checkReference(reference, places))
+    .map(async (reference) => await checkReference(reference, environment))
   return (await Promise.all(checks)).flat()
 }
 
-/** What a place in the file refers to, and what it is meant to hold. */
+/** What a setting refers to, and what that has to contain. */
 type Reference =
   | {
       readonly kind: 'secret' | 'text' | 'certificate'
@@ -60,12 +60,12 @@ type Reference =
     }
   | { readonly kind: 'socket'; readonly path: KeyPath; readonly socket: string }
 
-/** Deeper than anything that the file may say. */
+/** More than any valid file has. */
 const MAX_DEPTH = 12
 
-/** Everything in the file that refers to something outside of it, however wrong the rest is. */
+/** All references of the file, even if other parts of it are invalid. */
 function* referencesIn(value: unknown, setting: Setting, path: KeyPath): Generator<Reference> {
-  // An anchor may contain itself.
+  // An anchor may contain an alias of itself.
   if (setting.schemas.length === 0 || path.length > MAX_DEPTH) return
   const { reference } = setting.role
   if (reference === 'file' && typeof value === 'string') {
@@ -121,7 +121,7 @@ function* signingKeyOf(
   }
 }
 
-/** The algorithm that a key is for: what the file says, or the default. */
+/** The algorithm that a key is used with: the configured one or the default. */
 function algorithmOf(around: Readonly<Record<string, unknown>>, { schemas }: Setting): string {
   const given = around['algorithm']
   if (typeof given === 'string') return given
@@ -156,12 +156,15 @@ function* socketsOf(data: unknown): Generator<Reference> {
   }
 }
 
-async function checkReference(reference: Reference, places: ConfigEnvironment): Promise<Finding[]> {
+async function checkReference(
+  reference: Reference,
+  environment: ConfigEnvironment,
+): Promise<Finding[]> {
   const { path } = reference
   try {
-    const message = await problemOf(reference, places)
+    const message = await problemOf(reference, environment)
     if (message !== undefined) return [{ path, message, severity: 'error' }]
-    const warnings = await warningsOf(reference, places)
+    const warnings = await warningsOf(reference, environment)
     return warnings.map((text) => ({ path, message: text, severity: 'warning' }))
   } catch (cause) {
     // What these are made of is looked at by itself as well.
@@ -173,9 +176,9 @@ async function checkReference(reference: Reference, places: ConfigEnvironment): 
 
 async function problemOf(
   reference: Reference,
-  places: ConfigEnvironment,
+  environment: ConfigEnvironment,
 ): Promise<string | undefined> {
-  const { env, readFile } = places
+  const { env, readFile } = environment
   switch (reference.kind) {
     case 'variable': {
       const { name } = reference
@@ -183,7 +186,7 @@ async function problemOf(
       if (value !== undefined && value !== '') {
         return reference.isSecret ? secretProblem(value) : undefined
       }
-      // A secret may have been put in the place of the name.
+      // The secret may have been written in place of the name.
       if (!isQuotableVariable(name)) {
         return 'expected the name of an environment variable that is set and not empty, such as CLIENT_SECRET, without "$"'
       }
@@ -194,11 +197,11 @@ async function problemOf(
       return secretProblem(reference.value)
     }
     case 'secret': {
-      return secretProblem(await readSecretFile(reference.file, places))
+      return secretProblem(await readSecretFile(reference.file, environment))
     }
     case 'text': {
       return (await readFile(reference.file)).trim() === ''
-        ? 'expected a file with something in it, and it is empty'
+        ? 'expected a file that is not empty'
         : undefined
     }
     case 'certificate': {
@@ -206,8 +209,8 @@ async function problemOf(
     }
     case 'signing key': {
       const { ref, passphrase, algorithm } = reference
-      const text = (await createSecretReader(ref, places)()).reveal()
-      const opener = passphrase && (await createSecretReader(passphrase, places)()).reveal()
+      const text = (await createSecretReader(ref, environment)()).reveal()
+      const opener = passphrase && (await createSecretReader(passphrase, environment)()).reveal()
       return text === '' ? undefined : keyProblem(text, opener, algorithm)
     }
     case 'pair': {
@@ -217,29 +220,31 @@ async function problemOf(
         : 'expected a certificate and the private key that belongs to it'
     }
     case 'socket': {
-      return await socketProblem(reference.socket, places)
+      return await socketProblem(reference.socket, environment)
     }
   }
 }
 
-/** What does not keep the sidecar from running, and is most likely a mistake. */
-async function warningsOf(reference: Reference, places: ConfigEnvironment): Promise<string[]> {
+/** Likely mistakes that do not prevent the sidecar from running. */
+async function warningsOf(reference: Reference, environment: ConfigEnvironment): Promise<string[]> {
   switch (reference.kind) {
     case 'secret':
     case 'text':
     case 'certificate': {
       const { file, kind } = reference
-      const mode = (await places.stat?.(file))?.mode ?? 0
+      const mode = (await environment.stat?.(file))?.mode ?? 0
       return [
-        ...(kind === 'secret' ? whiteSpace(await readSecretFile(file, places)) : []),
+        ...(kind === 'secret'
+          ? surroundingWhitespace(await readSecretFile(file, environment))
+          : []),
         ...(isWritableByOthers(mode) ? [writableByOthers('this file', mode)] : []),
       ]
     }
     case 'variable': {
-      return reference.isSecret ? whiteSpace(places.env[reference.name] ?? '') : []
+      return reference.isSecret ? surroundingWhitespace(environment.env[reference.name] ?? '') : []
     }
     case 'literal': {
-      return whiteSpace(reference.value)
+      return surroundingWhitespace(reference.value)
     }
     case 'signing key':
     case 'pair':
@@ -249,16 +254,16 @@ async function warningsOf(reference: Reference, places: ConfigEnvironment): Prom
   }
 }
 
-function whiteSpace(secret: string): string[] {
+function surroundingWhitespace(secret: string): string[] {
   const ends = [...(/^\s/.test(secret) ? ['begins'] : []), ...(/\s$/.test(secret) ? ['ends'] : [])]
-  return ends.length === 0 ? [] : [`the secret ${ends.join(' and ')} with white space`]
+  return ends.length === 0 ? [] : [`the secret ${ends.join(' and ')} with whitespace`]
 }
 
 async function readSecretFile(file: string, { readFile }: ConfigEnvironment): Promise<string> {
   return (await readFile(file)).replace(/\r?\n$/, '')
 }
 
-/** The path of a socket is meant from the working directory, unlike those of other files. */
+/** The path of a socket is relative to the working directory, unlike those of other files. */
 async function socketProblem(
   socket: string,
   { statSocket }: ConfigEnvironment,
@@ -268,16 +273,16 @@ async function socketProblem(
   if (directory === undefined)
     return `expected a socket in a directory that exists, and "${dirname(socket)}" does not`
   if (directory.kind !== 'directory')
-    return `expected a socket in a directory, and "${dirname(socket)}" is none`
-  const there = await statSocket(socket)
-  return there === undefined || there.kind === 'socket'
+    return `expected a socket in a directory, and "${dirname(socket)}" is not a directory`
+  const existing = await statSocket(socket)
+  return existing === undefined || existing.kind === 'socket'
     ? undefined
     : `expected the path of a socket, and something else is at "${socket}"`
 }
 
 function secretProblem(value: string): string | undefined {
   if (value === '') return 'expected a secret, and it is empty'
-  // RFC 6749 appendix A.2. Servers refuse anything else, whichever way it is sent.
+  // RFC 6749 appendix A.2. Servers reject other characters, with any client authentication method.
   const illegal = illegalCharacter(value, /^[\x20-\x7e]$/)
   return illegal && `expected a secret of printable ASCII characters on one line, and ${illegal}`
 }

@@ -7,15 +7,15 @@ import { DURATION_PATTERN, SIZE_PATTERN } from './units.ts'
 
 export type Written = {
   readonly value: unknown
-  /** As the file has it, if it is a scalar without quotes. */
+  /** As written in the file, if it is a scalar without quotes. */
   readonly plainText: string | undefined
 }
 
-/** How to write a value that has the wrong type, so that no manual is needed. */
+/** How to write a value that has the wrong type. */
 export function typeHint(setting: Setting, { value, plainText }: Written): string | undefined {
   const { schemas, role } = setting
   if (schemas.length === 0) return undefined
-  const repeat = (text: string): string =>
+  const quoted = (text: string): string =>
     role.visibility !== 'private' && SHORT.test(text) && isQuotable(text) ? text : '…'
 
   if (!isRecord(value)) {
@@ -23,7 +23,7 @@ export function typeHint(setting: Setting, { value, plainText }: Written): strin
       case 'secret':
       case 'signing key':
       case 'token': {
-        return 'write where it is kept: { file: … } or { env: … }'
+        return 'write where it is stored: { file: … } or { env: … }'
       }
       case 'certificate':
       case 'private key': {
@@ -44,15 +44,15 @@ export function typeHint(setting: Setting, { value, plainText }: Written): strin
   }
   if (plainText !== undefined && (typeof value === 'number' || typeof value === 'boolean')) {
     const lists = schemas.filter((schema) => schema instanceof z.ZodArray)
-    if (accepts(lists, [plainText])) return `write ["${repeat(plainText)}"]`
+    if (accepts(lists, [plainText])) return `write ["${quoted(plainText)}"]`
   }
   const items = listOf(schemas, value)
-  if (items !== undefined) return `write [${items.map((item) => repeat(String(item))).join(', ')}]`
+  if (items !== undefined) return `write [${items.map((item) => quoted(String(item))).join(', ')}]`
   if (Array.isArray(value) && value.length === 1 && accepts(schemas, value[0])) {
     return 'write it without brackets'
   }
   if (plainText !== undefined && typeof value !== 'string' && accepts(schemas, plainText)) {
-    const shown = repeat(plainText)
+    const shown = quoted(plainText)
     return shown === '…' ? 'put it in quotes' : `put it in quotes: "${shown}"`
   }
   if (typeof value === 'string') return scalarHint(schemas, value)
@@ -65,7 +65,7 @@ function isMapSchema(schema: Schema): boolean {
 
 const SHORT = /^[\w.:/*-]{1,40}$/
 
-/** A list that the value may have been meant as, for a setting that takes lists only. */
+/** The list that the value most likely stands for, if the setting accepts only lists. */
 function listOf(schemas: readonly Schema[], value: unknown): unknown[] | undefined {
   const lists = schemas.filter((schema) => schema instanceof z.ZodArray)
   if (lists.length === 0 || Array.isArray(value) || isRecord(value)) return undefined
@@ -128,13 +128,13 @@ export function suggestion({ schemas, role }: Setting, value: unknown): Suggesti
   if (role.visibility === 'private') return undefined
   const corrected = corrections(written).find((text) => accepts(schemas, text))
   if (corrected === undefined) return unitHint(schemas, written)
-  if (repeatable(written)) return { hint: `did you mean "${corrected}"?`, isNear: true }
+  if (isShortAndQuotable(written)) return { hint: `did you mean "${corrected}"?`, isNear: true }
   return written !== '' && corrected === `/${written}`
     ? { hint: 'begin it with "/"', isNear: false }
     : undefined
 }
 
-/** The units, where the setting takes an amount with one. */
+/** The units, if the setting is a duration or a size. */
 function unitHint(schemas: readonly Schema[], written: string): Suggestion | undefined {
   if (!/\d/.test(written) || isAmount(written) || accepts(schemas, 'text')) return undefined
   const units = accepts(schemas, '1s')
@@ -152,13 +152,13 @@ function isAmount(text: string): boolean {
   return DURATION_PATTERN.test(text) || SIZE_PATTERN.test(text)
 }
 
-function repeatable(text: string): boolean {
+function isShortAndQuotable(text: string): boolean {
   return SHORT_VALUE.test(text) && isQuotable(text)
 }
 
 const SHORT_VALUE = /^[\w.:/*[\] -]{1,40}$/
 
-/** Other ways to write the same: addresses without a host, URLs without a scheme, amounts without a unit. */
+/** Likely corrections: addresses without a host, URLs without a scheme, amounts without a unit. */
 function corrections(written: string): string[] {
   const text = written.trim()
   const withUnit = UNITS.map(([spelt, unit]) => text.replace(spelt, `$1${unit}`))
@@ -177,7 +177,7 @@ function corrections(written: string): string[] {
   ].filter((correction) => correction !== written)
 }
 
-/** Units as people write them, and as they are spelt here. */
+/** Common spellings of units, and the ones that are accepted. */
 const UNITS: readonly (readonly [RegExp, string])[] = [
   [/^(\d+)\s*(?:ms|msecs?|milliseconds?)$/i, 'ms'],
   [/^(\d+)\s*(?:s|secs?|seconds?)$/i, 's'],
@@ -197,7 +197,7 @@ function accepts(schemas: readonly Schema[], value: unknown): boolean {
   return schemas.some((schema) => z.safeParse(schema, value).success)
 }
 
-/** What stands at a path. */
+/** The value at a path. */
 export function valueAt(data: unknown, path: KeyPath): unknown {
   let value = data
   for (const key of path) value = memberOf(value, key)

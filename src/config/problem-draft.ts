@@ -144,7 +144,7 @@ function unknownKeyDraft(path: KeyPath, key: string, file: FileView): ProblemDra
   }
 }
 
-/** What the file has there, unless that is obvious or may be a secret. */
+/** What the file contains there, unless that is obvious or may be a secret. */
 function found(
   { code, expected, isUnused }: Violation,
   written: string | undefined,

@@ -2,17 +2,18 @@ import { createSecret, type SecretReader } from '../lib/secret.ts'
 import type { ReadFile, StatFile } from './read-file.ts'
 import type { SecretRef } from './value-schemas.ts'
 
+/** Environment variables and files that a configuration may refer to. */
 export type ConfigEnvironment = {
   readonly env: Readonly<Record<string, string | undefined>>
   readonly readFile: ReadFile
-  /** Undefined where there are no files of their own, as for a text that is only tried out. */
+  /** Undefined if file metadata is not available, as for a text that has not been saved. */
   readonly stat?: StatFile
   readonly statSocket?: StatFile
 }
 
-/** Opens the place that a secret is kept in; a file is read again each time the secret is needed. */
-export function createSecretReader(ref: SecretRef, places: ConfigEnvironment): SecretReader {
-  return async () => createSecret(await readSecretText(ref, places))
+/** Reads a secret from where it is stored; a file is read again for each use. */
+export function createSecretReader(ref: SecretRef, environment: ConfigEnvironment): SecretReader {
+  return async () => createSecret(await readSecretText(ref, environment))
 }
 
 async function readSecretText(

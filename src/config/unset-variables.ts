@@ -7,15 +7,15 @@ import type { PlacedProblem, YamlSource } from './yaml-source.ts'
 
 export type Placeholders = {
   readonly data: unknown
-  /** Variables that have to be set and are not. */
+  /** Required variables that are not set. */
   readonly unset: readonly PlacedProblem[]
-  /** Paths of settings whose value is only assumed, so that nothing can be said about it. */
+  /** Paths of settings with a placeholder, whose value cannot be checked. */
   readonly assumed: ReadonlySet<string>
 }
 
 /**
- * Puts something that fits in the place of each text whose variables are not set, where `isChecked` says
- * that they need not be.
+ * Replaces each text with a variable that is not set by a valid placeholder. It is a problem only for settings for
+ * which `isChecked` returns true.
  */
 export function placeholdersFor(
   data: unknown,
@@ -44,10 +44,10 @@ export function placeholdersFor(
   return { data: replaced(data, []), unset: [...faults], assumed }
 }
 
-/** Deeper than any setting, for anchors that contain themselves. */
+/** More than any valid file has, for anchors that contain aliases of themselves. */
 const MAX_DEPTH = 12
 
-/** A text that the setting takes, and that differs from all others. */
+/** A text that the setting accepts, unique by its number. */
 function placeholder(path: KeyPath, data: unknown, number: number): string {
   const { schemas } = settingAt(fileSchema, path, data)
   const choices = schemas.flatMap((schema) => (schema instanceof z.ZodEnum ? schema.options : []))

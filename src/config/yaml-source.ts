@@ -18,26 +18,26 @@ import { yamlMessage } from './yaml-messages.ts'
 
 type Position = { readonly line: number; readonly column: number }
 
-/** A YAML file that still knows where everything in it stands. */
+/** A parsed YAML file with the positions of its keys and values. */
 export type YamlSource = {
-  /** Plain data with environment variables filled in; undefined where the text is no YAML at all. */
+  /** Plain data with environment variables replaced; undefined if the text is not valid YAML. */
   readonly data: unknown
-  /** What keeps the text from being YAML, and variables that are not set. */
+  /** Syntax errors, and variables that are not set. */
   readonly problems: readonly PlacedProblem[]
   /**
-   * Where variables that are not set are not problems yet: what stands in `data` in the place of each text
-   * with one, and the problem that it would be.
+   * With `keepsUnset`: the marker in `data` for each text with a variable that is not set, and the problem to report
+   * if the variable is required.
    */
   readonly unset: ReadonlyMap<string, PlacedProblem>
-  /** Whether the text is YAML that can be understood in one way only. */
+  /** Whether the text is valid YAML without ambiguities. */
   readonly isSound: boolean
-  /** Where a value stands; for one that is missing, where the thing stands that lacks it. */
+  /** The position of a value; for a missing one, of the map or list that it is missing from. */
   locate(path: KeyPath): Position
-  /** The same, but for a value within an alias the place of the alias. */
+  /** The same, but for a value within an alias the position of the alias. */
   locateUse(path: KeyPath): Position
-  /** Where a key stands. */
+  /** The position of a key. */
   locateKey(path: KeyPath): Position
-  /** What the file says there, as written, without the values of variables; undefined if nothing. */
+  /** The value as written, without replacing variables; undefined if there is none. */
   describe(path: KeyPath): string | undefined
   /** The text of a plain scalar as written, such as `0x10` or `null`. */
   plainText(path: KeyPath): string | undefined
@@ -49,7 +49,7 @@ type Place = { node: Node | null; keyOffset: number | undefined }
 type YamlProblem = { readonly offset: number; readonly message: string }
 
 export type ReadYamlOptions = {
-  /** Whether a variable that is not set is left to the caller instead of being a problem. */
+  /** Whether variables that are not set are returned in `unset` instead of being problems. */
   readonly keepsUnset?: boolean
   /** Whether a key is one of the schema, so that messages may quote it. */
   readonly isKnownKey?: (key: string) => boolean
@@ -73,7 +73,7 @@ export function readYaml(
     return { line: Math.max(1, line), column: Math.max(1, col) }
   }
 
-  // Behind the first error the parser guesses, and what it says is no help.
+  // Errors after the first one are unreliable, because the parser has to guess.
   const fatal = document.errors.find(({ code }) => code !== 'DUPLICATE_KEY')
   const minor = [...document.errors, ...document.warnings]
   const duplicates = fatal === undefined ? duplicateKeys(document, positionOf, isKnownKey) : []
@@ -101,7 +101,7 @@ export function readYaml(
     return isNode(item) ? { node: item, keyOffset: item.range?.[0] } : undefined
   }
 
-  /** As deep along the path as the file goes. */
+  /** Follows a path as far as the file has it. */
   const walk = (path: KeyPath): Place & { complete: boolean } => {
     let place: Place = { node: document.contents, keyOffset: undefined }
     for (const key of path) {
@@ -125,7 +125,7 @@ export function readYaml(
   return {
     data: read.data,
     problems: [...problems, ...read.problems].map(placed),
-    unset: new Map(unset.map(([stand, problem]) => [stand, placed(problem)])),
+    unset: new Map(unset.map(([marker, problem]) => [marker, placed(problem)])),
     isSound: isReadable && syntax.length === 0 && mergeKeys.length === 0,
     locate,
     locateUse(path) {
@@ -150,7 +150,7 @@ export function readYaml(
   }
 }
 
-/** Fills in the variables, and tells what can't be filled in. */
+/** Replaces variables, and reports those that cannot be replaced. */
 function fillVariables(
   document: Document.Parsed,
   env: Environment,
@@ -174,16 +174,16 @@ function fillVariables(
       const absent = missing.map((name) => ({ offset, message: unsetVariable(name, env) }))
       const [first] = absent
       if (keepsUnset && first !== undefined) {
-        const placeholder = `\0unset ${unset.length}\0`
-        node.value = placeholder
-        unset.push([placeholder, first])
+        const marker = `\0unset ${unset.length}\0`
+        node.value = marker
+        unset.push([marker, first])
       } else problems.push(...absent)
     },
   })
   return { problems, unset }
 }
 
-/** A secret may have been put in the place of the name, so only a name like others is repeated. */
+/** The secret may have been written in place of the name, so only a conventional name is quoted. */
 function unsetVariable(name: string, env: Environment): string {
   const meant = closest(name, Object.keys(env).filter(isQuotableVariable))
   const hint = meant === undefined ? '' : `; did you mean "${meant}"?`
@@ -220,10 +220,7 @@ function duplicateKeys(
   return problems
 }
 
-/**
- * Does what a merge key is meant to do, so that it is the only problem that is reported: without it,
- * every key that it brings would be missing.
- */
+/** Applies merge keys, so that only they are reported and not the keys that would be missing without them. */
 function resolveMergeKeys(document: Document.Parsed): YamlProblem[] {
   const problems: YamlProblem[] = []
   visit(document, {
@@ -232,7 +229,7 @@ function resolveMergeKeys(document: Document.Parsed): YamlProblem[] {
         problems.push({
           offset: (isScalar(pair.key) ? pair.key.range?.[0] : undefined) ?? 0,
           message:
-            'expected no merge key: YAML 1.2 does not have "<<"; "defaults" says once what routes or credentials have in common',
+            'expected no merge key: YAML 1.2 does not have "<<"; use "defaults" for what routes or credentials have in common',
         })
         map.items.splice(map.items.indexOf(pair), 1)
         const value = resolved(pair.value, document)
@@ -269,7 +266,7 @@ function invalidAliases(document: Document.Parsed): YamlProblem[] {
       const offset = node.range?.[0] ?? 0
       if (target === undefined) {
         const message =
-          'expected the name of an anchor that stands above; a text that starts with "*" needs quotes'
+          'expected the name of an anchor that is defined above; a text that starts with "*" needs quotes'
         problems.push({ offset, message })
       } else if (ancestors.includes(target)) {
         problems.push({
@@ -282,7 +279,7 @@ function invalidAliases(document: Document.Parsed): YamlProblem[] {
   return problems
 }
 
-/** A bomb of aliases is only noticed when it goes off. */
+/** Excessive aliases (a “billion laughs” attack) make the conversion fail. */
 function dataOf(document: Document.Parsed): { data: unknown; problems: YamlProblem[] } {
   try {
     return { data: document.toJS(), problems: [] }

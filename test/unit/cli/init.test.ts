@@ -123,7 +123,7 @@ test.for([
   ['--client-secret-env', '', 'expected a text that is not empty'],
   ['--scope', 'orders.read orders.write', 'expected one scope'],
   ['--upstream', 'api.example.com', 'expected an http(s) URL'],
-  ['--upstream', 'http://127.0.0.1:8080/', 'requests would go in a circle'],
+  ['--upstream', 'http://127.0.0.1:8080/', 'requests would loop'],
   ['--path', 'orders', 'expected a path such as "/orders"'],
   ['--path', '/a/../b', 'expected a path without'],
   ['--host', 'https://api.example.com', 'expected a host such as'],

@@ -97,12 +97,12 @@ const VALUES: readonly (readonly [what: string, given: Given, end: string])[] = 
   [
     'no client secret at all',
     { credential: { auth: {} } },
-    'got nothing; write where it is kept: { file: … } or { env: … }',
+    'got nothing; write where it is stored: { file: … } or { env: … }',
   ],
   [
     'a client secret with nothing behind it',
     { credential: { auth: { clientSecret: null } } },
-    'expected a map; write where it is kept: { file: … } or { env: … }',
+    'expected a map; write where it is stored: { file: … } or { env: … }',
   ],
 ]
 
@@ -131,7 +131,7 @@ const KEYS: readonly (readonly [key: string, given: Given, end: string])[] = [
   [
     'client_secret',
     { credential: { client_secret: { env: 'CORP_SECRET' } } },
-    'credentials.corp: unknown key "client_secret"; here it is written "clientSecret"; it belongs in "credentials.corp.auth"',
+    'credentials.corp: unknown key "client_secret"; here it is spelt "clientSecret"; it belongs in "credentials.corp.auth"',
   ],
   [
     'client_id',
@@ -141,12 +141,12 @@ const KEYS: readonly (readonly [key: string, given: Given, end: string])[] = [
   [
     'keep-path',
     { top: { 'keep-path': true } },
-    'unknown key "keep-path"; here it is written "keepPath"; it belongs in routes[]',
+    'unknown key "keep-path"; here it is spelt "keepPath"; it belongs in routes[]',
   ],
   [
     'subject_token',
     { credential: { grant: { type: 'client_credentials', subject_token: 'x' } } },
-    'credentials.corp.grant: unknown key "subject_token"; here it is written "subjectToken"; only with type token_exchange',
+    'credentials.corp.grant: unknown key "subject_token"; here it is spelt "subjectToken"; only with type token_exchange',
   ],
 ]
 

@@ -12,9 +12,8 @@ import {
 } from './schema-walk.ts'
 
 /*
- * `defaults` says once what all routes, or all credentials, have in common. It is merged into the data
- * before anything checks at it, so that the rules see what will be used, and each problem is reported
- * where the value that causes it stands.
+ * `defaults` holds settings for all routes or all credentials. They are merged before any rule is checked, so
+ * that the rules see the effective settings; a problem is reported at the position of the value that causes it.
  */
 
 /** The settings that may have a default: all but the name of a route, which must be unique. */

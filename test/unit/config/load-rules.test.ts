@@ -385,7 +385,7 @@ const REFUSED: readonly Rule[] = [
     what: 'a client certificate that is not there',
     credential: { auth: { method: 'tls_client_auth' } },
     faults: [
-      'credentials.corp.tls.client: expected the certificate that "tls_client_auth" is done with',
+      'credentials.corp.tls.client: expected the certificate that "tls_client_auth" authenticates with',
     ],
   },
   {

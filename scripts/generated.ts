@@ -48,7 +48,8 @@ is a commented one to start from.
   \`auth\`, \`grant\` and \`provider\` are merged as well, unless \`method\`, \`type\` or \`name\` differs: then
   all of it is replaced. A secret (\`file\`, \`env\` or \`value\`) and \`tls.client\` are replaced as a whole, and
   one of \`issuer\`, \`tokenEndpoint\` and \`provider\` in a credential replaces all three. Nothing takes a
-  default away again: \`[]\` empties a list, and an optional setting that some must not have is no default.
+  default away again: \`[]\` empties a list, and an optional setting that some must not have is no default. A default
+  that does not apply to a route, such as \`scopes\` beside \`credential: none\`, is ignored there.
 - **Anchors** (\`&name\`, \`*name\`) work anywhere, and top-level keys that start with \`x-\` are yours, to hold
   them. YAML 1.2 has no merge keys (\`<<\`).
 - **Paths of files** are relative to the directory of the configuration file.

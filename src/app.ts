@@ -14,7 +14,7 @@ import { adminOriginPolicy } from './compose/origin-policy.ts'
 import { createServiceFactory, type Service, type ServiceOptions } from './compose/service.ts'
 import { fixedChanges } from './config/fixed-settings.ts'
 import type { Config } from './config/schema.ts'
-import type { SecretPlaces } from './config/secret-ref.ts'
+import type { ConfigEnvironment } from './config/secret-reader.ts'
 import type { SidecarError } from './errors.ts'
 import { systemClock } from './lib/clock.ts'
 import { divideDescriptors, readDescriptorLimit } from './lib/descriptor-limit.ts'
@@ -36,7 +36,7 @@ export type AppOptions = {
   readonly config: Config
   /** Identifies the text of the configuration. */
   readonly configVersion: string
-  readonly places: SecretPlaces
+  readonly places: ConfigEnvironment
   readonly logger: Logger
   /** Undefined if tracing is off. */
   readonly tracer?: Tracer | undefined

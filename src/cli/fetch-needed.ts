@@ -1,7 +1,7 @@
 import type { AuthorizationServer } from '../compose/token-request.ts'
 import { composeTokenSources } from '../compose/token-sources.ts'
 import type { Config } from '../config/schema.ts'
-import type { SecretPlaces } from '../config/secret-ref.ts'
+import type { ConfigEnvironment } from '../config/secret-reader.ts'
 import { systemClock } from '../lib/clock.ts'
 import { createReferenceCountedPool } from '../lib/reference-counted-pool.ts'
 import { createLog } from '../observe/logger.ts'
@@ -19,7 +19,7 @@ export type FetchedToken = {
 /** Fetches each token that a route needs, one at a time, like the running sidecar. */
 export async function* fetchNeeded(
   config: Config,
-  places: SecretPlaces,
+  places: ConfigEnvironment,
 ): AsyncGenerator<FetchedToken> {
   const sources = createReferenceCountedPool<TokenSource>((source) =>
     source.close(),

@@ -1,6 +1,6 @@
 import { type Connected, composeUpstreamProbes } from '../compose/upstream-probes.ts'
 import type { Config } from '../config/schema.ts'
-import type { SecretPlaces } from '../config/secret-ref.ts'
+import type { ConfigEnvironment } from '../config/secret-reader.ts'
 import { systemClock } from '../lib/clock.ts'
 import { networkFault } from '../lib/network-fault.ts'
 
@@ -14,7 +14,7 @@ const MAX_CONCURRENT = 8
 /** Connects to every upstream, several at a time. The results are in the order of the routes. */
 export async function* probeUpstreams(
   config: Config,
-  places: SecretPlaces,
+  places: ConfigEnvironment,
 ): AsyncGenerator<ProbedUpstream> {
   const probes = composeUpstreamProbes(config, places, systemClock)
   const running: Promise<ProbedUpstream>[] = []

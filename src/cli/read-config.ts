@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { dirname, resolve } from 'node:path'
-import type { Examines } from '../config/file-checks.ts'
+import type { ReferenceFilter } from '../config/file-checks.ts'
 import { loadConfig, type LoadResult } from '../config/load.ts'
 import { decodeText, lineOutsideUtf8 } from '../config/decode-text.ts'
 import { permissionWarnings } from '../config/permissions.ts'
@@ -11,27 +11,27 @@ import {
   unreadableReason,
 } from '../config/read-file.ts'
 import type { Config } from '../config/schema.ts'
-import type { SecretPlaces } from '../config/secret-ref.ts'
+import type { ConfigEnvironment } from '../config/secret-reader.ts'
 import type { Io } from './io.ts'
 import { createPlainShow } from './show-problem.ts'
 
 export type ReadConfig = {
   readonly text: string
   readonly result: LoadResult
-  readonly places: SecretPlaces
+  readonly places: ConfigEnvironment
 }
 
 type RunnableConfig = {
   readonly text: string
   readonly config: Config
-  readonly places: SecretPlaces
+  readonly places: ConfigEnvironment
 }
 
 /** Reads a configuration that can be run. Otherwise it reports all problems and returns undefined. */
 export async function readRunnableConfig(
   file: string,
   io: Io,
-  examines?: Examines,
+  examines?: ReferenceFilter,
 ): Promise<RunnableConfig | undefined> {
   const read = await readConfig(file, io, examines)
   if ('fault' in read) {
@@ -64,7 +64,7 @@ export async function readReadableConfig(file: string, io: Io): Promise<Config |
 export async function readConfig(
   file: string,
   io: Io,
-  examines?: Examines,
+  examines?: ReferenceFilter,
 ): Promise<ReadConfig | { fault: string }> {
   const read = await readText(file)
   return 'fault' in read ? read : { ...read, ...(await loadText(read.text, file, io, examines)) }
@@ -88,7 +88,7 @@ export async function loadText(
   text: string,
   file: string,
   { env }: Io,
-  examines?: Examines,
+  examines?: ReferenceFilter,
 ): Promise<Pick<ReadConfig, 'result' | 'places'>> {
   const places = {
     env,

@@ -1,5 +1,5 @@
 import type { Config } from '../config/schema.ts'
-import type { SecretPlaces } from '../config/secret-ref.ts'
+import type { ConfigEnvironment } from '../config/secret-reader.ts'
 import type { Clock } from '../lib/clock.ts'
 import { createReferenceCountedPool } from '../lib/reference-counted-pool.ts'
 import { type AccessLog, type AccessLogOptions, createAccessLog } from '../observe/access-log.ts'
@@ -40,7 +40,7 @@ export type Service = {
 }
 
 export type ServiceOptions = {
-  readonly places: SecretPlaces
+  readonly places: ConfigEnvironment
   readonly logger: Logger
   readonly metrics: Metrics
   readonly tracer: Tracer | undefined

@@ -3,7 +3,7 @@ import type {
   CredentialConfig,
   GrantConfig,
 } from '../config/credential-schema.ts'
-import { createSecretReader, type SecretPlaces } from '../config/secret-ref.ts'
+import { createSecretReader, type ConfigEnvironment } from '../config/secret-reader.ts'
 import type { Clock } from '../lib/clock.ts'
 import { fingerprint } from '../lib/fingerprint.ts'
 import { createTlsReader } from '../lib/tls-material.ts'
@@ -36,7 +36,7 @@ export type AuthorizationServer = {
 
 export function composeAuthorizationServer(
   credential: CredentialConfig,
-  places: SecretPlaces,
+  places: ConfigEnvironment,
   dpop: DpopKey | undefined,
   clock: Clock,
 ): AuthorizationServer {
@@ -77,7 +77,7 @@ export function composeTokenRequest(
   credential: CredentialConfig,
   requested: Requested,
   server: AuthorizationServer,
-  { places, clock }: { readonly places: SecretPlaces; readonly clock: Clock },
+  { places, clock }: { readonly places: ConfigEnvironment; readonly clock: Clock },
 ): TokenRequest {
   const preset = presetOf(credential)
   const { scope = (plain: string) => plain, scopesInAssertion = false } = preset
@@ -121,7 +121,10 @@ function tokenForm(request: Requested & Pick<CredentialConfig, 'parameters'>): U
   return form
 }
 
-function clientAuthMethod(credential: CredentialConfig, places: SecretPlaces): ClientAuthMethod {
+function clientAuthMethod(
+  credential: CredentialConfig,
+  places: ConfigEnvironment,
+): ClientAuthMethod {
   const auth: ClientAuthConfig = credential.auth
   const preset = presetOf(credential)
   switch (auth.method) {
@@ -172,7 +175,7 @@ function assertionTypeUri(name: string): string {
 function grantOf(
   credential: CredentialConfig,
   scopesInAssertion: readonly string[],
-  places: SecretPlaces,
+  places: ConfigEnvironment,
 ): Grant {
   const grant: GrantConfig = credential.grant
   switch (grant.type) {
@@ -213,7 +216,7 @@ function signingKeySource(
     algorithm,
     keyId,
   }: Pick<SigningKeyConfig, 'key' | 'passphrase' | 'algorithm' | 'keyId'>,
-  places: SecretPlaces,
+  places: ConfigEnvironment,
 ): SigningKeySource {
   return {
     readKey: createSecretReader(key, places),

@@ -1,6 +1,6 @@
 import type { CredentialConfig } from '../config/credential-schema.ts'
 import type { RouteConfig } from '../config/route-schema.ts'
-import { createSecretReader, type SecretPlaces } from '../config/secret-ref.ts'
+import { createSecretReader, type ConfigEnvironment } from '../config/secret-reader.ts'
 import type { Clock } from '../lib/clock.ts'
 import { fingerprint } from '../lib/fingerprint.ts'
 import type { References } from '../lib/reference-counted-pool.ts'
@@ -44,7 +44,7 @@ export type TokenSources = {
 export type TokenSourcesOptions = {
   readonly credentials: Readonly<Record<string, CredentialConfig>>
   readonly routes: readonly RouteConfig[]
-  readonly places: SecretPlaces
+  readonly places: ConfigEnvironment
   readonly clock: Clock
   readonly metrics: Metrics
   readonly logger: Logger
@@ -113,7 +113,7 @@ export async function composeTokenSources(options: TokenSourcesOptions): Promise
 /** The key that DPoP tokens of a credential are bound to. */
 export async function composeDpopKey(
   { dpop }: CredentialConfig,
-  places: SecretPlaces,
+  places: ConfigEnvironment,
 ): Promise<DpopKey | undefined> {
   return (
     dpop && (await createDpopKey(dpop.algorithm, dpop.key && createSecretReader(dpop.key, places)))

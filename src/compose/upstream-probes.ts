@@ -2,7 +2,7 @@ import { isIP, type Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import type { Config } from '../config/schema.ts'
 import type { RouteConfig } from '../config/route-schema.ts'
-import type { SecretPlaces } from '../config/secret-ref.ts'
+import type { ConfigEnvironment } from '../config/secret-reader.ts'
 import type { Clock } from '../lib/clock.ts'
 import { createTlsReader } from '../lib/tls-material.ts'
 import { createConnector } from '../outbound/connector.ts'
@@ -27,7 +27,7 @@ type TlsFacts = {
 /** One probe for each combination of origin, TLS settings and connect timeout. */
 export function composeUpstreamProbes(
   { routes }: Config,
-  places: SecretPlaces,
+  places: ConfigEnvironment,
   clock: Clock,
 ): UpstreamProbe[] {
   const groups = Map.groupBy(routes, (route) =>
@@ -52,7 +52,7 @@ const MAX_CONNECT_MS = 30_000
 
 async function probe(
   { upstream, tls, timeouts }: RouteConfig,
-  places: SecretPlaces,
+  places: ConfigEnvironment,
   clock: Clock,
 ): Promise<Connected> {
   const { origin, hostname: host, port, protocol } = new URL(upstream)

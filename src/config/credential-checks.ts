@@ -6,7 +6,7 @@ import { checkOverridden, type RouteOfCredential } from './overridden-settings.t
 import { valueAt } from './hints.ts'
 import type { KeyPath } from './problem.ts'
 
-/** What is wrong between the keys of a credential. */
+/** Checks that involve several settings of a credential. */
 export function checkCredential(
   name: string,
   credential: CredentialOutline,
@@ -22,7 +22,7 @@ export function checkCredential(
   ]
 }
 
-/** Where tokens come from, and that the way there is private. */
+/** The address of the authorization server, and that secrets are not sent to it without TLS. */
 function checkServer(at: KeyPath, credential: CredentialOutline): Finding[] {
   const { provider, issuer, tokenEndpoint, allowPlaintext } = credential
   const findings: Finding[] = []
@@ -37,17 +37,25 @@ function checkServer(at: KeyPath, credential: CredentialOutline): Finding[] {
       error([...at, 'tokenEndpoint'], 'expected either "issuer" or "tokenEndpoint", got both'),
     )
   }
-  const places = [
+  if (typeof issuer === 'string' && issuer.includes('/.well-known/')) {
+    findings.push(
+      error(
+        [...at, 'issuer'],
+        'expected the issuer itself: "/.well-known/…" is added to it for discovery',
+      ),
+    )
+  }
+  const urls = [
     { path: ['issuer'], url: issuer },
     { path: ['tokenEndpoint'], url: tokenEndpoint },
     { path: ['provider', 'url'], url: providerOutline.safeParse(provider).data?.url },
   ]
-  for (const { path, url } of places) {
+  for (const { path, url } of urls) {
     if (typeof url === 'string' && isRemotePlaintext(url) && allowPlaintext !== true) {
       findings.push(
         error(
           [...at, ...path],
-          'expected an https URL, because the client secret would travel readable; "allowPlaintext: true" permits it',
+          'expected an https URL, because the client secret would be sent unencrypted; "allowPlaintext: true" permits it',
         ),
       )
     }
@@ -55,13 +63,14 @@ function checkServer(at: KeyPath, credential: CredentialOutline): Finding[] {
   return findings
 }
 
-/** Who the client is: there must be something that says so. */
+/** The client must be identified by `clientId`, an assertion or a certificate. */
 function checkIdentity(at: KeyPath, { auth, grant, clientId, tls }: CredentialOutline): Finding[] {
   const findings: Finding[] = []
   const method = auth?.method
-  const grantSaysIt = grant?.type === 'jwt_bearer' || grant?.type === 'token_exchange'
+  const grantIdentifiesClient = grant?.type === 'jwt_bearer' || grant?.type === 'token_exchange'
   // RFC 7523 section 3: the subject of an assertion is the client.
-  const isOptional = method === 'client_assertion_file' || (method === 'none' && grantSaysIt)
+  const isOptional =
+    method === 'client_assertion_file' || (method === 'none' && grantIdentifiesClient)
   if (auth !== undefined && clientId === undefined && !isOptional) {
     findings.push(error([...at, 'clientId'], 'expected the client identifier'))
   }
@@ -76,18 +85,21 @@ function checkIdentity(at: KeyPath, { auth, grant, clientId, tls }: CredentialOu
   const isByCertificate = method === 'tls_client_auth' || method === 'self_signed_tls_client_auth'
   if (isByCertificate && tls?.client === undefined) {
     findings.push(
-      error([...at, 'tls', 'client'], `expected the certificate that "${method}" is done with`),
+      error(
+        [...at, 'tls', 'client'],
+        `expected the certificate that "${method}" authenticates with`,
+      ),
     )
   }
   return findings
 }
 
-/** What a product can't do without. */
+/** Settings that a product requires. */
 function checkProvider(at: KeyPath, credential: CredentialOutline): Finding[] {
   const { audience, grant } = credential
   const provider = providerOutline.safeParse(credential.provider).data
   if (provider?.name === 'auth0' && audience === undefined) {
-    return [error([...at, 'audience'], 'expected the audience, which Auth0 wants to know')]
+    return [error([...at, 'audience'], 'expected the audience, which Auth0 requires')]
   }
   if (provider?.name === 'apigee' && credential.tokenEndpoint === undefined) {
     return [
@@ -103,7 +115,7 @@ function checkProvider(at: KeyPath, credential: CredentialOutline): Finding[] {
   return checkAddress(at, credential)
 }
 
-/** The settings of a provider from which its addresses are made, and those of them that are required. */
+/** The settings of each provider that make up its addresses. */
 const ADDRESS_SETTINGS: Readonly<Record<string, { required: string[]; optional: string[] }>> = {
   entra: { required: ['tenant'], optional: [] },
   okta: { required: ['domain'], optional: ['authorizationServer'] },
@@ -115,7 +127,7 @@ const ADDRESS_SETTINGS: Readonly<Record<string, { required: string[]; optional: 
   shopify: { required: ['shop'], optional: [] },
 }
 
-/** Either the provider says where the server is, or "issuer" or "tokenEndpoint" does. */
+/** The address comes from the provider, or from `issuer` or `tokenEndpoint`. */
 function checkAddress(at: KeyPath, credential: CredentialOutline): Finding[] {
   const { provider, issuer, tokenEndpoint } = credential
   const name = providerOutline.safeParse(provider).data?.name ?? ''
@@ -141,7 +153,7 @@ function checkAddress(at: KeyPath, credential: CredentialOutline): Finding[] {
     )
 }
 
-/** Whether an assertion names the issuer, which then is made of the same settings as the address. */
+/** Whether an assertion contains the issuer, which is made up of the same settings as the address. */
 function namesIssuerInAssertion({ auth, grant }: CredentialOutline, name: string): boolean {
   if (grant?.type === 'jwt_bearer' && grant.audience === 'issuer') return true
   if (auth?.method !== 'private_key_jwt' && auth?.method !== 'client_secret_jwt') return false
@@ -149,13 +161,13 @@ function namesIssuerInAssertion({ auth, grant }: CredentialOutline, name: string
   return auth.audience === 'issuer' || (auth.audience === undefined && !isForEndpoint)
 }
 
-/** Secrets that stand in the file itself, for anything but a demonstration. */
+/** Warnings about secrets in the configuration file itself, except for a server on this machine. */
 function checkLiterals(at: KeyPath, credential: CredentialOutline): Finding[] {
   const { issuer, tokenEndpoint, auth, grant, dpop } = credential
   const url = issuer ?? tokenEndpoint
   const server = typeof url === 'string' ? URL.parse(url) : null
   if (server !== null && isLoopbackHost(server.hostname)) return []
-  const places: readonly (readonly [
+  const secrets: readonly (readonly [
     readonly string[],
     { value?: string | undefined } | undefined,
   ])[] = [
@@ -167,13 +179,13 @@ function checkLiterals(at: KeyPath, credential: CredentialOutline): Finding[] {
     [['grant', 'subjectToken'], grant?.subjectToken],
     [['dpop', 'key'], dpop?.key],
   ]
-  return places.flatMap(([path, secret]) =>
+  return secrets.flatMap(([path, secret]) =>
     secret?.value === undefined
       ? []
       : [
           warning(
             [...at, ...path, 'value'],
-            'the secret stands in the configuration file; "file" or "env" keeps it out',
+            'the secret is part of the configuration file; "file" or "env" keeps it out',
           ),
         ],
   )

@@ -24,16 +24,16 @@ const clientSecret = secretRef
 
 const signingKey = {
   key: secretRef
-    .describe('The private key: PEM (PKCS#8, also encrypted; PKCS#1; SEC 1) or a JWK.')
+    .describe('The private key: PEM (PKCS#8, also encrypted; PKCS#1; SEC 1) or JWK.')
     .register(settingRoles, { reference: 'signing key', isIndivisible: true }),
   passphrase: secretRef
     .optional()
-    .describe('Opens an encrypted key.')
+    .describe('The passphrase of an encrypted key.')
     .register(settingRoles, { reference: 'secret', isIndivisible: true }),
   algorithm: z
     .enum(['RS256', 'PS256', 'ES256', 'EdDSA', 'Ed25519'])
     .default('RS256')
-    .describe('The signature algorithm; the key must fit.')
+    .describe('The signature algorithm, which must match the key.')
     .register(settingRoles, { visibility: 'public' }),
   keyId: text.optional().describe('The `kid` of the assertion’s header.'),
 }
@@ -46,15 +46,13 @@ const assertionAudience = z
     error: AUDIENCE,
   })
   .optional()
-  .describe(
-    'The `aud` of the assertion: `issuer` (the default), `tokenEndpoint`, or a URI of your own.',
-  )
+  .describe('The `aud` of the assertion: `issuer` (the default), `tokenEndpoint`, or another URI.')
 
 const assertionHeader = z
   .record(text, text)
   .default({})
   .describe(
-    'Further members of the assertion’s header, such as `x5t#S256`, and `typ` where it is not `client-authentication+jwt`.',
+    'Further header parameters of the assertion, such as `x5t#S256`, or another `typ` than `client-authentication+jwt`.',
   )
 
 const assertionType = z
@@ -75,7 +73,7 @@ const clientAuth = z
         .enum(['form', 'raw'])
         .default('form')
         .describe(
-          '`raw` leaves out the form-encoding that the RFC asks for, for servers that do not know of it.',
+          '`raw` omits the form encoding that RFC 6749 section 2.3.1 requires, for servers that do not support it.',
         ),
     }),
     z.strictObject({
@@ -114,7 +112,7 @@ const clientAuth = z
       method: z
         .literal('client_assertion_file')
         .describe(
-          'An assertion that something else writes and rotates, such as a projected service account token.',
+          'An assertion that another program writes and rotates, such as a projected service account token.',
         ),
       file: text
         .describe('The file that holds the JWT; read again for each token request.')
@@ -128,10 +126,12 @@ const clientAuth = z
     z.strictObject({
       method: z
         .literal('none')
-        .describe('No authentication: a public client, or a grant that is proof enough.'),
+        .describe(
+          'No client authentication: a public client, or a grant that identifies the client.',
+        ),
     }),
   ])
-  .describe('How the client proves to the authorization server who it is.')
+  .describe('Client authentication.')
   .register(settingRoles, { visibility: 'private' })
 
 const jwtClaims = z
@@ -161,24 +161,22 @@ const grant = z
       audience: assertionAudience
         .unwrap()
         .default('tokenEndpoint')
-        .describe(
-          'The `aud` claim: `tokenEndpoint` (the default), `issuer`, or a URI of your own.',
-        ),
+        .describe('The `aud` claim: `tokenEndpoint` (the default), `issuer`, or another URI.'),
       claims: jwtClaims,
     }),
     z.strictObject({
-      type: z.literal('token_exchange').describe('A token for a token (RFC 8693).'),
+      type: z.literal('token_exchange').describe('Token exchange (RFC 8693).'),
       subjectToken: secretRef
-        .describe('The token to exchange; a file is read again for each request.')
+        .describe('The subject token; a file is read again for each token request.')
         .register(settingRoles, { reference: 'token', isIndivisible: true }),
       subjectTokenType: text
         .default('urn:ietf:params:oauth:token-type:jwt')
-        .describe('What kind of token that is (RFC 8693 section 3).'),
-      requestedTokenType: text.optional().describe('What kind of token is wanted.'),
+        .describe('The type of the subject token (RFC 8693 section 3).'),
+      requestedTokenType: text.optional().describe('The type of the requested token.'),
     }),
   ])
   .default({ type: 'client_credentials' })
-  .describe('How the access token is asked for.')
+  .describe('The grant type of token requests.')
   .register(settingRoles, { visibility: 'private' })
 
 const hostName = z.string().regex(/^[\w-]+(?:\.[\w-]+)+$/, {
@@ -199,7 +197,7 @@ const provider = z
         .describe('The authorization server’s identifier.'),
     }),
     z.strictObject({
-      name: z.literal('auth0').describe('Auth0; wants an `audience`.'),
+      name: z.literal('auth0').describe('Auth0; requires an `audience`.'),
       domain: hostName.optional().describe('Such as `example.eu.auth0.com`.'),
     }),
     z.strictObject({
@@ -224,7 +222,9 @@ const provider = z
         .describe('The top-level domain of the region.'),
     }),
     z.strictObject({
-      name: z.literal('google').describe('Google service accounts; needs the grant `jwt_bearer`.'),
+      name: z
+        .literal('google')
+        .describe('Google service accounts; requires the grant `jwt_bearer`.'),
     }),
     z.strictObject({
       name: z.literal('ebay').describe('eBay; its token type is “Application Access Token”.'),
@@ -246,10 +246,10 @@ const provider = z
     z.strictObject({
       name: z
         .literal('apigee')
-        .describe('Apigee; its token type is “BearerToken”. Needs `tokenEndpoint`.'),
+        .describe('Apigee; its token type is “BearerToken”. Requires `tokenEndpoint`.'),
     }),
   ])
-  .describe('Fills in what is peculiar to a product: see docs/providers.md.')
+  .describe('A preset for a product: see docs/providers.md.')
 
 const dpop = z
   .strictObject({
@@ -257,15 +257,15 @@ const dpop = z
       .enum(['ES256', 'Ed25519', 'EdDSA', 'RS256', 'PS256'])
       .default('ES256')
       .describe(
-        'The algorithm of the proofs; `Ed25519` and `EdDSA` are two names of one, and servers may know only one.',
+        'The algorithm of the proofs; `Ed25519` and `EdDSA` are names of the same one, of which a server may accept only one.',
       )
       .register(settingRoles, { visibility: 'public' }),
     key: secretRef
       .optional()
-      .describe('The private key (PEM or JWK); one is made at start if left out.')
+      .describe('The private key (PEM or JWK); generated at start if left out.')
       .register(settingRoles, { reference: 'signing key', isIndivisible: true }),
   })
-  .describe('Tokens that only this client can use (RFC 9449).')
+  .describe('Sender-constrained tokens by DPoP (RFC 9449).')
   .register(settingRoles, { visibility: 'private' })
 
 const tokenType = z
@@ -274,8 +274,7 @@ const tokenType = z
     error: 'expected a type such as "Bearer" or "BearerToken"',
   })
   .refine(mayMeanBearer, {
-    error:
-      'expected a type of bearer tokens, and tokens of this type are not (for DPoP, set "dpop")',
+    error: 'expected a type of bearer tokens, which this one is not (for DPoP, set "dpop")',
   })
 
 export const credential = z
@@ -288,39 +287,37 @@ export const credential = z
       ),
     tokenEndpoint: endpointUrl('https://login.example.com/oauth2/token')
       .optional()
-      .describe('The token endpoint itself, for servers without discovery. It may have a query.'),
+      .describe('The token endpoint, for servers without discovery. It may have a query.'),
     clientId: visibleAscii
       .optional()
       .describe('The client identifier that the authorization server issued.'),
     auth: clientAuth,
     grant,
-    scopes: scopes.default([]).describe('The scopes to ask for.'),
+    scopes: scopes.default([]).describe('The requested scopes.'),
     audience: audience
       .default([])
-      .describe('The `audience` parameter, for servers that know it; one or several.'),
+      .describe('The `audience` parameter, for servers that support it; one or several.'),
     resource: resource.default([]).describe('The `resource` parameter (RFC 8707); one or several.'),
     parameters: z
       .record(z.string(), z.string())
       .default({})
-      .describe('Any further form parameters for the token request.')
+      .describe('Further parameters of the token request.')
       .register(settingRoles, { visibility: 'private' }),
     headers: z
       .record(fieldName, fieldValue)
       .default({})
-      .describe('Further headers for the token request.')
+      .describe('Further headers of the token request.')
       .register(settingRoles, { visibility: 'private' }),
     dpop: dpop.optional(),
     tokenType: tokenType
       .optional()
       .describe(
-        'What the server calls bearer tokens, where its token responses have another `token_type` than `Bearer`, or none: then `Bearer`.',
+        'The `token_type` of the server for bearer tokens, if it is not `Bearer`; `Bearer` also accepts responses without one.',
       ),
     tls: certificateAndKey.prefault({}).describe('TLS to the authorization server.'),
     proxy: httpUrl('http://proxy.example.com:3128')
       .optional()
-      .describe(
-        'An HTTP proxy through which the authorization server is reached; `NO_PROXY` is honoured.',
-      ),
+      .describe('The HTTP proxy for requests to the authorization server; `NO_PROXY` is honoured.'),
     timeout: positiveDuration
       .prefault('10s')
       .describe('How long one token request may take, discovery included.'),
@@ -328,17 +325,21 @@ export const credential = z
       .strictObject({
         leeway: duration
           .prefault('60s')
-          .describe('How long before it expires a token is renewed; at most half of its lifetime.'),
+          .describe(
+            'The refresh window: how long before its expiry a token is renewed; at most half of its lifetime.',
+          ),
         jitter: duration
           .prefault('10s')
-          .describe('By up to this much earlier, at random; at most a tenth of the lifetime.'),
+          .describe(
+            'A random time by which a token is renewed even earlier; at most a tenth of its lifetime.',
+          ),
       })
       .prefault({})
       .describe('When a token is renewed in the background.'),
     defaultLifetime: positiveDuration
       .prefault('5m')
       .describe(
-        'The lifetime of a token whose server does not tell it (no `expires_in`, no `exp`).',
+        'The lifetime of a token if the server does not report one (no `expires_in`, no `exp`).',
       ),
     prefetch: z
       .boolean()
@@ -348,10 +349,10 @@ export const credential = z
       .boolean()
       .default(false)
       .describe(
-        'Allow an authorization server at `http:` on another machine. The secret is then readable on the way.',
+        'Allow an authorization server on another machine without TLS (`http:`). The secret is then sent unencrypted.',
       ),
   })
-  .describe('One client registered at one authorization server.')
+  .describe('An OAuth client at one authorization server.')
 
 export type CredentialConfig = z.output<typeof credential>
 export type ClientAuthConfig = z.output<typeof clientAuth>

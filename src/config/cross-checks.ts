@@ -11,7 +11,7 @@ import { unusedSettings } from './unused-settings.ts'
 
 const credentialsOutline = z.record(z.string(), credentialOutline.optional().catch(undefined))
 
-/** As it would be written in one string; something that no address is, for what can't be read. */
+/** An address as one string; an invalid one becomes a string that equals no address. */
 const addressOutline = z
   .union([z.string(), z.object({ unix: z.string() }).transform(({ unix }) => `unix:${unix}`)])
   .optional()
@@ -24,28 +24,27 @@ const outline = z.object({
   routes: z.array(routeOutline.optional().catch(undefined)).catch([]),
 })
 
-/** What is wrong between the keys of a file; `data` may be anything. */
+/** Checks that involve several settings; `data` may be anything. */
 export function crossCheck(data: unknown): Finding[] {
   const parsed = outline.safeParse(data)
   if (!parsed.success) return []
   const { listen = '127.0.0.1:8080', admin = '127.0.0.1:9090', routes } = parsed.data
-  // What is no map has no names that could be missed.
+  // If `credentials` is not a map, references to credentials cannot be checked.
   const named = credentialsOutline.safeParse(parsed.data.credentials ?? {}).data
   const credentials = new Map(Object.entries(named ?? {}))
   const names = named && [...credentials.keys(), 'none']
 
   const findings: Finding[] = []
   if (listen === admin && listen !== '' && !listen.endsWith(':0')) {
-    const [given, other] =
-      parsed.data.admin === undefined ? ['listen', 'admin'] : ['admin', 'listen']
-    findings.push(error([given], `expected another address than that of "${other}"`))
+    const [own, other] = parsed.data.admin === undefined ? ['listen', 'admin'] : ['admin', 'listen']
+    findings.push(error([own], `expected another address than that of "${other}"`))
   }
   const address = parseListenAddress(listen)
   if (address?.kind === 'tcp' && isReachable(address.host)) {
     findings.push(
       warning(
         ['listen'],
-        'every machine that reaches this address gets the tokens; 127.0.0.1, [::1] or a Unix socket keeps them on this one',
+        'every machine that can connect to this address can use the tokens; 127.0.0.1, [::1] or a Unix socket limits that to this machine',
       ),
     )
   }
@@ -78,7 +77,7 @@ export function crossCheck(data: unknown): Finding[] {
       })
     }
   }
-  findings.push(...unusedSettings(data), ...surroundedTexts(data, []))
+  findings.push(...unusedSettings(data), ...suspiciousTexts(data, []))
   const checkDistinct = createDistinctCheck()
   for (const [index, route] of routes.entries()) {
     if (route === undefined) continue
@@ -87,7 +86,7 @@ export function crossCheck(data: unknown): Finding[] {
       findings.push(
         error(
           ['routes', index, 'upstream'],
-          'expected another address than that of "listen", because requests would go in a circle',
+          'expected another address than that of "listen", because requests would loop',
         ),
       )
     }
@@ -95,29 +94,32 @@ export function crossCheck(data: unknown): Finding[] {
   return findings
 }
 
-/** Texts with surrounding white space, which an editor does not show. */
-function* surroundedTexts(value: unknown, path: KeyPath): Generator<Finding> {
+/** Texts that are most likely not meant as they are written. */
+function* suspiciousTexts(value: unknown, path: KeyPath): Generator<Finding> {
   if (typeof value === 'string' && value.trim() !== value && path.at(-1) !== 'value') {
-    yield warning(path, 'the text begins or ends with white space, which is not ignored')
+    yield warning(path, 'the text begins or ends with whitespace, which is not ignored')
   }
-  // An anchor may contain itself.
-  if (typeof value !== 'object' || value === null || path.length > DEEPEST) return
+  if (typeof value === 'string' && /^\$[A-Za-z_]\w*$/.test(value) && path.at(-1) !== 'value') {
+    yield warning(path, 'the text is used as it is; a variable is written "${NAME}"')
+  }
+  // An anchor may contain an alias of itself.
+  if (typeof value !== 'object' || value === null || path.length > MAX_DEPTH) return
   for (const [key, inner] of Object.entries(value)) {
-    yield* surroundedTexts(inner, [...path, Array.isArray(value) ? Number(key) : key])
+    yield* suspiciousTexts(inner, [...path, Array.isArray(value) ? Number(key) : key])
   }
 }
 
-/** Deeper than anything that the file may say. */
-const DEEPEST = 12
+/** More than any valid file has. */
+const MAX_DEPTH = 12
 
-/** Whether other machines can reach an address; of a name, nothing is known here. */
+/** Whether other machines can reach an address; host names are not resolved. */
 function isReachable(host: string): boolean {
-  // In its usual spelling: "0" is 0.0.0.0, and "127.1" is 127.0.0.1.
+  // URL parsing normalises addresses: "0" is 0.0.0.0, and "127.1" is 127.0.0.1.
   const name = URL.parse(`http://${host.includes(':') ? `[${host}]` : host}`)?.hostname ?? ''
   return isIP(name.replace(/^\[|\]$/g, '')) !== 0 && !isLoopbackHost(name)
 }
 
-/** Whether a request to this URL would come in at the listener. */
+/** Whether a request to this URL would arrive at the listener. */
 function isAt(url: string, listen: string): boolean {
   const address = parseListenAddress(listen)
   const { hostname, port, protocol } = URL.parse(url) ?? {}

@@ -6,12 +6,12 @@ function wideEncoding(bytes: Buffer): string | undefined {
   const isMarked = (first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff)
   if (isMarked && third === 0 && fourth === 0) return 'UTF-32'
   if (first === 0 && second === 0) return third === undefined ? undefined : 'UTF-32'
-  // What begins with an ASCII character has a zero beside it.
+  // Without a byte order mark: an ASCII character is encoded with one zero byte.
   const isBare = (first === 0) !== (second === 0) && second !== undefined
   return isMarked || isBare ? 'UTF-16' : undefined
 }
 
-/** Fails with the code of an encoding that Windows tools write; other bytes that are no UTF-8 are replaced. */
+/** Fails for UTF-16 and UTF-32, which Windows tools write; other bytes that are not UTF-8 are replaced. */
 export function decodeText(bytes: Buffer): string {
   const encoding = wideEncoding(bytes)
   if (encoding !== undefined) {

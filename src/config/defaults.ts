@@ -12,12 +12,11 @@ import {
 } from './schema-walk.ts'
 
 /*
- * `defaults` says once what all routes, or all credentials, have in common. It is merged into the data
- * before anything looks at it, so that the rules see what will be used, and each problem is reported
- * where the value that causes it stands.
+ * `defaults` holds settings for all routes or all credentials. They are merged before any rule is checked, so
+ * that the rules see the effective settings; a problem is reported at the position of the value that causes it.
  */
 
-/** The settings of each kind that may have a default; a name has to differ anyway. */
+/** The settings that may have a default: all but the name of a route, which must be unique. */
 export const defaultsSchema = z.strictObject({
   credentials: credential
     .partial()
@@ -30,16 +29,16 @@ export const defaultsSchema = z.strictObject({
     .describe('Settings for every route that does not set them itself, except `name`.'),
 })
 
-/** Ways to say where tokens come from: one in a credential replaces any default of the three. */
+/** Alternatives: any of these in a credential replaces the defaults of all three. */
 const SERVER_KEYS: ReadonlySet<string> = new Set(['issuer', 'tokenEndpoint', 'provider'])
 
 export type Merged = {
   readonly data: unknown
-  /** Where in the file the value at a path of `data` stands, or should. */
+  /** The path in the file of the value at a path of `data`, or where it would have to be. */
   readonly originOf: (path: KeyPath) => KeyPath
 }
 
-/** The data with the defaults in each route and credential, and without them at the top. */
+/** The data with the defaults merged into each route and credential, and without `defaults` itself. */
 export function applyDefaults(file: unknown): Merged {
   if (!isRecord(file)) return { data: file, originOf: (path) => path }
   const { defaults, credentials, routes, ...others } = withoutExtensions(file)
@@ -77,14 +76,14 @@ export function applyDefaults(file: unknown): Merged {
 
 function mergeItem(setting: Setting, defaults: unknown, own: unknown): unknown {
   if (!isRecord(defaults) || !isRecord(own)) return own
-  const saysServer = Object.keys(own).some((key) => SERVER_KEYS.has(key))
-  const applicable = saysServer
+  const setsServer = Object.keys(own).some((key) => SERVER_KEYS.has(key))
+  const applicable = setsServer
     ? Object.fromEntries(Object.entries(defaults).filter(([key]) => !SERVER_KEYS.has(key)))
     : defaults
   return merge(setting, applicable, own)
 }
 
-/** Maps are merged key by key, unless they are of two kinds; anything else is replaced. */
+/** Maps are merged key by key, unless they are different variants of a union; other values are replaced. */
 function merge(setting: Setting, defaults: unknown, own: unknown): unknown {
   if (own === undefined) return defaults
   if (!isRecord(defaults) || !isRecord(own) || setting.role.isIndivisible === true) return own
@@ -99,7 +98,7 @@ function merge(setting: Setting, defaults: unknown, own: unknown): unknown {
   )
 }
 
-/** Top-level keys that start with "x-" are the user's own, for anchors. */
+/** Top-level keys that start with "x-" are extensions that may hold anchors. */
 function withoutExtensions(
   file: Readonly<Record<string, unknown>>,
 ): Readonly<Record<string, unknown>> {

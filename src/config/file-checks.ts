@@ -9,29 +9,29 @@ import { parseListenAddress } from './listen-address.ts'
 import type { KeyPath } from './problem.ts'
 import { unreadableReason } from './read-file.ts'
 import { isWritableByOthers, writableByOthers } from './permissions.ts'
-import { illegalCharacter, looksLikeVariable } from './repeatable.ts'
+import { illegalCharacter, isQuotableVariable } from './quotable.ts'
 import { fileSchema } from './schema.ts'
 import { childOf, isRecord, type Setting, settingOf } from './schema-walk.ts'
-import { createSecretReader, type SecretPlaces } from './secret-ref.ts'
+import { createSecretReader, type ConfigEnvironment } from './secret-reader.ts'
 import { type SecretRef, secretRef } from './value-schemas.ts'
 
-/** Whether what a setting names outside of the file is looked at: its variables and files. */
-export type Examines = (path: KeyPath) => boolean
+/** Whether the variables and files that a setting refers to are checked. */
+export type ReferenceFilter = (path: KeyPath) => boolean
 
-/** Looks at everything outside of the file that it refers to: secrets, keys and certificates. */
+/** Checks the variables, secrets, keys, certificates and sockets that the file refers to. */
 export async function checkFiles(
   data: unknown,
-  places: SecretPlaces,
-  examines: Examines = () => true,
+  environment: ConfigEnvironment,
+  isChecked: ReferenceFilter = () => true,
 ): Promise<Finding[]> {
   const references = [...referencesIn(data, settingOf(fileSchema), []), ...socketsOf(data)]
-  const looks = references
-    .filter(({ path }) => examines(path))
-    .map(async (reference) => await look(reference, places))
-  return (await Promise.all(looks)).flat()
+  const checks = references
+    .filter(({ path }) => isChecked(path))
+    .map(async (reference) => await checkReference(reference, environment))
+  return (await Promise.all(checks)).flat()
 }
 
-/** What a place in the file refers to, and what it is meant to hold. */
+/** What a setting refers to, and what that has to contain. */
 type Reference =
   | {
       readonly kind: 'secret' | 'text' | 'certificate'
@@ -60,13 +60,13 @@ type Reference =
     }
   | { readonly kind: 'socket'; readonly path: KeyPath; readonly socket: string }
 
-/** Deeper than anything that the file may say. */
-const DEEPEST = 12
+/** More than any valid file has. */
+const MAX_DEPTH = 12
 
-/** Everything in the file that refers to something outside of it, however wrong the rest is. */
+/** All references of the file, even if other parts of it are invalid. */
 function* referencesIn(value: unknown, setting: Setting, path: KeyPath): Generator<Reference> {
-  // An anchor may contain itself.
-  if (setting.schemas.length === 0 || path.length > DEEPEST) return
+  // An anchor may contain an alias of itself.
+  if (setting.schemas.length === 0 || path.length > MAX_DEPTH) return
   const { reference } = setting.role
   if (reference === 'file' && typeof value === 'string') {
     yield { kind: 'text', path, file: value }
@@ -121,7 +121,7 @@ function* signingKeyOf(
   }
 }
 
-/** The algorithm that a key is for: what the file says, or the default. */
+/** The algorithm that a key is used with: the configured one or the default. */
 function algorithmOf(around: Readonly<Record<string, unknown>>, { schemas }: Setting): string {
   const given = around['algorithm']
   if (typeof given === 'string') return given
@@ -156,12 +156,15 @@ function* socketsOf(data: unknown): Generator<Reference> {
   }
 }
 
-async function look(reference: Reference, places: SecretPlaces): Promise<Finding[]> {
+async function checkReference(
+  reference: Reference,
+  environment: ConfigEnvironment,
+): Promise<Finding[]> {
   const { path } = reference
   try {
-    const message = await faultOf(reference, places)
+    const message = await problemOf(reference, environment)
     if (message !== undefined) return [{ path, message, severity: 'error' }]
-    const warnings = await warningsOf(reference, places)
+    const warnings = await warningsOf(reference, environment)
     return warnings.map((text) => ({ path, message: text, severity: 'warning' }))
   } catch (cause) {
     // What these are made of is looked at by itself as well.
@@ -171,41 +174,44 @@ async function look(reference: Reference, places: SecretPlaces): Promise<Finding
   }
 }
 
-async function faultOf(reference: Reference, places: SecretPlaces): Promise<string | undefined> {
-  const { env, readFile } = places
+async function problemOf(
+  reference: Reference,
+  environment: ConfigEnvironment,
+): Promise<string | undefined> {
+  const { env, readFile } = environment
   switch (reference.kind) {
     case 'variable': {
       const { name } = reference
       const value = Object.hasOwn(env, name) ? env[name] : undefined
       if (value !== undefined && value !== '') {
-        return reference.isSecret ? secretFault(value) : undefined
+        return reference.isSecret ? secretProblem(value) : undefined
       }
-      // A secret may have been put in the place of the name.
-      if (!looksLikeVariable(name)) {
-        return 'expected the name of an environment variable that is set and not empty'
+      // The secret may have been written in place of the name.
+      if (!isQuotableVariable(name)) {
+        return 'expected the name of an environment variable that is set and not empty, such as CLIENT_SECRET, without "$"'
       }
       const state = value === undefined ? 'it is not set' : 'it is empty'
       return `expected the environment variable ${name} to be set and not empty, and ${state}`
     }
     case 'literal': {
-      return secretFault(reference.value)
+      return secretProblem(reference.value)
     }
     case 'secret': {
-      return secretFault(await readSecretFile(reference.file, places))
+      return secretProblem(await readSecretFile(reference.file, environment))
     }
     case 'text': {
       return (await readFile(reference.file)).trim() === ''
-        ? 'expected a file with something in it, and it is empty'
+        ? 'expected a file that is not empty'
         : undefined
     }
     case 'certificate': {
-      return pemFault(await readFile(reference.file))
+      return pemProblem(await readFile(reference.file))
     }
     case 'signing key': {
       const { ref, passphrase, algorithm } = reference
-      const text = (await createSecretReader(ref, places)()).reveal()
-      const opener = passphrase && (await createSecretReader(passphrase, places)()).reveal()
-      return text === '' ? undefined : keyFault(text, opener, algorithm)
+      const text = (await createSecretReader(ref, environment)()).reveal()
+      const opener = passphrase && (await createSecretReader(passphrase, environment)()).reveal()
+      return text === '' ? undefined : keyProblem(text, opener, algorithm)
     }
     case 'pair': {
       const certificate = await readFile(reference.certificate)
@@ -214,29 +220,31 @@ async function faultOf(reference: Reference, places: SecretPlaces): Promise<stri
         : 'expected a certificate and the private key that belongs to it'
     }
     case 'socket': {
-      return await socketFault(reference.socket, places)
+      return await socketProblem(reference.socket, environment)
     }
   }
 }
 
-/** What does not keep the sidecar from running, and is most likely a mistake. */
-async function warningsOf(reference: Reference, places: SecretPlaces): Promise<string[]> {
+/** Likely mistakes that do not prevent the sidecar from running. */
+async function warningsOf(reference: Reference, environment: ConfigEnvironment): Promise<string[]> {
   switch (reference.kind) {
     case 'secret':
     case 'text':
     case 'certificate': {
       const { file, kind } = reference
-      const mode = (await places.stat?.(file))?.mode ?? 0
+      const mode = (await environment.stat?.(file))?.mode ?? 0
       return [
-        ...(kind === 'secret' ? whiteSpace(await readSecretFile(file, places)) : []),
+        ...(kind === 'secret'
+          ? surroundingWhitespace(await readSecretFile(file, environment))
+          : []),
         ...(isWritableByOthers(mode) ? [writableByOthers('this file', mode)] : []),
       ]
     }
     case 'variable': {
-      return reference.isSecret ? whiteSpace(places.env[reference.name] ?? '') : []
+      return reference.isSecret ? surroundingWhitespace(environment.env[reference.name] ?? '') : []
     }
     case 'literal': {
-      return whiteSpace(reference.value)
+      return surroundingWhitespace(reference.value)
     }
     case 'signing key':
     case 'pair':
@@ -246,40 +254,40 @@ async function warningsOf(reference: Reference, places: SecretPlaces): Promise<s
   }
 }
 
-function whiteSpace(secret: string): string[] {
+function surroundingWhitespace(secret: string): string[] {
   const ends = [...(/^\s/.test(secret) ? ['begins'] : []), ...(/\s$/.test(secret) ? ['ends'] : [])]
-  return ends.length === 0 ? [] : [`the secret ${ends.join(' and ')} with white space`]
+  return ends.length === 0 ? [] : [`the secret ${ends.join(' and ')} with whitespace`]
 }
 
-async function readSecretFile(file: string, { readFile }: SecretPlaces): Promise<string> {
+async function readSecretFile(file: string, { readFile }: ConfigEnvironment): Promise<string> {
   return (await readFile(file)).replace(/\r?\n$/, '')
 }
 
-/** The path of a socket is meant from the working directory, unlike those of other files. */
-async function socketFault(
+/** The path of a socket is relative to the working directory, unlike those of other files. */
+async function socketProblem(
   socket: string,
-  { statSocket }: SecretPlaces,
+  { statSocket }: ConfigEnvironment,
 ): Promise<string | undefined> {
   if (statSocket === undefined) return undefined
   const directory = await statSocket(dirname(socket))
   if (directory === undefined)
     return `expected a socket in a directory that exists, and "${dirname(socket)}" does not`
   if (directory.kind !== 'directory')
-    return `expected a socket in a directory, and "${dirname(socket)}" is none`
-  const there = await statSocket(socket)
-  return there === undefined || there.kind === 'socket'
+    return `expected a socket in a directory, and "${dirname(socket)}" is not a directory`
+  const existing = await statSocket(socket)
+  return existing === undefined || existing.kind === 'socket'
     ? undefined
     : `expected the path of a socket, and something else is at "${socket}"`
 }
 
-function secretFault(value: string): string | undefined {
+function secretProblem(value: string): string | undefined {
   if (value === '') return 'expected a secret, and it is empty'
-  // RFC 6749 appendix A.2. Servers refuse anything else, whichever way it is sent.
+  // RFC 6749 appendix A.2. Servers reject other characters, with any client authentication method.
   const illegal = illegalCharacter(value, /^[\x20-\x7e]$/)
   return illegal && `expected a secret of printable ASCII characters on one line, and ${illegal}`
 }
 
-function keyFault(
+function keyProblem(
   text: string,
   passphrase: string | undefined,
   algorithm: string,
@@ -292,7 +300,7 @@ function keyFault(
   }
 }
 
-function pemFault(pem: string): string | undefined {
+function pemProblem(pem: string): string | undefined {
   try {
     void new X509Certificate(pem)
     return undefined

@@ -4,20 +4,17 @@ import type { KeyPath } from './problem.ts'
 export type Finding = {
   readonly path: KeyPath
   readonly message: string
-  /** What to do about it, where that is not in the message. */
+  /** How to fix it, if the message does not say so. */
   readonly hint?: string
-  /** The places of which one, filled in, would settle it. */
+  /** Missing settings, one of which would fix it. */
   readonly misses?: readonly KeyPath[]
-  /** Settings that it depends on, besides the one that it is about. */
+  /** Other settings that it depends on. */
   readonly dependsOn?: readonly KeyPath[]
-  /** Whether it is about where a value is used, and not about the value, which an alias may repeat. */
+  /** Whether it concerns the use of a value, which an alias may repeat, and not the value itself. */
   readonly isAboutUse?: boolean
-  /**
-   * Whether it is about a setting that has no effect where it stands. It concerns only what stands there
-   * itself: a default applies where it can.
-   */
+  /** Whether it concerns a setting without an effect. It is not reported for a default, which applies where it can. */
   readonly isUnused?: boolean
-  /** A warning is worth saying and does not stop the sidecar. */
+  /** A warning does not prevent the sidecar from starting. */
   readonly severity: 'error' | 'warning'
 }
 
@@ -34,9 +31,9 @@ export function warning(path: KeyPath, message: string): Finding {
 }
 
 /*
- * The rules between keys read an outline of the file that holds only what they need and forgives
- * everything else, so that they speak even when the file is wrong elsewhere: zod runs a check over
- * several keys only once the shape is right. These are the leaves of outlines.
+ * Checks that involve several settings parse an outline of the file: only what they need, and without failing for
+ * anything else. So they also run if the file is invalid elsewhere, unlike a zod refinement. These are the leaves
+ * of outlines.
  */
 export const optionalText = z.string().optional().catch(undefined)
 export const optionalFlag = z.boolean().optional().catch(undefined)

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Config } from './schema.ts'
 
-/** What is decided once, when the process starts. */
+/** Settings that take effect only when the process starts. */
 const FIXED: Readonly<Record<string, (config: Config) => unknown>> = {
   listen: ({ listen }) => listen,
   admin: ({ admin }) => admin,
@@ -9,7 +9,7 @@ const FIXED: Readonly<Record<string, (config: Config) => unknown>> = {
   'log.format': ({ log }) => log.format,
 }
 
-/** The settings that differ, but take a restart. */
+/** The changed settings that require a restart. */
 export function fixedChanges(running: Config, wanted: Config): string[] {
   return Object.entries(FIXED)
     .filter(([, read]) => !isDeepStrictEqual(read(running), read(wanted)))

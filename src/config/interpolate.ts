@@ -5,13 +5,13 @@ export type Interpolated = {
   readonly text: string
   /** The variables that are not set. */
   readonly missing: readonly string[]
-  /** Whether there is a `${` that begins no variable, and would be sent as it is. */
+  /** Whether there is a `${` that does not begin a valid variable. */
   readonly malformed: boolean
 }
 
 /**
- * Fills in `${NAME}` and `${NAME:-default}`, whose default stands in for a variable that is unset or
- * empty, as in a shell. `$${` is a literal `${`.
+ * Replaces `${NAME}` and `${NAME:-default}`; as in a shell, the default is used if the variable is unset or empty.
+ * `$${` is a literal `${`.
  */
 export function interpolate(
   text: string,

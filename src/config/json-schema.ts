@@ -3,12 +3,12 @@ import { fileSchema } from './schema.ts'
 
 export type JsonSchema = z.core.JSONSchema.BaseSchema
 
-/** What may stand where a schema is expected. */
+/** A nested schema, or `true` or `false`. */
 type Nested = JsonSchema['items'] | JsonSchema['additionalProperties']
 
 /**
- * The file's schema for editors, in the draft that their YAML plug-ins read. What `defaults` may provide
- * is required only in a file without them.
+ * The JSON Schema of the file for editors, in the draft that their YAML plug-ins support. Settings that `defaults`
+ * may provide are required only in a file without `defaults`.
  */
 export function configJsonSchema(): JsonSchema {
   const { properties = {}, ...file } = fileJsonSchema()
@@ -40,7 +40,7 @@ export function configJsonSchema(): JsonSchema {
   }
 }
 
-/** The settings as the documentation lists them: those of `defaults` are listed once, where they are used. */
+/** The settings for the documentation, which does not list those of `defaults` again. */
 export function settingsJsonSchema(): JsonSchema {
   const { properties = {}, ...file } = fileJsonSchema()
   const { defaults, ...others } = properties
@@ -63,7 +63,7 @@ function fileJsonSchema(): JsonSchema {
   return z.toJSONSchema(fileSchema, { io: 'input', target: 'draft-7' })
 }
 
-/** The keys with parts that a default may provide one by one. */
+/** The unions whose properties defaults may provide individually. */
 const DIVISIBLE: ReadonlySet<string> = new Set(['auth', 'grant', 'provider'])
 
 function withDefaultsOptional(schema: Nested): JsonSchema {
@@ -77,7 +77,7 @@ function withDefaultsOptional(schema: Nested): JsonSchema {
   }
 }
 
-/** The schema of a route or a credential with nothing required but `required`. */
+/** The schema of a route or a credential that requires only `required`. */
 function withParts(schema: JsonSchema, required: string[]): JsonSchema {
   const { required: _required, properties = {}, ...others } = schema
   const parts = Object.entries(properties).map(([key, value]) => [
@@ -91,11 +91,11 @@ function withParts(schema: JsonSchema, required: string[]): JsonSchema {
   }
 }
 
-/** A union whose branches require no more than what tells them apart. */
+/** A union whose branches require only their discriminator. */
 function withBranchesOpen({ oneOf = [], ...others }: JsonSchema): JsonSchema {
   return {
     ...others,
-    // Several may fit what is only a part.
+    // An incomplete value may match several branches.
     anyOf: oneOf.map((branch) => {
       const { required = [], ...branchOthers } = objectOf(branch)
       const tags = Object.entries(branchOthers.properties ?? {}).filter(
@@ -109,7 +109,7 @@ function withBranchesOpen({ oneOf = [], ...others }: JsonSchema): JsonSchema {
   }
 }
 
-/** What is required of a route or a credential that has to be complete. */
+/** The required properties of a complete route or credential. */
 function requirements({ required = [], properties = {} }: JsonSchema): JsonSchema {
   const parts = Object.entries(properties).filter(
     ([key]) => DIVISIBLE.has(key) || required.includes(key),

@@ -3,12 +3,12 @@ export type ListenAddress =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
   | { readonly kind: 'unix'; readonly path: string; readonly mode: number }
 
-/** Read and write for the owner and the group: whoever can open the socket gets the tokens. */
+/** Read and write for the owner and the group, because every process that can connect can use the tokens. */
 export const DEFAULT_SOCKET_MODE = 0o660
 
 const TCP = /^(?:\[(?<ipv6>[\da-fA-F:.]+)\]|(?<host>[\w.-]+)):(?<port>\d{1,5})$/
 
-/** `127.0.0.1:8080`, `[::1]:8080` or `unix:/run/token-sidecar.sock`; undefined if it is none. */
+/** `127.0.0.1:8080`, `[::1]:8080` or `unix:/run/token-sidecar.sock`; undefined if it is invalid. */
 export function parseListenAddress(text: string): ListenAddress | undefined {
   if (text.startsWith('unix:')) {
     const path = text.slice('unix:'.length)
@@ -19,14 +19,14 @@ export function parseListenAddress(text: string): ListenAddress | undefined {
   return { kind: 'tcp', host, port: Number(port) }
 }
 
-/** As it is written in the file. */
+/** The address as written in the file. */
 export function formatListenAddress(address: ListenAddress): string {
   if (address.kind === 'unix') return `unix:${address.path}`
   const { host, port } = address
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
 }
 
-/** What the system takes: the address of a socket has room for 107 bytes. */
+/** A socket address holds at most 107 bytes. */
 export function isSocketPath(path: string): boolean {
   return path !== '' && Buffer.byteLength(path) <= 107
 }

@@ -2,7 +2,7 @@ import { type CredentialOutline, providerOutline } from './credential-outline.ts
 import { error, type Finding, unused } from './finding.ts'
 import { formatKeyPath, type KeyPath } from './problem.ts'
 
-/** What a route asks for instead of what its credential asks for. */
+/** What a route requests instead of what its credential requests. */
 export type RouteOfCredential = {
   readonly index: number
   readonly scopes?: unknown
@@ -27,10 +27,10 @@ const OWN_HEADERS: ReadonlySet<string> = new Set([
   'upgrade',
 ])
 
-/** Claims of an assertion that other settings, or the time, decide. */
+/** Claims of an assertion that are set from other settings or from the time. */
 const OWN_CLAIMS: ReadonlySet<string> = new Set(['aud', 'exp', 'iat', 'iss', 'jti', 'sub'])
 
-/** Parameters, headers and claims that would be replaced, because another setting decides them. */
+/** Parameters, headers and claims that would be overwritten, because another setting sets them. */
 export function checkOverridden(
   at: KeyPath,
   credential: CredentialOutline,
@@ -78,7 +78,7 @@ function overriddenInAssertions(
   routes: readonly RouteOfCredential[],
 ): Finding[] {
   const { auth, grant, provider } = credential
-  const scopesAt = settingThatFills('scopes', credential, routes)
+  const scopesAt = nonEmptySetting('scopes', credential, routes)
   const isGoogle = providerOutline.safeParse(provider).data?.name === 'google'
   const claims = Object.keys(grant?.claims ?? {}).flatMap((name) => {
     const path = [...at, 'grant', 'claims', name]
@@ -94,7 +94,7 @@ function overriddenInAssertions(
   })
   const members = Object.keys(auth?.header ?? {}).flatMap((name) => {
     const path = [...at, 'auth', 'header', name]
-    if (name === 'alg') return error(path, 'expected "algorithm", which decides the signature')
+    if (name === 'alg') return error(path, 'expected "algorithm" instead, which sets it')
     return name === 'kid' && auth?.keyId !== undefined
       ? error(path, 'expected a member that "keyId" does not set already')
       : []
@@ -102,7 +102,7 @@ function overriddenInAssertions(
   return [...claims, ...members]
 }
 
-/** The parameters of the token request that other settings decide, with the names of those settings. */
+/** The parameters of the token request that other settings set, with the names of those settings. */
 function ownParameters(
   credential: CredentialOutline,
   routes: readonly RouteOfCredential[],
@@ -116,9 +116,9 @@ function ownParameters(
   const isExchange = grant?.type === 'token_exchange'
   const decided: readonly (readonly [string, string | undefined])[] = [
     ['grant_type', 'grant.type'],
-    ['scope', settingThatFills('scopes', credential, routes)],
-    ['audience', settingThatFills('audience', credential, routes)],
-    ['resource', settingThatFills('resource', credential, routes)],
+    ['scope', nonEmptySetting('scopes', credential, routes)],
+    ['audience', nonEmptySetting('audience', credential, routes)],
+    ['resource', nonEmptySetting('resource', credential, routes)],
     [
       'client_id',
       method !== 'client_secret_basic' && clientId !== undefined ? 'clientId' : undefined,
@@ -139,17 +139,17 @@ function ownParameters(
   )
 }
 
-/** The setting of the credential, or of a route that uses it, that asks for something. */
-function settingThatFills(
+/** The setting of the credential, or of a route that uses it, that is not empty. */
+function nonEmptySetting(
   key: 'scopes' | 'audience' | 'resource',
   credential: CredentialOutline,
   routes: readonly RouteOfCredential[],
 ): string | undefined {
-  if (isFilled(credential[key])) return key
-  const route = routes.find((candidate) => isFilled(candidate[key]))
+  if (isNotEmpty(credential[key])) return key
+  const route = routes.find((candidate) => isNotEmpty(candidate[key]))
   return route && formatKeyPath(['routes', route.index, key])
 }
 
-function isFilled(value: unknown): boolean {
+function isNotEmpty(value: unknown): boolean {
   return Array.isArray(value) ? value.length > 0 : typeof value === 'string'
 }

@@ -1,4 +1,4 @@
-/** One thing to say about a configuration file, and where. Lines and columns count from 1. */
+/** A problem of a configuration file, with its position. Lines and columns count from 1. */
 export type Problem = {
   readonly line: number
   readonly column: number
@@ -19,7 +19,7 @@ export function formatKeyPath(path: KeyPath): string {
     .replace(/^\./, '')
 }
 
-/** Whether a key is a name; another may be a slip, and then perhaps half a secret. */
+/** Whether a key is a plain name; anything else may be part of a secret, by a syntax error. */
 export function isPlainKey(key: string): boolean {
   return /^[\w.-]{1,40}$/.test(key)
 }

@@ -7,7 +7,7 @@ import { decodeText } from './decode-text.ts'
 /** Reads a text file that the configuration names. */
 export type ReadFile = (path: string) => Promise<string>
 
-/** What is at a path; undefined for nothing. */
+/** The kind and permissions of the file at a path; undefined if there is none. */
 export type StatFile = (path: string) => Promise<FileFacts | undefined>
 
 export type FileFacts = {
@@ -16,7 +16,7 @@ export type FileFacts = {
   readonly mode: number
 }
 
-/** A relative path in a configuration file is meant from where that file is. */
+/** A relative path in a configuration file is relative to the directory of that file. */
 export function createFileReader(directory: string): ReadFile {
   return async (path) => decodeText(await readBytes(resolve(directory, path)))
 }
@@ -25,7 +25,7 @@ export function createFileStat(directory: string): StatFile {
   return async (path) => {
     try {
       const place = resolve(directory, path)
-      const found = await inTime(stat(place))
+      const found = await withTimeout(stat(place))
       const kind = found.isFile()
         ? 'file'
         : found.isDirectory()
@@ -64,8 +64,8 @@ const TIMEOUT_MS = 5_000
 const PIPE_POLL_MS = 20
 
 /**
- * Reads that have not come back after the timeout. Each occupies a thread of libuv's pool, which DNS
- * lookups and the log need as well, so there may be two at most.
+ * Reads that are still pending after the timeout. Each occupies a thread of libuv's pool, which DNS lookups and the
+ * log need as well, so at most two are allowed.
  */
 const MAX_OVERDUE = 2
 let overdue = 0
@@ -78,22 +78,22 @@ export async function readBytes(path: string): Promise<Buffer> {
   if (overdue >= MAX_OVERDUE) throw fileError('EBUSY')
   // Without O_NONBLOCK, opening a named pipe that has no writer blocks a thread indefinitely.
   const opening = open(path, constants.O_RDONLY | constants.O_NONBLOCK)
-  const file = await inTime(opening, closeLate(opening))
+  const file = await withTimeout(opening, closeLate(opening))
   try {
-    const stats = await inTime(file.stat())
+    const stats = await withTimeout(file.stat())
     if (stats.isFIFO()) return await readPipe(file)
     if (stats.isDirectory()) throw fileError('EISDIR')
     if (!stats.isFile()) throw fileError('ENOTREG')
     if (stats.size > MAX_BYTES) throw fileError('EFBIG')
-    return await inTime(file.readFile())
+    return await withTimeout(file.readFile())
   } finally {
-    // Not awaited: it comes after whatever still runs on the file.
+    // Not awaited, because it waits for pending operations on the file.
     file.close().catch(() => {})
   }
 }
 
-/** Waits for one operation of the thread pool. */
-async function inTime<T>(operation: Promise<T>, onOverdue = (): void => {}): Promise<T> {
+/** Limits the time of one operation of the thread pool. */
+async function withTimeout<T>(operation: Promise<T>, onOverdue = (): void => {}): Promise<T> {
   const { promise, reject } = Promise.withResolvers<never>()
   let isOverdue = false
   const timer = setTimeout(() => {
@@ -110,7 +110,7 @@ async function inTime<T>(operation: Promise<T>, onOverdue = (): void => {}): Pro
   return await Promise.race([operation, promise])
 }
 
-/** Closes a file that is opened after the time limit. */
+/** Closes a file whose opening completes after the timeout. */
 function closeLate(opening: Promise<FileHandle>): () => void {
   return () => {
     opening.then(async (file) => await file.close()).catch(() => {})
@@ -158,9 +158,9 @@ const REASONS = {
   ENOTREG: 'it is not a regular file',
   EFBIG: 'it is larger than 8 MiB',
   ETIMEDOUT: 'reading it took longer than 5 s',
-  EBUSY: 'earlier reads of files have not come back',
-  EMFILE: 'the process has no file descriptor left',
-  ENFILE: 'the system has no file descriptor left',
+  EBUSY: 'earlier reads of files are still pending',
+  EMFILE: 'too many open files in the process',
+  ENFILE: 'too many open files in the system',
   'UTF-16': 'it is UTF-16; save it as UTF-8',
   'UTF-32': 'it is UTF-32; save it as UTF-8',
 } as const

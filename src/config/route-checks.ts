@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { closest } from '../lib/closest.ts'
 import { isRemotePlaintext } from '../lib/endpoint-url.ts'
-import { error, type Finding, optionalFlag, optionalText, present } from './finding.ts'
+import { error, type Finding, optionalFlag, optionalText, present, warning } from './finding.ts'
 import type { KeyPath } from './problem.ts'
 
 export const routeOutline = z.object({
@@ -27,7 +27,7 @@ export const routeOutline = z.object({
 
 type RouteOutline = z.output<typeof routeOutline>
 
-/** What is wrong between the keys of a route; `names` are those of credentials, if they can be told. */
+/** Checks that involve several settings of a route; `names` are those of credentials, if they are known. */
 export function checkRoute(
   index: number,
   route: RouteOutline,
@@ -60,14 +60,22 @@ export function checkRoute(
     findings.push(
       error(
         [...at, 'upstream'],
-        'expected an https URL, because the token would travel readable; "allowPlaintext: true" permits it',
+        'expected an https URL, because the token would be sent unencrypted; "allowPlaintext: true" permits it',
+      ),
+    )
+  }
+  if (match?.path?.includes('*') === true) {
+    findings.push(
+      warning(
+        [...at, 'match', 'path'],
+        '"*" stands for itself; a path matches everything below it without one',
       ),
     )
   }
   return [...findings, ...checkHeaders(at, route)]
 }
 
-// What the sidecar itself decides, because a message would mean something else with them changed.
+// Fields that determine framing, routing or the connection, so that only the sidecar may set them.
 const RESERVED_HEADERS = new Set([
   'connection',
   'content-length',
@@ -90,7 +98,10 @@ function checkHeaders(at: KeyPath, { credential, inject, headers }: RouteOutline
   for (const name of Object.keys(headers.set)) {
     if (RESERVED_HEADERS.has(name.toLowerCase())) {
       findings.push(
-        error([...at, 'headers', 'set', name], 'expected a header that HTTP leaves to you'),
+        error(
+          [...at, 'headers', 'set', name],
+          'expected a header that the sidecar does not control',
+        ),
       )
     }
     if (name.toLowerCase() === injected && credential !== 'none') {
@@ -105,20 +116,20 @@ function checkHeaders(at: KeyPath, { credential, inject, headers }: RouteOutline
   for (const [index, name] of headers.remove.entries()) {
     if (RESERVED_HEADERS.has(name.toLowerCase())) {
       findings.push(
-        error([...at, 'headers', 'remove', index], 'expected a header that HTTP leaves to you'),
+        error(
+          [...at, 'headers', 'remove', index],
+          'expected a header that the sidecar does not control',
+        ),
       )
     }
   }
   return findings
 }
 
-/**
- * No two routes have one name, or claim the same requests. The check is to be called for one route
- * after the other.
- */
+/** No two routes may have the same name or match the same requests. To be called for each route in turn. */
 export function createDistinctCheck(): (index: number, route: RouteOutline) => Finding[] {
   const names = new Map<string, number>()
-  const claims = new Map<string, number>()
+  const matches = new Map<string, number>()
   return (index, route) => {
     const findings: Finding[] = []
     const namesake = route.name === undefined ? undefined : names.get(route.name)
@@ -129,8 +140,8 @@ export function createDistinctCheck(): (index: number, route: RouteOutline) => F
         isAboutUse: true,
       })
     } else if (route.name !== undefined) names.set(route.name, index)
-    const claim = claimOf(route)
-    const twin = claim === undefined ? undefined : claims.get(claim)
+    const matchKey = matchKeyOf(route)
+    const twin = matchKey === undefined ? undefined : matches.get(matchKey)
     if (twin !== undefined) {
       findings.push({
         ...error(
@@ -139,13 +150,13 @@ export function createDistinctCheck(): (index: number, route: RouteOutline) => F
         ),
         isAboutUse: true,
       })
-    } else if (claim !== undefined) claims.set(claim, index)
+    } else if (matchKey !== undefined) matches.set(matchKey, index)
     return findings
   }
 }
 
-/** Equal for routes that claim the same requests; undefined for one whose claim can't be read. */
-function claimOf({ match }: RouteOutline): string | undefined {
+/** Equal for routes that match the same requests; undefined if `match` is invalid. */
+function matchKeyOf({ match }: RouteOutline): string | undefined {
   if (match === undefined || (match.host === undefined && match.path === undefined))
     return undefined
   const { host = '', path = '/', methods } = match

@@ -14,16 +14,19 @@ import {
   text,
 } from './value-schemas.ts'
 
+const HOST = 'expected a host such as "api.example.com" or "*.example.com"'
+
 const match = z
   .strictObject({
     host: z
       .string()
       .regex(/^(?:\*\.)?(?:[\w-]+(?:\.[\w-]+)*|\[[\da-fA-F:.]+\])(?::\d{1,5})?$/, {
-        error: 'expected a host such as "api.example.com" or "*.example.com"',
+        error: HOST,
       })
+      .refine((host) => Number(/:(\d+)$/.exec(host)?.[1] ?? 0) <= 65_535, { error: HOST })
       .optional()
       .describe(
-        'The request’s host: exact, or `*.suffix` for any host below it. Without a port, any port.',
+        'The host of the request: exact, or `*.suffix` for all its subdomains. Without a port, any port.',
       ),
     path: z
       .string()
@@ -34,14 +37,26 @@ const match = z
         error: 'expected a path without "." and ".." segments',
       })
       .prefault('/')
-      .describe('Whole leading path segments: `/orders` matches `/orders/7`, not `/orders-old`.'),
+      .describe(
+        'A path prefix of whole segments: `/orders` matches `/orders/7`, not `/orders-old`.',
+      ),
     methods: z
-      .array(z.string().regex(/^[A-Z][A-Z-]*$/, { error: 'expected a method such as "GET"' }))
+      .array(
+        z
+          .string()
+          .regex(/^[A-Z][A-Z-]*$/, { error: 'expected a method such as "GET"' })
+          .refine((method) => method !== 'CONNECT' && method !== 'TRACE', {
+            error:
+              'expected another method: "forward" decides about tunnels (CONNECT), and TRACE is rejected',
+          }),
+      )
       .min(1, { error: 'expected at least one method' })
       .optional()
-      .describe('Only these methods; other routes are tried for the rest.'),
+      .describe('Only these methods; other routes may match the rest.'),
   })
-  .describe('Which requests take this route. A host beats no host, then the longest path wins.')
+  .describe(
+    'Which requests match this route. A route with a matching host takes precedence, then the longest path.',
+  )
 
 export const routeSchema = z
   .strictObject({
@@ -53,24 +68,28 @@ export const routeSchema = z
       .describe('Its name in logs, metrics and errors.'),
     match,
     upstream: httpUrl('https://orders.example.com/v2').describe(
-      'Where the request goes. The path given here replaces the matched path.',
+      'The base URL of the API. Its path replaces the matched path.',
     ),
     keepPath: z
       .boolean()
       .default(false)
-      .describe('Keep the matched path, behind the path of `upstream`.'),
+      .describe('Keep the matched path and append it to the path of `upstream`.'),
     keepHost: z
       .boolean()
       .default(false)
       .describe('Keep the request’s `Host` instead of that of `upstream`.'),
-    credential: text.describe('The credential whose token is injected, or `none` to only forward.'),
-    scopes: scopes.optional().describe('This route’s own scopes instead of the credential’s.'),
+    credential: text.describe(
+      'The credential whose token is injected, or `none` to forward without a token.',
+    ),
+    scopes: scopes
+      .optional()
+      .describe('The scopes of this route, instead of those of the credential.'),
     audience: audience
       .optional()
-      .describe('This route’s own audience instead of the credential’s.'),
+      .describe('The audience of this route, instead of that of the credential.'),
     resource: resource
       .optional()
-      .describe('This route’s own resource instead of the credential’s.'),
+      .describe('The resource of this route, instead of that of the credential.'),
     inject: z
       .strictObject({
         header: fieldName.default('Authorization').describe('The header that carries the token.'),
@@ -78,22 +97,22 @@ export const routeSchema = z
           .string()
           .regex(/^[\x21-\x7e]*$/, { error: 'expected a word such as "Bearer", or nothing' })
           .default('Bearer')
-          .describe('What stands before the token, followed by a space; empty for the token alone.')
+          .describe('The scheme before the token, followed by a space; empty for the token alone.')
           .register(settingRoles, { visibility: 'private' }),
       })
       .prefault({})
-      .describe('How the token is written into the request.'),
+      .describe('How the token is added to the request.'),
     existingAuthorization: z
       .enum(['replace', 'keep', 'reject'])
       .default('replace')
-      .describe('What happens to a header of that name that the application sends itself.'),
+      .describe('What happens to that header if the application sends it itself.'),
     headers: z
       .strictObject({
         set: z
           .record(fieldName, fieldValue)
           .default({})
           .describe('Headers to set, replacing the application’s.'),
-        remove: z.array(fieldName).default([]).describe('Headers of the application to leave out.'),
+        remove: z.array(fieldName).default([]).describe('Headers of the application to remove.'),
       })
       .prefault({})
       .describe('Changes to the request headers.')
@@ -102,29 +121,29 @@ export const routeSchema = z
       .enum(['off', 'forwarded', 'x-forwarded', 'both'])
       .default('off')
       .describe(
-        'Whether to tell the upstream who asked: `Forwarded` (RFC 7239), `X-Forwarded-For`, `-Host` and `-Proto`, or both.',
+        'Whether to send information about the client: `Forwarded` (RFC 7239), `X-Forwarded-For`, `-Host` and `-Proto`, or both.',
       ),
     rewriteLocation: z
       .boolean()
       .default(true)
       .describe(
-        'Map `Location`, `Content-Location` and `Refresh` that point at the upstream back to the sidecar.',
+        'Rewrite URLs in `Location`, `Content-Location` and `Refresh` that point to the upstream so that they point to the sidecar.',
       ),
     cookies: z
       .strictObject({
         domain: z
           .enum(['keep', 'drop'])
           .default('keep')
-          .describe('`drop` leaves out `Domain`, so that cookies come back to the sidecar.'),
+          .describe('`drop` removes `Domain`, so that clients send the cookies to the sidecar.'),
         path: z
           .enum(['keep', 'map'])
           .default('keep')
-          .describe('`map` turns `Path` from the upstream’s into the route’s.'),
+          .describe('`map` replaces the path of `upstream` in `Path` by that of the route.'),
         secure: z
           .enum(['keep', 'drop'])
           .default('keep')
           .describe(
-            '`drop` leaves out `Secure`, for clients that mind that the sidecar is `http:`.',
+            '`drop` removes `Secure`, for clients that do not send such cookies to an `http:` URL.',
           ),
       })
       .prefault({})
@@ -134,45 +153,49 @@ export const routeSchema = z
       .min(1, { error: 'expected at least one connection' })
       .max(65_535, { error: 'expected at most 65535 connections' })
       .default(1024)
-      .describe('How many connections to the upstream may be open; more requests wait their turn.'),
+      .describe('The maximum number of connections to the upstream; further requests are queued.'),
     timeouts: z
       .strictObject({
         token: positiveDuration
           .prefault('10s')
-          .describe('How long a request waits when no token is in hand.'),
-        connect: positiveDuration.prefault('5s').describe('Connection and TLS handshake.'),
+          .describe('How long a request waits for a token if none is cached.'),
+        connect: positiveDuration
+          .prefault('5s')
+          .describe('Time limit for the connection and the TLS handshake.'),
         response: duration
           .prefault('60s')
-          .describe('From the end of the request to the response’s head; `0s` for no limit.'),
+          .describe(
+            'From the end of the request to the header section of the response; `0s` for no limit.',
+          ),
         idle: duration
           .prefault('60s')
-          .describe('Silence within the request or the response body; `0s` for no limit.'),
+          .describe('Idle timeout within the request or the response body; `0s` for no limit.'),
         upgraded: duration
           .prefault('1h')
           .describe(
-            'Silence in both directions of a WebSocket or another upgraded connection; `0s` for no limit.',
+            'Idle timeout of a WebSocket or another upgraded connection, in both directions; `0s` for no limit.',
           ),
       })
       .prefault({})
-      .describe('How long each part may take.'),
+      .describe('Time limits of a request.'),
     tls: certificateAndKey.prefault({}).describe('TLS to the upstream.'),
     retry: z
       .boolean()
       .default(true)
       .describe(
-        'Repeat a request that was lost because the upstream closed an idle connection, once and on a new one; only GET, HEAD, OPTIONS, PUT and DELETE.',
+        'Retry a request once on a new connection if the upstream closed an idle connection (stale connection); only GET, HEAD, OPTIONS, PUT and DELETE.',
       ),
     replay: z
       .strictObject({
-        enabled: z.boolean().default(true).describe('Whether it is done at all.'),
+        enabled: z.boolean().default(true).describe('Whether requests are replayed.'),
         maxBody: size
           .prefault('64KiB')
-          .describe('The largest body that is kept for it; larger ones are sent once.'),
+          .describe(
+            'The largest request body that is buffered for a replay; requests with larger ones are not replayed.',
+          ),
       })
       .prefault({})
-      .describe(
-        'What follows a 401 for a token that should be good: one new token and one more attempt.',
-      ),
+      .describe('Replay after a 401 for a token that has not expired: once, with a new token.'),
     readiness: z
       .boolean()
       .default(true)
@@ -180,8 +203,8 @@ export const routeSchema = z
     allowPlaintext: z
       .boolean()
       .default(false)
-      .describe('Allow the token to travel over `http:` to another machine, readable on the way.'),
+      .describe('Allow sending the token unencrypted (`http:`) to another machine.'),
   })
-  .describe('One kind of request: how it is recognised, where it goes, which token it gets.')
+  .describe('Which requests match, where they are sent, and which token they get.')
 
 export type RouteConfig = z.output<typeof routeSchema>

@@ -5,14 +5,14 @@ import { type SettingRole, settingRoles } from './setting-roles.ts'
 export type Schema = z.core.$ZodType
 
 export type Setting = {
-  /** The shapes that it may have, without the wrappers for defaults and transformations. */
+  /** The schemas that it may match, without wrappers for defaults and transformations. */
   readonly schemas: readonly Schema[]
   readonly role: SettingRole
 }
 
 type Union = z.ZodDiscriminatedUnion
 
-/** A setting with everything that its wrappers say about it. */
+/** The setting of a schema, with the roles that its wrappers are registered for. */
 export function settingOf(schema: Schema): Setting {
   let inner = schema
   const role: { -readonly [Key in keyof SettingRole]: SettingRole[Key] } = {}
@@ -32,7 +32,7 @@ export function settingOf(schema: Schema): Setting {
   }
 }
 
-/** The setting at a path of `data`; without schemas where the schema knows of none. */
+/** The setting at a path of `data`; without schemas if the path is unknown. */
 export function settingAt(root: Schema, path: KeyPath, data: unknown): Setting {
   let setting = settingOf(root)
   let value = data
@@ -43,7 +43,7 @@ export function settingAt(root: Schema, path: KeyPath, data: unknown): Setting {
   return setting
 }
 
-/** What stands below `key`; the visibility of what is around it goes on. */
+/** The setting below `key`, which inherits the visibility of its parent. */
 export function childOf({ schemas, role }: Setting, key: PropertyKey, value: unknown): Setting {
   const children = schemas.flatMap((schema) => {
     const isDiscriminator = schema instanceof z.ZodDiscriminatedUnion && key === tagOf(schema)
@@ -64,13 +64,13 @@ export function childOf({ schemas, role }: Setting, key: PropertyKey, value: unk
   }
 }
 
-/** The keys that a map may have there. */
+/** The keys that a map may have at this place. */
 export function keysOf({ schemas }: Setting, value: unknown): string[] {
   const variants = schemas.flatMap((schema) => variantsOf(schema, value))
   return [...new Set(variants.flatMap(ownKeys))]
 }
 
-/** Which variants of a union have a key, as the file tells them apart: `method` and their names. */
+/** Which variants of a union have a key: the discriminator and their names. */
 export function variantsWith(
   { schemas }: Setting,
   key: string,
@@ -83,13 +83,13 @@ export function variantsWith(
   return names.length === 0 ? undefined : { tag: tagOf(union), names }
 }
 
-/** The key that tells the variants of a union apart; undefined for what is no such union. */
+/** The discriminator of a union; undefined if the setting is not a discriminated union. */
 export function discriminatorOf({ schemas }: Setting): string | undefined {
   const union = schemas.find((schema) => schema instanceof z.ZodDiscriminatedUnion)
   return union && tagOf(union)
 }
 
-/** The variants of a union that a value can be meant as; anything else is its own only variant. */
+/** The variants of a union that match the discriminator of a value; the schema itself if it is not a union. */
 function variantsOf(schema: Schema, value: unknown): Schema[] {
   if (schema instanceof z.ZodDiscriminatedUnion) {
     const tag = tagOf(schema)
@@ -135,7 +135,7 @@ function nameOf(option: Schema, tag: string): string {
   return literal instanceof z.ZodLiteral ? String([...literal.values][0]) : ''
 }
 
-/** What a map or a list has at a key of its own. */
+/** The own member of a map or a list. */
 export function memberOf(value: unknown, key: PropertyKey): unknown {
   if (Array.isArray(value)) return typeof key === 'number' ? value[key] : undefined
   if (!isRecord(value) || !Object.hasOwn(value, key)) return undefined

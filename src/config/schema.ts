@@ -6,9 +6,8 @@ import { routeSchema } from './route-schema.ts'
 import { duration, positiveDuration, size, text } from './value-schemas.ts'
 
 /*
- * The file's shape, every default and the sentence that documents each key, once. From here come
- * the parser, the type Config, config.schema.json and docs/settings.md. Rules that look at more
- * than one key are in cross-checks.ts.
+ * The schema of the file, with defaults and descriptions. The parser, the type Config, config.schema.json and
+ * docs/settings.md are derived from it. Checks that involve several settings are in cross-checks.ts.
  */
 
 const ADDRESS = 'expected an address such as "127.0.0.1:8080", "[::1]:8080" or "unix:/run/app.sock"'
@@ -26,13 +25,13 @@ const unixSocket = z
   .strictObject({
     unix: text
       .refine(isSocketPath, { error: 'expected a path of at most 107 bytes' })
-      .describe('The path of the socket, from the working directory.'),
+      .describe('The path of the socket, relative to the working directory.'),
     mode: z
       .string({ error: MODE })
       .regex(/^0?[0-7]{3}$/, { error: MODE })
       .transform((digits) => Number.parseInt(digits, 8))
       .default(DEFAULT_SOCKET_MODE)
-      .describe('Who may connect: the mode of the socket file, in quotes.'),
+      .describe('The mode of the socket file, in quotes: who may connect.'),
   })
   .transform(({ unix, mode }) => ({ kind: 'unix' as const, path: unix, mode }))
 
@@ -43,24 +42,24 @@ export const configSchema = z
     listen: listenAddress
       .prefault('127.0.0.1:8080')
       .describe(
-        'Where the application sends its requests: `host:port`, `unix:/path`, or a map of `unix` and `mode`.',
+        'The address that the application sends its requests to: `host:port`, `unix:/path`, or a map of `unix` and `mode`.',
       ),
     admin: listenAddress
       .prefault('127.0.0.1:9090')
-      .describe('Metrics, health and status; written like `listen`.'),
+      .describe('The address for metrics, health and status; written like `listen`.'),
     credentials: z
       .record(z.string(), credential)
       .default({})
-      .describe('Clients, by a name of your choice.'),
+      .describe('OAuth clients, by a name of your choice.'),
     routes: z
       .array(routeSchema)
       .min(1, { error: 'expected at least one route' })
-      .describe('Where requests go, and with which token.'),
+      .describe('Which requests are sent where, and with which token.'),
     forward: z
       .enum(['deny', 'pass'])
       .default('deny')
       .describe(
-        'What happens to a forward-proxy request (`HTTP_PROXY`) that no route names: `deny`, or `pass` without a token; also for tunnels (`CONNECT`).',
+        'What happens to a forward-proxy request (`HTTP_PROXY`) or tunnel (`CONNECT`) that matches no route: `deny` it, or `pass` it on without a token.',
       ),
     access: z
       .strictObject({
@@ -72,7 +71,7 @@ export const configSchema = z
           )
           .default([])
           .describe(
-            'Names by which the application calls a listener on the loopback address, besides `localhost` and its like and the hosts of routes.',
+            'Further names under which the application reaches a listener on the loopback address, besides loopback names and addresses and the hosts of routes.',
           ),
         origins: z
           .array(
@@ -81,11 +80,11 @@ export const configSchema = z
             }),
           )
           .default([])
-          .describe('Web pages that may send requests here, by their origin.'),
+          .describe('Origins of web pages that may send requests.'),
       })
       .prefault({})
       .describe(
-        'Who is served. Web pages in a browser are not, nor names that only an attacker would use.',
+        'Origin checks. By default, requests from web pages and with unknown host names (DNS rebinding) are denied.',
       ),
     via: z
       .string()
@@ -94,7 +93,7 @@ export const configSchema = z
       })
       .default('token-sidecar')
       .describe(
-        'The name in the header `Via`, which proxies have to send (RFC 9110 section 7.6.3); `off` for none.',
+        'The pseudonym in the header `Via`, which proxies must send (RFC 9110 section 7.6.3); `off` for none.',
       ),
     limits: z
       .strictObject({
@@ -103,88 +102,90 @@ export const configSchema = z
           .describe('The largest header section of a request or a response.'),
         headersTimeout: positiveDuration
           .prefault('60s')
-          .describe('How long the head of a request may take to arrive.'),
+          .describe('How long the header section of a request may take to arrive.'),
         keepAlive: positiveDuration
           .prefault('75s')
           .describe(
-            'How long an idle connection of the application is kept; longer than the application keeps it.',
+            'How long an idle connection of the application stays open; should be longer than the idle timeout of the application.',
           ),
         connections: z
           .int({ error: 'expected a number of connections' })
           .min(1, { error: 'expected at least one connection' })
           .max(1_000_000, { error: 'expected at most a million connections' })
           .default(10_000)
-          .describe('How many connections of the application may be open; more get 503.'),
+          .describe(
+            'The maximum number of open connections of the application; further ones get 503.',
+          ),
       })
       .prefault({})
-      .describe('What is more, or takes longer, is refused.'),
+      .describe('Limits on requests and connections of the application.'),
     log: z
       .strictObject({
         level: z
           .enum(['debug', 'info', 'warn', 'error'])
           .default('info')
-          .describe('The least important kind of line to write.'),
+          .describe('The lowest level that is logged.'),
         access: z
           .enum(['on', 'off'])
           .default('on')
-          .describe('One line for each request; those that fail get theirs in any case.'),
+          .describe('One line for each request; failed requests are always logged.'),
         sample: z
           .number({ error: 'expected a number from 0 to 1' })
           .min(0, { error: 'expected a number from 0 to 1' })
           .max(1, { error: 'expected a number from 0 to 1' })
           .default(1)
           .describe(
-            'The share of requests that get a line, chosen at random: `0.01` is one in a hundred.',
+            'The share of requests that are logged, chosen at random: `0.01` is one in a hundred.',
           ),
         slow: duration
           .prefault('0s')
           .describe(
-            'Requests that take longer get a warning, whatever `access` and `sample` say; `0s` for none.',
+            'Requests that take longer are logged as warnings, independently of `access` and `sample`; `0s` for none.',
           ),
         query: z
           .boolean()
           .default(false)
-          .describe('Log the query with the path; it may hold what nobody wants in a log.'),
+          .describe('Log the query with the path; it may contain personal data or secrets.'),
         format: z
           .enum(['auto', 'json', 'pretty'])
           .default('auto')
-          .describe(
-            'JSON lines, or a coloured line for people; `auto` is the latter on a terminal.',
-          ),
+          .describe('JSON lines, or coloured text; `auto` is coloured text on a terminal.'),
       })
       .prefault({})
-      .describe('What is logged, to standard output.'),
+      .describe('The log, which is written to standard output.'),
     shutdown: z
       .strictObject({
         delay: duration
           .prefault('0s')
           .describe(
-            'How long to go on as before after SIGTERM, with `/readyz` already failing, until nobody sends new requests.',
+            'How long to keep accepting requests after SIGTERM while `/readyz` already fails, until load balancers stop sending new ones.',
           ),
         deadline: duration
           .prefault('25s')
-          .describe('How long running requests may take to finish after that.'),
+          .describe('How long pending requests may take to finish after that (drain).'),
         upgraded: duration
           .prefault('5s')
-          .describe('How long WebSockets and other tunnels may stay open after that.'),
+          .describe('How long WebSockets and other tunnels may stay open after `delay`.'),
         quit: z
           .boolean()
           .default(false)
           .describe(
-            'Whether `POST /quit` on the admin listener ends the sidecar like SIGTERM, for Jobs on old clusters.',
+            'Whether `POST /quit` on the admin listener stops the sidecar like SIGTERM, for Jobs on clusters without native sidecars.',
           ),
       })
       .prefault({})
-      .describe('How the process ends.'),
+      .describe('Graceful shutdown.'),
   })
   .meta({ title: 'token-sidecar configuration' })
 
-/** What the file may say: the configuration, and what stands in it only to be merged into that. */
+/** The schema of the file: the configuration, and the defaults that are merged into it. */
 export const fileSchema = configSchema
   .extend({
     defaults: defaultsSchema
       .prefault({})
-      .describe('What routes and credentials have in common: what they set themselves wins.'),
+      .describe(
+        'Settings that routes and credentials have in common; their own settings take precedence.',
+      ),
   })
   .meta({ title: 'token-sidecar configuration' })
 

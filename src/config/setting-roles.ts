@@ -1,15 +1,15 @@
 import * as z from 'zod'
 
-/** What code outside of the schema has to know about a setting, said where the setting is defined. */
+/** What other code has to know about a setting, registered where the setting is defined. */
 export type SettingRole = {
   /**
-   * Whether messages may repeat what the file has there and below: `private` where a secret may be,
-   * `public` for what is never secret within something private.
+   * Whether messages may quote the value and everything below it: `private` if it may contain a secret, `public`
+   * for a part of a private value that is never secret.
    */
   readonly visibility?: 'private' | 'public'
-  /** What it refers to outside of the file. */
+  /** What kind of external reference it is. */
   readonly reference?: Reference
-  /** Whether a value replaces a default as a whole, because its keys make sense only together. */
+  /** Whether a value replaces a default completely, because its keys belong together. */
   readonly isIndivisible?: true
 }
 
@@ -24,7 +24,7 @@ type Reference =
   | 'certificate'
   /** `{ file }` of a private key in PEM form. */
   | 'private key'
-  /** `{ certificate, key }`, which have to belong together. */
+  /** `{ certificate, key }`, which have to match. */
   | 'key pair'
   /** The path of a file itself. */
   | 'file'

@@ -3,16 +3,16 @@ import { closest } from '../lib/closest.ts'
 import { isExtension } from './defaults.ts'
 import { spelling, valueAt } from './hints.ts'
 import { formatKeyPath, isPlainKey, type KeyPath } from './problem.ts'
-import { isHarmlessKey } from './repeatable.ts'
+import { illegalCharacter, isQuotableKey } from './quotable.ts'
 import { keysOf, memberOf, type Schema, settingAt, settingOf, variantsWith } from './schema-walk.ts'
 
 export type UnknownKey = {
   readonly message: string
-  /** The key that it was meant to be. */
+  /** The key that it most likely stands for. */
   readonly meant?: string
 }
 
-/** What to say about a key that the schema does not have at a path of `data`; `origin` is its path in the file. */
+/** The message for a key that the schema does not have at a path of `data`; `origin` is its path in the file. */
 export function unknownKey(
   root: Schema,
   { path, origin }: { readonly path: KeyPath; readonly origin: KeyPath },
@@ -22,7 +22,7 @@ export function unknownKey(
   const setting = settingAt(root, path, data)
   const map = valueAt(data, path)
   const known = keysOf(setting, map)
-  // Other tools write `client_secret`.
+  // Other tools use snake case, such as `client_secret`.
   const name = known.includes(key) ? key : (spellingIn(root, key) ?? key)
   const variants = variantsWith(setting, name)
   const places = placesOf(root, name).filter((place) => place !== genericPath(path))
@@ -43,12 +43,14 @@ export function unknownKey(
     else if (isExtension(key)) hints.push('keys that start with "x-" are for the top of the file')
     else hints.push(`expected one of ${known.join(', ')}`)
   }
-  if (meant === undefined && name !== key) hints.unshift(`here it is written "${name}"`)
+  const foreign = illegalCharacter(key, /^[\x20-\x7e]$/)
+  if (foreign !== undefined) hints.unshift(foreign)
+  if (meant === undefined && name !== key) hints.unshift(`here it is spelt "${name}"`)
   // A mistake in the syntax can turn a secret into a key, so only keys of the schema, and keys that
   // differ little from one, are quoted.
   const isKnown = meant !== undefined || variants !== undefined || places.length > 0
   const isHarmless =
-    setting.role.visibility !== 'private' && isHarmlessKey(key) && memberOf(map, key) !== null
+    setting.role.visibility !== 'private' && isQuotableKey(key) && memberOf(map, key) !== null
   const shown = isPlainKey(key) && (isKnown || isHarmless || isExtension(key)) ? ` "${key}"` : ''
   return {
     message: `unknown key${shown}; ${hints.join('; ')}`,
@@ -56,13 +58,13 @@ export function unknownKey(
   }
 }
 
-/** Where the schema has a key, such as `credentials.NAME.auth`. */
+/** The maps of the schema that have a key, such as `credentials.NAME.auth`. */
 function placesOf(root: Schema, key: string): string[] {
   const places = [...mapsOf(root, '')].filter(({ keys }) => keys.includes(key))
   return [...new Set(places.map(({ place }) => place))]
 }
 
-/** The key of the schema that is spelt like this one but for case, "_" and "-". */
+/** The key of the schema that differs only in case, "_" and "-". */
 function spellingIn(root: Schema, key: string): string | undefined {
   const wanted = spelling(key)
   for (const { keys } of mapsOf(root, '')) {
@@ -74,7 +76,7 @@ function spellingIn(root: Schema, key: string): string | undefined {
 
 type MapOfKeys = { readonly place: string; readonly keys: readonly string[] }
 
-/** All maps whose keys the schema chooses; those of defaults are the same again. */
+/** All maps with fixed keys, except those of `defaults`, which are the same again. */
 function* mapsOf(schema: Schema, place: string): Generator<MapOfKeys> {
   for (const inner of settingOf(schema).schemas) {
     if (inner instanceof z.ZodObject) {
@@ -91,7 +93,7 @@ function* mapsOf(schema: Schema, place: string): Generator<MapOfKeys> {
   }
 }
 
-/** A path as `placesOf` has it. */
+/** A path in the form that `placesOf` returns. */
 function genericPath([kind, item, ...rest]: KeyPath): string {
   if (kind === undefined) return ''
   if (item === undefined) return String(kind)

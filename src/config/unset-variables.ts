@@ -1,42 +1,42 @@
 import * as z from 'zod'
-import type { Examines } from './file-checks.ts'
+import type { ReferenceFilter } from './file-checks.ts'
 import { formatKeyPath, type KeyPath } from './problem.ts'
 import { fileSchema } from './schema.ts'
 import { isRecord, settingAt } from './schema-walk.ts'
-import type { PlacedFault, YamlSource } from './yaml-source.ts'
+import type { PlacedProblem, YamlSource } from './yaml-source.ts'
 
-export type StandIns = {
+export type Placeholders = {
   readonly data: unknown
-  /** Variables that have to be set and are not. */
-  readonly unset: readonly PlacedFault[]
-  /** Paths of settings whose value is only assumed, so that nothing can be said about it. */
+  /** Required variables that are not set. */
+  readonly unset: readonly PlacedProblem[]
+  /** Paths of settings with a placeholder, whose value cannot be checked. */
   readonly assumed: ReadonlySet<string>
 }
 
 /**
- * Puts something that fits in the place of each text whose variables are not set, where `examines` says
- * that they need not be.
+ * Replaces each text with a variable that is not set by a valid placeholder. It is a problem only for settings for
+ * which `isChecked` returns true.
  */
-export function standInsFor(
+export function placeholdersFor(
   data: unknown,
   unset: YamlSource['unset'],
-  examines: Examines = () => true,
-): StandIns {
-  const faults = new Set<PlacedFault>()
+  isChecked: ReferenceFilter = () => true,
+): Placeholders {
+  const faults = new Set<PlacedProblem>()
   const assumed = new Set<string>()
   if (unset.size === 0) return { data, unset: [], assumed }
   const replaced = (value: unknown, path: KeyPath): unknown => {
     if (typeof value === 'string') {
       const fault = unset.get(value)
       if (fault === undefined) return value
-      if (examines(path)) faults.add(fault)
+      if (isChecked(path)) faults.add(fault)
       assumed.add(formatKeyPath(path))
-      return standIn(path, data, assumed.size)
+      return placeholder(path, data, assumed.size)
     }
     if (Array.isArray(value)) {
       return value.map((item: unknown, index) => replaced(item, [...path, index]))
     }
-    if (!isRecord(value) || path.length > DEEPEST) return value
+    if (!isRecord(value) || path.length > MAX_DEPTH) return value
     return Object.fromEntries(
       Object.entries(value).map(([key, inner]) => [key, replaced(inner, [...path, key])]),
     )
@@ -44,11 +44,11 @@ export function standInsFor(
   return { data: replaced(data, []), unset: [...faults], assumed }
 }
 
-/** Deeper than any setting, for anchors that contain themselves. */
-const DEEPEST = 12
+/** More than any valid file has, for anchors that contain aliases of themselves. */
+const MAX_DEPTH = 12
 
-/** A text that the setting takes, and that differs from all others. */
-function standIn(path: KeyPath, data: unknown, number: number): string {
+/** A text that the setting accepts, unique by its number. */
+function placeholder(path: KeyPath, data: unknown, number: number): string {
   const { schemas } = settingAt(fileSchema, path, data)
   const choices = schemas.flatMap((schema) => (schema instanceof z.ZodEnum ? schema.options : []))
   const candidates = [

@@ -5,8 +5,8 @@ import type { KeyPath } from './problem.ts'
 import { isRecord } from './schema-walk.ts'
 
 /*
- * Settings without an effect where they stand, because another setting decides. They are rejected, so that
- * a person who sets one does not believe that it works. A default that does not apply is no error.
+ * Settings that another setting makes ineffective. They are rejected, so that they do not seem to work. A default
+ * that does not apply is not an error.
  */
 
 /** The settings without an effect; `data` may be anything. */
@@ -23,11 +23,14 @@ export function* unusedSettings(data: unknown): Generator<Finding> {
     }
   }
   if (valueAt(log, ['access']) === 'off') {
-    yield unused(['log', 'sample'], 'expected "access: on" beside it, which it is a share of')
+    yield unused(
+      ['log', 'sample'],
+      'expected "access: on" beside it, because it is a share of those lines',
+    )
   }
 }
 
-/** Settings of a route that are about its token. */
+/** Settings of a route that concern its token. */
 const TOKEN_SETTINGS: readonly KeyPath[] = [
   ['scopes'],
   ['audience'],
@@ -66,7 +69,7 @@ function* unusedInRoute(at: KeyPath, route: unknown, credentials: unknown): Gene
   yield* unusedFields(at, route)
 }
 
-/** Names of fields that are removed although something else replaces them. */
+/** Header fields that are set twice, or removed although they are replaced anyway. */
 function* unusedFields(at: KeyPath, route: unknown): Generator<Finding> {
   const set = valueAt(route, ['headers', 'set'])
   const names = isRecord(set) ? Object.keys(set) : []
@@ -75,7 +78,7 @@ function* unusedFields(at: KeyPath, route: unknown): Generator<Finding> {
     if (lowerCase.indexOf(name.toLowerCase()) < index) {
       yield unused(
         [...at, 'headers', 'set', name],
-        'expected each header once: names differ in more than upper and lower case',
+        'expected each header once: upper and lower case make no difference',
       )
     }
   }
@@ -93,7 +96,7 @@ function* unusedFields(at: KeyPath, route: unknown): Generator<Finding> {
     } else if (name.toLowerCase() === injected) {
       yield unused(
         path,
-        'expected another header than the one that carries the token; "existingAuthorization" decides about that',
+        'expected another header than the one that carries the token; use "existingAuthorization" for that one',
       )
     }
   }

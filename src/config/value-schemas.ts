@@ -1,40 +1,40 @@
 import { isIP } from 'node:net'
 import * as z from 'zod'
 import { isEndpointUrl } from '../lib/endpoint-url.ts'
-import { illegalCharacter } from './repeatable.ts'
+import { illegalCharacter } from './quotable.ts'
 import { settingRoles } from './setting-roles.ts'
 import { DURATION_PATTERN, parseDurationMs, parseSizeBytes, SIZE_PATTERN } from './units.ts'
 
 /*
- * The kinds of values that a configuration file is made of. An `error` completes the sentence that
- * starts with the key: "routes[0].upstream: expected …".
+ * Schemas of values that several settings share. An `error` completes the sentence that starts with the key:
+ * "routes[0].upstream: expected …".
  */
 
 const DURATION = 'expected a duration such as "500ms", "30s" or "5m"'
 const SIZE = 'expected a size such as "512B", "16KiB" or "10MiB"'
 
-/** What a timer can hold: a longer one would be over at once. */
-const LONGEST_MS = 2 ** 31 - 1
-const LARGEST_BYTES = 2 ** 31 - 1
+/** The maximum of a Node timer: a longer one would fire at once. */
+const MAX_DURATION_MS = 2 ** 31 - 1
+const MAX_SIZE_BYTES = 2 ** 31 - 1
 
-/** Zero is no time at all, which some settings take for no limit. */
+/** A duration; for some settings, zero means no limit. */
 export const duration = z
   .string({ error: DURATION })
   .regex(DURATION_PATTERN, { error: DURATION })
   .transform(parseDurationMs)
-  .refine((ms) => ms <= LONGEST_MS, { error: `${DURATION}, of at most 24 days` })
+  .refine((ms) => ms <= MAX_DURATION_MS, { error: `${DURATION}, of at most 24 days` })
 
 export const positiveDuration = duration.refine((ms) => ms > 0, {
-  error: `${DURATION}, longer than none`,
+  error: `${DURATION}, longer than 0s`,
 })
 
 export const size = z
   .string({ error: SIZE })
   .regex(SIZE_PATTERN, { error: SIZE })
   .transform(parseSizeBytes)
-  .refine((bytes) => bytes >= 1 && bytes <= LARGEST_BYTES, { error: `${SIZE}, of at most 2 GiB` })
+  .refine((bytes) => bytes >= 1 && bytes <= MAX_SIZE_BYTES, { error: `${SIZE}, from 1B to 2GiB` })
 
-export const text = z.string().min(1, { error: 'expected some text' })
+export const text = z.string().min(1, { error: 'expected a text that is not empty' })
 
 export function httpUrl(example: string) {
   const error = `expected an http(s) URL without user, query or fragment, such as "${example}"`
@@ -47,17 +47,17 @@ export function endpointUrl(example: string) {
   return z.string({ error }).refine(isEndpointUrl, { error })
 }
 
-/** A list for which the file may also have a single value. */
+/** A list, or a single value instead of a list of one. */
 function oneOrMore(item: z.ZodString) {
   return z.union([item.transform((value) => [value]), z.array(item)])
 }
 
-// RFC 6749 appendix A.4: what a scope may be made of; a space would make it two.
+// RFC 6749 appendix A.4: the characters of a scope token; spaces separate tokens.
 const scope = z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/, {
   error: 'expected one scope: no spaces, quotes or backslashes',
 })
 
-// RFC 6749 appendix A.1 and A.2: servers refuse anything outside of it, with any client method.
+// RFC 6749 appendix A.1 and A.2: servers reject other characters, with any client authentication method.
 export const visibleAscii = z.string().regex(/^[\x20-\x7e]+$/, {
   error: ({ input }) => {
     const illegal = illegalCharacter(String(input), /^[\x20-\x7e]$/)
@@ -75,18 +75,23 @@ export const fieldName = z
   .string()
   .regex(/^[!#$%&'*+\-.^_`|~\dA-Za-z]+$/, { error: 'expected a header name such as "X-Tenant"' })
 
-export const fieldValue = z
-  .string()
-  .regex(/^[\t\x20-\x7e\x80-\xff]*$/, { error: 'expected a header value without line breaks' })
+export const fieldValue = z.string().regex(/^[\t\x20-\x7e\x80-\xff]*$/, {
+  error: ({ input }) => {
+    const value = String(input)
+    if (/[\r\n]/.test(value)) return 'expected a header value without line breaks'
+    const illegal = illegalCharacter(value, /^[\t\x20-\x7e\x80-\xff]$/)
+    return `expected a header value of visible characters, spaces and tabs, and ${illegal}`
+  },
+})
 
 const fileRef = z.strictObject({ file: text.describe('A file in PEM form.') })
 
 const ca = fileRef
   .optional()
-  .describe('One or more certificates to trust instead of the system’s.')
+  .describe('One or more CA certificates to trust instead of the system’s.')
   .register(settingRoles, { reference: 'certificate' })
 
-/** TLS to a server: whom to trust, and how to prove who is calling. */
+/** TLS to a server: trusted certificates, client certificate, server name, version. */
 export const certificateAndKey = z.strictObject({
   ca,
   client: z
@@ -104,19 +109,19 @@ export const certificateAndKey = z.strictObject({
   serverName: z
     .string()
     .regex(/^[\w-]+(?:\.[\w-]+)*$/, { error: 'expected a host name such as "api.example.com"' })
-    // RFC 6066 section 3: an address is no server name.
+    // RFC 6066 section 3: an address is not a server name.
     .refine((name) => isIP(name) === 0, {
       error: 'expected a host name; an address is verified where "upstream" names it',
     })
     .optional()
-    .describe('The name to ask for and to verify, where it is not the host of the URL.'),
+    .describe('The name for SNI and certificate verification, if it is not the host of the URL.'),
   minVersion: z
     .enum(['TLSv1.2', 'TLSv1.3'])
     .default('TLSv1.2')
     .describe('The oldest version of TLS to accept.'),
 })
 
-/** Where something secret is kept, so that it is never a literal by accident. */
+/** A reference to a secret, so that it is never a literal by accident. */
 export const secretRef = z
   .strictObject({
     file: text.optional().describe('A file; a line break at its end is ignored.'),
@@ -127,7 +132,7 @@ export const secretRef = z
   })
   .refine((secret) => Object.values(secret).filter((given) => given !== undefined).length === 1, {
     error: 'expected exactly one of "file", "env" and "value"',
-    // What is no map, or has a key that is not known, is told of that already.
+    // Other types and unknown keys are reported already.
     when: ({ value, issues }) =>
       typeof value === 'object' &&
       value !== null &&
@@ -137,7 +142,7 @@ export const secretRef = z
 
 export type SecretRef = z.output<typeof secretRef>
 
-/** What a token is asked to be good for. */
+/** What a token is requested for. */
 export const scopes = z.array(scope)
 export const audience = oneOrMore(text)
 export const resource = oneOrMore(resourceUri)

@@ -13,43 +13,43 @@ import {
 import { closest } from '../lib/closest.ts'
 import { interpolate } from './interpolate.ts'
 import type { KeyPath } from './problem.ts'
-import { isHarmlessKey, looksLikeVariable } from './repeatable.ts'
-import { yamlFault } from './yaml-words.ts'
+import { isQuotableKey, isQuotableVariable } from './quotable.ts'
+import { yamlMessage } from './yaml-messages.ts'
 
 type Position = { readonly line: number; readonly column: number }
 
-/** A YAML file that still knows where everything in it stands. */
+/** A parsed YAML file with the positions of its keys and values. */
 export type YamlSource = {
-  /** Plain data with environment variables filled in; undefined where the text is no YAML at all. */
+  /** Plain data with environment variables replaced; undefined if the text is not valid YAML. */
   readonly data: unknown
-  /** What keeps the text from being YAML, and variables that are not set. */
-  readonly faults: readonly PlacedFault[]
+  /** Syntax errors, and variables that are not set. */
+  readonly problems: readonly PlacedProblem[]
   /**
-   * Where variables that are not set are not faults yet: what stands in `data` in the place of each text
-   * with one, and the fault that it would be.
+   * With `keepsUnset`: the marker in `data` for each text with a variable that is not set, and the problem to report
+   * if the variable is required.
    */
-  readonly unset: ReadonlyMap<string, PlacedFault>
-  /** Whether the text is YAML that can be understood in one way only. */
+  readonly unset: ReadonlyMap<string, PlacedProblem>
+  /** Whether the text is valid YAML without ambiguities. */
   readonly isSound: boolean
-  /** Where a value stands; for one that is missing, where the thing stands that lacks it. */
+  /** The position of a value; for a missing one, of the map or list that it is missing from. */
   locate(path: KeyPath): Position
-  /** The same, but for a value within an alias the place of the alias. */
+  /** The same, but for a value within an alias the position of the alias. */
   locateUse(path: KeyPath): Position
-  /** Where a key stands. */
+  /** The position of a key. */
   locateKey(path: KeyPath): Position
-  /** What the file says there, as written, without the values of variables; undefined if nothing. */
+  /** The value as written, without replacing variables; undefined if there is none. */
   describe(path: KeyPath): string | undefined
   /** The text of a plain scalar as written, such as `0x10` or `null`. */
   plainText(path: KeyPath): string | undefined
 }
 
-export type PlacedFault = Position & { readonly message: string }
+export type PlacedProblem = Position & { readonly message: string }
 type Environment = Readonly<Record<string, string | undefined>>
 type Place = { node: Node | null; keyOffset: number | undefined }
-type Fault = { readonly offset: number; readonly message: string }
+type YamlProblem = { readonly offset: number; readonly message: string }
 
 export type ReadYamlOptions = {
-  /** Whether a variable that is not set is left to the caller instead of being a fault. */
+  /** Whether variables that are not set are returned in `unset` instead of being problems. */
   readonly keepsUnset?: boolean
   /** Whether a key is one of the schema, so that messages may quote it. */
   readonly isKnownKey?: (key: string) => boolean
@@ -73,22 +73,22 @@ export function readYaml(
     return { line: Math.max(1, line), column: Math.max(1, col) }
   }
 
-  // Behind the first error the parser guesses, and what it says is no help.
+  // Errors after the first one are unreliable, because the parser has to guess.
   const fatal = document.errors.find(({ code }) => code !== 'DUPLICATE_KEY')
   const minor = [...document.errors, ...document.warnings]
-  const duplicates = fatal === undefined ? duplicateFaults(document, positionOf, isKnownKey) : []
-  const syntax: Fault[] = [
+  const duplicates = fatal === undefined ? duplicateKeys(document, positionOf, isKnownKey) : []
+  const syntax: YamlProblem[] = [
     ...(fatal === undefined ? minor : [fatal])
       .filter(({ code }) => code !== 'DUPLICATE_KEY')
-      .map((error) => ({ offset: error.pos[0], message: yamlFault(error, text) })),
+      .map((error) => ({ offset: error.pos[0], message: yamlMessage(error, text) })),
     ...duplicates,
   ]
-  const unknownAliases = fatal === undefined ? aliasFaults(document) : []
+  const unknownAliases = fatal === undefined ? invalidAliases(document) : []
   const isReadable = fatal === undefined && unknownAliases.length === 0
   const mergeKeys = isReadable ? resolveMergeKeys(document) : []
-  const { faults: unfilled, unset } =
-    fatal === undefined ? fillVariables(document, env, keepsUnset) : { faults: [], unset: [] }
-  const faults: Fault[] = [...syntax, ...unknownAliases, ...mergeKeys, ...unfilled]
+  const { problems: unfilled, unset } =
+    fatal === undefined ? fillVariables(document, env, keepsUnset) : { problems: [], unset: [] }
+  const problems: YamlProblem[] = [...syntax, ...unknownAliases, ...mergeKeys, ...unfilled]
 
   const step = ({ node }: Place, key: PropertyKey): Place | undefined => {
     const container = isAlias(node) ? node.resolve(document) : node
@@ -101,7 +101,7 @@ export function readYaml(
     return isNode(item) ? { node: item, keyOffset: item.range?.[0] } : undefined
   }
 
-  /** As deep along the path as the file goes. */
+  /** Follows a path as far as the file has it. */
   const walk = (path: KeyPath): Place & { complete: boolean } => {
     let place: Place = { node: document.contents, keyOffset: undefined }
     for (const key of path) {
@@ -112,17 +112,20 @@ export function readYaml(
     return { ...place, complete: true }
   }
 
-  const read = isReadable ? dataOf(document) : { data: undefined, faults: [] }
+  const read = isReadable ? dataOf(document) : { data: undefined, problems: [] }
   const locate = (path: KeyPath): Position => {
     const { node, keyOffset, complete } = walk(path)
     const valueOffset = node?.range?.[0]
     return positionOf((complete ? (valueOffset ?? keyOffset) : (keyOffset ?? valueOffset)) ?? 0)
   }
-  const placed = ({ offset, message }: Fault): PlacedFault => ({ ...positionOf(offset), message })
+  const placed = ({ offset, message }: YamlProblem): PlacedProblem => ({
+    ...positionOf(offset),
+    message,
+  })
   return {
     data: read.data,
-    faults: [...faults, ...read.faults].map(placed),
-    unset: new Map(unset.map(([stand, fault]) => [stand, placed(fault)])),
+    problems: [...problems, ...read.problems].map(placed),
+    unset: new Map(unset.map(([marker, problem]) => [marker, placed(problem)])),
     isSound: isReadable && syntax.length === 0 && mergeKeys.length === 0,
     locate,
     locateUse(path) {
@@ -147,14 +150,14 @@ export function readYaml(
   }
 }
 
-/** Fills in the variables, and tells what can't be filled in. */
+/** Replaces variables, and reports those that cannot be replaced. */
 function fillVariables(
   document: Document.Parsed,
   env: Environment,
   keepsUnset: boolean,
-): { readonly faults: Fault[]; readonly unset: [string, Fault][] } {
-  const faults: Fault[] = []
-  const unset: [string, Fault][] = []
+): { readonly problems: YamlProblem[]; readonly unset: [string, YamlProblem][] } {
+  const problems: YamlProblem[] = []
+  const unset: [string, YamlProblem][] = []
   visit(document, {
     Scalar(key, node) {
       if (key === 'key' || typeof node.value !== 'string') return
@@ -162,7 +165,7 @@ function fillVariables(
       const { text, missing, malformed } = interpolate(node.value, env)
       node.value = text
       if (malformed) {
-        faults.push({
+        problems.push({
           offset,
           message:
             'expected a variable such as "${NAME}" or "${NAME:-default}"; a literal "${" is written "$${"',
@@ -171,30 +174,30 @@ function fillVariables(
       const absent = missing.map((name) => ({ offset, message: unsetVariable(name, env) }))
       const [first] = absent
       if (keepsUnset && first !== undefined) {
-        const standIn = `\0unset ${unset.length}\0`
-        node.value = standIn
-        unset.push([standIn, first])
-      } else faults.push(...absent)
+        const marker = `\0unset ${unset.length}\0`
+        node.value = marker
+        unset.push([marker, first])
+      } else problems.push(...absent)
     },
   })
-  return { faults, unset }
+  return { problems, unset }
 }
 
-/** A secret may have been put in the place of the name, so only a name like others is repeated. */
+/** The secret may have been written in place of the name, so only a conventional name is quoted. */
 function unsetVariable(name: string, env: Environment): string {
-  const meant = closest(name, Object.keys(env).filter(looksLikeVariable))
+  const meant = closest(name, Object.keys(env).filter(isQuotableVariable))
   const hint = meant === undefined ? '' : `; did you mean "${meant}"?`
-  return looksLikeVariable(name)
+  return isQuotableVariable(name)
     ? `expected the environment variable ${name} to be set, or a default as in "\${${name}:-default}"${hint}`
     : `expected the name of an environment variable that is set, or a default as in "\${NAME:-default}"${hint}`
 }
 
-function duplicateFaults(
+function duplicateKeys(
   document: Document.Parsed,
   positionOf: (offset: number) => Position,
   isKnownKey: (key: string) => boolean,
-): Fault[] {
-  const faults: Fault[] = []
+): YamlProblem[] {
+  const problems: YamlProblem[] = []
   visit(document, {
     Map(_key, { items }) {
       const firstOffsets = new Map<unknown, number>()
@@ -207,29 +210,26 @@ function duplicateFaults(
           continue
         }
         const name = String(key.value)
-        const isPublic = isKnownKey(name) || isHarmlessKey(name) || name === '<<'
+        const isPublic = isKnownKey(name) || isQuotableKey(name) || name === '<<'
         const which = isPublic ? `"${name}"` : 'this one'
         const message = `expected each key once; ${which} is also on line ${positionOf(first).line}`
-        faults.push({ offset, message })
+        problems.push({ offset, message })
       }
     },
   })
-  return faults
+  return problems
 }
 
-/**
- * Does what a merge key is meant to do, so that it is the only problem that is reported: without it,
- * every key that it brings would be missing.
- */
-function resolveMergeKeys(document: Document.Parsed): Fault[] {
-  const faults: Fault[] = []
+/** Applies merge keys, so that only they are reported and not the keys that would be missing without them. */
+function resolveMergeKeys(document: Document.Parsed): YamlProblem[] {
+  const problems: YamlProblem[] = []
   visit(document, {
     Map(_key, map) {
       for (const pair of map.items.filter(({ key }) => isMergeKey(key))) {
-        faults.push({
+        problems.push({
           offset: (isScalar(pair.key) ? pair.key.range?.[0] : undefined) ?? 0,
           message:
-            'expected no merge key: YAML 1.2 does not have "<<"; "defaults" says once what routes or credentials have in common',
+            'expected no merge key: YAML 1.2 does not have "<<"; use "defaults" for what routes or credentials have in common',
         })
         map.items.splice(map.items.indexOf(pair), 1)
         const value = resolved(pair.value, document)
@@ -247,7 +247,7 @@ function resolveMergeKeys(document: Document.Parsed): Fault[] {
       }
     },
   })
-  return faults
+  return problems
 }
 
 function isMergeKey(key: unknown): boolean {
@@ -258,31 +258,34 @@ function resolved(node: unknown, document: Document.Parsed): unknown {
   return isAlias(node) ? node.resolve(document) : node
 }
 
-function aliasFaults(document: Document.Parsed): Fault[] {
-  const faults: Fault[] = []
+function invalidAliases(document: Document.Parsed): YamlProblem[] {
+  const problems: YamlProblem[] = []
   visit(document, {
     Alias(_key, node, ancestors) {
       const target = node.resolve(document)
       const offset = node.range?.[0] ?? 0
       if (target === undefined) {
         const message =
-          'expected the name of an anchor that stands above; a text that starts with "*" needs quotes'
-        faults.push({ offset, message })
+          'expected the name of an anchor that is defined above; a text that starts with "*" needs quotes'
+        problems.push({ offset, message })
       } else if (ancestors.includes(target)) {
-        faults.push({ offset, message: 'expected an alias of something that does not contain it' })
+        problems.push({
+          offset,
+          message: 'expected an alias of something that does not contain it',
+        })
       }
     },
   })
-  return faults
+  return problems
 }
 
-/** A bomb of aliases is only noticed when it goes off. */
-function dataOf(document: Document.Parsed): { data: unknown; faults: Fault[] } {
+/** Excessive aliases (a “billion laughs” attack) make the conversion fail. */
+function dataOf(document: Document.Parsed): { data: unknown; problems: YamlProblem[] } {
   try {
-    return { data: document.toJS(), faults: [] }
+    return { data: document.toJS(), problems: [] }
   } catch {
     const message = 'expected fewer aliases: this many would not fit into memory'
-    return { data: undefined, faults: [{ offset: 0, message }] }
+    return { data: undefined, problems: [{ offset: 0, message }] }
   }
 }
 

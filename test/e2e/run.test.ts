@@ -65,8 +65,10 @@ test.for(['0.0.0.0:0', '"[::]:0"', '"0:0"'])(
       `listen: ${listen}\nadmin: ${taken}\n${forwardConfig('https://a.example')}`,
     )
     const { err } = await runProgram(['run', '-c', file])
-    expect(err).toContain(':1:9 listen: every machine that reaches this address gets the tokens')
-    expect((await runCommand(['check', '-c', file])).err).toContain('gets the tokens')
+    expect(err).toContain(
+      ':1:9 listen: every machine that can connect to this address can use the tokens',
+    )
+    expect((await runCommand(['check', '-c', file])).err).toContain('can use the tokens')
   },
 )
 

@@ -48,7 +48,7 @@ test('check --json has the plan and the warnings', async () => {
         line: 11,
         column: 36,
         path: 'credentials.entra.auth.clientSecret.value',
-        message: 'the secret stands in the configuration file; "file" or "env" keeps it out',
+        message: 'the secret is part of the configuration file; "file" or "env" keeps it out',
       },
     ],
     plan: {

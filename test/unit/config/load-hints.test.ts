@@ -10,19 +10,19 @@ const HINTS: readonly (Given & { readonly what: string; readonly fault: string }
     what: 'a client secret as a text',
     credential: { auth: { clientSecret: 'hunter2' } },
     fault:
-      'credentials.corp.auth.clientSecret: expected a map, got a string; write where it is kept: { file: … } or { env: … }',
+      'credentials.corp.auth.clientSecret: expected a map, got a string; write where it is stored: { file: … } or { env: … }',
   },
   {
     what: 'a passphrase as a number',
     credential: { auth: { method: 'private_key_jwt', key: { value: 'x' }, passphrase: 4711 } },
     fault:
-      'credentials.corp.auth.passphrase: expected a map; write where it is kept: { file: … } or { env: … }',
+      'credentials.corp.auth.passphrase: expected a map; write where it is stored: { file: … } or { env: … }',
   },
   {
     what: 'a subject token as a list',
     credential: { grant: { type: 'token_exchange', subjectToken: ['hunter2'] } },
     fault:
-      'credentials.corp.grant.subjectToken: expected a map, got a list; write where it is kept: { file: … } or { env: … }',
+      'credentials.corp.grant.subjectToken: expected a map, got a list; write where it is stored: { file: … } or { env: … }',
   },
   {
     what: 'a certificate as a text',
@@ -216,7 +216,7 @@ routes:
     match: { path: / }
 `
   expect(await problemsOf(config)).toEqual([
-    '5:5 expected no merge key: YAML 1.2 does not have "<<"; "defaults" says once what routes or credentials have in common',
+    '5:5 expected no merge key: YAML 1.2 does not have "<<"; use "defaults" for what routes or credentials have in common',
   ])
 })
 
@@ -243,7 +243,7 @@ test.for([
   ['s3cret ', 'ends'],
   [' s3cret ', 'begins and ends'],
 ] as const)('the secret %j is warned of, because it %s with white space', async ([secret, how]) => {
-  const message = `the secret ${how} with white space`
+  const message = `the secret ${how} with whitespace`
   const files = { secret: `${secret}\n` }
   expect(await warningsOf(secretAt('{ file: secret }'), { files })).toEqual([
     `5:35 ${SECRET_AT}.file: ${message}`,
@@ -257,7 +257,9 @@ test.for(['0.0.0.0:8080', '"[::]:8080"', '"0:8080"', '192.168.1.7:8080', '"[2001
   'listen: %s is warned of, because other machines can reach it',
   async (listen) => {
     expect(await warningsOf(`listen: ${listen}\nroutes:${ROUTE}`)).toEqual([
-      expect.stringMatching(/^1:9 listen: every machine that reaches this address gets the tokens/),
+      expect.stringMatching(
+        /^1:9 listen: every machine that can connect to this address can use the tokens/,
+      ),
     ])
   },
 )
@@ -294,9 +296,21 @@ function clientConfig(clientId: string): string {
 routes:${ROUTE.replace('none', 'corp')}`
 }
 
+test('a client identifier that looks like a variable of a shell causes a warning', async () => {
+  expect(await warningsOf(clientConfig('$CLIENT_ID'))).toEqual([
+    '2:48 credentials.corp.clientId: the text is used as it is; a variable is written "${NAME}"',
+  ])
+})
+
+test('a path with "*" causes a warning', async () => {
+  expect(await warningsOf(`routes:${ROUTE.replace('path: /', 'path: /orders/*')}`)).toEqual([
+    '3:20 routes[0].match.path: "*" stands for itself; a path matches everything below it without one',
+  ])
+})
+
 test('a client identifier with white space around it is warned of, without repeating it', async () => {
   expect(await warningsOf(clientConfig('" hunter2"'))).toEqual([
-    '2:48 credentials.corp.clientId: the text begins or ends with white space, which is not ignored',
+    '2:48 credentials.corp.clientId: the text begins or ends with whitespace, which is not ignored',
   ])
   expect(await warningsOf(clientConfig('"a b"'))).toEqual([])
   expect(await problemsOf(clientConfig('"a\\u00A0b"'))).toEqual([

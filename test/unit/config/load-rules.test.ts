@@ -93,9 +93,9 @@ routes:
 })
 
 const PLAINTEXT_SECRET =
-  'expected an https URL, because the client secret would travel readable; "allowPlaintext: true" permits it'
+  'expected an https URL, because the client secret would be sent unencrypted; "allowPlaintext: true" permits it'
 const PLAINTEXT_TOKEN =
-  'expected an https URL, because the token would travel readable; "allowPlaintext: true" permits it'
+  'expected an https URL, because the token would be sent unencrypted; "allowPlaintext: true" permits it'
 
 const AROUND = { files: { 'ec.pem': createSigningKey('ES256').text('PKCS#8') } }
 
@@ -123,7 +123,7 @@ const REFUSED: readonly Rule[] = [
     top: { listen: '127.0.0.1:8081' },
     route: { upstream: 'http://localhost:8081/orders' },
     faults: [
-      'routes[0].upstream: expected another address than that of "listen", because requests would go in a circle',
+      'routes[0].upstream: expected another address than that of "listen", because requests would loop',
     ],
   },
   {
@@ -289,7 +289,7 @@ const REFUSED: readonly Rule[] = [
       tokenEndpoint: undefined,
       provider: { name: 'auth0', domain: 'example.eu.auth0.com' },
     },
-    faults: ['credentials.corp.audience: expected the audience, which Auth0 wants to know'],
+    faults: ['credentials.corp.audience: expected the audience, which Auth0 requires'],
   },
   {
     what: 'Google without the grant of service accounts',
@@ -385,7 +385,7 @@ const REFUSED: readonly Rule[] = [
     what: 'a client certificate that is not there',
     credential: { auth: { method: 'tls_client_auth' } },
     faults: [
-      'credentials.corp.tls.client: expected the certificate that "tls_client_auth" is done with',
+      'credentials.corp.tls.client: expected the certificate that "tls_client_auth" authenticates with',
     ],
   },
   {
@@ -577,10 +577,10 @@ test.for([
   'upgrade',
 ])('the header %s is not for a route to set or remove', async (name) => {
   expect(await faultsOf({ route: { headers: { set: { [name]: 'x' } } } })).toEqual([
-    `routes[0].headers.set.${name}: expected a header that HTTP leaves to you`,
+    `routes[0].headers.set.${name}: expected a header that the sidecar does not control`,
   ])
   expect(await faultsOf({ route: { headers: { remove: ['X-A', name] } } })).toEqual([
-    'routes[0].headers.remove[1]: expected a header that HTTP leaves to you',
+    'routes[0].headers.remove[1]: expected a header that the sidecar does not control',
   ])
 })
 
@@ -899,7 +899,7 @@ routes:
 
 test('a literal secret for another machine and an unused credential are warned about', async () => {
   expect(await warningsOf(WARNED, { env: { CORP_SECRET: 's' } })).toEqual([
-    '6:36 credentials.corp.auth.clientSecret.value: the secret stands in the configuration file; "file" or "env" keeps it out',
+    '6:36 credentials.corp.auth.clientSecret.value: the secret is part of the configuration file; "file" or "env" keeps it out',
     '12:5 credentials.spare: no route uses this credential',
   ])
 })
@@ -933,7 +933,7 @@ routes:
   - { name: one, match: { path: / }, upstream: 'https://a.example', credential: corp }
 `
   expect(await warningsOf(text, { ...AROUND, env: { CORP_SECRET: 's' } })).toEqual([
-    expect.stringMatching(`credentials.corp.${place}.value: the secret stands in the`),
+    expect.stringMatching(`credentials.corp.${place}.value: the secret is part of the`),
   ])
 })
 

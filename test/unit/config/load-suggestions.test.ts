@@ -18,6 +18,60 @@ const VALUES: readonly (readonly [what: string, given: Given, end: string])[] = 
   ],
   ['a path without a slash', { route: { match: { path: 'orders' } } }, 'begin it with "/"'],
   ['a path of a file', { route: { match: { path: 'v2/a' } } }, 'did you mean "/v2/a"?'],
+  ['a WebSocket URL', { route: { upstream: 'wss://a.example/' } }, 'mean "https://a.example/"?'],
+  [
+    'a loopback address without a scheme',
+    { route: { upstream: 'localhost:8080' } },
+    'did you mean "http://localhost:8080"?',
+  ],
+  ['an IPv6 address without brackets', { top: { listen: '::1:8080' } }, 'mean "[::1]:8080"?'],
+  ['a socket without "unix:"', { top: { listen: '/run/a.sock' } }, 'mean "unix:/run/a.sock"?'],
+  ...['1d', '1h30m', '-1s', 'PT10S', '1:30', '500us'].map(
+    (timeout) =>
+      [
+        `the duration ${timeout}`,
+        { credential: { timeout } },
+        'write one number and one unit: ms, s, m or h',
+      ] as const,
+  ),
+  ['a duration of zero', { credential: { timeout: '0s' } }, 'longer than 0s, got "0s"'],
+  [
+    'a size in bits',
+    { top: { limits: { headers: '16kbit' } } },
+    'write one number and one unit: B, KiB, MiB or GiB',
+  ],
+  ['a size of zero', { top: { limits: { headers: '0B' } } }, 'from 1B to 2GiB, got "0B"'],
+  ['a size of Kubernetes', { top: { limits: { headers: '16Ki' } } }, 'did you mean "16KiB"?'],
+  ['a log level of another tool', { top: { log: { level: 'warning' } } }, 'did you mean "warn"?'],
+  ['false for "off"', { top: { log: { access: false } } }, 'write off'],
+  ['"no" for "off"', { top: { log: { access: 'no' } } }, 'write off'],
+  ['1 for true', { route: { keepPath: 1 } }, 'write true'],
+  ['a variable of a shell', { top: { listen: '$ADDRESS' } }, 'a variable is written "${NAME}"'],
+  [
+    'a host with a port that is too high',
+    { route: { match: { host: 'a.example:99999' } } },
+    'expected a host such as "api.example.com" or "*.example.com", got "a.example:99999"',
+  ],
+  [
+    'the address of the metadata as the issuer',
+    {
+      credential: {
+        tokenEndpoint: undefined,
+        issuer: 'https://a.example/.well-known/openid-configuration',
+      },
+    },
+    'expected the issuer itself: "/.well-known/…" is added to it for discovery, got "https://a.example/.well-known/openid-configuration"',
+  ],
+  [
+    'the method CONNECT',
+    { route: { match: { path: '/', methods: ['CONNECT'] } } },
+    'expected another method: "forward" decides about tunnels (CONNECT), and TRACE is rejected',
+  ],
+  [
+    'a header value that is not Latin-1',
+    { route: { headers: { set: { 'X-A': 'a €' } } } },
+    'expected a header value of visible characters, spaces and tabs, and character 3 is U+20AC',
+  ],
   ['a method in lower case', { route: { match: { methods: ['get'] } } }, 'did you mean "GET"?'],
   ['one method in lower case', { route: { match: { methods: 'get' } } }, 'write [GET]'],
   ['a level in capitals', { top: { log: { level: 'DEBUG' } } }, 'did you mean "debug"?'],
@@ -43,12 +97,12 @@ const VALUES: readonly (readonly [what: string, given: Given, end: string])[] = 
   [
     'no client secret at all',
     { credential: { auth: {} } },
-    'got nothing; write where it is kept: { file: … } or { env: … }',
+    'got nothing; write where it is stored: { file: … } or { env: … }',
   ],
   [
     'a client secret with nothing behind it',
     { credential: { auth: { clientSecret: null } } },
-    'expected a map; write where it is kept: { file: … } or { env: … }',
+    'expected a map; write where it is stored: { file: … } or { env: … }',
   ],
 ]
 
@@ -77,7 +131,7 @@ const KEYS: readonly (readonly [key: string, given: Given, end: string])[] = [
   [
     'client_secret',
     { credential: { client_secret: { env: 'CORP_SECRET' } } },
-    'credentials.corp: unknown key "client_secret"; here it is written "clientSecret"; it belongs in "credentials.corp.auth"',
+    'credentials.corp: unknown key "client_secret"; here it is spelt "clientSecret"; it belongs in "credentials.corp.auth"',
   ],
   [
     'client_id',
@@ -87,12 +141,12 @@ const KEYS: readonly (readonly [key: string, given: Given, end: string])[] = [
   [
     'keep-path',
     { top: { 'keep-path': true } },
-    'unknown key "keep-path"; here it is written "keepPath"; it belongs in routes[]',
+    'unknown key "keep-path"; here it is spelt "keepPath"; it belongs in routes[]',
   ],
   [
     'subject_token',
     { credential: { grant: { type: 'client_credentials', subject_token: 'x' } } },
-    'credentials.corp.grant: unknown key "subject_token"; here it is written "subjectToken"; only with type token_exchange',
+    'credentials.corp.grant: unknown key "subject_token"; here it is spelt "subjectToken"; only with type token_exchange',
   ],
 ]
 

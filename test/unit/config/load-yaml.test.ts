@@ -50,6 +50,21 @@ test.for(BROKEN)('%s is said in the words of a person, not of a parser', async (
   )
 })
 
+test.for([
+  ['a comma that is missing', '{ a: b c: d }\n', 'expected a comma between the entries'],
+  ['a template', 'listen: {{ .Values.listen }}\n', 'expected no "{{" outside of quotes'],
+  ['no space after the colon', 'listen:127.0.0.1:80\nlog: {}\n', 'expected a colon and a space'],
+  ['deep nesting', `a: ${'{ a: '.repeat(5000)}${'}'.repeat(5000)}`, 'expected less nesting'],
+] as const)('%s is described', async ([, text, message]) => {
+  expect(await problemsOf(text)).toEqual([expect.stringContaining(message)])
+})
+
+test('a character that looks like a space is named in an unknown key', async () => {
+  expect(await problemsOf(`\u00A0level: info\n${ROUTES}`)).toEqual([
+    expect.stringContaining('unknown key; character 1 is U+00A0 (no-break space)'),
+  ])
+})
+
 test('a variable within braces is said to need quotes', async () => {
   expect(await problemsOf('log: { level: ${LEVEL} }', { env: { LEVEL: 'info' } })).toEqual([
     expect.stringMatching(/quotes/),

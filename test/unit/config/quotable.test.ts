@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { looksLikeVariable, looksPublic } from '../../../src/config/repeatable.ts'
+import { isQuotableVariable, isQuotable } from '../../../src/config/quotable.ts'
 
 test.for([
   'https://login.example.com/token',
@@ -15,7 +15,7 @@ test.for([
   '${CORP_URL}',
   '${CORP_URL:-https://login.example.com}',
 ])('the value %j may be quoted', (text) => {
-  expect(looksPublic(text)).toBe(true)
+  expect(isQuotable(text)).toBe(true)
 })
 
 test.for([
@@ -34,19 +34,19 @@ test.for([
   '${swordfish}',
   '${CORP_URL:-swordfish}',
 ])('the value %j may be a secret', (text) => {
-  expect(looksPublic(text)).toBe(false)
+  expect(isQuotable(text)).toBe(false)
 })
 
 test.for(['HOME', 'CORP_CLIENT_SECRET', 'http_proxy', 'no_proxy', '_CORP', 'Corp_Url', 'V2_URL'])(
   '%s may be quoted as the name of a variable',
   (name) => {
-    expect(looksLikeVariable(name)).toBe(true)
+    expect(isQuotableVariable(name)).toBe(true)
   },
 )
 
 test.for(['swordfish', 'Swordfish', 'openSesame', 'hunter2canary', 'HUNTER2', 'a'.repeat(61)])(
   '%s may be a secret in the place of the name of a variable',
   (name) => {
-    expect(looksLikeVariable(name)).toBe(false)
+    expect(isQuotableVariable(name)).toBe(false)
   },
 )

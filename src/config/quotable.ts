@@ -29,14 +29,14 @@ const MAX_HARMLESS_LENGTH = 4
  * Whether a value may be quoted. Passwords are words, mix letters and digits, or are long random text;
  * addresses, URLs, paths and durations are not.
  */
-export function looksPublic(text: string): boolean {
+export function isQuotable(text: string): boolean {
   const references = [...text.matchAll(/\$\{(?<name>\w*)(?::-(?<fallback>[^{}]*))?\}/g)]
   return (
     !isPassphrase(text) &&
     hasOrdinaryWords(text) &&
     references.every(
       ({ groups: { name = '', fallback = '' } = {} }) =>
-        looksLikeVariable(name) && !isPassphrase(fallback),
+        isQuotableVariable(name) && !isPassphrase(fallback),
     )
   )
 }
@@ -62,7 +62,7 @@ function hasOrdinaryWords(text: string): boolean {
 }
 
 /** Whether a key that no schema knows may be quoted. */
-export function isHarmlessKey(key: string): boolean {
+export function isQuotableKey(key: string): boolean {
   return /^[A-Za-z]+$/.test(key) && key.length <= MAX_HARMLESS_LENGTH
 }
 
@@ -71,7 +71,7 @@ export function isHarmlessKey(key: string): boolean {
  * UPPER_CASE or snake_case with an underscore; a single word in lower or mixed case, a mixture of letters
  * and digits, and anything long may be a secret in the place of the name.
  */
-export function looksLikeVariable(name: string): boolean {
+export function isQuotableVariable(name: string): boolean {
   return (
     /^_?(?:[A-Z][A-Z\d]*(?:_[A-Z\d]+)*|[A-Za-z][A-Za-z\d]*(?:_[A-Za-z\d]+)+)$/.test(name) &&
     name.length <= 60 &&

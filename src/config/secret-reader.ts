@@ -1,0 +1,25 @@
+import { createSecret, type SecretReader } from '../lib/secret.ts'
+import type { ReadFile, StatFile } from './read-file.ts'
+import type { SecretRef } from './value-schemas.ts'
+
+/** Environment variables and files that a configuration may refer to. */
+export type ConfigEnvironment = {
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly readFile: ReadFile
+  /** Undefined if file metadata is not available, as for a text that has not been saved. */
+  readonly stat?: StatFile
+  readonly statSocket?: StatFile
+}
+
+/** Reads a secret from where it is stored; a file is read again for each use. */
+export function createSecretReader(ref: SecretRef, environment: ConfigEnvironment): SecretReader {
+  return async () => createSecret(await readSecretText(ref, environment))
+}
+
+async function readSecretText(
+  ref: SecretRef,
+  { env, readFile }: ConfigEnvironment,
+): Promise<string> {
+  if (ref.file !== undefined) return (await readFile(ref.file)).replace(/\r?\n$/, '')
+  return (ref.env === undefined ? ref.value : env[ref.env]) ?? ''
+}

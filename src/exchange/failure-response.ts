@@ -37,7 +37,7 @@ export function sendFailure(
   writer.begin({ status, phrase: undefined, length: body.length }, fields)
   writer.write(body, () => {})
   // The client need not wait for it.
-  writer.end([]).catch(() => {})
+  writer.end([])?.catch(() => {})
 }
 
 /** The response to `OPTIONS` of the last recipient that `Max-Forwards` allows (RFC 9110 section 7.6.2). */

@@ -27,7 +27,7 @@ const FLAT = 1.1
 export const BUDGETS: readonly Budget[] = [
   {
     figure: 'CPU per request, small GET, against the bare dispatch loop',
-    bound: { most: 1.15 },
+    bound: { most: 0.95 },
     unit: '×',
     measure: cpuRatio({ inCase: 'get', of: SIDECAR, to: BARE }),
   },
@@ -39,7 +39,7 @@ export const BUDGETS: readonly Budget[] = [
   },
   {
     figure: 'CPU per request with the access log on, against the bare dispatch loop',
-    bound: { most: 1.45 },
+    bound: { most: 1.2 },
     unit: '×',
     measure: cpuRatio({ inCase: 'log', of: SIDECAR, label: ', access log on', to: BARE }),
   },
@@ -50,21 +50,28 @@ export const BUDGETS: readonly Budget[] = [
     measure: addedLatency({ inCase: 'rate', of: SIDECAR, figure: ({ p50Ms }) => p50Ms }),
   },
   {
-    figure: 'latency added at 1,000 requests/s, p99, against HAProxy',
-    bound: { most: 2 },
+    // A ratio, because what else the machine does is most of the figure.
+    figure: 'latency added at 1,000 requests/s, p99, against the bare dispatch loop',
+    bound: { most: 1.1 },
     unit: '×',
     measure: addedLatencyRatio({
       inCase: 'rate',
       of: SIDECAR,
-      to: 'haproxy',
+      to: BARE,
       figure: ({ p99Ms }) => p99Ms,
     }),
   },
   {
     figure: 'throughput of 1 MiB responses, against HAProxy',
-    bound: { least: 0.8 },
+    bound: { least: 1 },
     unit: '×',
     measure: throughputRatio({ inCase: 'download', of: SIDECAR, to: 'haproxy' }),
+  },
+  {
+    figure: 'throughput of 10 MiB uploads, against HAProxy',
+    bound: { least: 0.8 },
+    unit: '×',
+    measure: throughputRatio({ inCase: 'upload', of: SIDECAR, to: 'haproxy' }),
   },
   {
     figure: 'memory in the course of 1 MiB responses, last round against first',
@@ -92,7 +99,7 @@ export const BUDGETS: readonly Budget[] = [
   },
   {
     figure: 'memory under 256 connections',
-    bound: { most: 150 },
+    bound: { most: 110 },
     unit: 'MB',
     measure: memoryMegabytes(({ under256Bytes }) => under256Bytes),
   },

@@ -4,7 +4,6 @@ import { createLog, type Log, type Logger } from '../observe/logger.ts'
 import type { Tracer } from '../observe/tracer.ts'
 import { readTracingSettings, type TracingSettings } from '../observe/tracing-settings.ts'
 import { VERSION } from '../version.ts'
-import { dropWhatStartingLeft, keepRequestsYoung } from './garbage-collection.ts'
 import { EXIT, type Io } from './io.ts'
 import { configVersion, readRunnableConfig } from './read-config.ts'
 import { reloadOnChange } from './reload.ts'
@@ -43,7 +42,6 @@ async function start(file: string, io: Io, signals: Signals): Promise<Started | 
   const read = await readRunnableConfig(file, io)
   if (read === undefined) return EXIT.configInvalid
   const { text, config, places } = read
-  keepRequestsYoung()
 
   const tracing = readTracingSettings(io.env)
   if (!tracing.ok) {
@@ -99,7 +97,8 @@ async function start(file: string, io: Io, signals: Signals): Promise<Started | 
     onLoaded: ({ log: { level } }) => log.setLevel(level),
   })
   const { proxyUrl, adminUrl } = app
-  dropWhatStartingLeft()
+  // Half of the heap is garbage from starting, which V8 would not collect before there is load.
+  globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' })
   logger.info({ version: VERSION, listen: proxyUrl, admin: adminUrl, config: file }, 'listening')
   // Flushed, because scripts wait for this line.
   log.flush()

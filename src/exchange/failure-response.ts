@@ -27,7 +27,7 @@ export function sendFailure(
   if (context.isGrpc === true) {
     const fields = [...grpcFailureFields(error), 'proxy-status', proxyStatus(error)]
     writer.begin({ status: 200, phrase: undefined, length: Number.NaN }, fields)
-    writer.end([]).catch(() => {})
+    writer.end([])?.catch(() => {})
     return 200
   }
   const body = Buffer.from(problemDocument(error, context))
@@ -47,7 +47,7 @@ export function sendFailure(
   writer.begin({ status, phrase: undefined, length: body.length }, fields)
   writer.write(body, () => {})
   // A client that leaves before it has read the failure changes nothing.
-  writer.end([]).catch(() => {})
+  writer.end([])?.catch(() => {})
   return status
 }
 

@@ -85,14 +85,12 @@ export function withIdleTimeout(
       if (response.tunnel !== undefined) stop()
       return {
         ...response,
-        async pipeTo(to) {
+        pipeTo(to) {
           writer = to
           isActive = true
-          try {
-            await response.pipeTo(observed(to))
-          } finally {
-            stop()
-          }
+          const piped = response.pipeTo(observed(to))
+          void piped.then(stop, stop)
+          return piped
         },
         discard() {
           stop()

@@ -19,8 +19,11 @@ export type ResponseWriter = {
   readonly canSendTrailers: (head: WrittenHead, method: string) => boolean
   /** Returns false when the client must catch up first; `onDrain` is then called once. */
   readonly write: (chunk: Buffer, onDrain: () => void) => boolean
-  /** Resolves when the operating system has accepted everything; rejects when the client leaves before. */
-  readonly end: (trailers: readonly string[]) => Promise<void>
+  /**
+   * Resolves when the operating system has accepted everything; rejects when the client leaves before.
+   * Undefined if everything is accepted already, which spares most responses a promise.
+   */
+  readonly end: (trailers: readonly string[]) => Promise<void> | undefined
   /** Aborts a response that has begun, so that it cannot look complete; `end` rejects with `reason`. */
   readonly reset: (reason: SidecarError) => void
 }

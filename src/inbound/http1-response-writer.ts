@@ -81,19 +81,19 @@ export function createHttp1ResponseWriter(
       }
       return false
     },
-    async end(trailers) {
+    end(trailers) {
       writeHead()
       const forwarded = forwardableTrailers(trailers)
       if (forwarded.length > 0) res.addTrailers(fieldPairs(forwarded))
       if (small === undefined) res.end()
       else res.end(small.toString('latin1'), 'latin1')
       // Most responses are sent by now; others wait for the client to read them.
-      if (res.writableLength === 0) return
+      if (res.writableLength === 0) return undefined
       const flushed = Promise.withResolvers<void>()
       rejectEnd = flushed.reject
       res.once('finish', flushed.resolve)
       res.once('close', () => flushed.reject(clientGone(req)))
-      await flushed.promise
+      return flushed.promise
     },
     reset(reason) {
       unwritten = undefined

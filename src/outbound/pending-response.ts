@@ -96,7 +96,12 @@ export function createPendingResponse(
     },
     onEnd(trailers) {
       cancelDrain?.()
-      if (writer !== undefined) body?.resolve(writer.end(trailers))
+      if (writer === undefined || body === undefined) return
+      try {
+        body.resolve(writer.end(trailers))
+      } catch (thrown) {
+        body.reject(thrown)
+      }
     },
     onFailure(reason) {
       cancelDrain?.()

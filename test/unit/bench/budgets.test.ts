@@ -41,9 +41,9 @@ function verdictOn(start: string, figures: Figures) {
 const BARE = 'CPU per request, small GET, against the bare'
 
 test.for([
-  { own: 1150, verdict: 'met' },
-  { own: 1151, verdict: 'missed' },
-])('at $own for 1000, the budget of 1.15 is $verdict', ({ own, verdict }) => {
+  { own: 950, verdict: 'met' },
+  { own: 951, verdict: 'missed' },
+])('the CPU budget of 0.95 is $verdict at $own µs against 1000', ({ own, verdict }) => {
   const figures = inCase(
     'get',
     entry('token-sidecar', rounds(own)),
@@ -55,10 +55,10 @@ test.for([
 test('what slows both down in one round does not count', () => {
   const figures = inCase(
     'get',
-    entry('token-sidecar', rounds(110, 330, 112)),
+    entry('token-sidecar', rounds(90, 270, 92)),
     entry('bare-dispatch', rounds(100, 300, 100)),
   )
-  expect(verdictOn(BARE, figures)).toEqual({ measured: '1.10 × (1.10–1.12)', verdict: 'met' })
+  expect(verdictOn(BARE, figures)).toEqual({ measured: '0.90 × (0.90–0.92)', verdict: 'met' })
 })
 
 test('the variation is looked at that a budget is about', () => {
@@ -84,19 +84,19 @@ test('latency is what is added to that without a proxy', () => {
     'rate',
     entry('no-proxy', latency(0.2, 1)),
     entry('token-sidecar', latency(0.6, 4)),
-    entry('haproxy', latency(0.3, 2)),
+    entry('bare-dispatch', latency(0.3, 2)),
   )
   expect(verdictOn('latency added at 1,000 requests/s, p50', figures).verdict).toBe('met')
   // 3 ms more against 1 ms more.
   expect(verdictOn('latency added at 1,000 requests/s, p99', figures).verdict).toBe('missed')
 })
 
-test('there is no multiple of what HAProxy does not add', () => {
+test('a ratio of added latency is not measured where the bare loop adds none', () => {
   const figures = inCase(
     'rate',
     entry('no-proxy', latency(1, 2)),
     entry('token-sidecar', latency(1, 4)),
-    entry('haproxy', latency(1, 1.9)),
+    entry('bare-dispatch', latency(1, 1.9)),
   )
   expect(verdictOn('latency added at 1,000 requests/s, p99', figures).verdict).toBe('not measured')
 })
@@ -105,7 +105,7 @@ test('the hour is judged by its last quarter against its first', () => {
   const memory = {
     restBytes: 91 * MB,
     under32Bytes: 100 * MB,
-    under256Bytes: 150 * MB,
+    under256Bytes: 110 * MB,
     hour: { requests: 8, residentBytes: [100, 102, 500, 90, 90, 20, 130, 128].map((n) => n * MB) },
     aborted: { requests: 1, beforeBytes: 1, halfWayBytes: 1, afterBytes: 1 },
   }
@@ -179,6 +179,6 @@ test.for<{ what: string; figures: Figures; measured: string }>([
 test('every budget stands in the table', () => {
   const table = budgetTable(BUDGETS, { cases: [] })
   expect(table.trimEnd().split('\n')).toHaveLength(BUDGETS.length + 2)
-  expect(table).toContain('≤ 1.15 ×')
+  expect(table).toContain('≤ 0.95 ×')
   expect(table).toContain('≥ 0.8 ×')
 })

@@ -16,7 +16,7 @@ import { fixedChanges } from './config/fixed-settings.ts'
 import type { Config } from './config/schema.ts'
 import type { ConfigEnvironment } from './config/secret-reader.ts'
 import type { SidecarError } from './errors.ts'
-import { systemClock } from './lib/clock.ts'
+import { type Clock, systemClock } from './lib/clock.ts'
 import { divideDescriptors, readDescriptorLimit } from './lib/descriptor-limit.ts'
 import { listen } from './lib/listen.ts'
 import { createRateLimit } from './lib/rate-limit.ts'
@@ -43,6 +43,7 @@ export type AppOptions = {
   readonly droppedLogLines?: () => number
   /** Another HTTP client for upstreams; tests and the benchmark compare them. */
   readonly openUpstream?: ServiceOptions['openUpstream']
+  readonly clock?: Clock
 }
 
 /** Work in progress. */
@@ -80,9 +81,8 @@ export type App = {
  * serve it.
  */
 export async function startApp(options: AppOptions): Promise<App> {
-  const { places, logger, tracer, openUpstream } = options
+  const { places, logger, tracer, openUpstream, clock = systemClock } = options
   await using cleanup = new AsyncDisposableStack()
-  const clock = systemClock
   const descriptorLimit = readDescriptorLimit()
   const descriptors = createDescriptorWatch(descriptorLimit, { clock, logger })
   cleanup.defer(descriptors.stop)

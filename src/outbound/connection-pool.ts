@@ -66,7 +66,7 @@ const MOST_IDLE_SECONDS = 60
 
 /**
  * Those that are free lie on a stack, which lets those that are not needed fall idle, and close
- * (docs/decisions/0012-a-pool-of-our-own.md). One timer for all of them counts the seconds: to ask for
+ * (docs/decisions/0012-connection-pool.md). One timer for all of them counts the seconds: to ask for
  * the time, and to set a timer, costs each request more than the difference is worth.
  */
 export function createConnectionPool(options: ConnectionPoolOptions): ConnectionPool {

@@ -31,21 +31,18 @@ export async function exchangeRaw(
 
 export type RawUpstream = {
   readonly origin: string
-  /** Every byte that has arrived, one entry for each connection. */
-  readonly connections: readonly { readonly received: string }[]
+  /** Every connection, with the bytes that it has received. */
+  readonly connections: readonly { readonly received: string; readonly socket: Socket }[]
 }
 
 /** An upstream without any HTTP in it: `respond` sees the bytes of a connection and may write. */
 export async function startRawUpstream(
   respond: (received: string, socket: Socket) => void,
 ): Promise<RawUpstream> {
-  const connections: { received: string }[] = []
-  const sockets = new Set<Socket>()
+  const connections: { received: string; readonly socket: Socket }[] = []
   const server = createServer((socket) => {
-    const connection = { received: '' }
+    const connection = { received: '', socket }
     connections.push(connection)
-    sockets.add(socket)
-    socket.on('close', () => sockets.delete(socket))
     socket.on('error', () => socket.destroy())
     socket.on('data', (chunk: Buffer) => {
       connection.received += chunk.toString('latin1')
@@ -55,7 +52,7 @@ export async function startRawUpstream(
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   onTestFinished(async () => {
-    for (const socket of sockets) socket.destroy()
+    for (const { socket } of connections) socket.destroy()
     const closed = once(server, 'close')
     server.close()
     await closed

@@ -9,6 +9,7 @@ import { onTestFinished } from 'vitest'
 import { startApp } from '../../src/app.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { createFileReader } from '../../src/config/read-file.ts'
+import { type Clock, systemClock } from '../../src/lib/clock.ts'
 import { createLog } from '../../src/observe/logger.ts'
 import { upstreamClient } from './upstream-client.ts'
 
@@ -38,6 +39,7 @@ export async function startSidecar(
   env: Environment = {},
   listen = '127.0.0.1:0',
   admin = '127.0.0.1:0',
+  clock: Clock = systemClock,
 ): Promise<RunningSidecar> {
   const directory = await temporaryDirectory()
   const places = { env, readFile: createFileReader(directory) }
@@ -51,6 +53,7 @@ export async function startSidecar(
     places,
     logger: log.logger,
     openUpstream: upstreamClient,
+    clock,
   })
   let closed = false
   const close = async (): Promise<void> => {

@@ -77,6 +77,7 @@ export function createServiceMaker(options: ServiceOptions): (config: Config) =>
       const routes = await composeRoutes(parts)
       const recorder = createRecorder({
         unmatched: metrics.route(UNMATCHED),
+        countProtocol: (protocol) => metrics.inboundRequest(protocol),
         accessLog: notingFailures(createAccessLog(logger, accessLogOptions(config)), options),
         tracer,
         clock,

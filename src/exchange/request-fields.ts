@@ -27,8 +27,8 @@ export type RequestFieldPolicy = {
   readonly forwarded: ForwardedStyle
 }
 
-// Beyond what ends at every hop: `Expect` was answered by us, and nobody switches to h2c here.
-const NOT_FORWARDED = fieldNames([...HOP_BY_HOP, 'expect', 'http2-settings'])
+// Beyond the hop-by-hop fields, `Expect`, because the sidecar sends the interim response.
+const NOT_FORWARDED = fieldNames([...HOP_BY_HOP, 'expect'])
 
 /**
  * The headers for the upstream: those of the application in their own order, case and number, less

@@ -5,6 +5,7 @@ import type { Logger } from './logger.ts'
 /** A request that is over. */
 type FinishedRequest = {
   readonly method: string
+  readonly protocol: string | undefined
   readonly path: string
   /** `?` and what follows; often something that nobody wants in a log. */
   readonly query: string
@@ -53,6 +54,7 @@ export function createAccessLog(log: Logger, options: AccessLogOptions): AccessL
     const fields = {
       route: request.route,
       method: request.method,
+      protocol: request.protocol,
       path: withQuery ? request.path + request.query : request.path,
       status: request.status,
       durationMs: round(request.durationMs),

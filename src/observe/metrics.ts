@@ -1,6 +1,8 @@
 import { Counter, Gauge, Histogram as PromHistogram, Registry } from 'prom-client'
+import { PROTOCOLS } from '../lib/protocol.ts'
 import { readProcess } from './process-reading.ts'
 import type { Histogram } from './histogram.ts'
+import { createHttp2Metrics, type Http2Metrics } from './http2-metrics.ts'
 import { createReloadMetrics, type ReloadMetrics } from './reload-metrics.ts'
 import { createRouteMetrics, type RouteMetrics } from './route-metrics.ts'
 import { createTokenRequestMetrics, type TokenRequestMetrics } from './token-request-metrics.ts'
@@ -9,7 +11,7 @@ import { createTokenRequestMetrics, type TokenRequestMetrics } from './token-req
 export const UNMATCHED = '(none)'
 export const PASSED = '(pass)'
 
-const OTHER_PROTOCOLS = ['tls', 'http2', 'socks', 'proxy_protocol'] as const
+const OTHER_PROTOCOLS = ['tls', 'socks', 'proxy_protocol'] as const
 
 /** Everything that `/metrics` shows. Numbers are counted where things happen and read at the scrape. */
 export type Metrics = {
@@ -22,8 +24,12 @@ export type Metrics = {
   /** Requests that are running now, and tunnels that are open, on all routes. */
   pending(): { readonly requests: number; readonly tunnels: number }
   readonly reloads: ReloadMetrics
-  /** A client of the proxy listener spoke this instead of HTTP/1. */
+  /** A client of the proxy listener spoke this instead of HTTP. */
   otherProtocol(protocol: (typeof OTHER_PROTOCOLS)[number]): void
+  /** A request of an application; `protocol` is one of `PROTOCOLS`. */
+  inboundRequest(protocol: string): void
+  /** HTTP/2 connections of applications and to upstreams. */
+  readonly http2: { readonly client: Http2Metrics; readonly upstream: Http2Metrics }
   /** What each metric is, in the order of the text. */
   readonly descriptions: readonly MetricDescription[]
   expose(): Promise<string>
@@ -84,6 +90,7 @@ export function createMetrics(figures: ProcessFigures): Metrics {
   const reloads = createReloadMetrics()
   // All from the start, so that a rate can be had.
   const otherProtocols = new Map<string, number>(OTHER_PROTOCOLS.map((protocol) => [protocol, 0]))
+  const protocols = new Map<string, number>(PROTOCOLS.map((protocol) => [protocol, 0]))
   let watched: Watched = { tokens: [], upstreams: [], rejections: [] }
 
   const perRoute =
@@ -99,6 +106,12 @@ export function createMetrics(figures: ProcessFigures): Metrics {
       labels: { upstream: origin },
       value: pools.reduce((sum, { read }) => sum + value(read()), 0),
     }))
+
+  const http2 = { client: createHttp2Metrics(), upstream: createHttp2Metrics() }
+  const perSide = (read: (reading: ReturnType<Http2Metrics['read']>) => Sample[]) => () =>
+    Object.entries(http2).flatMap(([side, metrics]) =>
+      read(metrics.read()).map(({ labels, value }) => ({ labels: { side, ...labels }, value })),
+    )
 
   const registry = new Registry()
   const definitions: Definition[] = [
@@ -316,9 +329,44 @@ export function createMetrics(figures: ProcessFigures): Metrics {
     {
       name: 'token_sidecar_other_protocol_connections_total',
       type: 'counter',
-      help: 'Connections to the proxy listener on which a client spoke another protocol than HTTP/1, by protocol; `tls` means that an application calls the sidecar itself by https',
+      help: 'Connections to the proxy listener on which a client spoke another protocol than HTTP, by protocol; `tls` means that an application calls the sidecar itself by https',
       labels: ['protocol'],
       read: () => [...otherProtocols].map(([protocol, value]) => ({ labels: { protocol }, value })),
+    },
+    {
+      name: 'token_sidecar_inbound_requests_total',
+      type: 'counter',
+      help: 'Requests of applications, by protocol',
+      labels: ['protocol'],
+      read: () => [...protocols].map(([protocol, value]) => ({ labels: { protocol }, value })),
+    },
+    {
+      name: 'token_sidecar_http2_sessions_open',
+      type: 'gauge',
+      help: 'HTTP/2 connections that are open, by side: `client` is the application',
+      labels: ['side'],
+      read: perSide(({ sessions }) => [{ labels: {}, value: sessions }]),
+    },
+    {
+      name: 'token_sidecar_http2_streams_open',
+      type: 'gauge',
+      help: 'HTTP/2 streams that are open',
+      labels: ['side'],
+      read: perSide(({ streams }) => [{ labels: {}, value: streams }]),
+    },
+    {
+      name: 'token_sidecar_http2_goaway_total',
+      type: 'counter',
+      help: 'GOAWAY frames, by their error code; `NO_ERROR` is a graceful shutdown',
+      labels: ['side', 'direction', 'reason'],
+      read: perSide(({ goaways }) => goaways.map(frameSample)),
+    },
+    {
+      name: 'token_sidecar_http2_resets_total',
+      type: 'counter',
+      help: 'RST_STREAM frames, by their error code; a client that cancels a request sends `CANCEL`',
+      labels: ['side', 'direction', 'reason'],
+      read: perSide(({ resets }) => resets.map(frameSample)),
     },
     {
       name: 'token_sidecar_config_reloads_total',
@@ -398,10 +446,22 @@ export function createMetrics(figures: ProcessFigures): Metrics {
     otherProtocol(protocol) {
       otherProtocols.set(protocol, (otherProtocols.get(protocol) ?? 0) + 1)
     },
+    inboundRequest(protocol) {
+      protocols.set(protocol, (protocols.get(protocol) ?? 0) + 1)
+    },
+    http2,
     descriptions: definitions,
     expose: async () => await registry.metrics(),
     contentType: registry.contentType,
   }
+}
+
+function frameSample({
+  direction,
+  reason,
+  count,
+}: ReturnType<Http2Metrics['read']>['resets'][number]): Sample {
+  return { labels: { direction, reason }, value: count }
 }
 
 /** prom-client keeps the registry and writes the text; the numbers stay with those who count them. */

@@ -122,7 +122,7 @@ export function createOpenTelemetryTracer(options: OpenTelemetryOptions): Tracer
           }
         },
 
-        end({ path, route, status, failure }) {
+        end({ path, route, protocol, status, failure }) {
           if (route !== undefined) {
             request.updateName(`${nameOf(method)} ${route}`)
             request.setAttribute('token_sidecar.route', route)
@@ -130,6 +130,9 @@ export function createOpenTelemetryTracer(options: OpenTelemetryOptions): Tracer
           request.setAttributes({
             'url.scheme': 'http',
             'url.path': path,
+            ...(protocol !== undefined && {
+              'network.protocol.version': protocol === 'h2' ? '2' : protocol.replace('http/', ''),
+            }),
             'http.response.status_code': status,
           })
           // A 4xx is the client's doing, and no error of the one who answers it.

@@ -50,6 +50,7 @@ type FinishedRequest = {
   /** Without the query, which holds what nobody wants in a trace. */
   readonly path: string
   readonly route: string | undefined
+  readonly protocol: string | undefined
   readonly status: number
   readonly failure: SidecarError | undefined
 }

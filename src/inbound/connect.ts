@@ -27,7 +27,7 @@ export type ConnectHandlerOptions = {
 }
 
 /** A `CONNECT` request, whichever protocol carried it. */
-export type TunnelRequest = {
+type TunnelRequest = {
   readonly head: RequestHead
   readonly client: Duplex
   /** What the client sent before the tunnel was open. */

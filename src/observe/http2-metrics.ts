@@ -50,7 +50,7 @@ const REASON_OF: ReadonlyMap<number, string> = new Map(
 )
 
 /** The name of an error code; "other" for an unregistered one, since the peer chooses it. */
-export function http2Reason(code: number): string {
+function http2Reason(code: number): string {
   return REASON_OF.get(code) ?? 'other'
 }
 

@@ -190,9 +190,11 @@ export async function openFrameClient(
     }
   })
   socket.on('error', () => {})
-  socket.on('close', () => {
+  const onClose = (): void => {
     isClosed = true
-  })
+  }
+  socket.on('end', onClose)
+  socket.on('close', onClose)
   if (socket.connecting) await once(socket, 'connect')
   const send = (...sent: readonly Buffer[]): void => void socket.write(Buffer.concat(sent))
   send(Buffer.from(PREFACE), settings)

@@ -50,11 +50,6 @@ export function createHttp2ResponseWriter(
     const giveBack = givingBack(chunk)
     return giveBack && (() => (stream.destroyed ? undefined : giveBack()))
   }
-  const closeStream = (code: number): void => {
-    if (isClosed()) return
-    onReset(code)
-    stream.close(code)
-  }
   return {
     inform(status, fields) {
       if (isClosed() || stream.headersSent) return 'dropped'
@@ -107,16 +102,17 @@ export function createHttp2ResponseWriter(
       else stream.end(whole, onWritten(whole))
       await finished()
       // RFC 9113 section 8.1: the client need not send the rest of its request.
-      if (request.hasBody && !stream.readableEnded) closeStream(constants.NGHTTP2_NO_ERROR)
+      if (request.hasBody && !stream.readableEnded && !isClosed()) {
+        onReset(constants.NGHTTP2_NO_ERROR)
+        stream.close(constants.NGHTTP2_NO_ERROR)
+      }
     },
     reset(reason) {
       unwritten = undefined
       rejectEnd?.(reason)
-      closeStream(
-        reason.code === 'request_timeout'
-          ? constants.NGHTTP2_CANCEL
-          : constants.NGHTTP2_INTERNAL_ERROR,
-      )
+      if (!isClosed()) onReset(constants.NGHTTP2_INTERNAL_ERROR)
+      // Not close(), which ends the stream before it resets it, so that the response looks complete.
+      stream.destroy(reason)
     },
   }
 

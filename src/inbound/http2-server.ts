@@ -149,7 +149,8 @@ export function createHttp2Server(options: Http2ServerOptions): Http2Server {
         : service().handle(createHttp2Request(stream, head, connection), writer)
     work.catch((thrown: unknown) => {
       count('', thrown)
-      if (!stream.closed) stream.close(constants.NGHTTP2_INTERNAL_ERROR)
+      onReset(constants.NGHTTP2_INTERNAL_ERROR)
+      stream.destroy(new Error('internal error'))
     })
   }
 
@@ -170,7 +171,9 @@ export function createHttp2Server(options: Http2ServerOptions): Http2Server {
           onReset(constants.NGHTTP2_CONNECT_ERROR)
           stream.close(constants.NGHTTP2_CONNECT_ERROR)
         })
-        stream.respond([':status', '200'])
+        // Only a stream that waits for trailers is not ended by close().
+        stream.once('wantTrailers', () => stream.sendTrailers({}))
+        stream.respond([':status', '200'], { waitForTrailers: true })
       },
       refuse: (failure, context) =>
         sendFailure(createHttp2ResponseWriter(stream, head, onReset), failure, context),

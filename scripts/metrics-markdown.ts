@@ -3,6 +3,7 @@ import { createMetrics, type MetricDescription } from '../src/observe/metrics.ts
 /** Which metrics stand in which table of docs/metrics.md. */
 const TABLES: Readonly<Record<string, (metric: MetricDescription) => boolean>> = {
   requests: ({ labels }) => labels.includes('route') || labels.includes('protocol'),
+  http2: ({ name }) => name.startsWith('token_sidecar_http2_'),
   tokens: ({ labels }) => labels.includes('credential'),
   upstreams: ({ labels }) => labels.includes('upstream'),
   configuration: ({ name }) => name.startsWith('token_sidecar_config_'),

@@ -184,6 +184,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     maxHeaderBytes: options.config.limits.headers,
     limits: proxyLimits(options.config),
     onOtherProtocol: (protocol) => metrics.otherProtocol(protocol),
+    http2Metrics: metrics.http2.client,
     clock,
   })
   const reportRefused = createRateLimit(clock, (connections) =>

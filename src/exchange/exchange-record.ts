@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { FAILURES, type SidecarError, toSidecarError } from '../errors.ts'
 import type { Clock } from '../lib/clock.ts'
+import { protocolOf } from '../lib/protocol.ts'
 import type { AccessLog } from '../observe/access-log.ts'
 import type { RouteMetrics } from '../observe/route-metrics.ts'
 import type { IncomingTrace, RequestSpan, Tracer } from '../observe/tracer.ts'
@@ -13,6 +14,8 @@ import type { TunnelReport } from '../http/tunnel.ts'
 export type ExchangeRecord = {
   readonly method: string
   readonly isGrpc: boolean
+  /** Undefined where the request could not be read. */
+  readonly protocol: string | undefined
   readonly startedAtMs: number
   path: string
   query: string
@@ -56,13 +59,14 @@ export type Recorder = {
 export type RecorderOptions = {
   /** The metrics of exchanges without a route. */
   readonly unmatched: RouteMetrics
+  readonly countProtocol: (protocol: string) => void
   readonly accessLog: AccessLog
   readonly tracer: Tracer | undefined
   readonly clock: Clock
 }
 
 export function createRecorder(options: RecorderOptions): Recorder {
-  const { unmatched, accessLog, tracer, clock } = options
+  const { unmatched, countProtocol, accessLog, tracer, clock } = options
   const idle = Promise.withResolvers<void>()
   let running = 0
   let isAwaited = false
@@ -71,9 +75,12 @@ export function createRecorder(options: RecorderOptions): Recorder {
     begin(method, head) {
       const span = tracer?.request(method, incomingTrace(head?.fields ?? []))
       running += 1
+      const protocol = head && protocolOf(head.version)
+      if (protocol !== undefined) countProtocol(protocol)
       return {
         method,
         isGrpc: head?.isGrpc === true,
+        protocol,
         startedAtMs: clock.monotonicMs(),
         path: '',
         query: '',

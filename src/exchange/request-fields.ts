@@ -27,8 +27,8 @@ export type RequestFieldPolicy = {
   readonly forwarded: ForwardedStyle
 }
 
-// The sidecar itself responds to `Expect`, and does not support the upgrade to h2c.
-const NOT_FORWARDED = fieldNames([...HOP_BY_HOP, 'expect', 'http2-settings'])
+// The sidecar itself responds to `Expect`.
+const NOT_FORWARDED = fieldNames([...HOP_BY_HOP, 'expect'])
 
 /**
  * The fields for the upstream: those of the application in their order, case and number, without

@@ -5,7 +5,7 @@ import { isLoop } from './via.ts'
 
 /** Refuses requests that must not be forwarded. `via` is our name in `Via`. */
 export function refuseUnsupported(head: RequestHead, via: string | undefined): void {
-  if (head.version === '') throw invalid('it is not HTTP/1')
+  if (head.version === '') throw invalid('its version of HTTP is not supported')
   // RFC 9110 section 9.3.8: the response would contain the token that was added.
   if (head.method === 'TRACE') {
     throw new SidecarError(
@@ -23,7 +23,8 @@ export function refuseUnsupported(head: RequestHead, via: string | undefined): v
       'Cannot meet the expectation of the request: only "100-continue" is supported',
     )
   }
-  if (head.hasBody && Number.isNaN(head.contentLength)) refuseCoding(head)
+  const isHttp1 = head.version !== '2.0'
+  if (isHttp1 && head.hasBody && Number.isNaN(head.contentLength)) refuseCoding(head)
   if (via !== undefined && head.via !== undefined && isLoop(head.via, via)) {
     throw new SidecarError(
       'request_loop',

@@ -18,11 +18,12 @@ export function fieldValues(raw: readonly string[], wanted: string): string[] {
 }
 
 /**
- * What is about one connection alone, and ends here (RFC 9110 section 7.6.1). `Proxy-Authorization`
- * is for us (section 11.7.1), and each connection has a framing of its own.
+ * Fields that concern one connection alone (RFC 9110 section 7.6.1, and RFC 7540 section 3.2.1 for
+ * `HTTP2-Settings`). `Proxy-Authorization` is meant for this proxy (section 11.7.1).
  */
 export const HOP_BY_HOP = [
   'connection',
+  'http2-settings',
   'keep-alive',
   'proxy-authenticate',
   'proxy-authorization',

@@ -14,6 +14,8 @@ export type InboundRequest = {
   readonly connection: {
     readonly remoteAddress?: string | undefined
     readonly localPort?: number | undefined
+    /** Whether TLS protects the connection. */
+    readonly encrypted?: boolean | undefined
   }
   /**
    * To be called once, if a body is announced. Up to `keepBytes` are kept so that it can be sent again;

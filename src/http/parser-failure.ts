@@ -13,10 +13,6 @@ const OTHER_PROTOCOLS = {
     advice:
       'A client calls the sidecar itself by https: use "http://" in the base URL, or in the URL of the proxy.',
   },
-  http2: {
-    what: 'HTTP/2',
-    advice: 'A client begins with HTTP/2: configure it for HTTP/1.1.',
-  },
   socks: {
     what: 'SOCKS',
     advice: 'A client takes the sidecar for a SOCKS proxy: configure it for an HTTP proxy.',
@@ -35,8 +31,6 @@ export function otherProtocol({
   rawPacket,
   bytesParsed = 0,
 }: ParserError): OtherProtocol | undefined {
-  // RFC 9113 section 3.4: the parser knows the connection preface.
-  if (code === 'HPE_PAUSED_H2_UPGRADE') return 'http2'
   if (code !== 'HPE_INVALID_METHOD' || rawPacket === undefined) return undefined
   const text = rawPacket.toString('latin1')
   if (text.startsWith('\r\n\r\n\0\r\nQUIT\n')) return 'proxy_protocol'
@@ -56,7 +50,7 @@ export function parserFailure(error: ParserError, maxHeaderBytes: number): Sidec
     const { what, advice } = OTHER_PROTOCOLS[protocol]
     return new SidecarError(
       'request_invalid',
-      `Cannot read the request: it is ${what}, and this listener speaks plain HTTP/1.1 only`,
+      `Cannot read the request: it is ${what}, and this listener speaks plain HTTP only`,
       { advice },
     )
   }
@@ -82,7 +76,7 @@ export function parserFailure(error: ParserError, maxHeaderBytes: number): Sidec
     case 'HPE_INVALID_VERSION': {
       return new SidecarError(
         'request_invalid',
-        'Cannot read the request: only HTTP/1.1 and HTTP/1.0 are supported',
+        'Cannot read the request: only HTTP/2, HTTP/1.1 and HTTP/1.0 are supported',
       )
     }
     case 'HPE_INVALID_METHOD': {

@@ -1,4 +1,3 @@
-import type { IncomingMessage } from 'node:http'
 import { connect, isIP, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { clientClosed, SidecarError } from '../errors.ts'
@@ -6,8 +5,8 @@ import type { Clock } from '../lib/clock.ts'
 import { networkFault } from '../lib/network-fault.ts'
 import type { RouteMetrics } from '../observe/route-metrics.ts'
 import type { Recorder } from '../exchange/exchange-record.ts'
-import { refuseTunnel } from './refuse.ts'
-import { readHttp1Head, type RequestHead } from '../http/request-head.ts'
+import type { FailureContext } from '../exchange/failure-response.ts'
+import type { RequestHead } from '../http/request-head.ts'
 import { joinTunnel } from '../http/tunnel.ts'
 
 /** How tunnels to hosts that no route names are made. */
@@ -27,13 +26,23 @@ export type ConnectHandlerOptions = {
   readonly clock: Clock
 }
 
-export type ConnectHandler = (req: IncomingMessage, socket: Duplex, early: Buffer) => Promise<void>
+/** A `CONNECT` request, whichever protocol carried it. */
+type TunnelRequest = {
+  readonly head: RequestHead
+  readonly client: Duplex
+  /** What the client sent before the tunnel was open. */
+  readonly early: Buffer
+  /** Sends the successful response. */
+  readonly accept: (upstream: Socket) => void
+  readonly refuse: (failure: SidecarError, context: FailureContext) => void
+}
+
+export type ConnectHandler = (request: TunnelRequest) => Promise<void>
 
 /** `CONNECT` (RFC 9110 section 9.3.6): a tunnel to where no token is needed, where that is allowed. */
 export function createConnectHandler(options: ConnectHandlerOptions): ConnectHandler {
   const { namesHost, tunnels, recorder, clock } = options
-  return async (req, client, early) => {
-    const head = readHttp1Head(req)
+  return async ({ head, client, early, accept, refuse }) => {
     const record = recorder.begin('CONNECT', head)
     let status = 200
     try {
@@ -44,12 +53,12 @@ export function createConnectHandler(options: ConnectHandlerOptions): ConnectHan
       if (tunnels === undefined) throw notAllowed()
       recorder.assignRoute(record, tunnels)
       const upstream = await open(destination, tunnels.connectMs, client)
-      client.write('HTTP/1.1 200 Connection Established\r\n\r\n')
+      accept(upstream)
       recorder.tunnelled(record, status)
       record.tunnel = await joinTunnel({ client, upstream, early }, tunnels.idleMs, clock)
     } catch (thrown) {
       const failure = recorder.fail(record, thrown)
-      refuseTunnel(client, failure, record)
+      refuse(failure, record)
       status = failure.status
     }
     recorder.end(record, status)

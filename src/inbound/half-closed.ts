@@ -30,10 +30,14 @@ export function createHalfClosedWatch(): HalfClosedWatch {
   const check = async (): Promise<void> => {
     const tcp: Socket[] = []
     for (const [socket, isDue] of watched) {
-      if (socket.destroyed || !isDue()) watched.delete(socket)
-      else if (socket.remoteAddress !== undefined) tcp.push(socket)
-      // A write of nothing to a Unix socket fails with EPIPE if the peer is closed, and not if it is half-closed.
-      else if (socket.writableLength === 0) socket.write('')
+      if (socket.destroyed || !isDue()) {
+        watched.delete(socket)
+        continue
+      }
+      // An empty write fails with EPIPE if a Unix socket is closed, and not if it is half-closed; also if
+      // a TCP connection was reset, which is not reported otherwise while nothing is read.
+      if (socket.writableLength === 0) socket.write('')
+      if (socket.remoteAddress !== undefined) tcp.push(socket)
     }
     if (tcp.length === 0) return
     for (const socket of await closedPeers(tcp)) {

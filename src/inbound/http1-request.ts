@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { InboundRequest, SwitchProtocols } from '../http/inbound-request.ts'
 import { readHttp1Head } from '../http/request-head.ts'
+import { type BodySource, readBody } from './body-reader.ts'
 import { clientGone } from './client-gone.ts'
-import { createHttp1RequestBody } from './http1-request-body.ts'
 
 /** Presents a request of `node:http` to the exchange. */
 export function createHttp1Request(
@@ -17,9 +17,19 @@ export function createHttp1Request(
   return {
     head: readHttp1Head(req),
     connection: req.socket,
-    openBody: (keepBytes, filterTrailers) => createHttp1RequestBody(req, keepBytes, filterTrailers),
+    openBody: (keepBytes, filterTrailers) => readBody(bodyOf(req), keepBytes, filterTrailers),
     signal: exchange.signal,
     abort: (reason) => exchange.abort(reason),
     switchProtocols,
+  }
+}
+
+function bodyOf(req: IncomingMessage): BodySource {
+  return {
+    stream: req,
+    isComplete: () => req.complete,
+    receivedBytes: () => req.socket.bytesRead,
+    trailers: () => req.rawTrailers,
+    closeReason: () => clientGone(req),
   }
 }

@@ -12,10 +12,14 @@ import {
 } from '../http/parser-failure.ts'
 import type { Clock } from '../lib/clock.ts'
 import { noteFault } from './client-gone.ts'
+import type { Http2Metrics } from '../observe/http2-metrics.ts'
 import type { ConnectHandler } from './connect.ts'
 import { createConnections } from './connections.ts'
 import type { Recorder } from '../exchange/exchange-record.ts'
 import { createHalfClosedWatch } from './half-closed.ts'
+import { readHttp1Head } from '../http/request-head.ts'
+import { beginsWithPreface, detachFromHttp1 } from './http2-handover.ts'
+import { createHttp2Server } from './http2-server.ts'
 import { refuse, refuseTunnel } from './refuse.ts'
 import type { ExchangeHandler } from '../exchange/handler.ts'
 import { createHttp1Request } from './http1-request.ts'
@@ -59,6 +63,7 @@ export type ProxyServerOptions = {
   readonly limits: ConnectionLimits
   /** A client spoke something else than HTTP/1. */
   readonly onOtherProtocol?: (protocol: OtherProtocol) => void
+  readonly http2Metrics: Http2Metrics
   readonly clock: Clock
 }
 
@@ -67,7 +72,7 @@ const NOBODY: FailureContext = { route: undefined, requestId: undefined }
 /** Slow clients are looked for this often. */
 const CHECK_MS = 1_000
 
-/** The HTTP/1.1 server that the application talks to. */
+/** The server that the application talks to: HTTP/1.1, and HTTP/2 with prior knowledge (RFC 9113 section 3.3). */
 export function createProxyServer(options: ProxyServerOptions): ProxyServer {
   const { service, maxHeaderBytes, onOtherProtocol, clock } = options
   const connections = createConnections()
@@ -76,6 +81,8 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
   const tunnels = new Set<Duplex>()
   /** Those on which the parser has given up. */
   const broken = new WeakSet<Duplex>()
+  /** Those that the HTTP/2 server serves. */
+  const handedOver = new WeakSet<Duplex>()
   let isEnding = false
   const server = createServer({
     maxHeaderSize: maxHeaderBytes,
@@ -99,9 +106,19 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
     tunnels.add(socket)
     socket.once('close', () => tunnels.delete(socket))
   }
+  const http2 = createHttp2Server({
+    service,
+    maxHeaderBytes,
+    keepAliveMs: options.limits.keepAlive,
+    metrics: options.http2Metrics,
+    watchHalfClosed,
+    count,
+    addTunnel,
+  })
   const setLimits = (limits: ConnectionLimits): void => {
     server.headersTimeout = limits.headersTimeout
     if (!isEnding) server.keepAliveTimeout = limits.keepAlive
+    http2.setKeepAlive(limits.keepAlive)
     connections.limit(limits.connections)
     server.maxConnections = limits.connections + limits.surplusConnections
   }
@@ -173,13 +190,28 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
     else if (connections.isSurplus(socket)) refuseTunnel(socket, ...surplus(req))
     else {
       addTunnel(socket)
-      settle(service().connect(req, socket, early), socket)
+      const work = service().connect({
+        head: readHttp1Head(req),
+        client: socket,
+        early,
+        accept: () => void socket.write('HTTP/1.1 200 Connection Established\r\n\r\n'),
+        refuse: (failure, context) => refuseTunnel(socket, failure, context),
+      })
+      settle(work, socket)
     }
   })
 
   server.on('clientError', (error: ParserError, socket) => {
+    // node:http still expects a request on it, and reports that none arrives.
+    if (handedOver.has(socket)) return
     // Once is enough: node:http says it again for each packet that follows.
     if (isLingering(socket) || broken.has(socket)) return
+    if (beginsWithPreface(error, socket)) {
+      handedOver.add(socket)
+      detachFromHttp1(socket, error)
+      http2.serve(socket, connections.isSurplus(socket) ? tooManyConnections : undefined)
+      return
+    }
     broken.add(socket)
     // The request has had its response; there is nothing that another could answer.
     if (connections.isDraining(socket)) {
@@ -208,11 +240,7 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
 
   /** Why a connection too many is not served; counted. */
   function surplus({ method = '' }: IncomingMessage) {
-    const failure = new SidecarError(
-      'too_many_connections',
-      'Cannot serve the request: too many connections are open',
-      { retryAfterMs: 1_000 },
-    )
+    const failure = tooManyConnections()
     return [failure, count(method, failure)] as const
   }
 
@@ -236,6 +264,7 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
     setLimits,
     endConnections() {
       isEnding = true
+      http2.endSessions()
       for (const socket of connections.all()) {
         const last = connections.lastDue(socket)
         if (last !== undefined) last.shouldKeepAlive = false
@@ -251,4 +280,12 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
       for (const socket of connections.all()) socket.destroy()
     },
   }
+}
+
+function tooManyConnections(): SidecarError {
+  return new SidecarError(
+    'too_many_connections',
+    'Cannot serve the request: too many connections are open',
+    { retryAfterMs: 1_000 },
+  )
 }

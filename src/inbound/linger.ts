@@ -28,6 +28,11 @@ export function closeGently(socket: Duplex, last?: string): void {
     return
   }
   socket.end(last)
+  limitLinger(socket)
+}
+
+/** Discards what still arrives on a connection whose sending side has ended, and closes it after a while. */
+export function limitLinger(socket: Duplex): void {
   socket.resume()
   const timer = setTimeout(() => socket.destroy(), LINGER_MS)
   timer.unref()

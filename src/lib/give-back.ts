@@ -9,6 +9,16 @@ export function copyOf(bytes: Buffer): Buffer {
   return copy
 }
 
+const shared = new WeakSet<ArrayBufferLike>()
+
+/**
+ * Marks a chunk of an HTTP/2 stream: node:http2 cuts the chunks of several streams from one buffer, so
+ * its memory is left to the garbage collector.
+ */
+export function shareMemory(chunk: Buffer): void {
+  if (chunk.length >= LARGE_BYTES) shared.add(chunk.buffer)
+}
+
 /** What is to be called once `chunk` is written, by somebody who knows that nobody else uses it. */
 export function givingBack(chunk: Buffer): (() => void) | undefined {
   return chunk.length < LARGE_BYTES ? undefined : () => giveBack(chunk)
@@ -21,6 +31,7 @@ export function givingBack(chunk: Buffer): (() => void) | undefined {
  * (docs/performance.md).
  */
 function giveBack({ buffer, byteOffset, length }: Buffer): void {
+  if (shared.has(buffer)) return
   const isLast = byteOffset + length === buffer.byteLength
   // Node cuts small buffers from a large one, which are others' too: each is less than half of it.
   const isOurs = byteOffset === 0 || length >= Buffer.poolSize / 2

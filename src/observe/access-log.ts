@@ -5,6 +5,7 @@ import type { Logger } from './logger.ts'
 /** A request that has ended. */
 type FinishedRequest = {
   readonly method: string
+  readonly protocol: string | undefined
   readonly path: string
   /** With the `?`; it may contain personal data. */
   readonly query: string
@@ -55,6 +56,7 @@ export function createAccessLog(log: Logger, options: AccessLogOptions): AccessL
     const fields = {
       route: request.route,
       method: request.method,
+      protocol: request.protocol,
       path: withQuery ? request.path + request.query : request.path,
       status: request.status,
       grpcStatus: request.grpcStatus,

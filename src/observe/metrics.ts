@@ -1,6 +1,8 @@
+import { PROTOCOLS } from '../lib/protocol.ts'
 import { CONTENT_TYPE, expositionOf, type Sample } from './exposition.ts'
 import { readProcess } from './process-reading.ts'
 import type { Histogram } from './histogram.ts'
+import { createHttp2Metrics, type Http2Metrics } from './http2-metrics.ts'
 import { createReloadMetrics, type ReloadMetrics } from './reload-metrics.ts'
 import { createRouteMetrics, type RouteMetrics } from './route-metrics.ts'
 import { createTokenRequestMetrics, type TokenRequestMetrics } from './token-request-metrics.ts'
@@ -9,7 +11,7 @@ import { createTokenRequestMetrics, type TokenRequestMetrics } from './token-req
 export const UNMATCHED = '(none)'
 export const PASSED = '(pass)'
 
-const OTHER_PROTOCOLS = ['tls', 'http2', 'socks', 'proxy_protocol'] as const
+const OTHER_PROTOCOLS = ['tls', 'socks', 'proxy_protocol'] as const
 
 /** The metrics of `/metrics`. Counters are kept where events happen, and are read on scrape. */
 export type Metrics = {
@@ -24,6 +26,10 @@ export type Metrics = {
   readonly reloads: ReloadMetrics
   /** A client of the proxy listener used this protocol instead of HTTP. */
   otherProtocol(protocol: (typeof OTHER_PROTOCOLS)[number]): void
+  /** A request of an application; `protocol` is one of `PROTOCOLS`. */
+  inboundRequest(protocol: string): void
+  /** HTTP/2 connections of applications and to upstreams. */
+  readonly http2: { readonly client: Http2Metrics; readonly upstream: Http2Metrics }
   /** What each metric is, in the order of the text. */
   readonly descriptions: readonly MetricDescription[]
   expose(): string
@@ -83,6 +89,7 @@ export function createMetrics(figures: ProcessFigures): Metrics {
   const reloads = createReloadMetrics()
   // All protocols from the start, so that rate() sees the first increase.
   const otherProtocols = new Map<string, number>(OTHER_PROTOCOLS.map((protocol) => [protocol, 0]))
+  const protocols = new Map<string, number>(PROTOCOLS.map((protocol) => [protocol, 0]))
   let watched: Watched = { tokens: [], upstreams: [], rejections: [] }
 
   const perRoute =
@@ -98,6 +105,12 @@ export function createMetrics(figures: ProcessFigures): Metrics {
       labels: { upstream: origin },
       value: pools.reduce((sum, { read }) => sum + value(read()), 0),
     }))
+
+  const http2 = { client: createHttp2Metrics(), upstream: createHttp2Metrics() }
+  const perSide = (read: (reading: ReturnType<Http2Metrics['read']>) => Sample[]) => () =>
+    Object.entries(http2).flatMap(([side, metrics]) =>
+      read(metrics.read()).map(({ labels, value }) => ({ labels: { side, ...labels }, value })),
+    )
 
   const definitions: Definition[] = [
     {
@@ -321,6 +334,41 @@ export function createMetrics(figures: ProcessFigures): Metrics {
       read: () => [...otherProtocols].map(([protocol, value]) => ({ labels: { protocol }, value })),
     },
     {
+      name: 'token_sidecar_inbound_requests_total',
+      type: 'counter',
+      help: 'Requests of applications, by protocol',
+      labels: ['protocol'],
+      read: () => [...protocols].map(([protocol, value]) => ({ labels: { protocol }, value })),
+    },
+    {
+      name: 'token_sidecar_http2_sessions_open',
+      type: 'gauge',
+      help: 'HTTP/2 connections that are open, by side: `client` is the application',
+      labels: ['side'],
+      read: perSide(({ sessions }) => [{ labels: {}, value: sessions }]),
+    },
+    {
+      name: 'token_sidecar_http2_streams_open',
+      type: 'gauge',
+      help: 'HTTP/2 streams that are open',
+      labels: ['side'],
+      read: perSide(({ streams }) => [{ labels: {}, value: streams }]),
+    },
+    {
+      name: 'token_sidecar_http2_goaway_total',
+      type: 'counter',
+      help: 'GOAWAY frames, by their error code; `NO_ERROR` is a graceful shutdown',
+      labels: ['side', 'direction', 'reason'],
+      read: perSide(({ goaways }) => goaways.map(frameSample)),
+    },
+    {
+      name: 'token_sidecar_http2_resets_total',
+      type: 'counter',
+      help: 'RST_STREAM frames, by their error code; a client that cancels a request sends `CANCEL`',
+      labels: ['side', 'direction', 'reason'],
+      read: perSide(({ resets }) => resets.map(frameSample)),
+    },
+    {
       name: 'token_sidecar_config_reloads_total',
       type: 'counter',
       help: 'Reloads of the configuration, after a change of the file or SIGHUP, by outcome',
@@ -397,6 +445,10 @@ export function createMetrics(figures: ProcessFigures): Metrics {
     otherProtocol(protocol) {
       otherProtocols.set(protocol, (otherProtocols.get(protocol) ?? 0) + 1)
     },
+    inboundRequest(protocol) {
+      protocols.set(protocol, (protocols.get(protocol) ?? 0) + 1)
+    },
+    http2,
     descriptions: definitions,
     expose: () =>
       expositionOf(
@@ -404,6 +456,14 @@ export function createMetrics(figures: ProcessFigures): Metrics {
       ),
     contentType: CONTENT_TYPE,
   }
+}
+
+function frameSample({
+  direction,
+  reason,
+  count,
+}: ReturnType<Http2Metrics['read']>['resets'][number]): Sample {
+  return { labels: { direction, reason }, value: count }
 }
 
 function histogramSamples(labels: Labels, histogram: Histogram): Sample[] {

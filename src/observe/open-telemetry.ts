@@ -126,7 +126,7 @@ export function createOpenTelemetryTracer(options: OpenTelemetryOptions): Tracer
           }
         },
 
-        end({ path, route, status, failure }) {
+        end({ path, route, protocol, status, failure }) {
           if (route !== undefined) {
             request.updateName(`${nameOf(method)} ${route}`)
             request.setAttribute('token_sidecar.route', route)
@@ -134,6 +134,9 @@ export function createOpenTelemetryTracer(options: OpenTelemetryOptions): Tracer
           request.setAttributes({
             'url.scheme': 'http',
             'url.path': path,
+            ...(protocol !== undefined && {
+              'network.protocol.version': protocol === 'h2' ? '2' : protocol.replace('http/', ''),
+            }),
             'http.response.status_code': status,
           })
           // Semantic conventions: a 4xx is not an error of the server span.

@@ -49,6 +49,7 @@ type FinishedRequest = {
   /** Without the query, which may contain personal data. */
   readonly path: string
   readonly route: string | undefined
+  readonly protocol: string | undefined
   readonly status: number
   readonly failure: SidecarError | undefined
 }

@@ -6,6 +6,8 @@ export type Field = readonly [string, string]
 /** RFC 9110 section 7.6.1, and those of RFC 9110 appendix A and of old that end at a hop, too. */
 export const HOP_BY_HOP: readonly string[] = [
   'connection',
+  // RFC 7540 section 3.2.1.
+  'http2-settings',
   'keep-alive',
   'proxy-authenticate',
   'proxy-authorization',
@@ -29,7 +31,6 @@ const knownName = fc
     'x-access-token',
     'cookie',
     'expect',
-    'http2-settings',
     'x-added',
     'x-removed',
     'x-a',

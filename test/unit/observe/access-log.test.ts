@@ -16,6 +16,7 @@ type FinishedRequest = Parameters<AccessLog>[0]
 
 const REQUEST: FinishedRequest = {
   method: 'GET',
+  protocol: 'h2',
   path: '/orders/7',
   query: '?state=open',
   route: 'orders',
@@ -36,6 +37,7 @@ const LINE = {
   message: 'request',
   route: 'orders',
   method: 'GET',
+  protocol: 'h2',
   path: '/orders/7',
   status: 200,
   durationMs: 12.35,

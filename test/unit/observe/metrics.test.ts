@@ -15,7 +15,7 @@ test('nobody else’s metrics are among them, and each is there once', () => {
   const names = FAMILIES.map(({ name }) => name)
   expect(names.length).toBeGreaterThan(15)
   expect(names).toEqual([...new Set(names)])
-  expect(names.filter((name) => !/^(?:token_sidecar|process)_[a-z_]+$/.test(name))).toEqual([])
+  expect(names.filter((name) => !/^(?:token_sidecar|process)_[a-z\d_]+$/.test(name))).toEqual([])
 })
 
 test('a counter ends in _total, and nothing else does', () => {

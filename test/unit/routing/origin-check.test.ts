@@ -1,12 +1,12 @@
 import { expect, test } from 'vitest'
 import { readRequestHead } from '../../../src/http/request-head.ts'
 import {
-  type CallerPolicy,
-  createWebPageGuard,
+  type OriginPolicy,
+  createOriginCheck,
   readTarget,
 } from '../../../src/routing/origin-check.ts'
 
-const POLICY: CallerPolicy = {
+const POLICY: OriginPolicy = {
   listenHost: '127.0.0.1',
   hosts: new Set(['sidecar.internal']),
   origins: new Set(['https://app.example']),
@@ -15,13 +15,13 @@ const POLICY: CallerPolicy = {
 type Given = {
   readonly target?: string
   readonly fields: readonly string[]
-  readonly policy?: Partial<CallerPolicy>
+  readonly policy?: Partial<OriginPolicy>
 }
 
 /** The message of the refusal; undefined if the request is accepted. */
 function refusal({ target = '/orders', fields, policy }: Given): string | undefined {
   const callers = { ...POLICY, ...policy }
-  const guard = createWebPageGuard(callers, (host) => host === 'api.example')
+  const guard = createOriginCheck(callers, (host) => host === 'api.example')
   const head = readRequestHead({ method: 'GET', target, version: '1.1' }, fields)
   try {
     guard(head, readTarget(head, { localPort: 8080 }, callers))

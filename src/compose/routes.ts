@@ -143,7 +143,7 @@ function defaultRoute(): RouteConfig {
 }
 
 function upstreamOptions(
-  { upstream, timeouts, connections }: RouteConfig,
+  { upstream, timeouts, connections, http2 }: RouteConfig,
   { config }: ComposeRoutesOptions,
 ): UpstreamOptions {
   return {
@@ -151,6 +151,7 @@ function upstreamOptions(
     connectTimeoutMs: timeouts.connect,
     maxConnections: connections,
     maxHeaderBytes: config.limits.headers,
+    http2,
   }
 }
 

@@ -134,7 +134,15 @@ export const routeSchema = z
       .min(1, { error: 'expected at least one connection' })
       .max(65_535, { error: 'expected at most 65535 connections' })
       .default(1024)
-      .describe('How many connections to the upstream may be open; more requests wait their turn.'),
+      .describe(
+        'How many connections to the upstream may be open; more requests wait their turn. Over HTTP/2 each serves many requests at a time.',
+      ),
+    http2: z
+      .enum(['auto', 'always', 'never'])
+      .default('auto')
+      .describe(
+        'Whether to use HTTP/2 with the upstream: `auto` if the server chooses it (ALPN), and never over `http:`; `always` requires it, over `http:` with prior knowledge; `never` uses HTTP/1.1.',
+      ),
     timeouts: z
       .strictObject({
         token: positiveDuration

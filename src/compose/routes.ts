@@ -144,7 +144,7 @@ function defaultRoute(): RouteConfig {
 
 function upstreamOptions(
   { upstream, timeouts, connections, http2 }: RouteConfig,
-  { config }: ComposeRoutesOptions,
+  { config, metrics }: ComposeRoutesOptions,
 ): UpstreamOptions {
   return {
     origin: new URL(upstream).origin,
@@ -152,6 +152,7 @@ function upstreamOptions(
     maxConnections: connections,
     maxHeaderBytes: config.limits.headers,
     http2,
+    http2Observer: metrics.http2.upstream,
   }
 }
 

@@ -58,7 +58,7 @@ export function createExchangeHandler(options: ExchangeHandlerOptions): Exchange
         const request = upstreamRequest(inbound, writer, route, target, token, record) // 400
         record.token = token
         const response = await route.roundTrip(request, inbound.signal) // 408, 502, 504
-        route.metrics.upstreamAnswered(response.status, record.upstreamMs ?? 0)
+        route.metrics.upstreamAnswered(response.status, record.upstreamMs ?? 0, response.version)
         recordVerdict(route.rejections, {
           method: head.method,
           status: response.status,

@@ -171,6 +171,15 @@ export function createMetrics(figures: ProcessFigures): Metrics {
       ),
     },
     {
+      name: 'token_sidecar_upstream_responses_total',
+      type: 'counter',
+      help: 'Responses of the upstream, by the protocol that it speaks',
+      labels: ['route', 'protocol'],
+      read: perRoute(({ protocols }, route) =>
+        [...protocols].map(([protocol, value]) => ({ labels: { route, protocol }, value })),
+      ),
+    },
+    {
       name: 'token_sidecar_upstream_unauthorized_total',
       type: 'counter',
       help: 'Responses with status 401 from the upstream that reached the application',

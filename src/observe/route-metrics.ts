@@ -1,4 +1,5 @@
 import { FAILURE_CODES, type FailureCode } from '../errors.ts'
+import { protocolOf } from '../lib/protocol.ts'
 import { createHistogram, type Histogram, SIZES } from './histogram.ts'
 
 /** What one route counts. Plain numbers: nothing is looked up or formatted while a request runs. */
@@ -14,8 +15,8 @@ export type RouteMetrics = {
   /** A connection was upgraded, or a tunnel opened; its request is over. */
   tunnelOpened(): void
   tunnelClosed(bytesToUpstream: number, bytesToClient: number): void
-  /** From the dispatch to the head of the response. */
-  upstreamAnswered(status: number, durationMs: number): void
+  /** From the dispatch to the head of the response, which has this version of HTTP. */
+  upstreamAnswered(status: number, durationMs: number, version: string): void
   read(): RouteReading
   readonly inFlight: () => number
   /** Writes `TALLY` counts: responses with a status of 5xx, 401, 403, then all responses by duration. */
@@ -26,6 +27,8 @@ type RouteReading = {
   readonly inFlight: number
   readonly requests: readonly { method: string; status: string; count: number }[]
   readonly failures: readonly { code: FailureCode; count: number }[]
+  /** Responses of the upstream, by protocol. */
+  readonly protocols: ReadonlyMap<string, number>
   readonly unauthorized: number
   readonly forbidden: number
   readonly replays: number
@@ -58,6 +61,7 @@ export const TALLY = TALLY_DURATIONS + SIZES
 export function createRouteMetrics(): RouteMetrics {
   const requests = new Float64Array(METHODS.length * STATUS_CLASSES.length)
   const failures = new Map<FailureCode, number>()
+  const protocols = new Map<string, number>()
   const duration = createHistogram()
   const tokenWait = createHistogram()
   const upstream = createHistogram()
@@ -98,7 +102,9 @@ export function createRouteMetrics(): RouteMetrics {
       tunnels.bytesToUpstream += bytesToUpstream
       tunnels.bytesToClient += bytesToClient
     },
-    upstreamAnswered(status, durationMs) {
+    upstreamAnswered(status, durationMs, version) {
+      const protocol = protocolOf(version)
+      protocols.set(protocol, (protocols.get(protocol) ?? 0) + 1)
       if (status === 401) unauthorized += 1
       else if (status === 403) forbidden += 1
       upstream.observe(durationMs)
@@ -116,6 +122,7 @@ export function createRouteMetrics(): RouteMetrics {
     },
     read: () => ({
       inFlight,
+      protocols,
       unauthorized,
       forbidden,
       replays,

@@ -27,10 +27,10 @@ export const PLAIN_END: EndOfData = { means: 'tcp', isAuthentic: () => true }
 const UNVERIFIED_END: EndOfData = { means: 'tls, not verified', isAuthentic: () => false }
 
 /** Protocols as ALPN names them. */
-export type Protocol = 'h2' | 'http/1.1'
+export type AlpnProtocol = 'h2' | 'http/1.1'
 
 /** What was negotiated; a server without ALPN speaks HTTP/1.1. */
-export function protocolOf(socket: Socket): Protocol {
+export function negotiatedProtocol(socket: Socket): AlpnProtocol {
   return socket instanceof TLSSocket && socket.alpnProtocol === 'h2' ? 'h2' : 'http/1.1'
 }
 
@@ -42,7 +42,7 @@ export type ConnectorOptions = {
   /** Undefined for an origin without TLS. */
   readonly tls: TlsMaterial | undefined
   /** The protocols to offer (RFC 7301). */
-  readonly alpn: readonly Protocol[]
+  readonly alpn: readonly AlpnProtocol[]
   /** For all of it: the name, the addresses and the handshake. */
   readonly timeoutMs: number
   readonly clock: Clock

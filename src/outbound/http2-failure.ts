@@ -1,25 +1,7 @@
 import { constants } from 'node:http2'
 import { type Retry, SidecarError } from '../errors.ts'
+import { http2ErrorName } from '../lib/http2-error-code.ts'
 import { toUpstreamFailure, upstreamFailure } from '../http/upstream-failure.ts'
-
-const NAMES: ReadonlyMap<number, string> = new Map(
-  [
-    'NO_ERROR',
-    'PROTOCOL_ERROR',
-    'INTERNAL_ERROR',
-    'FLOW_CONTROL_ERROR',
-    'SETTINGS_TIMEOUT',
-    'STREAM_CLOSED',
-    'FRAME_SIZE_ERROR',
-    'REFUSED_STREAM',
-    'CANCEL',
-    'COMPRESSION_ERROR',
-    'CONNECT_ERROR',
-    'ENHANCE_YOUR_CALM',
-    'INADEQUATE_SECURITY',
-    'HTTP_1_1_REQUIRED',
-  ].map((name, code) => [code, name]),
-)
 
 /** The peer violates the protocol, or says that we do. */
 const PROTOCOL_CODES: ReadonlySet<number> = new Set([
@@ -33,9 +15,8 @@ const PROTOCOL_CODES: ReadonlySet<number> = new Set([
   constants.NGHTTP2_HTTP_1_1_REQUIRED,
 ])
 
-/** The name of an error code (RFC 9113 section 7). */
 export function errorCodeName(code: number): string {
-  return NAMES.get(code) ?? `error code ${code}`
+  return http2ErrorName(code) ?? `error code ${code}`
 }
 
 /** A stream that was closed with this code before its response was complete. */

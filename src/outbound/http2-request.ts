@@ -1,4 +1,4 @@
-import type { ClientHttp2Stream } from 'node:http2'
+import type { ClientHttp2Stream, OutgoingHttpHeaders } from 'node:http2'
 import { fieldNames, isField } from '../http/field-lines.ts'
 import { type CompleteBody, isStreamed, type RequestBody } from '../http/request-body.ts'
 import type { UpstreamRequest } from '../http/round-trip.ts'
@@ -111,13 +111,15 @@ function sendTrailersAfter(stream: ClientHttp2Stream, trailers: () => readonly s
   stream.on('wantTrailers', () => stream.sendTrailers(fieldsByName(trailers())))
 }
 
-/** `sendTrailers` takes no array of names and values. */
-function fieldsByName(fields: readonly string[]): Record<string, string[]> {
-  const byName: Record<string, string[]> = {}
+/** As an object, which is how `sendTrailers` takes them. */
+function fieldsByName(fields: readonly string[]): OutgoingHttpHeaders {
+  const byName = new Map<string, string[]>()
   for (let i = 0; i < fields.length; i += 2) {
     const name = (fields[i] ?? '').toLowerCase()
-    const values = (byName[name] ??= [])
-    values.push(fields[i + 1] ?? '')
+    const value = fields[i + 1] ?? ''
+    const values = byName.get(name)
+    if (values === undefined) byName.set(name, [value])
+    else values.push(value)
   }
-  return byName
+  return Object.fromEntries(byName)
 }

@@ -4,7 +4,7 @@ import type { SidecarError } from '../errors.ts'
 import { isField } from '../http/field-lines.ts'
 import type { ResponseHead, UpstreamRequest } from '../http/round-trip.ts'
 import type { Clock } from '../lib/clock.ts'
-import { copyOf } from '../lib/give-back.ts'
+import { shareMemory } from '../lib/give-back.ts'
 import { createInterimLimit, TOO_MANY_INTERIM_RESPONSES } from './interim-limit.ts'
 import { createPendingResponse, type PendingResponse } from './pending-response.ts'
 
@@ -101,8 +101,8 @@ export function receiveResponse(
 
   const onData = (chunk: Buffer): void => {
     onActivity()
-    // Node cuts the chunks of several streams from one buffer, and whoever writes one may release its memory.
-    if (!isOver) response.onData(copyOf(chunk))
+    shareMemory(chunk)
+    if (!isOver) response.onData(chunk)
   }
 
   const onEnd = (): void => {

@@ -1,10 +1,10 @@
 import type { Socket } from 'node:net'
 import { upstreamFailure } from '../http/upstream-failure.ts'
 import { type ConnectionPool, sumOf } from './connection-pool.ts'
-import { type Connect, type EndOfData, type Protocol, protocolOf } from './connector.ts'
+import { type Connect, type EndOfData, negotiatedProtocol, type AlpnProtocol } from './connector.ts'
 
 /** The protocol that the upstream has chosen last; undefined before the first connection. */
-export type Negotiated = { protocol: Protocol | undefined }
+export type Negotiated = { protocol: AlpnProtocol | undefined }
 
 export type NegotiatingPoolOptions = {
   /** Offers both protocols. */
@@ -25,14 +25,14 @@ export function createNegotiatingPool(options: NegotiatingPoolOptions): Connecti
   const { connect, connections, sessions, http1Only, negotiated } = options
 
   const connectFor =
-    (own: Protocol): Connect =>
+    (own: AlpnProtocol): Connect =>
     (onConnected, verifiesEnd) => {
       // The first connection may have to serve close-delimited responses.
       const isUnknown = negotiated.protocol === undefined
       connect((error, socket, end) => {
         if (socket === null) onConnected(error, null, end)
         else {
-          const protocol = protocolOf(socket)
+          const protocol = negotiatedProtocol(socket)
           negotiated.protocol = protocol
           if (protocol === own) onConnected(null, socket, end)
           else {
@@ -47,7 +47,7 @@ export function createNegotiatingPool(options: NegotiatingPoolOptions): Connecti
   const http2 = sessions(connectFor('h2'))
   const pool = withUpgrades(http2, http1Only)
 
-  const handOver = (own: Protocol, socket: Socket, end: EndOfData): void => {
+  const handOver = (own: AlpnProtocol, socket: Socket, end: EndOfData): void => {
     const [from, to] = own === 'h2' ? [http2, http1] : [http1, pool]
     to.adopt(socket, end)
     for (const queued of from.takeQueue()) queued.sendWith(to.roundTrip)
@@ -97,7 +97,7 @@ export function requireHttp2(origin: string, connect: Connect): Connect {
   return (onConnected, verifiesEnd) => {
     connect((error, socket, end) => {
       if (socket === null) onConnected(isRefusal(error) ? refused() : error, null, end)
-      else if (protocolOf(socket) === 'h2') onConnected(null, socket, end)
+      else if (negotiatedProtocol(socket) === 'h2') onConnected(null, socket, end)
       else {
         socket.destroy()
         onConnected(refused(), null, end)

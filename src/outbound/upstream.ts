@@ -4,7 +4,7 @@ import type { Clock } from '../lib/clock.ts'
 import { fingerprint } from '../lib/fingerprint.ts'
 import type { TlsMaterial, TlsReader } from '../lib/tls-material.ts'
 import { type ConnectionPool, createConnectionPool, type Load, sumOf } from './connection-pool.ts'
-import { type Connect, createConnector, type Protocol } from './connector.ts'
+import { type Connect, createConnector, type AlpnProtocol } from './connector.ts'
 import type { Http2Observer } from './http2-session.ts'
 import { createHttp2SessionPool } from './http2-session-pool.ts'
 import {
@@ -106,7 +106,7 @@ export function openUpstream(
   const poolFor = (tls: TlsMaterial): ConnectionPool => {
     const material = isTls ? { ...tls, servername: serverName(hostname, tls) } : undefined
     const timeoutMs = connectTimeoutMs
-    const connectWith = (alpn: readonly Protocol[]): Connect =>
+    const connectWith = (alpn: readonly AlpnProtocol[]): Connect =>
       createConnector({ origin, hostname, port, tls: material, alpn, timeoutMs, clock })
     const common = { origin, host: url.host, maxHeaderBytes, lifetimeSeconds, clock }
     const connections = (connect: Connect): ConnectionPool =>

@@ -19,7 +19,7 @@ function busyMetrics(): Metrics {
     route.started()
     route.failed('upstream_timeout')
     route.tokenWaited(3)
-    route.upstreamAnswered(401, 0.2)
+    route.upstreamAnswered(401, 0.2, '1.1')
   }
   metrics.tokenRequests('corp').finished('success', 100)
   metrics.tokenRequests('corp').finished('token_rejected', 100)
@@ -166,7 +166,7 @@ test('a route is rejected while its API has accepted nothing since the last succ
 test('responses with 401 and 403 are counted apart', async () => {
   const metrics = createMetrics({ version: '1.2.3' })
   const route = metrics.route('orders')
-  for (const status of [401, 403, 403, 200, 500]) route.upstreamAnswered(status, 1)
+  for (const status of [401, 403, 403, 200, 500]) route.upstreamAnswered(status, 1, '1.1')
   const of = async (name: string) => await currentValue(metrics, name, { route: 'orders' })
   expect(await of('token_sidecar_upstream_unauthorized_total')).toBe(1)
   expect(await of('token_sidecar_upstream_forbidden_total')).toBe(2)

@@ -69,7 +69,7 @@ test('responses of the API with 401 and 403 are counted by the interval', async 
   const { clock, history, metrics, serve } = followOne()
   await clock.advance(10_000)
   serve(4, 401, 1)
-  for (const status of [401, 403, 403, 404]) metrics.upstreamAnswered(status, 1)
+  for (const status of [401, 403, 403, 404]) metrics.upstreamAnswered(status, 1, '1.1')
   await clock.advance(10_000)
   expect(history.read().routes).toMatchObject([{ requests: [0, 4], rejections: [0, 3] }])
   expect(history.lastMinute('orders')).toMatchObject({ requests: 4, unauthorized: 1, forbidden: 2 })

@@ -95,8 +95,14 @@ export function receiveResponse(
   }
 
   const readAll = (): Buffer | null => {
-    const chunk: unknown = stream.readableLength === 0 ? null : stream.read()
-    return chunk instanceof Buffer ? chunk : null
+    const chunks: Buffer[] = []
+    while (stream.readableLength > 0) {
+      const chunk: unknown = stream.read()
+      if (!(chunk instanceof Buffer)) break
+      chunks.push(chunk)
+    }
+    const [first = null] = chunks
+    return chunks.length > 1 ? Buffer.concat(chunks) : first
   }
 
   const onData = (chunk: Buffer): void => {
@@ -120,7 +126,7 @@ export function receiveResponse(
   const finish = (): void => {
     const chunk = unread
     unread = null
-    if (chunk instanceof Buffer) response.onData(chunk)
+    if (chunk instanceof Buffer) onData(chunk)
     if (!isPaused) complete()
   }
 

@@ -58,8 +58,10 @@ export function mayHaveTrailers(body: UpstreamRequest['body'], hasLength: boolea
 export type Http2BodyWriter = {
   /** Whether all of it has been read. */
   readonly isDone: () => boolean
-  /** Stops sending. A body of which nothing was read remains usable for another attempt. */
+  /** Stops sending, and discards the rest. */
   readonly stop: () => void
+  /** Stops sending; a body of which nothing was read remains usable for another attempt. */
+  readonly detach: () => void
 }
 
 /** Sends a body as fast as flow control permits; `onFailure` is called if it ends early. */
@@ -78,6 +80,11 @@ export function sendStreamed(
     stream.end()
   }
   const onDrain = (): void => void body.resume()
+  const removeListeners = (): void => {
+    stream.off('drain', onDrain)
+    body.off('data', onData)
+    body.off('end', onEnd)
+  }
   sendTrailersAfter(stream, trailers)
   stream.on('drain', onDrain)
   body.on('data', onData)
@@ -89,9 +96,12 @@ export function sendStreamed(
     isDone: () => isDone,
     stop() {
       if (isDone) return
-      stream.off('drain', onDrain)
-      body.off('data', onData)
-      body.off('end', onEnd)
+      removeListeners()
+      body.destroy()
+    },
+    detach() {
+      if (isDone) return
+      removeListeners()
       if (body.readableDidRead) body.destroy()
       else {
         body.off('error', onFailure)

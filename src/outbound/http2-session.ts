@@ -155,7 +155,8 @@ export function createHttp2Session(socket: Socket, options: Http2SessionOptions)
     if (exchange.isOver) return
     exchange.isOver = true
     exchange.release()
-    exchange.body?.stop()
+    if (failure.retry === 'always') exchange.body?.detach()
+    else exchange.body?.stop()
     exchange.response.fail(failure)
   }
 
@@ -166,9 +167,12 @@ export function createHttp2Session(socket: Socket, options: Http2SessionOptions)
   }
 
   const resetStream = (stream: ClientHttp2Stream, code: number): void => {
-    if (stream.closed || stream.destroyed) return
-    observer.reset('sent', code)
-    stream.close(code)
+    // Within a callback of nghttp2, Node delays RST_STREAM; if it then asks for trailers, it aborts the process.
+    setImmediate(() => {
+      if (stream.closed || stream.destroyed) return
+      observer.reset('sent', code)
+      stream.close(code)
+    })
   }
 
   const onStreamClose = (exchange: Exchange): void => {

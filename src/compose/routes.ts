@@ -117,14 +117,16 @@ export function composeTunnels(
 }
 
 function upstreamOptions(
-  { upstream, timeouts, connections }: RouteConfig,
-  { config }: ComposeRoutesOptions,
+  { upstream, timeouts, connections, http2 }: RouteConfig,
+  { config, metrics }: ComposeRoutesOptions,
 ): UpstreamOptions {
   return {
     origin: new URL(upstream).origin,
     connectTimeoutMs: timeouts.connect,
     maxConnections: connections,
     maxHeaderBytes: config.limits.headers,
+    http2,
+    http2Observer: metrics.http2.upstream,
   }
 }
 

@@ -67,6 +67,7 @@ async function probe(
       ...material,
       servername: material.servername ?? (isIP(hostname) === 0 ? hostname : ''),
     },
+    alpn: ['http/1.1'],
     timeoutMs: Math.min(timeouts.connect, MAX_CONNECT_MS),
     clock,
   })

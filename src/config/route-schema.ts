@@ -153,7 +153,15 @@ export const routeSchema = z
       .min(1, { error: 'expected at least one connection' })
       .max(65_535, { error: 'expected at most 65535 connections' })
       .default(1024)
-      .describe('The maximum number of connections to the upstream; further requests are queued.'),
+      .describe(
+        'The maximum number of connections to the upstream; further requests are queued. Over HTTP/2 each connection carries many requests at a time.',
+      ),
+    http2: z
+      .enum(['auto', 'always', 'never'])
+      .default('auto')
+      .describe(
+        'Whether to use HTTP/2 with the upstream: `auto` if the server chooses it (ALPN), and never over `http:`; `always` requires it, over `http:` with prior knowledge; `never` uses HTTP/1.1.',
+      ),
     timeouts: z
       .strictObject({
         token: positiveDuration

@@ -59,7 +59,7 @@ export function createExchangeHandler(options: ExchangeHandlerOptions): Exchange
         const request = upstreamRequest(inbound, writer, route, target, token, record) // 400
         record.token = token
         const response = await route.roundTrip(request, inbound.signal) // 408, 502, 504
-        route.metrics.upstreamResponded(record.upstreamMs ?? 0)
+        route.metrics.upstreamResponded(record.upstreamMs ?? 0, response.version)
         const destination = observeOutcome(response, writer, route, record, token)
         status = response.status
         if (response.tunnel === undefined) {

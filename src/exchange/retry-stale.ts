@@ -21,8 +21,8 @@ export function retryStale(
     } catch (error) {
       const retry = error instanceof SidecarError ? error.retry : undefined
       if (!isRepeatable(request, retry)) throw error
-      // A request that was not sent still has its body.
-      const body = retry === 'always' ? request.body : await completeBody(request)
+      const isUnsent = retry === 'always' && isBodyUnread(request)
+      const body = isUnsent ? request.body : await completeBody(request)
       if (body === undefined) throw error
       metrics.retried()
       return await next({ ...request, body, dedicated: true }, signal)
@@ -32,6 +32,11 @@ export function retryStale(
 
 function isRepeatable({ method }: ExchangeRequest, retry: Retry | undefined): boolean {
   return retry === 'always' || (retry === 'if idempotent' && IDEMPOTENT.has(method))
+}
+
+/** Over HTTP/2, a request whose body has been sent may turn out not to be processed. */
+function isBodyUnread({ body }: ExchangeRequest): boolean {
+  return !isStreamed(body) || !body.stream.readableDidRead
 }
 
 /** Undefined where the body is not available any more, or not yet. */

@@ -34,7 +34,7 @@ export type UpstreamRequest = {
 }
 
 /** The head of a final response. Octets of the phrase and the fields are characters (Latin-1). */
-type ResponseHead = {
+export type ResponseHead = {
   readonly status: number
   readonly phrase: string
   /** The version of HTTP as `Via` names it (RFC 9110 section 7.6.3), such as "1.1". */

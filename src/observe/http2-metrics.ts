@@ -1,4 +1,4 @@
-import { constants } from 'node:http2'
+import { http2ErrorName } from '../lib/http2-error-code.ts'
 
 /** HTTP/2 connections on one side of the sidecar. */
 export type Http2Metrics = {
@@ -28,30 +28,9 @@ type Http2Reading = {
   readonly resets: readonly FrameCount[]
 }
 
-const REASONS = [
-  'NO_ERROR',
-  'PROTOCOL_ERROR',
-  'INTERNAL_ERROR',
-  'FLOW_CONTROL_ERROR',
-  'SETTINGS_TIMEOUT',
-  'STREAM_CLOSED',
-  'FRAME_SIZE_ERROR',
-  'REFUSED_STREAM',
-  'CANCEL',
-  'COMPRESSION_ERROR',
-  'CONNECT_ERROR',
-  'ENHANCE_YOUR_CALM',
-  'INADEQUATE_SECURITY',
-  'HTTP_1_1_REQUIRED',
-] as const
-
-const REASON_OF: ReadonlyMap<number, string> = new Map(
-  REASONS.map((reason) => [constants[`NGHTTP2_${reason}`], reason]),
-)
-
 /** The name of an error code; "other" for an unregistered one, since the peer chooses it. */
 function http2Reason(code: number): string {
-  return REASON_OF.get(code) ?? 'other'
+  return http2ErrorName(code) ?? 'other'
 }
 
 export function createHttp2Metrics(): Http2Metrics {

@@ -89,7 +89,7 @@ export function createMetrics(figures: ProcessFigures): Metrics {
   const reloads = createReloadMetrics()
   // All protocols from the start, so that rate() sees the first increase.
   const otherProtocols = new Map<string, number>(OTHER_PROTOCOLS.map((protocol) => [protocol, 0]))
-  const protocols = new Map<string, number>(PROTOCOLS.map((protocol) => [protocol, 0]))
+  const inboundProtocols = new Map<string, number>(PROTOCOLS.map((protocol) => [protocol, 0]))
   let watched: Watched = { tokens: [], upstreams: [], rejections: [] }
 
   const perRoute =
@@ -172,6 +172,15 @@ export function createMetrics(figures: ProcessFigures): Metrics {
           labels: { route, grpc_status: status },
           value: count,
         })),
+      ),
+    },
+    {
+      name: 'token_sidecar_upstream_responses_total',
+      type: 'counter',
+      help: 'Responses of the upstream, by the protocol that it speaks',
+      labels: ['route', 'protocol'],
+      read: perRoute(({ protocols }, route) =>
+        [...protocols].map(([protocol, value]) => ({ labels: { route, protocol }, value })),
       ),
     },
     {
@@ -338,7 +347,8 @@ export function createMetrics(figures: ProcessFigures): Metrics {
       type: 'counter',
       help: 'Requests of applications, by protocol',
       labels: ['protocol'],
-      read: () => [...protocols].map(([protocol, value]) => ({ labels: { protocol }, value })),
+      read: () =>
+        [...inboundProtocols].map(([protocol, value]) => ({ labels: { protocol }, value })),
     },
     {
       name: 'token_sidecar_http2_sessions_open',
@@ -446,7 +456,7 @@ export function createMetrics(figures: ProcessFigures): Metrics {
       otherProtocols.set(protocol, (otherProtocols.get(protocol) ?? 0) + 1)
     },
     inboundRequest(protocol) {
-      protocols.set(protocol, (protocols.get(protocol) ?? 0) + 1)
+      inboundProtocols.set(protocol, (inboundProtocols.get(protocol) ?? 0) + 1)
     },
     http2,
     descriptions: definitions,

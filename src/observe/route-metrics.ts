@@ -1,4 +1,5 @@
 import { FAILURE_CODES, type FailureCode } from '../errors.ts'
+import { protocolOf } from '../lib/protocol.ts'
 import { createHistogram, type Histogram, SIZES } from './histogram.ts'
 
 /** The counters of one route: plain numbers, so that a request needs no lookup and no formatting. */
@@ -14,8 +15,8 @@ export type RouteMetrics = {
   /** A connection was upgraded, or a CONNECT tunnel opened; the request has ended. */
   tunnelOpened(): void
   tunnelClosed(bytesToUpstream: number, bytesToClient: number): void
-  /** From sending the request to receiving the response head. */
-  upstreamResponded(durationMs: number): void
+  /** From sending the request to receiving the response head, which has this version of HTTP. */
+  upstreamResponded(durationMs: number, version: string): void
   /** The upstream did not authorize the request. */
   notAuthorized(status: 401 | 403): void
   /** `status` is that of the call, from 0 to 16. */
@@ -31,6 +32,8 @@ type RouteReading = {
   readonly requests: readonly { method: string; status: string; count: number }[]
   readonly failures: readonly { code: FailureCode; count: number }[]
   readonly grpcCalls: readonly { status: string; count: number }[]
+  /** Responses of the upstream, by protocol. */
+  readonly protocols: ReadonlyMap<string, number>
   readonly unauthorized: number
   readonly forbidden: number
   readonly replays: number
@@ -84,6 +87,7 @@ export function createRouteMetrics(): RouteMetrics {
   const requests = new Float64Array(METHODS.length * STATUS_CLASSES.length)
   const failures = new Map<FailureCode, number>()
   const grpcCalls = new Float64Array(GRPC_STATUSES.length)
+  const protocols = new Map<string, number>()
   const duration = createHistogram()
   const tokenWait = createHistogram()
   const upstream = createHistogram()
@@ -124,7 +128,11 @@ export function createRouteMetrics(): RouteMetrics {
       tunnels.bytesToUpstream += bytesToUpstream
       tunnels.bytesToClient += bytesToClient
     },
-    upstreamResponded: (durationMs) => upstream.observe(durationMs),
+    upstreamResponded(durationMs, version) {
+      const protocol = protocolOf(version)
+      protocols.set(protocol, (protocols.get(protocol) ?? 0) + 1)
+      upstream.observe(durationMs)
+    },
     notAuthorized(status) {
       if (status === 401) unauthorized += 1
       else forbidden += 1
@@ -145,6 +153,7 @@ export function createRouteMetrics(): RouteMetrics {
     },
     read: () => ({
       inFlight,
+      protocols,
       unauthorized,
       forbidden,
       replays,

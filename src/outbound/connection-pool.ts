@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import type { Clock } from '../lib/clock.ts'
-import type { RoundTrip, UpstreamResponse } from '../http/round-trip.ts'
+import type { RoundTrip, UpstreamRequest, UpstreamResponse } from '../http/round-trip.ts'
 import { type Connection, createConnection } from './connection.ts'
 import type { Connect, EndOfData } from './connector.ts'
 import { toUpstreamFailure, upstreamFailure } from '../http/upstream-failure.ts'
@@ -15,6 +15,14 @@ export type Load = {
   readonly queued: number
 }
 
+export function sumOf(one: Load, other: Load): Load {
+  return {
+    connected: one.connected + other.connected,
+    running: one.running + other.running,
+    queued: one.queued + other.queued,
+  }
+}
+
 /** The connections to one origin, each for one request at a time. */
 export type ConnectionPool = {
   /**
@@ -22,11 +30,22 @@ export type ConnectionPool = {
    * becomes idle.
    */
   readonly roundTrip: RoundTrip
-  load(): Load
+  readonly load: () => Load
+  /** Uses a connection that was opened elsewhere. */
+  readonly adopt: (socket: Socket, end: EndOfData) => void
+  /** Removes the requests that wait for a connection. */
+  readonly takeQueue: () => readonly QueuedRequest[]
   /** From now on connections are closed as soon as they are free. */
-  retire(): void
+  readonly retire: () => void
   /** Closes them all, whatever is running, and fails it. */
-  destroy(): void
+  readonly destroy: () => void
+}
+
+/** A request that waits for a connection. */
+export type QueuedRequest = {
+  readonly request: UpstreamRequest
+  readonly sendWith: (roundTrip: RoundTrip) => void
+  readonly fail: (error: unknown) => void
 }
 
 export type ConnectionPoolOptions = {
@@ -49,14 +68,6 @@ type Entry = {
   freeAt: number
 }
 
-/** A request that waits for a connection. */
-type Waiting = {
-  /** Whether it needs a new connection, which then serves this request only. */
-  readonly dedicated: boolean
-  readonly use: (connection: Connection) => void
-  readonly fail: (error: unknown) => void
-}
-
 /** The lifetime of a connection that verifies its end although no response needs that. */
 const VERIFIED_SECONDS = 5
 /** Shorter than most servers keep an idle connection, so that it is we who close it. */
@@ -73,7 +84,7 @@ export function createConnectionPool(options: ConnectionPoolOptions): Connection
   const { origin, host, maxHeaderBytes, connect, most, lifetimeSeconds, clock } = options
   const open = new Set<Entry>()
   const free: Entry[] = []
-  const waiting = new Set<Waiting>()
+  const waiting = new Set<QueuedRequest>()
   /**
    * Whether responses are close-delimited. Over TLS the end of these has to be verified, which has
    * a cost: until the first response, and after the first one that needs it.
@@ -86,10 +97,10 @@ export function createConnectionPool(options: ConnectionPoolOptions): Connection
   let isDestroyed = false
 
   /** The request that waits longest and can use the connection, if no other that is older is overtaken. */
-  const takeWaiting = (isNew: boolean): Waiting | undefined => {
+  const takeWaiting = (isNew: boolean): QueuedRequest | undefined => {
     if (waiting.size === 0) return undefined
     for (const next of waiting) {
-      if (next.dedicated && !isNew) {
+      if (next.request.dedicated && !isNew) {
         if (connecting > 0) continue
         return undefined
       }
@@ -104,22 +115,26 @@ export function createConnectionPool(options: ConnectionPoolOptions): Connection
       connecting += 1
       connect((error, socket, end) => {
         connecting -= 1
-        if (socket === null) takeWaiting(true)?.fail(error)
-        else if (isDestroyed) discard(socket)
-        else adopt(socket, end)
+        if (socket !== null) adopt(socket, end)
+        // Without an error, another pool uses the connection.
+        else if (error !== null) takeWaiting(true)?.fail(error)
         connectForWaiting()
       }, framing !== 'delimited')
     }
   }
 
   const adopt = (socket: Socket, end: EndOfData): void => {
+    if (isDestroyed) {
+      discard(socket)
+      return
+    }
     const next = takeWaiting(true)
     const connection = createConnection(socket, {
       origin,
       host,
       maxHeaderBytes,
       end,
-      dedicated: next?.dedicated === true,
+      dedicated: next?.request.dedicated === true,
       clock,
       onFraming(isCloseDelimited) {
         if (isCloseDelimited) framing = 'close-delimited'
@@ -132,7 +147,7 @@ export function createConnectionPool(options: ConnectionPoolOptions): Connection
     open.add(entry)
     keepTicking()
     if (next === undefined) keep(entry)
-    else next.use(connection)
+    else next.sendWith(connection.send)
   }
 
   const release = (entry: Entry): void => {
@@ -142,7 +157,7 @@ export function createConnectionPool(options: ConnectionPoolOptions): Connection
     }
     const next = takeWaiting(false)
     if (next === undefined) keep(entry)
-    else next.use(entry.connection)
+    else next.sendWith(entry.connection.send)
   }
 
   /** Keeps an idle connection for the next request. */
@@ -191,11 +206,11 @@ export function createConnectionPool(options: ConnectionPoolOptions): Connection
   /** Sends the request when it gets a connection, unless `signal` aborts before. */
   const sendLater: RoundTrip = (request, signal) => {
     const sent = Promise.withResolvers<UpstreamResponse>()
-    const entry: Waiting = {
-      dedicated: request.dedicated,
-      use(connection) {
+    const entry: QueuedRequest = {
+      request,
+      sendWith(roundTrip) {
         signal.removeEventListener('abort', onAbort)
-        sent.resolve(connection.send(request, signal))
+        sent.resolve(roundTrip(request, signal))
       },
       fail(error) {
         signal.removeEventListener('abort', onAbort)
@@ -229,6 +244,12 @@ export function createConnectionPool(options: ConnectionPoolOptions): Connection
       running: open.size - free.length,
       queued: waiting.size,
     }),
+    adopt,
+    takeQueue() {
+      const requests = [...waiting]
+      waiting.clear()
+      return requests
+    },
     retire() {
       isRetired = true
       for (const entry of free.splice(0)) drop(entry)

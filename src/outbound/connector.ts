@@ -1,6 +1,6 @@
 import { connect as connectTcp, type Socket } from 'node:net'
 import { Duplex } from 'node:stream'
-import { connect as connectTls } from 'node:tls'
+import { connect as connectTls, TLSSocket } from 'node:tls'
 import type { Clock } from '../lib/clock.ts'
 import { copyOf } from '../lib/give-back.ts'
 import { type TlsMaterial, withoutTrailingDot } from '../lib/tls-material.ts'
@@ -12,7 +12,8 @@ import { upstreamFailure } from '../http/upstream-failure.ts'
  */
 export type Connect = (onConnected: OnConnected, verifiesEnd: boolean) => void
 
-type OnConnected = (error: unknown, socket: Socket | null, end: EndOfData) => void
+/** Neither an error nor a socket: the connection is used elsewhere. */
+export type OnConnected = (error: unknown, socket: Socket | null, end: EndOfData) => void
 
 /** What the end of the data on a connection says: a peer that uses TLS has to announce it. */
 export type EndOfData = {
@@ -25,6 +26,14 @@ export type EndOfData = {
 export const PLAIN_END: EndOfData = { means: 'tcp', isAuthentic: () => true }
 const UNVERIFIED_END: EndOfData = { means: 'tls, not verified', isAuthentic: () => false }
 
+/** Protocols as ALPN names them. */
+export type AlpnProtocol = 'h2' | 'http/1.1'
+
+/** What was negotiated; a server without ALPN speaks HTTP/1.1. */
+export function negotiatedProtocol(socket: Socket): AlpnProtocol {
+  return socket instanceof TLSSocket && socket.alpnProtocol === 'h2' ? 'h2' : 'http/1.1'
+}
+
 export type ConnectorOptions = {
   readonly origin: string
   /** Without the brackets of an IPv6 address. */
@@ -32,6 +41,8 @@ export type ConnectorOptions = {
   readonly port: number
   /** Undefined for an origin without TLS. */
   readonly tls: TlsMaterial | undefined
+  /** The protocols to offer (RFC 7301). */
+  readonly alpn: readonly AlpnProtocol[]
   /** For all of it: the name, the addresses and the handshake. */
   readonly timeoutMs: number
   readonly clock: Clock
@@ -49,7 +60,7 @@ const READ_BUFFER = Buffer.allocUnsafeSlow(256 * 1024)
 
 /** A connection fails with `upstream_timeout`, or with what the system or OpenSSL says. */
 export function createConnector(options: ConnectorOptions): Connect {
-  const { origin, hostname, port, tls, timeoutMs, clock } = options
+  const { origin, hostname, port, tls, alpn, timeoutMs, clock } = options
   /** RFC 8446 section 2.2: the next handshake is shorter with it. */
   let session: Buffer | undefined
 
@@ -69,7 +80,7 @@ export function createConnector(options: ConnectorOptions): Connect {
       }),
       ...(transport !== undefined && { socket: transport }),
       ...reading(() => socket),
-      ALPNProtocols: ['http/1.1'],
+      ALPNProtocols: [...alpn],
       ...(session !== undefined && { session }),
     }).on('session', (issued) => {
       session = issued

@@ -1,14 +1,13 @@
 import type { Duplex } from 'node:stream'
 import type { SidecarError } from '../errors.ts'
-import type { UpstreamRequest, UpstreamResponse } from '../http/round-trip.ts'
+import type { ResponseHead, UpstreamRequest, UpstreamResponse } from '../http/round-trip.ts'
 import type { ResponseWriter } from '../http/response-writer.ts'
 import type { Clock } from '../lib/clock.ts'
-import type { ResponseHead } from './response-head.ts'
 
 /** The response to one request while its connection receives it. */
 export type PendingResponse = {
   readonly promise: Promise<UpstreamResponse>
-  readonly onInterim: (head: ResponseHead) => void
+  readonly onInterim: (head: Pick<ResponseHead, 'status' | 'fields'>) => void
   readonly onHead: (head: ResponseHead) => void
   readonly onData: (chunk: Buffer) => void
   /** The response is complete, and its connection may serve another request. */
@@ -19,7 +18,7 @@ export type PendingResponse = {
   readonly isUntouched: () => boolean
 }
 
-/** What a response can do about the connection that receives it. */
+/** What a response can do about the connection, or the stream, that receives it. */
 export type Reading = {
   /** Stops parsing; the socket is stopped only if more data arrives before `resume`. */
   readonly hold: () => void

@@ -8,6 +8,7 @@ import {
   TOKEN,
 } from './response-head.ts'
 import { joinContent } from './join-content.ts'
+import { createInterimLimit, TOO_MANY_INTERIM_RESPONSES } from './interim-limit.ts'
 import { upstreamFailure } from '../http/upstream-failure.ts'
 
 /** What a response consists of, in order. Interim responses have a head only, and another head follows. */
@@ -65,7 +66,7 @@ export function createResponseParser(
 ): ResponseParser {
   const refuse: Refuse = (why) =>
     upstreamFailure(origin, 'protocol', `the response is not valid HTTP: ${why}`)
-  const maxInterimBytes = MAX_INTERIM_HEADS * maxHeaderBytes
+  const interimLimit = createInterimLimit(maxHeaderBytes)
   const sectionEnd = { bytes: SECTION_END, most: maxHeaderBytes, tooFar: TOO_LARGE }
   let state: State = 'idle'
   let isPaused = false
@@ -76,8 +77,6 @@ export function createResponseParser(
   let begun: Buffer | undefined
   /** How much of the line end behind a chunk has come. */
   let endBytes = 0
-  let interimCount = 0
-  let interimBytes = 0
   /** The content of the current read that has not been passed on: where each part begins and ends. */
   const parts: number[] = []
   let chunksInTurn = 0
@@ -91,11 +90,7 @@ export function createResponseParser(
     const { status } = head
     if (status < 200) {
       if (head.version === '1.0') throw refuse('HTTP/1.0 has no interim responses')
-      interimCount += 1
-      interimBytes += text.length
-      if (interimCount > MAX_INTERIM_RESPONSES || interimBytes > maxInterimBytes) {
-        throw refuse('it sends too many interim responses')
-      }
+      if (!interimLimit.allows(text.length)) throw refuse(TOO_MANY_INTERIM_RESPONSES)
       if (onHead(head)) state = 'switched'
       return to
     }
@@ -243,8 +238,7 @@ export function createResponseParser(
       state = 'head'
       isPaused = false
       isHeadRequest = method === 'HEAD'
-      interimCount = 0
-      interimBytes = 0
+      interimLimit.reset()
       trailers = []
     },
     read(chunk, from) {
@@ -300,10 +294,6 @@ const CHUNK_SIZE = new RegExp(
 const PLAIN_SIZE_DIGITS = 8
 const CR = 0x0d
 const LF = 0x0a
-
-/** One exchange can have this many interim responses, and as many bytes of them as this many largest heads. */
-const MAX_INTERIM_RESPONSES = 64
-const MAX_INTERIM_HEADS = 4
 
 /** Reading more chunks than this at once would delay other requests noticeably. */
 const MAX_CHUNKS_PER_TURN = 512

@@ -3,8 +3,16 @@ import type { RoundTrip } from '../http/round-trip.ts'
 import type { Clock } from '../lib/clock.ts'
 import { fingerprint } from '../lib/fingerprint.ts'
 import type { TlsMaterial, TlsReader } from '../lib/tls-material.ts'
-import { type ConnectionPool, createConnectionPool, type Load } from './connection-pool.ts'
-import { createConnector } from './connector.ts'
+import { type ConnectionPool, createConnectionPool, type Load, sumOf } from './connection-pool.ts'
+import { type Connect, createConnector, type AlpnProtocol } from './connector.ts'
+import type { Http2Observer } from './http2-session.ts'
+import { createHttp2SessionPool } from './http2-session-pool.ts'
+import {
+  createNegotiatingPool,
+  type Negotiated,
+  requireHttp2,
+  withUpgrades,
+} from './negotiation.ts'
 
 /** The connections to one origin. */
 export type Upstream = {
@@ -25,6 +33,12 @@ export type UpstreamOptions = {
   /** More at once wait their turn: an upstream in trouble must not take all our sockets. */
   readonly maxConnections: number
   readonly maxHeaderBytes: number
+  /**
+   * `auto`: as negotiated by TLS, and HTTP/1.1 without TLS; `always` without TLS: with prior knowledge
+   * (RFC 9113 section 3.3).
+   */
+  readonly http2?: 'auto' | 'always' | 'never'
+  readonly http2Observer?: Http2Observer
   /** How long a connection may live: the name is looked up again for new ones only. */
   readonly connectionLifetimeSeconds?: number
 }
@@ -91,24 +105,31 @@ export function openUpstream(
   const isTls = url.protocol === 'https:'
   const port = Number(url.port) || (isTls ? 443 : 80)
 
+  const { http2 = 'never', http2Observer: observer = UNOBSERVED } = options
+  const scheme = isTls ? 'https' : 'http'
+  const lifetimeSeconds = options.connectionLifetimeSeconds ?? CONNECTION_LIFETIME_SECONDS
+  /** Kept when certificates change. */
+  const negotiated: Negotiated = { protocol: undefined }
+
   const poolFor = (tls: TlsMaterial): ConnectionPool => {
-    const connect = createConnector({
-      origin,
-      hostname,
-      port,
-      tls: isTls ? { ...tls, servername: serverName(hostname, tls) } : undefined,
-      timeoutMs: connectTimeoutMs,
-      clock,
-    })
-    return createConnectionPool({
-      origin,
-      host: url.host,
-      maxHeaderBytes,
-      connect,
-      most: maxConnections,
-      lifetimeSeconds: options.connectionLifetimeSeconds ?? CONNECTION_LIFETIME_SECONDS,
-      clock,
-    })
+    const material = isTls ? { ...tls, servername: serverName(hostname, tls) } : undefined
+    const timeoutMs = connectTimeoutMs
+    const connectWith = (alpn: readonly AlpnProtocol[]): Connect =>
+      createConnector({ origin, hostname, port, tls: material, alpn, timeoutMs, clock })
+    const common = { origin, host: url.host, maxHeaderBytes, lifetimeSeconds, clock }
+    const connections = (connect: Connect): ConnectionPool =>
+      createConnectionPool({ ...common, connect, most: maxConnections })
+    const sessions = (connect: Connect): ConnectionPool =>
+      createHttp2SessionPool({ ...common, scheme, connect, maxSessions: maxConnections, observer })
+
+    if (http2 === 'always') {
+      const connect = isTls ? requireHttp2(origin, connectWith(['h2'])) : connectWith([])
+      return withUpgrades(sessions(connect), connections(connectWith(['http/1.1'])))
+    }
+    const http1Only = connections(connectWith(['http/1.1']))
+    if (http2 === 'never' || !isTls) return http1Only
+    const connect = connectWith(['h2', 'http/1.1'])
+    return createNegotiatingPool({ connect, connections, sessions, http1Only, negotiated })
   }
 
   let pool = poolFor(firstTls)
@@ -136,16 +157,17 @@ function serverName(hostname: string, { servername }: TlsMaterial): string {
   return servername ?? (isIP(hostname) === 0 ? hostname : '')
 }
 
-function isEmpty({ connected, queued }: Load): boolean {
-  return connected === 0 && queued === 0
+const UNOBSERVED: Http2Observer = {
+  sessionOpened() {},
+  sessionClosed() {},
+  streamOpened() {},
+  streamClosed() {},
+  goaway() {},
+  reset() {},
 }
 
-function sumOf(one: Load, other: Load): Load {
-  return {
-    connected: one.connected + other.connected,
-    running: one.running + other.running,
-    queued: one.queued + other.queued,
-  }
+function isEmpty({ connected, queued }: Load): boolean {
+  return connected === 0 && queued === 0
 }
 
 function fingerprintOf({ ca, cert, key }: TlsMaterial): string {

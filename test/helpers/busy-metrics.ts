@@ -15,7 +15,7 @@ export function busyMetrics(): Metrics {
     route.started()
     route.failed('upstream_timeout')
     route.tokenWaited(3)
-    route.upstreamResponded(0.2)
+    route.upstreamResponded(0.2, '1.1')
     route.notAuthorized(401)
     route.grpcFinished(14)
   }

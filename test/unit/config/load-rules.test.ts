@@ -57,6 +57,7 @@ routes:
           inject: { header: 'Authorization', prefix: 'Bearer' },
           existingAuthorization: 'replace',
           headers: { set: {}, remove: [] },
+          http2: 'auto',
           replay: { enabled: true, maxBody: 65_536 },
           readiness: true,
           timeouts: {

@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream'
 import { expect, test } from 'vitest'
 import { type Retry, SidecarError } from '../../../src/errors.ts'
 import type { ExchangeRequest } from '../../../src/exchange/exchange-request.ts'
@@ -70,4 +71,12 @@ test.for([
 ])('a $method is repeatable if it is idempotent and has no body: $repeatable', async (given) => {
   const { attempts } = await attemptsOf({ method: given.method, body: given.body }, undefined)
   expect(attempts[0]?.repeatable).toBe(given.repeatable)
+})
+
+test('a POST that was not processed is sent again with the kept body if its body was read', async () => {
+  const stream = Readable.from([Buffer.from('whole')])
+  await stream.toArray()
+  const body = requestBody({ stream })
+  const { attempts } = await attemptsOf({ method: 'POST', body }, 'always')
+  expect(attempts[1]?.body).toEqual({ content: Buffer.from('whole'), trailers: [] })
 })

@@ -52,7 +52,7 @@ test('every failure is there from the start, so that the first is an increase', 
 test('durations go where they belong', () => {
   const metrics = createRouteMetrics()
   metrics.finished('GET', 200, 1_000)
-  metrics.upstreamResponded(2_000)
+  metrics.upstreamResponded(2_000, '1.1')
   metrics.tokenWaited(3_000)
   const { duration, upstream, tokenWait } = metrics.read()
   expect(duration.read()).toMatchObject({ count: 1, sumSeconds: 1 })
@@ -62,9 +62,9 @@ test('durations go where they belong', () => {
 
 test('only the upstream’s own 401 is counted as one', () => {
   const metrics = createRouteMetrics()
-  metrics.upstreamResponded(1)
+  metrics.upstreamResponded(1, '1.1')
   metrics.notAuthorized(401)
-  metrics.upstreamResponded(1)
+  metrics.upstreamResponded(1, '1.1')
   metrics.notAuthorized(403)
   metrics.finished('GET', 401, 1)
   expect(metrics.read().unauthorized).toBe(1)

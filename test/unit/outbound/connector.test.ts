@@ -189,6 +189,7 @@ async function startConnecting(
     hostname: '127.0.0.1',
     port: portOf(server),
     tls: undefined,
+    alpn: ['http/1.1'],
     timeoutMs: 10_000,
     clock: createFakeClock(),
     ...options,

@@ -6,6 +6,7 @@ import type { ResponseWriter, WrittenHead } from '../http/response-writer.ts'
 import { forwardableTrailers } from '../http/trailer-fields.ts'
 import { givingBack } from '../lib/give-back.ts'
 import { streamClosed } from './http2-request.ts'
+import { discardRest } from './linger.ts'
 
 /** With more writes than this the client must catch up: each costs memory, however few bytes it has. */
 const MAX_PENDING_WRITES = 64
@@ -101,11 +102,12 @@ export function createHttp2ResponseWriter(
       if (whole === undefined) stream.end()
       else stream.end(whole, onWritten(whole))
       await finished()
+      if (!request.hasBody || stream.readableEnded || isClosed()) return
       // RFC 9113 section 8.1: the client need not send the rest of its request.
-      if (request.hasBody && !stream.readableEnded && !isClosed()) {
+      discardRest(stream, () => {
         onReset(constants.NGHTTP2_NO_ERROR)
         stream.close(constants.NGHTTP2_NO_ERROR)
-      }
+      })
     },
     reset(reason) {
       unwritten = undefined

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Duplex } from 'node:stream'
+import type { Duplex, Readable } from 'node:stream'
 
 /** How long the other side may take to stop sending, or to send the rest of what it announced. */
 const LINGER_MS = 2_000
@@ -37,6 +37,29 @@ export function limitLinger(socket: Duplex): void {
   const timer = setTimeout(() => socket.destroy(), LINGER_MS)
   timer.unref()
   socket.once('close', () => clearTimeout(timer))
+}
+
+/**
+ * Discards the rest of a request that has had its response over HTTP/2. Calls `stop` if it is long or
+ * late: a client that has just sent the end of it should not have its stream reset.
+ */
+export function discardRest(stream: Readable, stop: () => void): void {
+  let discardedBytes = 0
+  const end = (): void => {
+    clearTimeout(timer)
+    stream.off('data', onData)
+    if (!stream.readableEnded && !stream.destroyed) stop()
+  }
+  const onData = (chunk: Buffer): void => {
+    discardedBytes += chunk.length
+    if (discardedBytes > WORTH_READING_BYTES) end()
+  }
+  const timer = setTimeout(end, LINGER_MS)
+  timer.unref()
+  stream.on('data', onData)
+  stream.once('end', end)
+  stream.once('close', end)
+  stream.resume()
 }
 
 /**

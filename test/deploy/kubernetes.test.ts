@@ -33,8 +33,10 @@ test.for(MANIFESTS)('%s is what Kubernetes takes', (file) => {
 test.for(CONFIGURATIONS)('%s is a configuration that the sidecar takes', async (file) => {
   const { config, warnings, files } = await loadDeployed(readFileSync(file, 'utf8'))
   // A pod of its own has to listen beyond loopback.
-  const expected = file.includes('own-pod') ? ['every machine that reaches this address'] : []
-  expect(warnings.map((warning) => warning.split(' gets')[0])).toEqual(expected)
+  const expected = file.includes('own-pod')
+    ? ['every machine that can connect to this address']
+    : []
+  expect(warnings.map((warning) => warning.split(' can use')[0])).toEqual(expected)
   expect(files).toEqual(['/secrets/corp-client/client-secret'])
   expect([config.listen, config.admin].map((address) => 'port' in address && address.port)).toEqual(
     readImage().ports,

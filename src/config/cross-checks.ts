@@ -53,7 +53,7 @@ export function crossCheck(data: unknown): Finding[] {
     findings.push(
       warning(
         ['admin'],
-        'every machine that reaches this address can read the status and renew tokens; if that is only meant for probes and metrics, restrict access with a network policy or a firewall',
+        'every machine that can connect to this address can read the status and renew tokens; if that is only meant for probes and metrics, restrict access with a network policy or a firewall',
       ),
     )
   }

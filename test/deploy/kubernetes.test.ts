@@ -34,11 +34,11 @@ test.for(CONFIGURATIONS)('%s is a configuration that the sidecar takes', async (
   const { config, warnings, files } = await loadDeployed(readFileSync(file, 'utf8'))
   // Probes come from outside of the pod, and so do the requests to a pod that has only the sidecar in it.
   const listeners = file.includes('own-pod')
-    ? ['gets the tokens', 'can read the status']
+    ? ['can use the tokens', 'can read the status']
     : ['can read the status']
   expect(warnings).toEqual(
     listeners.map((danger) =>
-      expect.stringContaining(`every machine that reaches this address ${danger}`),
+      expect.stringContaining(`every machine that can connect to this address ${danger}`),
     ),
   )
   expect(files).toEqual(['/secrets/corp-client/client-secret'])

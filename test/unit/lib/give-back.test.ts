@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { copyOf, givingBack } from '../../../src/lib/give-back.ts'
+import { copyOf, givingBack, shareMemory } from '../../../src/lib/give-back.ts'
 
 const LARGE = 8 * 1024
 
@@ -44,4 +44,12 @@ test('a copy has all of its memory for itself, if it is large', () => {
   expect(copy.toString()).toBe('x'.repeat(LARGE))
   expect(copy.buffer.byteLength).toBe(LARGE)
   expect(copyOf(Buffer.from('small')).toString()).toBe('small')
+})
+
+test('the memory that a chunk shares with those of other streams is not detached', () => {
+  const read = Buffer.alloc(2 * Buffer.poolSize, 'x')
+  const last = read.subarray(Buffer.poolSize)
+  shareMemory(last)
+  givingBack(last)?.()
+  expect(read.toString('latin1', 0, 3)).toBe('xxx')
 })

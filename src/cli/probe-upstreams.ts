@@ -52,6 +52,7 @@ const PHRASES: Readonly<Record<string, string>> = {
   ENOTFOUND: 'DNS lookup failed: no such host',
   ETIMEDOUT: 'connection timed out',
   upstream_timeout: 'connection timed out',
+  upstream_protocol: 'HTTP/2 is not negotiated (ALPN); "http2" of the route requires it',
   CERT_HAS_EXPIRED: 'certificate has expired',
   CERT_NOT_YET_VALID: 'certificate is not yet valid',
   CERT_REVOKED: 'certificate has been revoked',

@@ -36,10 +36,12 @@ async function files(): Promise<{ ca: string; clientTls: string }> {
 }
 
 /** What `check --live --json` says of upstreams, each with TLS settings. */
-async function probed(...upstreams: readonly (readonly [url: string, tls: string])[]) {
+async function probed(
+  ...upstreams: readonly (readonly [url: string, tls: string, http2?: string])[]
+) {
   const routes = upstreams.map(
-    ([url, tls], index) =>
-      `  - { name: r${index}, match: { path: /r${index} }, upstream: '${url}', credential: none, tls: { ${tls} } }\n`,
+    ([url, tls, http2 = 'auto'], index) =>
+      `  - { name: r${index}, match: { path: /r${index} }, upstream: '${url}', credential: none, http2: ${http2}, tls: { ${tls} } }\n`,
   )
   const file = await writeConfig(`routes:\n${routes.join('')}`)
   const { code, out } = await runCommand(['check', '--live', '--json', '-c', file])
@@ -96,6 +98,23 @@ test('each upstream that fails is told in the usual phrase, and the exit code is
     'connection reset by peer',
     expect.stringMatching(/TLS version|handshake/),
   ])
+})
+
+test('the protocol that was negotiated is named', async () => {
+  const { ca } = await files()
+  const url = await startTls({ ...VALID, ALPNProtocols: ['h2', 'http/1.1'] })
+  const { upstreams } = await probed([url, ca], [url, ca, 'never'], [url, ca, 'always'])
+  expect(upstreams).toMatchObject(
+    ['h2', 'http/1.1', 'h2'].map((protocol) => ({ connected: { tls: { protocol } } })),
+  )
+})
+
+test('a server that does not negotiate the HTTP/2 that a route requires is told', async () => {
+  const { ca } = await files()
+  const url = await startTls({ ...VALID, ALPNProtocols: ['http/1.1'] })
+  const { code, errors } = await probed([url, ca, 'always'])
+  expect(code).toBe(1)
+  expect(errors).toEqual([expect.stringContaining('HTTP/2 is not negotiated')])
 })
 
 test('the server name of a route is the one that is verified', async () => {

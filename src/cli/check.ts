@@ -122,5 +122,5 @@ async function showUpstreams(config: Config, { places }: ReadConfig, io: Io): Pr
 function describeConnection({ tls }: Connected): string {
   return tls === undefined
     ? 'without TLS'
-    : `${tls.version}, certificate valid until ${tls.certificateExpiresAt ?? 'an unknown date'}`
+    : `${tls.version}, ${tls.protocol === 'h2' ? 'HTTP/2' : 'HTTP/1.1'}, certificate valid until ${tls.certificateExpiresAt ?? 'an unknown date'}`
 }

@@ -41,6 +41,9 @@ export async function* probeUpstreams(
 function faultOf(cause: unknown): string {
   const code = codeOf(cause)
   if (code === 'upstream_timeout') return 'connection timed out'
+  if (code === 'upstream_protocol') {
+    return 'HTTP/2 is not negotiated (ALPN); "http2" of the route requires it'
+  }
   return networkFault(cause)?.reason ?? `connection failed (${code ?? 'unknown reason'})`
 }
 

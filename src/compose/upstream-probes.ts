@@ -5,7 +5,8 @@ import type { RouteConfig } from '../config/route-schema.ts'
 import type { ConfigEnvironment } from '../config/secret-reader.ts'
 import type { Clock } from '../lib/clock.ts'
 import { createTlsReader } from '../lib/tls-material.ts'
-import { createConnector } from '../outbound/connector.ts'
+import { type AlpnProtocol, createConnector, negotiatedProtocol } from '../outbound/connector.ts'
+import { offeredProtocols, requireHttp2 } from '../outbound/negotiation.ts'
 
 export type UpstreamProbe = {
   readonly origin: string
@@ -20,6 +21,8 @@ export type Connected = { readonly tls: TlsFacts | undefined }
 
 type TlsFacts = {
   readonly version: string
+  /** The protocol that was negotiated (ALPN). */
+  readonly protocol: AlpnProtocol
   /** Null if the certificate has no valid date. */
   readonly certificateExpiresAt: string | null
 }
@@ -31,7 +34,12 @@ export function composeUpstreamProbes(
   clock: Clock,
 ): UpstreamProbe[] {
   const groups = Map.groupBy(routes, (route) =>
-    JSON.stringify([new URL(route.upstream).origin, route.tls, route.timeouts.connect]),
+    JSON.stringify([
+      new URL(route.upstream).origin,
+      route.tls,
+      route.http2,
+      route.timeouts.connect,
+    ]),
   )
   return [...groups.values()].flatMap((group) => {
     const [first] = group
@@ -51,7 +59,7 @@ export function composeUpstreamProbes(
 const MAX_CONNECT_MS = 30_000
 
 async function probe(
-  { upstream, tls, timeouts }: RouteConfig,
+  { upstream, tls, timeouts, http2 }: RouteConfig,
   places: ConfigEnvironment,
   clock: Clock,
 ): Promise<Connected> {
@@ -59,7 +67,7 @@ async function probe(
   const hostname = host.replace(/^\[|\]$/g, '')
   const isTls = protocol === 'https:'
   const material = isTls ? await createTlsReader(tls, places.readFile)() : undefined
-  const connect = createConnector({
+  const connector = createConnector({
     origin,
     hostname,
     port: Number(port) || (isTls ? 443 : 80),
@@ -67,10 +75,11 @@ async function probe(
       ...material,
       servername: material.servername ?? (isIP(hostname) === 0 ? hostname : ''),
     },
-    alpn: ['http/1.1'],
+    alpn: offeredProtocols(http2),
     timeoutMs: Math.min(timeouts.connect, MAX_CONNECT_MS),
     clock,
   })
+  const connect = isTls && http2 === 'always' ? requireHttp2(origin, connector) : connector
   const { promise, resolve, reject } = Promise.withResolvers<Socket>()
   connect((error, socket) => {
     if (socket === null) reject(error)
@@ -83,6 +92,7 @@ async function probe(
     return {
       tls: {
         version: socket.getProtocol() ?? 'TLS',
+        protocol: negotiatedProtocol(socket),
         certificateExpiresAt: expiryOf(socket),
       },
     }

@@ -91,6 +91,21 @@ function combined(
   }
 }
 
+/** What TLS offers (RFC 7301). */
+export function offeredProtocols(http2: 'auto' | 'always' | 'never'): readonly AlpnProtocol[] {
+  switch (http2) {
+    case 'auto': {
+      return ['h2', 'http/1.1']
+    }
+    case 'always': {
+      return ['h2']
+    }
+    case 'never': {
+      return ['http/1.1']
+    }
+  }
+}
+
 /** Fails where the server does not choose HTTP/2. */
 export function requireHttp2(origin: string, connect: Connect): Connect {
   const refused = () => upstreamFailure(origin, 'protocol', NOT_NEGOTIATED)

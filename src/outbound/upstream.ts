@@ -10,6 +10,7 @@ import { createHttp2SessionPool } from './http2-session-pool.ts'
 import {
   createNegotiatingPool,
   type Negotiated,
+  offeredProtocols,
   requireHttp2,
   withUpgrades,
 } from './negotiation.ts'
@@ -106,6 +107,7 @@ export function openUpstream(
   const port = Number(url.port) || (isTls ? 443 : 80)
 
   const { http2 = 'never', http2Observer: observer = UNOBSERVED } = options
+  const offered = offeredProtocols(http2)
   const scheme = isTls ? 'https' : 'http'
   const lifetimeSeconds = options.connectionLifetimeSeconds ?? CONNECTION_LIFETIME_SECONDS
   /** Kept when certificates change. */
@@ -123,12 +125,12 @@ export function openUpstream(
       createHttp2SessionPool({ ...common, scheme, connect, maxSessions: maxConnections, observer })
 
     if (http2 === 'always') {
-      const connect = isTls ? requireHttp2(origin, connectWith(['h2'])) : connectWith([])
+      const connect = isTls ? requireHttp2(origin, connectWith(offered)) : connectWith(offered)
       return withUpgrades(sessions(connect), connections(connectWith(['http/1.1'])))
     }
     const http1Only = connections(connectWith(['http/1.1']))
     if (http2 === 'never' || !isTls) return http1Only
-    const connect = connectWith(['h2', 'http/1.1'])
+    const connect = connectWith(offered)
     return createNegotiatingPool({ connect, connections, sessions, http1Only, negotiated })
   }
 

@@ -100,7 +100,7 @@ test('the sidecar takes its configuration, and it names the secret that is mount
   const { warnings, files } = await deployed()
   // Metrics are read from another container.
   expect(warnings).toEqual([
-    expect.stringMatching(/^every machine that reaches this address can read the status/),
+    expect.stringMatching(/^every machine that can connect to this address can read the status/),
   ])
   expect(files).toEqual(sidecar.secrets.map((name) => `/run/secrets/${name}`))
   expect(Object.keys(secrets)).toEqual(sidecar.secrets)

@@ -15,7 +15,7 @@ const configMap = z.object({ data: z.object({ 'token-sidecar.yaml': z.string() }
 
 /** Probes come from outside of the pod. */
 const REACHABLE_ADMIN: unknown = expect.stringMatching(
-  /^every machine that reaches this address can read the status/,
+  /^every machine that can connect to this address can read the status/,
 )
 
 async function renderedConfig() {

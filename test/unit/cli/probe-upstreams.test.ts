@@ -36,10 +36,12 @@ async function files(): Promise<{ ca: string; clientTls: string }> {
 }
 
 /** The `upstreams` of `check --live --json`, one for each pair of origin and TLS settings. */
-async function probed(...upstreams: readonly (readonly [url: string, tls: string])[]) {
+async function probed(
+  ...upstreams: readonly (readonly [url: string, tls: string, http2?: string])[]
+) {
   const routes = upstreams.map(
-    ([url, tls], index) =>
-      `  - { name: r${index}, match: { path: /r${index} }, upstream: '${url}', credential: none, tls: { ${tls} } }\n`,
+    ([url, tls, http2 = 'auto'], index) =>
+      `  - { name: r${index}, match: { path: /r${index} }, upstream: '${url}', credential: none, http2: ${http2}, tls: { ${tls} } }\n`,
   )
   const file = await writeConfig(`routes:\n${routes.join('')}`)
   const { code, out } = await runCommand(['check', '--live', '--json', '-c', file])
@@ -96,6 +98,23 @@ test('check --live shows connection failures with established phrases, and exits
     'connection reset by peer',
     expect.stringMatching(/TLS version|handshake/),
   ])
+})
+
+test('check --live names the protocol that was negotiated', async () => {
+  const { ca } = await files()
+  const url = await startTls({ ...VALID, ALPNProtocols: ['h2', 'http/1.1'] })
+  const { upstreams } = await probed([url, ca], [url, ca, 'never'], [url, ca, 'always'])
+  expect(upstreams).toMatchObject(
+    ['h2', 'http/1.1', 'h2'].map((protocol) => ({ connected: { tls: { protocol } } })),
+  )
+})
+
+test('check --live reports a server that does not negotiate the HTTP/2 that a route requires', async () => {
+  const { ca } = await files()
+  const url = await startTls({ ...VALID, ALPNProtocols: ['http/1.1'] })
+  const { code, errors } = await probed([url, ca, 'always'])
+  expect(code).toBe(1)
+  expect(errors).toEqual([expect.stringContaining('HTTP/2 is not negotiated')])
 })
 
 test('check --live verifies the server name of the route', async () => {

@@ -268,7 +268,7 @@ test.for(['0.0.0.0:9090', '"[::]:9090"', '192.168.1.7:9090'])(
   'admin: %s causes a warning, because other machines can reach it',
   async (admin) => {
     expect(await warningsOf(`admin: ${admin}\nroutes:${ROUTE}`)).toEqual([
-      expect.stringMatching(/^1:8 admin: every machine that reaches this address can read/),
+      expect.stringMatching(/^1:8 admin: every machine that can connect to this address can read/),
     ])
   },
 )

@@ -33,7 +33,7 @@ export const ERROR = {
 
 export const PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'
 
-type Frame = {
+export type Frame = {
   readonly type: number
   readonly flags: number
   readonly streamId: number

@@ -5,7 +5,7 @@ type Case = Pick<
   'status' | 'challenge' | 'hasToken' | 'freshTokenRejected' | 'everyRequestRejected'
 >
 
-/** What to do about an API that rejects requests, for the person who is on call. */
+/** What to do about an API that rejects requests, for the operator on call. */
 export function rejectionAdvice(rejection: Case): string {
   const { status, challenge, hasToken, freshTokenRejected, everyRequestRejected } = rejection
   if (!hasToken) {

@@ -127,10 +127,10 @@ describe.skipIf(CHROMIUM === undefined && MAY_SKIP)(
       const refused = tokens.getByRole('row').nth(1)
       const text = await refused.innerText()
       expect(text).toContain('refused')
-      expect(text).toContain('None: requests that need it fail')
+      expect(text).toContain('Not available: requests that need it fail')
       expect(text).toContain('compare "scopes" with the registration')
       expect(text).toMatch(/Next attempt in (?:\d+ min )?\d+ s/)
-      expect(text).toContain('A changed secret, key or configuration is tried at once')
+      expect(text).toContain('A change of the secret, key or configuration is tried at once')
       const accepted = tokens.getByRole('row').nth(2)
       expect(await accepted.innerText()).toContain('Usable')
       const meter = accepted.getByRole('meter')
@@ -142,7 +142,9 @@ describe.skipIf(CHROMIUM === undefined && MAY_SKIP)(
       expect(failures).toContain('no route matches its host, path and method')
       expect(failures).toContain('token_rejected')
       const routes = page.getByRole('table', { name: /^Figures are of/ })
-      expect(await routes.getByRole('row').nth(1).innerText()).toMatch(/^ledger[^]*cannot be had/)
+      expect(await routes.getByRole('row').nth(1).innerText()).toMatch(
+        /^ledger[^]*is not available/,
+      )
       expect(await page.content()).not.toContain(CANARY)
       expect(complaints).toEqual([])
       expect(
@@ -175,8 +177,8 @@ describe.skipIf(CHROMIUM === undefined && MAY_SKIP)(
       expect(complaints).toEqual([])
 
       await scene.stop()
-      await page.getByRole('heading', { name: 'No answer' }).waitFor()
-      expect(await page.getByText('has not answered since').count()).toBe(1)
+      await page.getByRole('heading', { name: 'No response' }).waitFor()
+      expect(await page.getByText('has not responded since').count()).toBe(1)
     })
 
     test('the keyboard is enough: skip, jump, filter', async () => {

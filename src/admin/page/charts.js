@@ -9,7 +9,7 @@ const BOTTOM = 29
 const TOP = 1
 
 /**
- * A figure with the chart of its last minutes; the first series is an area, the others are lines.
+ * A value with a chart of the last ten minutes. The first series is drawn as an area, the others as lines.
  *
  * @param {string} name
  * @param {{ format: (value: number) => string, hideZero?: boolean, max?: number }} options
@@ -27,7 +27,7 @@ export function figure(name, { format, hideZero = false, max = Infinity }) {
   const area = svg('path', { class: 'area' })
   const lines = [svg('path', { class: 'line' }), svg('path', { class: 'line second' })]
   chart.append(grid, area, ...lines)
-  // The name of the chart says the same.
+  // Hidden from screen readers, because the label of the chart contains it.
   const axis = { class: 'axis', 'aria-hidden': 'true' }
   const highest = element('span', axis)
   const begin = element('span', axis)
@@ -44,15 +44,17 @@ export function figure(name, { format, hideZero = false, max = Infinity }) {
     update(words, ...series) {
       replaceText(text, words)
       const values = (series[0] ?? []).filter((value) => value !== null)
-      const most = Math.max(0, ...values)
-      plot.hidden = values.length === 0 || (hideZero && most === 0)
+      const highestValue = Math.max(0, ...values)
+      plot.hidden = values.length === 0 || (hideZero && highestValue === 0)
       if (plot.hidden) return
-      const top = Math.min(max, roundedUp(most))
+      const top = Math.min(max, roundedUp(highestValue))
       const span = roughly(known.length * known.intervalSeconds)
       replaceText(highest, format(top))
       replaceText(begin, `−${span}`)
       const range =
-        most === 0 ? 'always zero' : `from ${format(Math.min(...values))} to ${format(most)}`
+        highestValue === 0
+          ? 'always zero'
+          : `from ${format(Math.min(...values))} to ${format(highestValue)}`
       setAttribute(
         chart,
         'aria-label',
@@ -60,14 +62,14 @@ export function figure(name, { format, hideZero = false, max = Infinity }) {
       )
       setAttribute(area, 'd', areaPath(series[0] ?? [], top))
       for (const [index, line] of lines.entries()) {
-        setAttribute(line, 'd', most === 0 ? '' : linePath(series[index] ?? [], top))
+        setAttribute(line, 'd', highestValue === 0 ? '' : linePath(series[index] ?? [], top))
       }
     },
   }
 }
 
 /**
- * The next of 1, 2, 5, 10, 20, 50 and so on: a scale that can be read, and that seldom changes.
+ * The next of 1, 2, 5, 10, 20, 50 and so on, so that the scale is readable and changes seldom.
  *
  * @param {number} value
  */
@@ -79,7 +81,7 @@ export function roundedUp(value) {
 }
 
 /**
- * The newest value is at the right edge, and a sample is one unit wide.
+ * Coordinates: the newest value is at the right edge, and a sample is one unit wide.
  *
  * @param {readonly (number | null)[]} values
  * @param {number} top
@@ -95,7 +97,7 @@ function points(values, top) {
 }
 
 /**
- * Steps, because a value stands for a span of time; a gap where there was nothing to measure.
+ * Steps, because a value covers an interval; with gaps where there is no value.
  *
  * @param {readonly (number | null)[]} values
  * @param {number} top

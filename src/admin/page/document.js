@@ -1,4 +1,4 @@
-// The document: elements, and text that changes only where it is another.
+// Helpers for elements and text.
 
 /**
  * @param {string} name
@@ -38,7 +38,7 @@ export function setText(id, text) {
 }
 
 /**
- * Leaves equal text alone, because a screen reader would read it again.
+ * Does not touch equal text, because a screen reader would read it again.
  *
  * @param {Element} target
  * @param {string} text
@@ -47,14 +47,13 @@ export function replaceText(target, text) {
   if (target.textContent !== text) target.replaceChildren(...breakable(text))
 }
 
-/** After punctuation, unless it is within a number, and between the words of a camel-case name. */
+/** After punctuation that is not part of a number, and between the words of a camel-case name. */
 const BREAKS = /(?<=[A-Za-z\d][/.\-_:@,;=&?])(?<!\d\.)(?=[A-Za-z\d])|(?<=[a-z\d])(?=[A-Z][a-z])/
 /** Shorter words fit everywhere. */
 const LONG_WORD = 12
 
 /**
- * Names and addresses stay whole where a line has room for them. Where it has not, they break after
- * punctuation, and not in the middle of a word or a number.
+ * Lets long names and addresses break after punctuation, never in the middle of a word or a number.
  *
  * @param {string} text
  * @returns {(Node | string)[]}
@@ -112,7 +111,7 @@ export function textItem(text) {
 }
 
 /**
- * A cell that can also stand alone, under its own label, where the table is too wide.
+ * A cell with a label, which is shown where the table is too wide and cells are stacked.
  *
  * @param {string} label
  * @param {string} className

@@ -7,7 +7,7 @@ import { secondsSince, status } from './sidecar.js'
 import { matches, showEmpty } from './tables.js'
 import { clockTime, roughly } from './words.js'
 
-/** An older failure is history, and no alarm. */
+/** Older failures are not highlighted. */
 const RECENT_SECONDS = 600
 
 export function showFailures() {

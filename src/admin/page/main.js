@@ -1,4 +1,4 @@
-// Asks every few seconds, and shows what comes.
+// Polls the sidecar and updates the page.
 
 import { byId, setText } from './document.js'
 import { showFailures } from './failures.js'
@@ -9,7 +9,7 @@ import { POLL_MS, refresh, status } from './sidecar.js'
 import { showTokens } from './tokens.js'
 import { renewCommand } from './words.js'
 
-/** What changes with every second. */
+/** The parts that change every second. */
 function show() {
   showOverview()
   if (status === undefined) return
@@ -18,7 +18,7 @@ function show() {
   showFailures()
 }
 
-/** What changes only with a response, or with the filter. */
+/** All parts, after a response or a change of the filter. */
 function showAll() {
   show()
   showRoutes()
@@ -32,7 +32,7 @@ async function pollForever() {
   }
 }
 
-/** A hidden page asks nothing; one that is looked at again asks at once. */
+/** A hidden page does not poll; it does so at once when it becomes visible. */
 async function nextTurn() {
   await new Promise((resolve) => setTimeout(resolve, POLL_MS))
   while (document.hidden) {

@@ -1,4 +1,4 @@
-// Readiness in one sentence, and the facts about the process.
+// Readiness, and facts about the process.
 
 /** @import { Status } from '../status.ts' */
 
@@ -14,26 +14,26 @@ import {
 import { POLL_MS, secondsSince, silentSince, status } from './sidecar.js'
 import { clockTime, roughly } from './words.js'
 
-/** Longer lists hide what follows them; the tables have the rest. */
+/** Longer lists would push the tables out of sight. */
 const MAX_REASONS = 6
 
 export function showOverview() {
   if (status === undefined) {
     if (silentSince === undefined) return
     byId('main').hidden = false
-    showState('unknown', 'No answer')
-    showReasons([`The sidecar has not answered since ${clockTime(silentSince)}; asking again.`])
+    showState('unknown', 'No response')
+    showReasons([`The sidecar has not responded since ${clockTime(silentSince)}; retrying.`])
     return
   }
   byId('main').hidden = false
   const { reasons, warnings, configuration } = status
-  const { state, title } = verdict(status)
+  const { state, title } = readinessOf(status)
   showState(state, title)
   showReasons(
     silentSince === undefined
       ? [...reasons, ...warnings]
       : [
-          `The sidecar has not answered since ${clockTime(silentSince)}: it has ended, or this machine cannot reach it. What you see is from before. Asking again every ${POLL_MS / 1000} seconds.`,
+          `The sidecar has not responded since ${clockTime(silentSince)}: it has exited, or this machine cannot reach it. This page shows an earlier state. Retrying every ${POLL_MS / 1000} seconds.`,
         ],
   )
   setText(
@@ -55,8 +55,8 @@ export function showOverview() {
  * @param {Status} current
  * @returns {{ state: keyof typeof ICONS, title: string }}
  */
-function verdict({ ready, warnings, routes, configuration }) {
-  if (silentSince !== undefined) return { state: 'unknown', title: 'No answer' }
+function readinessOf({ ready, warnings, routes, configuration }) {
+  if (silentSince !== undefined) return { state: 'unknown', title: 'No response' }
   if (!ready) return { state: 'not-ready', title: 'Not ready' }
   const rejecting = routes.filter(({ rejection }) => rejection?.everyRequestRejected).length
   if (rejecting > 0) {

@@ -1,4 +1,4 @@
-// Routes whose API rejects requests, with what is known about the rejected token.
+// Routes whose API rejects requests, with the claims of the rejected token.
 
 /** @import { RejectionStatus, RouteStatus } from '../status.ts' */
 
@@ -81,7 +81,7 @@ const updateRejections = keyedList('rejection-rows', (/** @type {Rejecting} */ {
       )
       replaceText(advice, rejection.advice)
       opaque.hidden = hasToken && rejection.token?.format === 'JWT'
-      replaceText(opaque, hasToken ? 'Opaque: it says nothing about itself.' : 'None was added.')
+      replaceText(opaque, hasToken ? 'Opaque: it has no readable claims.' : 'None was added.')
       token.update(...tokenTexts(rejection.token))
     },
   }

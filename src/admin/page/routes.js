@@ -17,7 +17,7 @@ import { known, samplesByRoute, status } from './sidecar.js'
 import { filterWords, matches, showEmpty, showsProblemsOnly, sortable } from './tables.js'
 import { countOf, latencyText, percent, rateText } from './words.js'
 
-/** More routes than this are shown on request. */
+/** Further routes are shown on request. */
 const FIRST_ROUTES = 200
 
 let showsAllRoutes = false
@@ -27,7 +27,7 @@ export function showAllRoutes() {
   showRoutes()
 }
 
-/** The names of tokens without which requests fail. */
+/** The names of unavailable tokens. */
 let /** @type {Set<string>} */ missingTokens = new Set()
 
 export function showRoutes() {
@@ -103,7 +103,7 @@ function rejectedShare({ requests, unauthorized, forbidden }) {
 /** @param {RouteStatus} route */
 function routeState({ token, lastMinute, rejection, warning }) {
   if (token !== undefined && missingTokens.has(token)) {
-    return { words: `Its token ${token} cannot be had`, level: 'bad', rank: 4 }
+    return { words: `Its token ${token} is not available`, level: 'bad', rank: 4 }
   }
   if (rejection?.everyRequestRejected) {
     const what = rejection.hasToken ? 'token' : 'request'
@@ -161,7 +161,7 @@ const updateRoutes = keyedList('route-rows', (/** @type {RouteStatus} */ route) 
       const { requestsPerSecond, errorShare, p50Seconds, p95Seconds, unauthorized, forbidden } =
         current.lastMinute
       const samples = samplesByRoute.get(current.route)
-      // A route that was not used has a short row.
+      // A route without requests has no charts, so that its row is short.
       const used = samples?.requests.some((count) => count > 0) ? samples : undefined
       const { words, level } = routeState(current)
       row.dataset['level'] = level

@@ -1,4 +1,4 @@
-// What the sidecar says: its status, and the samples of the last minutes.
+// The status of the sidecar, and the samples of the last ten minutes.
 
 /** @import { Status } from '../status.ts' */
 /** @import { HistoryReading } from '../../observe/route-history.ts' */
@@ -6,7 +6,7 @@
 export const POLL_MS = 5_000
 
 /**
- * What a chart shows of one route, the newest last.
+ * The samples of one route, newest last.
  *
  * @typedef {{
  *   requests: number[],
@@ -19,7 +19,7 @@ export const POLL_MS = 5_000
 
 /** @type {Status | undefined} */
 export let status
-/** Since when the sidecar has not answered. */
+/** When the sidecar stopped responding. */
 export let /** @type {Date | undefined} */ silentSince
 
 /** @type {Map<string, Samples>} */
@@ -27,7 +27,7 @@ export let samplesByRoute = new Map()
 /** The process that the samples come from, and the newest of them. */
 export let known = { startedAt: '', latest: 0, length: 60, intervalSeconds: 10 }
 
-/** When the status was received, by the clock that is never set. */
+/** When the status was received, by the monotonic clock. */
 let receivedAtMs = 0
 
 export async function refresh() {
@@ -53,7 +53,7 @@ export async function refresh() {
  */
 async function ask(path, signal) {
   const response = await fetch(path, { signal, cache: 'no-store' })
-  if (!response.ok) throw new Error(`${path} answered ${response.status}`)
+  if (!response.ok) throw new Error(`${path} responded with ${response.status}`)
   return await response.json()
 }
 

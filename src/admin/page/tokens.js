@@ -60,7 +60,7 @@ const updateTokens = keyedList('token-rows', (/** @type {TokenStatus} */ { token
     reason,
     advice,
     next,
-    element('p', {}, 'A changed secret, key or configuration is tried at once.'),
+    element('p', {}, 'A change of the secret, key or configuration is tried at once.'),
   )
   const origin = pairs('Issuer', 'Token endpoint', 'Client', 'Scopes', 'Not granted', 'Audience')
   const left = element('div', { class: 'left' })
@@ -155,7 +155,7 @@ function originTexts({ issuer, tokenEndpoint, clientId, requested, scopes, claim
  * @param {number} seconds
  */
 function nextAttempt(isRequesting, seconds) {
-  if (isRequesting) return 'It is being asked for again now.'
+  if (isRequesting) return 'It is being requested again.'
   return seconds > 0
     ? `Next attempt in ${duration(seconds)}.`
     : 'Next attempt as soon as a request needs it.'
@@ -171,7 +171,7 @@ function tokenState({ usable, requesting, failure, obtainedAt, scopes }) {
   }
   if (usable) return { words: 'Usable', level: 'good', rank: 0 }
   if (failure !== undefined) {
-    return { words: 'None: requests that need it fail', level: 'bad', rank: 3 }
+    return { words: 'Not available: requests that need it fail', level: 'bad', rank: 3 }
   }
   if (requesting) return { words: 'Being requested', level: 'idle', rank: 0 }
   return obtainedAt === undefined

@@ -10,7 +10,7 @@ import { findPrograms, MAY_SKIP } from '../helpers/tools.ts'
 
 const VALID = forwardConfig('https://api.example.com')
 
-test('the bundled program checks a configuration: 0', async () => {
+test('"check" of a valid configuration exits with 0', async () => {
   const file = await writeConfig(VALID)
   expect(await runProgram(['check', '-c', file])).toMatchObject({
     code: 0,
@@ -33,29 +33,29 @@ test('the commands that "init" prints quote the file name for a shell', async ()
   expect(execFileSync('sh', ['-c', `printf %s ${word}`], { encoding: 'utf8' })).toBe(file)
 })
 
-test('a request that no route takes: 1', async () => {
+test('"explain" for a request without a route exits with 1', async () => {
   const file = await writeConfig(VALID.replace('path: /', 'path: /a'))
   expect(await runProgram(['explain', 'GET', '/b', '-c', file])).toMatchObject({ code: 1, err: '' })
 })
 
-test('a command line that is wrong: 2', async () => {
+test('an invalid command line exits with 2', async () => {
   expect(await runProgram(['--bogus'])).toMatchObject({ code: 2, out: '' })
 })
 
-test.for([['check'], ['run'], []])('a configuration that is wrong, %j: 3', async (command) => {
+test.for([['check'], ['run'], []])('an invalid configuration exits with 3: %j', async (command) => {
   const file = await writeConfig(VALID.replace('credential:', 'credental:'))
   const { code, out, err } = await runProgram([...command, '-c', file])
   expect({ code, out }).toEqual({ code: 3, out: '' })
   expect(err).toMatch(/:6:5 routes\[0\]: unknown key "credental"; did you mean "credential"\?\n$/)
 })
 
-test('a configuration that is not there: 3', async () => {
+test('a missing configuration file exits with 3', async () => {
   const { code, out, err } = await runProgram(['-c', '/no/such/file'])
   expect({ code, out }).toEqual({ code: 3, out: '' })
   expect(err).toContain('Cannot read the configuration "/no/such/file": no such file\n')
 })
 
-test('without -c the file is token-sidecar.yaml where the program is started', async () => {
+test('without -c the configuration is token-sidecar.yaml in the working directory', async () => {
   const file = await writeConfig(VALID)
   expect(await runProgram(['check'], { cwd: dirname(file) })).toMatchObject({
     code: 0,
@@ -63,7 +63,7 @@ test('without -c the file is token-sidecar.yaml where the program is started', a
   })
 })
 
-test('files that a configuration names are sought where the configuration is', async () => {
+test('relative paths in a configuration start at its directory', async () => {
   const file = await writeConfig(`credentials:
   corp:
     tokenEndpoint: https://login.example.com/token
@@ -80,7 +80,7 @@ ${VALID.replace('credential: none', 'credential: corp')}`)
 test.for([
   ['maps', 'a: &a { b: *a, c: *a, d: *a, e: *a, f: *a, g: *a, h: *a, i: *a }\n'],
   ['lists', 'a: &a [*a, *a, *a, *a, *a, *a, *a, *a]\n'],
-] as const)('%s that contain themselves many times are refused at once', async ([, yaml]) => {
+] as const)('recursive YAML %s are rejected at once', async ([, yaml]) => {
   const file = await writeConfig(yaml)
   expect(await runProgram(['check', '-c', file], { timeoutMs: 10_000 })).toMatchObject({ code: 3 })
 })
@@ -95,7 +95,7 @@ function versionOf(node: string): string {
 }
 
 test.skipIf(OLD_NODE === undefined && MAY_SKIP)(
-  'an old Node is refused in one sentence (skipped where there is no old Node)',
+  'an unsupported Node version is refused with one line (skipped if none is installed)',
   async () => {
     const node = OLD_NODE ?? 'an old node'
     for (const args of [['check'], ['--version'], ['--bogus']]) {

@@ -19,7 +19,7 @@ async function askOver(socketPath: string, path: string): Promise<string> {
   return response === undefined ? '' : await text(response)
 }
 
-test('a process that trusts every certificate is not run', async () => {
+test('"run" refuses NODE_TLS_REJECT_UNAUTHORIZED=0', async () => {
   const env = { NODE_TLS_REJECT_UNAUTHORIZED: '0' }
   const file = await listeningAt('127.0.0.1:0')
   const { code, out, err } = await runCommand(['run', '-c', file], env)
@@ -29,7 +29,7 @@ test('a process that trusts every certificate is not run', async () => {
 })
 
 test.for(['listen', 'admin'] as const)(
-  'a port of "%s" that is taken ends the start in one clear sentence',
+  'start-up fails with one line if the port of "%s" is in use',
   async (key) => {
     const taken = new URL(await startServer(() => {})).host
     const file = await (key === 'listen' ? listeningAt(taken) : listeningAt('127.0.0.1:0', taken))
@@ -41,7 +41,7 @@ test.for(['listen', 'admin'] as const)(
   },
 )
 
-test('a port that is taken ends the start before any token is requested', async () => {
+test('start-up fails before any token request if a port is in use', async () => {
   const endpoint = await startTokenEndpoint((_request, res) => sendToken(res))
   const taken = new URL(await startServer(() => {})).host
   const config = endpointConfig({ endpoint: endpoint.url, upstream: 'https://a.example' })
@@ -57,7 +57,7 @@ test('a port that is taken ends the start before any token is requested', async 
 })
 
 test.for(['0.0.0.0:0', '"[::]:0"', '"0:0"'])(
-  'the start warns of "listen: %s", which other machines can reach',
+  'start-up warns about "listen: %s", which other machines can reach',
   async (listen) => {
     // So that the start ends by itself.
     const taken = new URL(await startServer(() => {})).host
@@ -70,7 +70,7 @@ test.for(['0.0.0.0:0', '"[::]:0"', '"0:0"'])(
   },
 )
 
-test('an address of another machine ends the start in one clear sentence', async () => {
+test('start-up fails with one line if the address is not local', async () => {
   // TEST-NET-1 (RFC 5737): nobody has it.
   expect(await runProgram(['run', '-c', await listeningAt('192.0.2.1:8080')])).toEqual({
     code: 1,
@@ -81,13 +81,13 @@ test('an address of another machine ends the start in one clear sentence', async
   })
 })
 
-test('a host name that is not known is named', async () => {
+test('start-up fails with the host name if its DNS lookup fails', async () => {
   const { code, err } = await runProgram(['run', '-c', await listeningAt('nobody.invalid:8080')])
   expect(code).toBe(1)
   expect(err).toMatch(/^Cannot start: .*"?nobody\.invalid/)
 })
 
-test('a directory of a socket that does not exist is named', async () => {
+test('start-up fails with the path if the directory of a Unix socket is missing', async () => {
   const path = join(await temporaryDirectory(), 'none', 'app.sock')
   const { code, err } = await runProgram(['run', '-c', await listeningAt(`unix:${path}`)])
   expect(code).toBe(3)
@@ -96,7 +96,7 @@ test('a directory of a socket that does not exist is named', async () => {
   )
 })
 
-test('requests are taken over a unix socket', async () => {
+test('requests are served over a Unix socket', async () => {
   const upstream = await startServer((req, res) => void res.end(`hello ${req.url}`))
   const path = join(await temporaryDirectory(), 'app.sock')
   const { proxyUrl } = await startRun(await listeningAt(`unix:${path}`, '127.0.0.1:0', upstream))
@@ -104,7 +104,7 @@ test('requests are taken over a unix socket', async () => {
   expect(await askOver(path, '/orders')).toBe('hello /orders')
 })
 
-test('the socket that a killed process left behind is not in the way', async () => {
+test('a stale Unix socket of a killed process is replaced', async () => {
   const upstream = await startServer((_req, res) => void res.end('hello'))
   const path = join(await temporaryDirectory(), 'app.sock')
   const file = await listeningAt(`unix:${path}`, '127.0.0.1:0', upstream)
@@ -116,7 +116,7 @@ test('the socket that a killed process left behind is not in the way', async () 
   expect(await askOver(path, '/')).toBe('hello')
 })
 
-test('a socket that another process has is left to it', async () => {
+test('a Unix socket that another process uses is not replaced', async () => {
   const upstream = await startServer((_req, res) => void res.end('hello'))
   const path = join(await temporaryDirectory(), 'app.sock')
   const file = await listeningAt(`unix:${path}`, '127.0.0.1:0', upstream)
@@ -129,7 +129,7 @@ test('a socket that another process has is left to it', async () => {
   expect(await askOver(path, '/')).toBe('hello')
 })
 
-test('a file that is no socket is neither replaced nor removed', async () => {
+test('a file that is not a Unix socket is neither replaced nor removed', async () => {
   const path = join(await temporaryDirectory(), 'notes.txt')
   await writeFile(path, 'precious')
   const { code, err } = await runProgram(['run', '-c', await listeningAt(`unix:${path}`)])
@@ -138,7 +138,7 @@ test('a file that is no socket is neither replaced nor removed', async () => {
   expect(await readFile(path, 'utf8')).toBe('precious')
 })
 
-test('a key that cannot be used is told in words, and nothing of it', async () => {
+test('an unusable private key is reported without its contents', async () => {
   const key = join(await temporaryDirectory(), 'key.jwk')
   await writeFile(key, '{"kty":"EC","d":hunter2canary}')
   const file = await writeConfig(`listen: 127.0.0.1:0
@@ -158,7 +158,7 @@ ${forwardConfig('https://a.example').replace('credential: none', 'credential: co
   }
 })
 
-test('a warning about the configuration does not keep it from running', async () => {
+test('a configuration warning does not prevent the start', async () => {
   const file = await writeConfig(`listen: 127.0.0.1:0
 admin: 127.0.0.1:0
 credentials:

@@ -8,7 +8,7 @@ import { startServer } from '../helpers/servers.ts'
 import { startProgram, startSidecar } from '../helpers/sidecar.ts'
 import { sendToken, startTokenEndpoint } from '../helpers/token-endpoint.ts'
 
-test('an upstream that cuts its answer cuts the connection to the application', async () => {
+test('a truncated response closes the connection to the client', async () => {
   const upstream = await startServer((_req, res) => {
     res.writeHead(200, { 'content-length': 100 })
     res.write('only this', () => void res.destroy())
@@ -19,7 +19,7 @@ test('an upstream that cuts its answer cuts the connection to the application', 
   await expect(response.text()).rejects.toThrow('terminated')
 })
 
-test('an answer that is cut behind a whole one cuts the connection behind that', async () => {
+test('a truncated response on a reused connection closes the connection to the client', async () => {
   const upstream = await startServer((req, res) => {
     if (req.url === '/first') res.end('whole')
     else res.writeHead(200, { 'content-length': 100 }).write('only this', () => void res.destroy())
@@ -32,7 +32,7 @@ test('an answer that is cut behind a whole one cuts the connection behind that',
   expect(answers).toMatch(/\r\n\r\nwholeHTTP\/1\.1 200 [^]*\r\n\r\nonly this$/)
 })
 
-test('an upstream that answers before the upload is over is heard, and the upload ends', async () => {
+test('an early response is forwarded, and the upload is aborted', async () => {
   const upstream = await startServer((_req, res) => {
     res.writeHead(413).end('too large')
   })
@@ -58,7 +58,7 @@ test('an upstream that answers before the upload is over is heard, and the uploa
   await closed
 })
 
-test('an application that leaves while its request is being signed does no harm', async () => {
+test('a client that disconnects during the computation of a DPoP proof causes no failure', async () => {
   const endpoint = await startTokenEndpoint((_request, res) =>
     sendToken(res, { token_type: 'DPoP' }),
   )

@@ -56,18 +56,18 @@ test.for([
     lines: ['GET http://evil.example/livez HTTP/1.1', 'Host: evil.example'],
     status: '403',
   },
-])('both listeners answer $status to $what', async ({ lines, status }) => {
+])('both listeners respond with $status to $what', async ({ lines, status }) => {
   const settings = 'access: { hosts: [sidecar.internal] }'
   expect(await askBoth(lines, settings)).toEqual({ proxy: status, admin: status })
 })
 
-test('a page that may use the API may not use the admin listener', async () => {
+test('an origin in access.origins of the proxy is rejected by the admin listener', async () => {
   const settings = 'access: { origins: ["http://localhost:3000"] }'
   const lines = [GET, HOST, 'Origin: http://localhost:3000', 'Sec-Fetch-Site: same-site']
   expect(await askBoth(lines, settings)).toEqual({ proxy: '200', admin: '403' })
 })
 
-test('an admin listener for other machines is called by any name, but not by pages', async () => {
+test('an admin listener on a non-loopback address accepts any Host, but no foreign Origin', async () => {
   const sidecar = await startSidecar(
     forwardConfig('http://127.0.0.1:1'),
     {},

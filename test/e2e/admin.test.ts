@@ -34,7 +34,7 @@ test('/status shows routes and the state of each token, and no token', async () 
   expect(JSON.stringify(status)).not.toContain(CLIENT_SECRET)
 })
 
-test('/status shows the last error, the next attempt and what to do', async () => {
+test('/status shows the last error, the next attempt and advice', async () => {
   const endpoint = await startTokenEndpoint((_request, res) => {
     res.writeHead(400, { 'content-type': 'application/json' })
     res.end(JSON.stringify({ error: 'invalid_scope' }))
@@ -56,7 +56,7 @@ test('/status shows the last error, the next attempt and what to do', async () =
   })
 })
 
-test('POST renew fetches a new token now, and the metrics know when it expires', async () => {
+test('POST renew fetches a new token at once, and the metrics show its expiry', async () => {
   const endpoint = await startTokenEndpoint((_request, res) =>
     sendToken(res, {
       access_token: `token-${endpoint.requests.length}`,
@@ -81,7 +81,7 @@ test('POST renew fetches a new token now, and the metrics know when it expires',
   expect(await expiry()).toBeCloseTo(2000, -2)
 })
 
-test('a renewal that fails says why, and the token in hand stays', async () => {
+test('a failed renewal reports the cause, and the cached token stays in use', async () => {
   const endpoint = await startTokenEndpoint((_request, res) => {
     if (endpoint.requests.length === 1) sendToken(res)
     else res.writeHead(503).end()
@@ -146,7 +146,7 @@ test.for([
   { path: '/constructor', method: 'GET', status: 404 },
   { path: '/livez?x=1', method: 'GET', status: 200 },
   { path: '/livez', method: 'HEAD', status: 200 },
-])('$method $path answers $status', async ({ path, method, status }) => {
+])('$method $path responds with $status', async ({ path, method, status }) => {
   const endpoint = await startTokenEndpoint((_request, res) => sendToken(res))
   const sidecar = await startSidecar(
     endpointConfig({ endpoint: endpoint.url, upstream: 'http://127.0.0.1:1' }),
@@ -156,7 +156,7 @@ test.for([
   expect(response.headers.has('allow')).toBe(status === 405)
 })
 
-test('a page in a browser can not renew tokens', async () => {
+test('a web page of another origin cannot renew tokens', async () => {
   const endpoint = await startTokenEndpoint((_request, res) => sendToken(res))
   const sidecar = await startSidecar(
     endpointConfig({ endpoint: endpoint.url, upstream: 'http://127.0.0.1:1' }),
@@ -170,7 +170,7 @@ test('a page in a browser can not renew tokens', async () => {
   expect(endpoint.requests).toHaveLength(1)
 })
 
-test('a route may be left out of readiness', async () => {
+test('a route with readiness disabled does not affect /readyz', async () => {
   const endpoint = await startTokenEndpoint((_request, res) => void res.writeHead(503).end())
   const sidecar = await startSidecar(
     endpointConfig({
@@ -183,7 +183,7 @@ test('a route may be left out of readiness', async () => {
   expect((await fetch(`${sidecar.adminUrl}/readyz`)).status).toBe(200)
 })
 
-test('the status page allows nothing that is not in it', async () => {
+test('the Content-Security-Policy of the status page allows only its own script and style', async () => {
   const endpoint = await startTokenEndpoint((_request, res) => sendToken(res))
   const sidecar = await startSidecar(
     endpointConfig({ endpoint: endpoint.url, upstream: 'http://127.0.0.1:1' }),
@@ -206,7 +206,7 @@ test('the status page allows nothing that is not in it', async () => {
   )
 })
 
-test('after DNS rebinding a web page reads nothing', async () => {
+test('the admin listener rejects requests of a page after DNS rebinding', async () => {
   const endpoint = await startTokenEndpoint((_request, res) => sendToken(res))
   const sidecar = await startSidecar(
     endpointConfig({ endpoint: endpoint.url, upstream: 'http://127.0.0.1:1' }),
@@ -221,7 +221,7 @@ test('after DNS rebinding a web page reads nothing', async () => {
   }
 })
 
-test('/status tells the last minute of each route, and its last failures with what to do', async () => {
+test('/status shows the last minute of each route, and its last failures with advice', async () => {
   const endpoint = await startTokenEndpoint((_request, res) => sendToken(res))
   const sidecar = await startSidecar(
     endpointConfig({ endpoint: endpoint.url, upstream: 'http://127.0.0.1:1' }),

@@ -89,7 +89,7 @@ function forwarding(
 
 const authorize = ({ token }: Setting) => ({ authorization: `Bearer ${token}` })
 
-test('the sidecar and the bare loop are measured, each in its own process', async () => {
+test('the benchmark measures the sidecar and the bare loop in separate processes', async () => {
   const { entries } = await measure([tokenSidecar, bareDispatch])
   expect(entries).toEqual(
     ['token-sidecar', 'bare-dispatch'].map((contender) => ({
@@ -112,12 +112,12 @@ test.for<{ what: string; differs: Partial<Workload> }>([
     what: 'bodies, many header fields and TLS to the upstream',
     differs: { method: 'POST', bodyBytes: 100_000, headers: 20, upstreamTls: true },
   },
-])('the sidecar and the bare loop take $what', async ({ differs }) => {
+])('the sidecar and the bare loop can be measured with $what', async ({ differs }) => {
   const { entries } = await measure([tokenSidecar, bareDispatch], differs)
   expect(entries.map(({ failure }) => failure)).toEqual([undefined, undefined])
 })
 
-test('at a fixed rate the sidecar gets as many requests as are due', async () => {
+test('at a fixed rate the sidecar receives every scheduled request', async () => {
   const { entries } = await measure([tokenSidecar], { perSecond: 1000 })
   expect(entries[0]?.rounds).toEqual([
     expect.objectContaining({
@@ -128,7 +128,7 @@ test('at a fixed rate the sidecar gets as many requests as are due', async () =>
   ])
 })
 
-test('at a fixed rate the latency begins when a request is due, also where it has to wait', async () => {
+test('at a fixed rate latency counts from the scheduled time of a request', async () => {
   // A fifth of what is due can be done: the last one is due after 0.4 s and answered after 2.
   const slow = contenderOf('slow', (setting) => {
     const forward = forwarding(() => authorize(setting))(setting)
@@ -147,7 +147,7 @@ test('at a fixed rate the latency begins when a request is due, also where it ha
   expect(entries[0]?.rounds[0]?.p99Ms).toBeGreaterThan(1_500)
 })
 
-test('what a contender can not do is no failure of its', async () => {
+test('a contender that does not support a case is skipped, not failed', async () => {
   const { entries } = await measure([bareDispatch], { routes: 200 })
   expect(entries).toEqual([
     { contender: 'bare-dispatch', label: '', rounds: [], leftOut: 'it has no routes' },
@@ -176,14 +176,14 @@ test.for([
     failure: 'the answer has another body, of 99 bytes',
   },
 ] satisfies { cheat: string; handlerOf: (setting: Setting) => RequestListener; failure: string }[])(
-  'a contender that $cheat fails, and has no figures',
+  'a contender that $cheat fails without results',
   async ({ handlerOf, failure }) => {
     const { entries } = await measure([contenderOf('cheat', handlerOf)])
     expect(entries).toEqual([{ contender: 'cheat', label: '', rounds: [], failure }])
   },
 )
 
-test('a contender that leaves the token out only while it is measured fails', async () => {
+test('a contender that omits the token only during the measurement fails', async () => {
   let isMeasured = false
   const cheat = contenderOf('cheat', (setting) =>
     forwarding(() => (isMeasured ? {} : authorize(setting)))(setting),

@@ -122,7 +122,7 @@ const DIFFERENT: Readonly<Record<string, unknown>> = {
   'headers-store-Transfer-Encoding': [NOT_CACHED, UNKNOWN_CODING],
 }
 
-test('a suite that tests HTTP caches sees the same with the sidecar as without', async () => {
+test('http-cache-tests has the same results with the sidecar as without', async () => {
   const origin = await startOrigin()
   const endpoint = await startTokenEndpoint((_request, res) => sendToken(res))
   const sidecar = await startSidecar(

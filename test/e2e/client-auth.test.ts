@@ -57,7 +57,7 @@ test.for([
   { how: 'client_secret_post', method: 'client_secret_post', more: '', secret: SECRET },
   { how: 'client_secret_jwt', method: 'client_secret_jwt', more: '', secret: SECRET },
 ] as const)(
-  'a certified server accepts the secret by $how, and refuses a wrong one',
+  'oidc-provider accepts the secret by $how, and rejects a wrong one',
   async ({ method, more, secret }) => {
     const issuer = await startProvider({
       clients: [
@@ -77,7 +77,7 @@ auth: { method: ${method}, clientSecret: { env: SECRET }${more} }`
   },
 )
 
-test('with the encoding "raw" the secret is sent as it is', async () => {
+test('with the encoding "raw" the secret is not form-encoded', async () => {
   const endpoint = await startTokenEndpoint((_request, res) => sendToken(res))
   const secret = 'p@ss w:rd+%&=~'
   await callWith(
@@ -97,7 +97,7 @@ test.for([
   // Form decoding changes none of these characters, and some servers do not decode at all.
   { text: 'Az-09_a.b*c', encoded: 'Az-09_a.b*c' },
   { text: 'a b+c:d%e~f/g=h&i', encoded: 'a+b%2Bc%3Ad%25e%7Ef%2Fg%3Dh%26i' },
-])('Basic credentials have $text in form encoding as $encoded', async ({ text, encoded }) => {
+])('in Basic credentials $text is form-encoded as $encoded', async ({ text, encoded }) => {
   const endpoint = await startTokenEndpoint((_request, res) => sendToken(res))
   await callWith(
     `
@@ -140,7 +140,7 @@ const KEYS: readonly { algorithm: Algorithm; form: KeyForm }[] = [
 ]
 
 test.for(KEYS)(
-  'a certified server accepts an assertion by a key for $algorithm in the form $form, and refuses a foreign key',
+  'oidc-provider accepts an assertion signed with $algorithm by a key in the format $form, and rejects an unregistered key',
   async ({ algorithm, form }) => {
     const key = createSigningKey(algorithm)
     const issuer = await startKeyIssuer(key)
@@ -164,7 +164,7 @@ auth:
   },
 )
 
-test('a key can lie in a file', async () => {
+test('a signing key is read from a file', async () => {
   const key = createSigningKey('ES256')
   const issuer = await startKeyIssuer(key)
   const file = await fileWith(key.text('PKCS#8'))
@@ -200,11 +200,11 @@ auth:
 
 const PLAIN_HEADER = { alg: 'ES256', typ: 'client-authentication+jwt' }
 
-test('an assertion names its key as the JWK does', async () => {
+test('an assertion has the kid of the JWK', async () => {
   expect(await assertionHeader('JWK', '')).toEqual({ ...PLAIN_HEADER, kid: KEY_ID })
 })
 
-test('a PEM key has no name, until the configuration gives it one', async () => {
+test('an assertion by a PEM key has a kid only if it is configured', async () => {
   expect(await assertionHeader('PKCS#8', '')).toEqual(PLAIN_HEADER)
   expect(await assertionHeader('PKCS#8', `keyId: ${KEY_ID}`)).toEqual({
     ...PLAIN_HEADER,
@@ -212,7 +212,7 @@ test('a PEM key has no name, until the configuration gives it one', async () => 
   })
 })
 
-test('an assertion can name its certificate by its thumbprint', async () => {
+test('an assertion can have an x5t#S256 thumbprint of its certificate', async () => {
   expect(await assertionHeader('PKCS#8', 'header: { x5t#S256: thumb-print }')).toEqual({
     ...PLAIN_HEADER,
     'x5t#S256': 'thumb-print',
@@ -226,7 +226,7 @@ test.for([
   { method: 'client_secret_jwt', audience: undefined, expected: 'issuer' },
   { method: 'client_secret_jwt', audience: 'tokenEndpoint', expected: 'tokenEndpoint' },
 ] as const)(
-  'with the audience $audience an assertion of $method is for the $expected',
+  'the audience setting $audience makes the aud of a $method assertion the $expected',
   async ({ method, audience, expected }) => {
     const key = createSigningKey('RS256')
     const issuer = await startProvider({
@@ -251,7 +251,7 @@ test.for([
   },
 )
 
-test('an assertion for another audience is refused by a certified server', async () => {
+test('oidc-provider rejects an assertion for another audience', async () => {
   const key = createSigningKey('ES256')
   const issuer = await startKeyIssuer(key)
   expect(
@@ -268,7 +268,7 @@ auth: { method: private_key_jwt, key: { env: KEY }, algorithm: ES256, audience: 
 test.for([
   { what: 'private_key_jwt', lines: 'method: private_key_jwt, key: { env: KEY }' },
   { what: 'client_secret_jwt', lines: 'method: client_secret_jwt, clientSecret: { env: SECRET }' },
-])('an assertion of $what says who, for whom and when, and never twice the same', async (given) => {
+])('a $what assertion has iss, sub, aud, iat, exp and a unique jti', async (given) => {
   const key = createSigningKey('RS256')
   const startedAtSeconds = Math.floor(Date.now() / 1000)
   const endpoint = await twoRequests(
@@ -322,7 +322,7 @@ async function foreignAssertion({ privateKey }: SigningKey, audience: string): P
     .sign(privateKey)
 }
 
-test('a certified server accepts an assertion from a file, and refuses one by a foreign key', async () => {
+test('oidc-provider accepts an assertion from a file, and rejects one by an unregistered key', async () => {
   const key = createSigningKey('ES256')
   const issuer = await startKeyIssuer(key)
   const good = await foreignAssertion(key, issuer.issuer)
@@ -333,7 +333,7 @@ test('a certified server accepts an assertion from a file, and refuses one by a 
   expect(await outcomeOf(issuer, assertionFromFile(await fileWith(bad)))).toMatchObject(REFUSED)
 })
 
-test('an assertion in a file that has been rotated is used at the next exchange', async () => {
+test('a rotated assertion file is used by the next token request', async () => {
   const file = await fileWith('header.one.signature\n')
   const endpoint = await startTokenEndpoint((_request, res) => {
     if (endpoint.requests.length === 1) {
@@ -356,7 +356,7 @@ auth: { method: client_assertion_file, file: '${file}' }`)
   expect(formOf(endpoint, 1).get('client_assertion')).toBe('header.two.signature')
 })
 
-test('without a client identifier the assertion alone says who the client is', async () => {
+test('an assertion file without clientId is sent without client_id', async () => {
   const file = await fileWith('header.one.signature')
   const endpoint = await startTokenEndpoint((_request, res) => sendToken(res))
   await callWith(`
@@ -367,7 +367,7 @@ grant: { type: token_exchange, subjectToken: { file: '${file}' } }`)
   expect(formOf(endpoint).has('client_id')).toBe(false)
 })
 
-test('a public client only says its name, and one that nobody knows is refused', async () => {
+test('a public client sends its client_id alone, and an unknown one is rejected', async () => {
   const issuer = await startProvider({
     clients: [machineClient({ client_id: 'app', token_endpoint_auth_method: 'none' })],
   })
@@ -375,7 +375,7 @@ test('a public client only says its name, and one that nobody knows is refused',
   expect(await outcomeOf(issuer, 'clientId: nobody\nauth: { method: none }')).toMatchObject(REFUSED)
 })
 
-test('a public client sends nothing that could prove it', async () => {
+test('a public client sends no client authentication', async () => {
   const endpoint = await startTokenEndpoint((_request, res) => sendToken(res))
   await callWith(`tokenEndpoint: ${endpoint.url}\nclientId: app\nauth: { method: none }`)
   expect(endpoint.requests[0]?.headers.authorization).toBeUndefined()
@@ -393,7 +393,7 @@ test.for([
     found: createSigningKey('ES256').text('PKCS#8').slice(0, 99),
   },
   { what: 'that is empty', found: '' },
-])('a key $what is told, and nothing is sent', async ({ found }) => {
+])('a key $what is reported, and no token request is sent', async ({ found }) => {
   const file = await fileWith(createSigningKey('ES256').text('encrypted PKCS#8'))
   const endpoint = await startTokenEndpoint((_request, res) => sendToken(res))
   const sidecar = await startSidecar(
@@ -428,7 +428,7 @@ function lockedOtherwise(): string {
   })
 }
 
-test('what the configuration says about the header goes first', async () => {
+test('configured assertion header parameters take precedence', async () => {
   const key = createSigningKey('EdDSA')
   const endpoint = await startTokenEndpoint((_request, res) => sendToken(res))
   await callWith(

@@ -84,7 +84,7 @@ for (const version of VERSIONS) {
     })
   }
 
-  test(`${version}: a length is enough, whether the end is announced or not`, async () => {
+  test(`${version}: a response with a Content-Length is complete with or without a close_notify`, async () => {
     const { ask } = await startPair(version)
     expect(await ask('GET', '/delimited')).toMatch(/\r\n\r\nok$/)
   })
@@ -96,7 +96,7 @@ async function openBoth(ask: (method: string, target: string) => Promise<string>
   await Promise.all([ask('GET', '/delimited/both'), ask('GET', '/delimited/both')])
 }
 
-test('a GET is sent once more where the end of its response could not be verified', async () => {
+test('a GET whose response lacks a close_notify is retried once', async () => {
   const { ask, requests } = await startPair()
   await openBoth(ask)
   requests.length = 0
@@ -107,7 +107,7 @@ test('a GET is sent once more where the end of its response could not be verifie
   expect(await ask('POST', '/announced')).toMatch(WHOLE)
 })
 
-test('the response to a POST is cut where its end could not be verified', async () => {
+test('the response to a POST without a close_notify is truncated', async () => {
   const { ask, requests } = await startPair()
   await openBoth(ask)
   requests.length = 0
@@ -116,7 +116,7 @@ test('the response to a POST is cut where its end could not be verified', async 
   expect(requests).toHaveLength(2)
 })
 
-test('without retries, the response to a GET is cut where its end could not be verified', async () => {
+test('without retries, the response to a GET without a close_notify is truncated', async () => {
   const { ask, requests } = await startPair('TLSv1.3', 'retry: false')
   await openBoth(ask)
   requests.length = 0

@@ -59,7 +59,7 @@ async function openTunnel(early = '') {
 const tunnelsOpen = async (sidecar: RunningSidecar): Promise<number | undefined> =>
   await metric(sidecar, 'token_sidecar_tunnels_open', { route: '(pass)' })
 
-test('a tunnel leads to a TLS server, which sees its client and nothing else', async () => {
+test('a CONNECT tunnel carries TLS end to end', async () => {
   const authority = await createAuthority()
   const { certificate, key } = await authority.issue('localhost', ['localhost'])
   const server = createTlsServer({ cert: certificate, key }, (req, res) => {
@@ -79,14 +79,14 @@ test('a tunnel leads to a TLS server, which sees its client and nothing else', a
   await until(async () => (await tunnelsOpen(sidecar)) === 0)
 })
 
-test('what comes along with CONNECT goes first', async () => {
+test('bytes sent together with CONNECT are forwarded first', async () => {
   const { client, upstream } = await openTunnel('first ')
   client.socket.write('second')
   await upstream.sees('second')
   expect(upstream.received()).toBe('first second')
 })
 
-test('a server that speaks first is heard', async () => {
+test('a server that sends first through a CONNECT tunnel is forwarded', async () => {
   const { target } = await startPlain(({ socket }) => void socket.write('welcome'))
   const sidecar = await startForward('pass')
   const client = await openRaw(sidecar.proxyUrl, connectTo(target))
@@ -94,7 +94,7 @@ test('a server that speaks first is heard', async () => {
   expect(client.received()).toBe(`${ESTABLISHED}welcome`)
 })
 
-test('each side of a tunnel ends for itself; then it is counted and logged', async () => {
+test('each side of a CONNECT tunnel can half-close, and the tunnel is counted and logged at its end', async () => {
   const { sidecar, target, client, upstream } = await openTunnel()
   client.socket.end('question')
   expect(await upstream.ended).toBe('end')
@@ -122,13 +122,16 @@ test('each side of a tunnel ends for itself; then it is counted and logged', asy
   })
 })
 
-test.for(['client', 'upstream'] as const)('when the %s breaks off, both end', async (breaker) => {
-  const tunnel = await openTunnel()
-  tunnel[breaker].socket.resetAndDestroy()
-  await tunnel[breaker === 'client' ? 'upstream' : 'client'].ended
-  await until(async () => (await tunnelsOpen(tunnel.sidecar)) === 0)
-  expect(await tunnel.sidecar.logs()).toContain('"end":"reset"')
-})
+test.for(['client', 'upstream'] as const)(
+  'a reset by the %s of a CONNECT tunnel closes both sides',
+  async (breaker) => {
+    const tunnel = await openTunnel()
+    tunnel[breaker].socket.resetAndDestroy()
+    await tunnel[breaker === 'client' ? 'upstream' : 'client'].ended
+    await until(async () => (await tunnelsOpen(tunnel.sidecar)) === 0)
+    expect(await tunnel.sidecar.logs()).toContain('"end":"reset"')
+  },
+)
 
 test.for([
   { target: 'api.example.com:443', forward: 'pass', status: 403, says: 'call it by an http URL' },
@@ -147,7 +150,7 @@ test.for([
   { target: '[::g]:443', forward: 'pass', status: 400, says: '' },
   { target: '[1:2]:443', forward: 'pass', status: 400, says: 'a host and a port' },
   { target: '/orders', forward: 'pass', status: 400, says: '' },
-] as const)('CONNECT $target gets $status where others: $forward', async (given) => {
+] as const)('CONNECT $target gets $status with forward: $forward', async (given) => {
   const { target, forward, status, says } = given
   const sidecar = await startForward(forward)
   const answer = await exchangeRaw(sidecar.proxyUrl, connectTo(target, 'Host: a\r\n'))
@@ -162,7 +165,7 @@ test.for([
   })
 })
 
-test('the advice on a refused tunnel fits whether a route is for its host', async () => {
+test('the advice for a rejected CONNECT depends on whether a route names the host', async () => {
   const sidecar = await startForward('deny')
   for (const target of ['api.example.com:443', 'other.example.com:443', 'other.example.com:25']) {
     await exchangeRaw(sidecar.proxyUrl, connectTo(target))
@@ -179,7 +182,7 @@ test('the advice on a refused tunnel fits whether a route is for its host', asyn
 })
 
 test.for(['', 'Host: a:443\r\nHost: b:443\r\n'])(
-  'CONNECT without exactly one Host is refused: %j',
+  'CONNECT with other than one Host field is rejected: %j',
   async (hosts) => {
     const sidecar = await startForward('pass')
     const answer = await exchangeRaw(sidecar.proxyUrl, connectTo('127.0.0.1:1080', hosts))
@@ -187,7 +190,7 @@ test.for(['', 'Host: a:443\r\nHost: b:443\r\n'])(
   },
 )
 
-test('a tunnel to where nobody listens gets 502', async () => {
+test('CONNECT to a closed port gets 502', async () => {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const port = portOf(server)
@@ -226,7 +229,7 @@ async function startDeaf(): Promise<string> {
 test.for([
   { how: 'ends', leave: (client: RawConnection) => void client.socket.end() },
   { how: 'breaks off', leave: (client: RawConnection) => void client.socket.resetAndDestroy() },
-])('a client that $how while the tunnel is made gets none', async ({ leave }) => {
+])('no tunnel is opened for a client that $how during CONNECT', async ({ leave }) => {
   const target = await startDeaf()
   const sidecar = await startForward('pass')
   const client = await openRaw(sidecar.proxyUrl, connectTo(target))
@@ -246,7 +249,7 @@ test.for([
   expect(client.received()).toBe('')
 })
 
-test('a tunnel that takes too long to make gets 504', async () => {
+test('CONNECT that exceeds the connect timeout gets 504', async () => {
   const target = await startDeaf()
   const sidecar = await startForward('pass')
   const answer = await exchangeRaw(sidecar.proxyUrl, connectTo(target))
@@ -254,7 +257,7 @@ test('a tunnel that takes too long to make gets 504', async () => {
   expect(answer).toContain('"code":"upstream_timeout"')
 })
 
-test('CONNECT before all answers are there cuts the connection, and opens nothing', async () => {
+test('CONNECT pipelined after an unanswered request closes the connection without a tunnel', async () => {
   let arrived = 0
   const upstream = await startServer(() => {
     arrived += 1
@@ -273,7 +276,7 @@ test('CONNECT before all answers are there cuts the connection, and opens nothin
   expect(opened).toBe(0)
 })
 
-test('CONNECT on a connection beyond the limit is refused like any other request', async () => {
+test('CONNECT on a connection above the connection limit gets a 503', async () => {
   const { target } = await startPlain(() => {})
   const sidecar = await startSidecar(`${ROUTES}\nforward: pass\nlimits: { connections: 1 }`)
   const first = await openRaw(sidecar.proxyUrl, connectTo(target))

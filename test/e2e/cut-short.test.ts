@@ -29,7 +29,7 @@ async function ask(
 const GET_1_1 = 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n'
 const GET_1_0 = 'GET / HTTP/1.0\r\nHost: localhost\r\n\r\n'
 
-test('a body that ends with its connection is cut short by a reset, and does not look whole', async () => {
+test('a truncated close-delimited response is not forwarded as a complete chunked one', async () => {
   const upstream = await startRawUpstream((_received, socket) => {
     socket.write('HTTP/1.1 200 OK\r\n\r\nhello', () => void socket.resetAndDestroy())
   })
@@ -41,18 +41,15 @@ test('a body that ends with its connection is cut short by a reset, and does not
 test.for([
   ['chunks', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n'],
   ['the end of the connection', 'HTTP/1.1 200 OK\r\n\r\nhello'],
-] as const)(
-  'a client of HTTP/1.0 is told by a reset that %s were cut short',
-  async ([, answer]) => {
-    const upstream = await startRawUpstream((_received, socket) => {
-      socket.write(answer, () => void socket.resetAndDestroy())
-    })
-    const sidecar = await startSidecar(forwardConfig(upstream.origin))
-    expect(await ask(sidecar.proxyUrl, GET_1_0)).toMatchObject({ isClean: false })
-  },
-)
+] as const)('an HTTP/1.0 client gets a reset if %s are truncated', async ([, answer]) => {
+  const upstream = await startRawUpstream((_received, socket) => {
+    socket.write(answer, () => void socket.resetAndDestroy())
+  })
+  const sidecar = await startSidecar(forwardConfig(upstream.origin))
+  expect(await ask(sidecar.proxyUrl, GET_1_0)).toMatchObject({ isClean: false })
+})
 
-test('one that is whole ends cleanly', async () => {
+test('a complete close-delimited response ends with FIN', async () => {
   const upstream = await startRawUpstream((_received, socket) => {
     socket.end('HTTP/1.1 200 OK\r\n\r\nhello')
   })

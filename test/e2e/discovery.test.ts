@@ -69,14 +69,14 @@ test.for([
     // RFC 8414 section 3.1 takes the slash away.
     asked: [`${RFC_8414}/tenant`, `/tenant${OPENID}`, '/token'],
   },
-])('the token endpoint is found by $what', async ({ path, at, asked }) => {
+])('the token endpoint is discovered for $what', async ({ path, at, asked }) => {
   const { origin, paths } = await startServerWith({ [at]: metadata(path) })
   const { body } = await callWith(credential(origin + path))
   expect(body).toBe('Bearer a-token')
   expect(paths).toEqual(asked)
 })
 
-test('metadata is read once, not for every token', async () => {
+test('metadata is fetched once, not for every token', async () => {
   const { origin, paths } = await startServerWith({
     [RFC_8414]: metadata(''),
     '/token': (res) => sendToken(res, { expires_in: 1 }),
@@ -135,7 +135,7 @@ const UNUSABLE: readonly { what: string; answer: Answer; told: string }[] = [
   },
 ]
 
-test.for(UNUSABLE)('metadata $what is not used', async ({ answer, told }) => {
+test.for(UNUSABLE)('metadata $what is rejected', async ({ answer, told }) => {
   const { origin, paths } = await startServerWith({ [RFC_8414]: answer })
   const { status, body } = await callWith(credential(origin))
   expect(status).toBe(502)
@@ -146,7 +146,7 @@ test.for(UNUSABLE)('metadata $what is not used', async ({ answer, told }) => {
   expect(paths).not.toContain('/token')
 })
 
-test.for([500, 503, 429])('metadata that gives %i is requested again soon', async (status) => {
+test.for([500, 503, 429])('metadata is requested again soon after a %i', async (status) => {
   let isWell = false
   const { origin, paths } = await startServerWith({
     [RFC_8414]: (res, own) => {
@@ -165,7 +165,7 @@ test.for([500, 503, 429])('metadata that gives %i is requested again soon', asyn
   expect(paths).toEqual([RFC_8414, OPENID, RFC_8414, '/token'])
 })
 
-test('a token endpoint that has moved is found again', async () => {
+test('a moved token endpoint is discovered again', async () => {
   let place = '/old'
   const { origin, paths } = await startServerWith({
     [RFC_8414]: (res, own) => metadata('', { token_endpoint: own + place })(res, own),
@@ -182,7 +182,7 @@ test('a token endpoint that has moved is found again', async () => {
   expect(paths).toEqual([RFC_8414, '/old', '/old', RFC_8414, '/new'])
 })
 
-test('a refusal is no reason to read the metadata again', async () => {
+test('a rejected token request does not cause a metadata request', async () => {
   let accepts = false
   const { origin, paths } = await startServerWith({
     [RFC_8414]: metadata(''),
@@ -245,11 +245,14 @@ test.for([
   { first: 500, second: 404, told: 'status 500' },
   { first: 404, second: 503, told: 'status 503' },
   { first: 404, second: 404, told: 'nothing at its well-known URLs' },
-])('of $first and $second the more telling is reported', async ({ first, second, told }) => {
-  const { origin } = await startServerWith({ [RFC_8414]: fail(first), [OPENID]: fail(second) })
-  const { body } = await callWith(credential(origin))
-  expect(JSON.parse(body)).toMatchObject({ detail: expect.stringContaining(told) })
-})
+])(
+  'of $first and $second the more specific failure is reported',
+  async ({ first, second, told }) => {
+    const { origin } = await startServerWith({ [RFC_8414]: fail(first), [OPENID]: fail(second) })
+    const { body } = await callWith(credential(origin))
+    expect(JSON.parse(body)).toMatchObject({ detail: expect.stringContaining(told) })
+  },
+)
 
 test('a discovered token endpoint keeps its query', async () => {
   const { origin, paths } = await startServerWith({
@@ -261,7 +264,7 @@ test('a discovered token endpoint keeps its query', async () => {
   expect(paths).toEqual([RFC_8414, '/token?a=b&c'])
 })
 
-test.for([200, 201, 203])('metadata with status %i is read', async (status) => {
+test.for([200, 201, 203])('metadata with status %i is accepted', async (status) => {
   const { origin } = await startServerWith({
     [RFC_8414]: (res, own) => {
       res.writeHead(status).end(JSON.stringify({ issuer: own, token_endpoint: `${own}/token` }))
@@ -271,7 +274,7 @@ test.for([200, 201, 203])('metadata with status %i is read', async (status) => {
   expect(body).toBe('Bearer a-token')
 })
 
-test('compressed metadata is read', async () => {
+test('compressed metadata is accepted', async () => {
   const { origin } = await startServerWith({
     [RFC_8414]: (res, own) => {
       const text = JSON.stringify({ issuer: own, token_endpoint: `${own}/token` })
@@ -286,7 +289,7 @@ test.for([
   { what: 'with a user', endpoint: 'https://me:pw@login.example/token' },
   { what: 'with a fragment', endpoint: 'https://login.example/token#a' },
   { what: 'of another protocol', endpoint: 'ftp://login.example/token' },
-])('a discovered token endpoint $what is not used, as configuration would not', async (given) => {
+])('a discovered token endpoint $what is rejected, as in the configuration', async (given) => {
   const { origin } = await startServerWith({
     [RFC_8414]: metadata('', { token_endpoint: given.endpoint }),
   })
@@ -330,7 +333,7 @@ test.for([
     what: 'endpoint for mutual TLS',
     endpoints: { mtls_endpoint_aliases: { token_endpoint: 'http://127.0.0.1:1/t' } },
   },
-])('an https issuer can not name an http $what', async ({ endpoints }) => {
+])('an https issuer cannot name an http $what', async ({ endpoints }) => {
   const { port, tls } = await startTlsIssuer(endpoints)
   const { body } = await callWith(`${credential(`https://localhost:${port}`)}\n${tls}`)
   expect(JSON.parse(body)).toMatchObject({
@@ -339,7 +342,7 @@ test.for([
   })
 })
 
-test('an https issuer can name an http token endpoint where allowPlaintext permits it', async () => {
+test('an https issuer can name an http token endpoint with allowPlaintext', async () => {
   const { origin } = await startServerWith({})
   const { port, tls } = await startTlsIssuer({ token_endpoint: `${origin}/token` })
   const { body } = await callWith(
@@ -348,7 +351,7 @@ test('an https issuer can name an http token endpoint where allowPlaintext permi
   expect(body).toBe('Bearer a-token')
 })
 
-test('a trailing dot in the host of an authorization server is not in its server name', async () => {
+test('a trailing dot in the host of an authorization server is removed from SNI', async () => {
   const { port, tls, names } = await startTlsIssuer({})
   // The proxy resolves the name, which not every system resolves with its dot.
   const proxy = await startDotProxy()

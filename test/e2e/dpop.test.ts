@@ -52,7 +52,7 @@ async function startAll({ dpop, requireNonce, path = '', route }: Setup = {}) {
 }
 
 test.for(['ES256', 'Ed25519', 'RS256', 'PS256'])(
-  'a token bound to a key for %s is sent with a proof that a strict API accepts',
+  'a strict API accepts the DPoP proof of a token bound to a %s key',
   async (algorithm) => {
     const { api, url } = await startAll({ dpop: `{ algorithm: ${algorithm} }` })
     const response = await fetch(`${url}/orders/7`)
@@ -61,7 +61,7 @@ test.for(['ES256', 'Ed25519', 'RS256', 'PS256'])(
   },
 )
 
-test('every request has a proof of its own, for its method and the address of the API', async () => {
+test('every request has its own DPoP proof, for its method and URL', async () => {
   const { api, url, issuer } = await startAll({ path: '/v2' })
   for (const [method, path] of [
     ['GET', '/orders'],
@@ -83,7 +83,7 @@ test.for([
   { form: 'SEC 1', algorithm: 'ES256' },
   { form: 'PKCS#8', algorithm: 'RS256' },
 ] as const)(
-  'the key can come from a file, here for $algorithm in the form $form',
+  'the DPoP key is read from a file, for $algorithm in the format $form',
   async ({ form, algorithm }) => {
     const key = createSigningKey(algorithm)
     const file = await fileWith(key.text(form))
@@ -103,14 +103,14 @@ test.for([
   },
 )
 
-test('the nonce that the authorization server wants is sent at the second attempt', async () => {
+test('a token request is repeated with the DPoP nonce that the authorization server requires', async () => {
   const { issuer, api, url } = await startAll({ requireNonce: true })
   expect((await fetch(url)).status).toBe(200)
   expect(issuer.answers).toEqual([400, 200])
   expect(api.attempts).toHaveLength(1)
 })
 
-test('and remembered for the next token', async () => {
+test('the DPoP nonce of the authorization server is used for the next token request', async () => {
   const { issuer, api, url } = await startAll({ requireNonce: true })
   expect((await fetch(url)).status).toBe(200)
   api.revokeAll()
@@ -119,7 +119,7 @@ test('and remembered for the next token', async () => {
   expect(api.attempts.map(({ status }) => status)).toEqual([200, 401, 200])
 })
 
-test('an authorization server that is never content with a nonce is asked twice, not for ever', async () => {
+test('an authorization server that rejects every DPoP nonce gets two token requests', async () => {
   const endpoint = await startTokenEndpoint((_request, res) => {
     res.setHeader('DPoP-Nonce', `nonce-${endpoint.requests.length}`)
     res.writeHead(400, { 'content-type': 'application/json' })
@@ -148,7 +148,7 @@ prefetch: false`,
   expect(proofs.map((proof) => decodeProtectedHeader(proof).typ)).toEqual(['dpop+jwt', 'dpop+jwt'])
 })
 
-test('the nonce that an API wants is sent at the second attempt, and from then on at the first', async () => {
+test('a request is repeated with the DPoP nonce that the API requires, and later requests have it', async () => {
   const { issuer, api, url } = await startAll()
   api.wantNonce('one')
   const first = await fetch(`${url}/orders`)
@@ -163,7 +163,7 @@ test('the nonce that an API wants is sent at the second attempt, and from then o
   expect(issuer.answers).toEqual([200])
 })
 
-test('a nonce that comes with a success is used, too', async () => {
+test('a DPoP nonce in a successful response is used', async () => {
   const rolling = await startBindingIssuer()
   const nonces: unknown[] = []
   const upstream = await startServer((req, res) => {
@@ -179,7 +179,7 @@ test('a nonce that comes with a success is used, too', async () => {
   expect(nonces).toEqual([undefined, 'nonce-1', 'nonce-2'])
 })
 
-test('a nonce of one API is not shown to another', async () => {
+test('a DPoP nonce of one API is not sent to another', async () => {
   const issuer = await startBindingIssuer()
   const one = await startDpopApi(issuer)
   const two = await startDpopApi(issuer)
@@ -193,7 +193,7 @@ test('a nonce of one API is not shown to another', async () => {
   expect(two.attempts).toMatchObject([{ nonce: undefined }])
 })
 
-test('the application sees nothing of nonces', async () => {
+test('DPoP-Nonce is removed from responses to the application', async () => {
   const { api, url } = await startAll()
   api.wantNonce('one')
   const retried = await fetch(url)
@@ -204,7 +204,7 @@ test('the application sees nothing of nonces', async () => {
   expect(direct.headers.get('dpop-nonce')).toBeNull()
 })
 
-test("the application's own DPoP header goes no further", async () => {
+test('a DPoP field of the application is removed', async () => {
   const { api, url } = await startAll()
   const response = await fetch(url, { headers: { DPoP: 'of-the-application' } })
   expect(await response.text()).toBe('accepted ')
@@ -214,7 +214,7 @@ test("the application's own DPoP header goes no further", async () => {
 test.for([
   { what: 'a small body', body: 'a'.repeat(1_000) },
   { what: 'the largest body that is kept', body: 'a'.repeat(64 * 1024) },
-])('$what is sent again with the nonce', async ({ body }) => {
+])('$what is replayed with the DPoP nonce', async ({ body }) => {
   const { api, url } = await startAll()
   api.wantNonce('one')
   const response = await fetch(url, { method: 'POST', body })
@@ -222,7 +222,7 @@ test.for([
   expect(api.attempts.map((attempt) => attempt.body === body)).toEqual([true, true])
 })
 
-test('a body too large to be kept gets the 401, and the next request has the nonce', async () => {
+test('a request with a body too large for a replay gets the 401, and the next request has the DPoP nonce', async () => {
   const { issuer, api, url } = await startAll()
   api.wantNonce('one')
   const response = await fetch(url, { method: 'POST', body: 'a'.repeat(64 * 1024 + 1) })
@@ -234,7 +234,7 @@ test('a body too large to be kept gets the 401, and the next request has the non
   expect(issuer.answers).toEqual([200])
 })
 
-test('an API that is never content with a nonce is asked twice, and the application gets its 401', async () => {
+test('an API that rejects every DPoP nonce gets two requests, and the application the 401', async () => {
   const issuer = await startBindingIssuer()
   const nonces: unknown[] = []
   const upstream = await startServer((req, res) => {
@@ -253,7 +253,7 @@ test('an API that is never content with a nonce is asked twice, and the applicat
   expect(issuer.answers).toEqual([200])
 })
 
-test('a revoked token is replaced, with a proof for the new one', async () => {
+test('a revoked DPoP token is replaced, with a proof for the new one', async () => {
   const { issuer, api, url } = await startAll()
   expect((await fetch(url)).status).toBe(200)
   api.revokeAll()
@@ -262,7 +262,7 @@ test('a revoked token is replaced, with a proof for the new one', async () => {
   expect(api.attempts.map(({ status }) => status)).toEqual([200, 401, 200])
 })
 
-test('with the application’s own token goes no proof of ours', async () => {
+test("the application's own token is sent without a DPoP proof", async () => {
   const issuer = await startBindingIssuer()
   const received: unknown[] = []
   const upstream = await startServer((req, res) => {
@@ -275,7 +275,7 @@ test('with the application’s own token goes no proof of ours', async () => {
   expect(received).toEqual([['Bearer own', undefined]])
 })
 
-test('a server that answers with a Bearer token is taken at its word', async () => {
+test('a Bearer token in response to a DPoP token request is used without a proof', async () => {
   const endpoint = await startTokenEndpoint((_request, res) => sendToken(res))
   const received: unknown[] = []
   const upstream = await startServer((req, res) => {
@@ -296,7 +296,7 @@ dpop: {}`,
   expect(received).toEqual([['Bearer a-token', undefined]])
 })
 
-test('a token of the type DPoP that nobody asked for is not used', async () => {
+test('a token of type DPoP is rejected without a DPoP configuration', async () => {
   const endpoint = await startTokenEndpoint((_request, res) =>
     sendToken(res, { token_type: 'DPoP' }),
   )

@@ -71,17 +71,20 @@ test.for([
   { match: 'host: api.example.com', target: 'http://api.example.com:80/orders?a=1' },
   { match: "host: '*.example.com'", target: 'http://a.b.example.com/orders?a=1' },
   { match: 'host: api.example.com, path: /v1', target: 'http://api.example.com/v1/orders?a=1' },
-])('$target takes the route for $match, with its token', async ({ match, target }) => {
-  const upstream = await startServer(tell('api'))
-  const sidecar = await startForward({ upstream, match })
-  const { status, told } = await ask(sidecar, target)
-  expect(status).toBe(200)
-  expect(told).toMatchObject({
-    name: 'api',
-    url: '/orders?a=1',
-    headers: { host: upstream.slice('http://'.length), authorization: 'Bearer TOKEN' },
-  })
-})
+])(
+  'a proxy request for $target matches the route for $match, with its token',
+  async ({ match, target }) => {
+    const upstream = await startServer(tell('api'))
+    const sidecar = await startForward({ upstream, match })
+    const { status, told } = await ask(sidecar, target)
+    expect(status).toBe(200)
+    expect(told).toMatchObject({
+      name: 'api',
+      url: '/orders?a=1',
+      headers: { host: upstream.slice('http://'.length), authorization: 'Bearer TOKEN' },
+    })
+  },
+)
 
 test.for([
   { match: 'host: api.example.com', target: 'http://example.com/' },
@@ -90,15 +93,18 @@ test.for([
   { match: 'host: api.example.com', target: 'https://other.example.com/' },
   { match: 'path: /', target: 'http://api.example.com/' },
   { match: 'path: /', target: 'http://169.254.169.254/latest/' },
-])('$target is denied where the only route is for $match', async ({ match, target }) => {
-  const upstream = await startServer(tell('api'))
-  const sidecar = await startForward({ upstream, match })
-  const { status, told } = await ask(sidecar, target)
-  expect(status).toBe(403)
-  expect(told).toMatchObject({ code: 'egress_denied' })
-})
+])(
+  'a proxy request for $target is denied if the only route is for $match',
+  async ({ match, target }) => {
+    const upstream = await startServer(tell('api'))
+    const sidecar = await startForward({ upstream, match })
+    const { status, told } = await ask(sidecar, target)
+    expect(status).toBe(403)
+    expect(told).toMatchObject({ code: 'egress_denied' })
+  },
+)
 
-test("a target that is the sidecar's own address takes routes by their paths", async () => {
+test("a proxy request for the sidecar's own address matches routes by path", async () => {
   const upstream = await startServer(tell('api'))
   const sidecar = await startForward({ upstream, match: 'path: /orders' })
   const { port } = new URL(sidecar.proxyUrl)
@@ -111,7 +117,7 @@ test("a target that is the sidecar's own address takes routes by their paths", a
   expect(status).toBe(403)
 })
 
-test('what is asked for by http goes on by https where the route says so', async () => {
+test("a proxy request for http is sent over https if the route's upstream says so", async () => {
   const { origin, ca } = await startTls()
   const sidecar = await startForward({ upstream: origin, route: `tls: { ca: { file: ${ca} } }` })
   const { status, told } = await ask(sidecar, 'http://api.example.com/orders')
@@ -133,7 +139,7 @@ async function startTls() {
   return { origin: `https://localhost:${portOf(server)}`, ca }
 }
 
-test('what no route names goes where it wants to, with nothing added', async () => {
+test('with forward: pass, a request for another host is forwarded without a token', async () => {
   const upstream = await startServer(tell('api'))
   const other = await startServer(tell('other'))
   const sidecar = await startForward({ upstream, forward: 'pass' })
@@ -159,14 +165,14 @@ test('what no route names goes where it wants to, with nothing added', async () 
   expect(await sidecar.logs()).toContain('"route":"(pass)"')
 })
 
-test('what a route names gets its token, whether others are passed on or not', async () => {
+test('a proxy request for a host of a route gets its token with every value of forward', async () => {
   const upstream = await startServer(tell('api'))
   const sidecar = await startForward({ upstream, forward: 'pass' })
   const { told } = await ask(sidecar, 'http://api.example.com/', ['Authorization: Basic mine'])
   expect(told).toMatchObject({ name: 'api', headers: { authorization: 'Bearer TOKEN' } })
 })
 
-test('a path alone is no sign of a route, and nobody else gets its token', async () => {
+test('a proxy request for another host does not match a route by path', async () => {
   const upstream = await startServer(tell('api'))
   const other = await startServer(tell('other'))
   const sidecar = await startForward({ upstream, forward: 'pass', match: 'path: /orders' })
@@ -175,7 +181,7 @@ test('a path alone is no sign of a route, and nobody else gets its token', async
   expect(told.headers).not.toHaveProperty('authorization')
 })
 
-test('an https target is asked for by https', async () => {
+test('a proxy request for an https target is sent over https', async () => {
   const { origin } = await startTls()
   const sidecar = await startForward({ upstream: 'http://127.0.0.1:1', forward: 'pass' })
   const { status, told } = await ask(sidecar, origin)
@@ -188,7 +194,7 @@ test('an https target is asked for by https', async () => {
   })
 })
 
-test('an upgrade is passed on, too', async () => {
+test('with forward: pass, an upgrade request is forwarded', async () => {
   const { origin, handshakes } = await startSwitchingServer((socket) => {
     socket.write(`${SWITCHING}welcome`)
     socket.pipe(socket)
@@ -204,7 +210,7 @@ test('an upgrade is passed on, too', async () => {
 })
 
 test.for(['http://127.0.0.1:99999/', 'http://[::::]/', 'http://a%zz/', 'http://256.256.256.256/'])(
-  'a target that is none is refused: %s',
+  'an invalid target is rejected: %s',
   async (target) => {
     const sidecar = await startForward({ upstream: 'http://127.0.0.1:1', forward: 'pass' })
     const host = target.slice('http://'.length, -1)
@@ -217,7 +223,7 @@ test.for(['http://127.0.0.1:99999/', 'http://[::::]/', 'http://a%zz/', 'http://2
   },
 )
 
-test('many origins do not pile up, and what runs on the oldest is finished', async () => {
+test('connection pools of forwarded origins are limited, and requests in flight on the oldest complete', async () => {
   const gate = Promise.withResolvers<void>()
   let arrived = false
   const slow = await startServer((_req, res) => {
@@ -249,7 +255,7 @@ test('many origins do not pile up, and what runs on the oldest is finished', asy
   expect((await ask(sidecar, slow)).status).toBe(200)
 })
 
-test('requests for more origins than are kept, all in one packet, are all answered', async () => {
+test('pipelined requests for more origins than the limit of pools all get responses', async () => {
   const origins = await Promise.all(
     Array.from({ length: 70 }, async () => await startServer((_req, res) => void res.end('ok'))),
   )

@@ -56,7 +56,7 @@ grant:
   ${more}`
 }
 
-test('a service account gets its token for an assertion alone', async () => {
+test('the jwt_bearer grant gets a token for an assertion without client authentication', async () => {
   const key = createSigningKey('RS256')
   const { endpoint, accepted } = await startAssertionEndpoint(key)
   const call = await callWith(googleLike(endpoint), { KEY: key.text('PKCS#8') })
@@ -73,7 +73,7 @@ test('a service account gets its token for an assertion alone', async () => {
   expect(jti).toBeTypeOf('string')
 })
 
-test('every exchange has an assertion of its own', async () => {
+test('every jwt_bearer token request has its own assertion', async () => {
   const key = createSigningKey('RS256')
   const { endpoint, accepted } = await startAssertionEndpoint(key)
   const { sidecar } = await callWith(googleLike(endpoint), { KEY: key.text('PKCS#8') })
@@ -84,7 +84,7 @@ test('every exchange has an assertion of its own', async () => {
   expect(accepted).toHaveLength(endpoint.requests.length)
 })
 
-test('an assertion by a foreign key is refused', async () => {
+test('a jwt_bearer assertion by an unregistered key is rejected', async () => {
   const { endpoint } = await startAssertionEndpoint(createSigningKey('RS256'))
   const foreign = createSigningKey('RS256')
   const { status, body } = await callWith(googleLike(endpoint), { KEY: foreign.text('PKCS#8') })
@@ -93,7 +93,7 @@ test('an assertion by a foreign key is refused', async () => {
 })
 
 test.for(['RS256', 'PS256', 'ES256', 'EdDSA'] as const)(
-  'the assertion can speak for a user, signed with %s and with the name of the key',
+  'a jwt_bearer assertion can have a user as its sub, signed with %s and with a kid',
   async (algorithm) => {
     const key = createSigningKey(algorithm)
     const { endpoint, accepted } = await startAssertionEndpoint(key)
@@ -119,7 +119,7 @@ async function formWith(lines: string, env = {}) {
   }
 }
 
-test('a client that has a name and a secret says so beside the assertion', async () => {
+test('the jwt_bearer grant can be combined with client authentication', async () => {
   const key = createSigningKey('ES256')
   const { authorization, form, url } = await formWith(
     `
@@ -137,7 +137,7 @@ grant: { type: jwt_bearer, key: { env: KEY }, algorithm: ES256, audience: https:
   expect(payload.aud).not.toBe(url)
 })
 
-test('a claim and a parameter may be called as they will', async () => {
+test('additional claims and parameters may have any name', async () => {
   const key = createSigningKey('ES256')
   const { form } = await formWith(
     `
@@ -154,7 +154,7 @@ grant: { type: jwt_bearer, key: { env: KEY }, algorithm: ES256, claims: { env: p
 
 const TOKEN_EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange'
 
-test('a token is exchanged with exactly what RFC 8693 wants', async () => {
+test('a token exchange sends the parameters of RFC 8693', async () => {
   const file = await fileWith('subject.token.of-kubernetes\n\n')
   const { authorization, form } = await formWith(`
 auth: { method: none }
@@ -171,7 +171,7 @@ grant: { type: token_exchange, subjectToken: { file: '${file}' } }`)
   })
 })
 
-test('the kinds of both tokens can be told, and the client can prove itself', async () => {
+test('a token exchange can have token types and client authentication', async () => {
   const file = await fileWith('subject')
   const { authorization, form } = await formWith(
     `
@@ -218,7 +218,7 @@ grant: { type: token_exchange, subjectToken: { file: '${file}' } }`,
   return { file, subjects, url: sidecar.proxyUrl }
 }
 
-test('the subject token is read again for each exchange', async () => {
+test('the subject token is read again for each token exchange', async () => {
   const { subjects, url } = await startExchange((subject, file) => {
     if (subject !== 'one') return undefined
     writeFileSync(file, 'two\n')
@@ -228,7 +228,7 @@ test('the subject token is read again for each exchange', async () => {
   expect(subjects).toEqual(['one', 'two'])
 })
 
-test('a subject token that has expired and is then renewed is tried within seconds', async () => {
+test('a replaced subject token is used within seconds of a rejection', async () => {
   const { file, subjects, url } = await startExchange((subject) =>
     subject === 'one' ? 'invalid_grant' : undefined,
   )
@@ -238,7 +238,7 @@ test('a subject token that has expired and is then renewed is tried within secon
   expect(subjects).toEqual(['one', 'two'])
 })
 
-test('also when it was renewed while the old one was being refused', async () => {
+test('a subject token that is replaced during its rejection is used within seconds', async () => {
   const { subjects, url } = await startExchange((subject, file) => {
     if (subject !== 'one') return undefined
     writeFileSync(file, 'two')
@@ -262,7 +262,7 @@ test.for([
   { what: 'nothing, spelt out', extra: { id_token: null, refresh_token: null, scope: null } },
   { what: 'a refresh token', extra: { refresh_token: 'a-refresh-token' } },
   { what: 'its kind', extra: { issued_token_type: 'urn:ietf:params:oauth:token-type:jwt' } },
-])('an access token is used, whatever comes beside it: $what', async ({ extra }) => {
+])('a token response with $what is accepted', async ({ extra }) => {
   const endpoint = await startTokenEndpoint((_request, res) => sendToken(res, extra))
   const { body } = await callWith(
     `tokenEndpoint: ${endpoint.url}\nclientId: app\nauth: { method: none }`,

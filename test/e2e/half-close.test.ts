@@ -111,7 +111,7 @@ for (const kind of KINDS) {
   })
 }
 
-test('a client of IPv4 that closes is noticed by a listener of both families', async () => {
+test('a dual-stack listener detects that an IPv4 client closes', async () => {
   const { origin, seen } = await startHeldUpstream()
   const sidecar = await startSidecar(forwardConfig(origin), {}, '"[::]:0"')
   const { port } = new URL(sidecar.proxyUrl)
@@ -122,7 +122,7 @@ test('a client of IPv4 that closes is noticed by a listener of both families', a
   expect(seen.arrived).toBe(1)
 })
 
-test('a client of IPv4 that closes a socket of IPv6 is noticed', async () => {
+test('a client that closes an IPv6 socket with an IPv4 address is detected', async () => {
   const { origin, seen } = await startHeldUpstream()
   const sidecar = await startSidecar(forwardConfig(origin))
   const { port } = new URL(sidecar.proxyUrl)
@@ -160,7 +160,7 @@ test.for([
     what: 'a request that ends the connection',
     request: 'GET /x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n',
   },
-])('$what and a half-close, all at once, get the response', async ({ request }) => {
+])('$what followed by FIN in the same segment gets the response', async ({ request }) => {
   const { origin, seen, release } = await startHeldUpstream()
   release()
   const sidecar = await startSidecar(forwardConfig(origin))
@@ -174,7 +174,7 @@ test.for([
   expect(seen.aborted).toBe(0)
 })
 
-test('a half-closed connection gets a large response, all of it', async () => {
+test('a half-closed connection gets a large response completely', async () => {
   const { origin, seen, release } = await startHeldUpstream(LARGE)
   const sidecar = await startSidecar(forwardConfig(origin))
   const client = openSocket(sidecar.proxyUrl)
@@ -188,7 +188,7 @@ test('a half-closed connection gets a large response, all of it', async () => {
   expect(seen.aborted).toBe(0)
 })
 
-test('a client that closes in the middle of a response costs the upstream no more of it', async () => {
+test('the upstream request is aborted if the client closes in the middle of the response', async () => {
   let isClosed = false
   const upstream = await startServer((_req, res) => {
     const push = (): void => {
@@ -205,7 +205,7 @@ test('a client that closes in the middle of a response costs the upstream no mor
   expect(client.received()).toContain('more')
 })
 
-test('requests in a row before a half-close are all answered, in their order', async () => {
+test('pipelined requests before a half-close all get responses, in order', async () => {
   const upstream = await startServer((req, res) => void res.end(`answer to ${req.url};`))
   const sidecar = await startSidecar(forwardConfig(upstream))
   const client = openSocket(sidecar.proxyUrl)
@@ -219,7 +219,7 @@ test('requests in a row before a half-close are all answered, in their order', a
   )
 })
 
-test('a request cut short behind a whole one is refused behind the answer to that', async () => {
+test('a truncated pipelined request gets a 400 after the response to the previous one', async () => {
   const { origin, seen, release } = await startHeldUpstream()
   const client = await connectTo(await startSidecar(forwardConfig(origin)), GET)
   await until(() => seen.whole === 1)
@@ -229,7 +229,7 @@ test('a request cut short behind a whole one is refused behind the answer to tha
   expect(client.received().match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 200', 'HTTP/1.1 400'])
 })
 
-test('a client that half-closes while the token is fetched gets its response', async () => {
+test('a client that half-closes during the token request gets its response', async () => {
   const gate = Promise.withResolvers<void>()
   const endpoint = await startTokenEndpoint((_request, res) => {
     void gate.promise.then(() => sendToken(res, { access_token: 'TOKEN' }))
@@ -244,7 +244,7 @@ test('a client that half-closes while the token is fetched gets its response', a
   expect(client.received()).toMatch(/\r\n\r\nBearer TOKEN$/)
 })
 
-test('a client that closes while the token is fetched causes no request', async () => {
+test('a client that closes during the token request causes no upstream request', async () => {
   const gate = Promise.withResolvers<void>()
   const endpoint = await startTokenEndpoint((_request, res) => {
     void gate.promise.then(() => sendToken(res))
@@ -268,7 +268,7 @@ test('a client that closes while the token is fetched causes no request', async 
   expect(reached).toBe(1)
 })
 
-test('what the sidecar answers itself also reaches a half-closed connection', async () => {
+test('error responses of the sidecar reach a half-closed connection', async () => {
   const sidecar = await startSidecar(
     forwardConfig('http://127.0.0.1:1').replace('path: /', 'path: /known'),
   )
@@ -321,7 +321,7 @@ test('an idle connection that half-closes is closed', async () => {
   expect(await client.ended).toBe('end')
 })
 
-test('nothing comes behind a response when the client ends in the middle of its upload', async () => {
+test('no second response is sent if the client half-closes during its upload', async () => {
   const upstream = await startServer((_req, res) => {
     res.writeHead(403, { 'content-length': 2 }).end('no')
   })

@@ -31,7 +31,7 @@ async function peakMemory(pid: number | undefined): Promise<number> {
   return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024
 }
 
-test('a download of 1 GiB passes whole, with flat memory', async () => {
+test('a download of 1 GiB is complete, with constant memory', async () => {
   const upstream = await startServer((_req, res) => {
     res.setHeader('content-length', GIB)
     void pipeline(Readable.from(chunks(GIB)), res)
@@ -49,7 +49,7 @@ test('a download of 1 GiB passes whole, with flat memory', async () => {
   expect((await peakMemory(program.process.pid)) - before).toBeLessThan(ALLOWANCE)
 })
 
-test('an upload of 1 GiB passes whole, with flat memory', async () => {
+test('an upload of 1 GiB is complete, with constant memory', async () => {
   const upstream = await startServer((req, res) => {
     let received = 0
     req.on('data', (part: Buffer) => {
@@ -72,7 +72,7 @@ test('an upload of 1 GiB passes whole, with flat memory', async () => {
   expect((await peakMemory(program.process.pid)) - before).toBeLessThan(ALLOWANCE)
 })
 
-test('what passes both ways at once arrives unharmed', async () => {
+test('simultaneous upload and download arrive unchanged', async () => {
   const upstream = await startServer((req, res) => void req.pipe(res))
   const program = await startProgram(forwardConfig(upstream))
   const body = randomBytes(16 * MIB)
@@ -81,7 +81,7 @@ test('what passes both ways at once arrives unharmed', async () => {
   expect(digest(echoed)).toBe(digest(body))
 })
 
-test('a client that reads slowly slows the upstream down instead of filling memory', async () => {
+test('a slow client causes backpressure on the upstream instead of buffering', async () => {
   let sent = 0
   let isStuck = false
   const upstream = await startServer((_req, res) => {

@@ -69,14 +69,14 @@ for (const way of ['closes it', 'resets it'] as const) {
     },
   )
 
-  test(`an upstream that ${way} when it is new is not asked again`, async () => {
+  test(`a request is not retried if a new connection to the upstream ${way}`, async () => {
     const upstream = await startRawUpstream((_received, socket) => WAYS[way](socket))
     const sidecar = await startSidecar(forwardConfig(upstream.origin))
     expect(await statusOf(sidecar)).toBe(502)
     expect(upstream.connections).toHaveLength(1)
   })
 
-  test(`nor is one that ${way} in the middle of its answer`, async () => {
+  test(`a request is not retried if the upstream ${way} in the middle of its response`, async () => {
     const upstream = await startRawUpstream((received, socket) => {
       const requests = received.split(' HTTP/1.1\r\n').length - 1
       if (requests === 1) socket.write(OK)
@@ -90,7 +90,7 @@ for (const way of ['closes it', 'resets it'] as const) {
   })
 }
 
-test('what is repeated is repeated once', async () => {
+test('a request on a stale connection is retried once', async () => {
   const upstream = await startRawUpstream((received, socket) => {
     const requests = received.split(' HTTP/1.1\r\n').length - 1
     if (requests === 1 && upstream.connections.length === 1) socket.write(OK)
@@ -102,7 +102,7 @@ test('what is repeated is repeated once', async () => {
   expect(upstream.connections).toHaveLength(2)
 })
 
-test('a route can do without', async () => {
+test('a route can disable retries', async () => {
   const upstream = await startForgetfulUpstream('closes it')
   const sidecar = await startSidecar(forwardConfig(upstream.origin, 'retry: false'))
   expect(await statusOf(sidecar)).toBe(200)
@@ -110,7 +110,7 @@ test('a route can do without', async () => {
   expect(upstream.connections).toHaveLength(1)
 })
 
-test('a PUT is repeated with its body, where that was kept', async () => {
+test('a PUT is retried with its body if a copy was kept', async () => {
   const tokens = await startServer((_req, res) => sendToken(res))
   const upstream = await startForgetfulUpstream('resets it')
   const sidecar = await startSidecar(
@@ -121,7 +121,7 @@ test('a PUT is repeated with its body, where that was kept', async () => {
   expect(upstream.connections.at(-1)?.received).toMatch(/^PUT [^]*\r\n\r\nthe whole body$/)
 })
 
-test('a PUT whose body was not kept is not repeated', async () => {
+test('a PUT without a copy of its body is not retried', async () => {
   const upstream = await startForgetfulUpstream('resets it')
   const sidecar = await startSidecar(forwardConfig(upstream.origin))
   expect(await statusOf(sidecar)).toBe(200)
@@ -129,7 +129,7 @@ test('a PUT whose body was not kept is not repeated', async () => {
   expect(upstream.connections).toHaveLength(1)
 })
 
-test('connections are given up after a while, so that a changed address is noticed', async () => {
+test('connections are closed after their lifetime, so that DNS changes take effect', async () => {
   const upstream = await startRawUpstream((_received, socket) => void socket.write(OK))
   const connections = await createUpstream(
     {
@@ -150,7 +150,7 @@ test('connections are given up after a while, so that a changed address is notic
   expect(upstream.connections.length).toBeGreaterThan(1)
 })
 
-test('a host with several addresses is reached at the one that answers', async () => {
+test('an upstream with several addresses is reached at the one that accepts connections', async () => {
   // "localhost" is ::1 and 127.0.0.1 on most machines; this upstream listens on the second alone.
   const upstream = await startRawUpstream((_received, socket) => void socket.end(OK))
   const { port } = new URL(upstream.origin)
@@ -158,7 +158,7 @@ test('a host with several addresses is reached at the one that answers', async (
   expect(await statusOf(sidecar)).toBe(200)
 })
 
-test('no more connections are opened than the route allows; the others wait', async () => {
+test('requests above the connection limit of a route wait', async () => {
   const held: Socket[] = []
   const upstream = await startRawUpstream((_received, socket) => void held.push(socket))
   const sidecar = await startSidecar(forwardConfig(upstream.origin, 'connections: 2'))
@@ -173,7 +173,7 @@ test('no more connections are opened than the route allows; the others wait', as
   expect(upstream.connections).toHaveLength(2)
 })
 
-test('a request that waits for a connection is forgotten when its client leaves', async () => {
+test('a request that waits for a connection is removed when its client disconnects', async () => {
   const upstream = await startRawUpstream(() => {})
   const sidecar = await startSidecar(forwardConfig(upstream.origin, 'connections: 1'))
   const queued = async (): Promise<number | undefined> =>
@@ -188,7 +188,7 @@ test('a request that waits for a connection is forgotten when its client leaves'
   expect(upstream.connections).toHaveLength(1)
 })
 
-test('whoever gets no connection in time is told that this was why', async () => {
+test('a request that gets no connection in time fails with that reason', async () => {
   const upstream = await startRawUpstream(() => {})
   const limits = 'connections: 1\ntimeouts: { response: 100ms }'
   const sidecar = await startSidecar(forwardConfig(upstream.origin, limits))

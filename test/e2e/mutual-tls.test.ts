@@ -117,7 +117,7 @@ function credential(issuer: string, method: string, tls: string): string {
 
 const REFUSED = { status: 502, code: 'token_rejected', oauthError: 'invalid_client' }
 
-test('a certified server knows a client by the subject of its certificate, and binds the token to it', async () => {
+test('oidc-provider authenticates a client by its certificate subject, and binds the token to the certificate', async () => {
   const world = await createWorld()
   const issuer = await startIssuer(world)
   const upstream = await startServer((req, res) => void res.end(req.headers.authorization))
@@ -135,7 +135,7 @@ test('a certified server knows a client by the subject of its certificate, and b
 test.for([
   { what: 'of another subject', name: 'other', isForeign: false },
   { what: 'of a foreign authority', name: 'app', isForeign: true },
-])('and refuses a certificate $what', async ({ name, isForeign }) => {
+])('oidc-provider rejects a certificate $what', async ({ name, isForeign }) => {
   const world = await createWorld()
   const issuer = await startIssuer(world)
   await world.use(await client(isForeign ? await createAuthority() : world.clients, name))
@@ -144,7 +144,7 @@ test.for([
   expect(await (await fetch(sidecar.proxyUrl)).json()).toMatchObject(REFUSED)
 })
 
-test('a certified server knows a client by the very certificate that it registered, and no other', async () => {
+test('oidc-provider authenticates a client by its registered self-signed certificate only', async () => {
   const world = await createWorld()
   // An authority's own certificate is signed by itself.
   const own = await createAuthority('app')
@@ -177,7 +177,7 @@ async function startBoundApi(world: World) {
   return { origin, lines: credential(issuer.issuer, 'tls_client_auth', mutual(world.files)) }
 }
 
-test('a bound token is used over a connection with the certificate that it is bound to', async () => {
+test('a certificate-bound token is sent over a connection with its certificate', async () => {
   const world = await createWorld()
   const { origin, lines } = await startBoundApi(world)
   const config = credentialConfig(lines, origin, `tls: ${mutual(world.files)}`)
@@ -188,7 +188,7 @@ test('a bound token is used over a connection with the certificate that it is bo
 // A server made with Node cuts the connection, and the alert that says why may not come before that.
 const HUNG_UP = { code: expect.stringMatching(/^upstream_(?:tls|reset)$/) }
 
-test('an API that wants a certificate refuses a route without one', async () => {
+test('an API that requires a client certificate rejects a route without one', async () => {
   const world = await createWorld()
   const { origin, lines } = await startBoundApi(world)
   const config = credentialConfig(lines, origin, `tls: ${oneSided(world.files)}`)
@@ -198,7 +198,7 @@ test('an API that wants a certificate refuses a route without one', async () => 
   expect(await response.json()).toMatchObject(HUNG_UP)
 })
 
-test('and one whose certificate comes from a foreign authority', async () => {
+test('an API rejects a client certificate of an unknown CA', async () => {
   const world = await createWorld()
   const { origin, lines } = await startBoundApi(world)
   const directory = await temporaryDirectory()
@@ -242,7 +242,7 @@ async function startServerWithAliases(world: World) {
   return { origin, asked }
 }
 
-test('a client with a certificate uses the endpoint that the server has for such clients', async () => {
+test('a client with a certificate uses the mtls_endpoint_aliases of the server', async () => {
   const world = await createWorld()
   const { origin, asked } = await startServerWithAliases(world)
   const upstream = await startServer((_req, res) => void res.end())
@@ -252,7 +252,7 @@ test('a client with a certificate uses the endpoint that the server has for such
   expect(asked).toEqual(['mutual by CN=app'])
 })
 
-test('also when it proves itself otherwise, because its tokens are to be bound', async () => {
+test('a client with a certificate and another authentication method uses mtls_endpoint_aliases', async () => {
   const world = await createWorld()
   const { origin, asked } = await startServerWithAliases(world)
   const upstream = await startServer((_req, res) => void res.end())
@@ -264,7 +264,7 @@ test('also when it proves itself otherwise, because its tokens are to be bound',
   expect(asked).toEqual(['mutual by CN=app'])
 })
 
-test('and a client without one the endpoint for everybody', async () => {
+test('a client without a certificate does not use mtls_endpoint_aliases', async () => {
   const world = await createWorld()
   const { origin, asked } = await startServerWithAliases(world)
   const upstream = await startServer((_req, res) => void res.end())
@@ -275,7 +275,7 @@ test('and a client without one the endpoint for everybody', async () => {
   expect(asked).toEqual(['plain by nobody'])
 })
 
-test('an endpoint for such clients that is reached in the open is not used', async () => {
+test('an http endpoint in mtls_endpoint_aliases is rejected', async () => {
   const world = await createWorld()
   const origin: string = await startTlsServer(world, (_req, res) => {
     const alias = { token_endpoint: 'http://login.example/token' }
@@ -292,7 +292,7 @@ test('an endpoint for such clients that is reached in the open is not used', asy
   })
 })
 
-test('a new certificate is not used before its key is there, and then at the next exchange', async () => {
+test('a rotated client certificate is used by the first token request after its key is rotated, too', async () => {
   const world = await createWorld()
   const next = await client(world.clients, 'next')
   const asked: string[] = []
@@ -327,7 +327,7 @@ tls: ${mutual(world.files)}`,
   expect(asked).toEqual(['CN=app', 'CN=next'])
 })
 
-test('a certificate that was refused and is put right is tried within seconds', async () => {
+test('a replaced client certificate is used within seconds of a rejection', async () => {
   const world = await createWorld()
   const issuer = await startIssuer(world)
   await world.use(await client(world.clients, 'other'))
@@ -341,7 +341,7 @@ test('a certificate that was refused and is put right is tried within seconds', 
   expect(performance.now() - startedAtMs).toBeLessThan(10_000)
 })
 
-test('for an API, a new certificate is not used before its key is there', async () => {
+test('connections to an API keep the old client certificate until the new key is there, too', async () => {
   const world = await createWorld()
   const origin = await startTlsServer(world, (req, res) => void res.end(subjectOf(req)))
   const { ca, certificate, key } = world.files
@@ -382,7 +382,7 @@ test('for an API, a new certificate is not used before its key is there', async 
   await until(async () => (await bodyFrom(upstream)) === 'CN=next')
 })
 
-test('for an API, a new certificate is picked up, and no request fails meanwhile', async () => {
+test('connections to an API use a rotated client certificate, and no request fails meanwhile', async () => {
   const world = await createWorld()
   const gate = Promise.withResolvers<void>()
   const origin = await startTlsServer(world, (req, res) => {

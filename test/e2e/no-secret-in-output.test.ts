@@ -60,7 +60,7 @@ function misbehave(req: IncomingMessage, res: ServerResponse): void {
   }
 }
 
-test('no secret and no token comes out, at any log level, whatever fails', async () => {
+test('no secret or token is in the log, metrics, status or responses, at any log level and after any failure', async () => {
   const encoded = Buffer.from(CANARY).toString('base64').replaceAll('=', '')
   const endpoint = await startTokenEndpoint((received, res) => {
     const which = new URLSearchParams(received.body).get('client_id') ?? ''

@@ -42,7 +42,7 @@ test('the bundled program exits with 2 after a usage error', async () => {
   expect(await runProgram(['--bogus'])).toMatchObject({ code: 2, out: '' })
 })
 
-test.for([['check'], ['run'], []])('a configuration that is wrong, %j: 3', async (command) => {
+test.for([['check'], ['run'], []])('an invalid configuration exits with 3: %j', async (command) => {
   const file = await writeConfig(VALID.replace('credential:', 'credental:'))
   const { code, out, err } = await runProgram([...command, '-c', file])
   expect({ code, out }).toEqual({ code: 3, out: '' })
@@ -80,7 +80,7 @@ ${VALID.replace('credential: none', 'credential: corp')}`)
 test.for([
   ['maps', 'a: &a { b: *a, c: *a, d: *a, e: *a, f: *a, g: *a, h: *a, i: *a }\n'],
   ['lists', 'a: &a [*a, *a, *a, *a, *a, *a, *a, *a]\n'],
-] as const)('%s that contain themselves many times are refused at once', async ([, yaml]) => {
+] as const)('recursive YAML %s are rejected at once', async ([, yaml]) => {
   const file = await writeConfig(yaml)
   expect(await runProgram(['check', '-c', file], { timeoutMs: 10_000 })).toMatchObject({ code: 3 })
 })

@@ -88,12 +88,15 @@ const PLACES: readonly Place[] = [
   },
 ]
 
-test.for(PLACES)('$provider.name is where its documentation says: $tokenEndpoint', (place) => {
-  const { provider, ...expected } = place
-  expect(presetOf({ provider })).toMatchObject(expected)
-})
+test.for(PLACES)(
+  'the preset of $provider.name has the documented token endpoint: $tokenEndpoint',
+  (place) => {
+    const { provider, ...expected } = place
+    expect(presetOf({ provider })).toMatchObject(expected)
+  },
+)
 
-test('without a provider nothing is filled in', () => {
+test('without a provider no preset applies', () => {
   expect(presetOf({ provider: undefined })).toEqual({})
 })
 
@@ -102,7 +105,7 @@ test.for([
   { given: 'https://graph.microsoft.com/', sent: 'https://graph.microsoft.com/.default' },
   { given: 'https://graph.microsoft.com/.default', sent: 'https://graph.microsoft.com/.default' },
   { given: 'api://orders', sent: 'api://orders/.default' },
-])('Entra gets the scope $given as $sent', ({ given, sent }) => {
+])('the preset for Entra sends the scope $given as $sent', ({ given, sent }) => {
   expect(presetOf({ provider: { name: 'entra', tenant: 't' } }).scope?.(given)).toBe(sent)
 })
 
@@ -165,17 +168,20 @@ const BY_SECRET_CASES = [
   },
 ]
 
-test.for(BY_SECRET_CASES)('$what is asked with a secret like this', async ({ lines, fields }) => {
-  const request = await tokenRequestOf(`${lines}\n${BY_SECRET}`)
-  expect(request).toMatchObject({
-    authorization: BASIC,
-    contentType: 'application/x-www-form-urlencoded',
-    claims: undefined,
-  })
-  expect(request.fields).toEqual(fields)
-})
+test.for(BY_SECRET_CASES)(
+  'the token request to $what with a secret has the documented form',
+  async ({ lines, fields }) => {
+    const request = await tokenRequestOf(`${lines}\n${BY_SECRET}`)
+    expect(request).toMatchObject({
+      authorization: BASIC,
+      contentType: 'application/x-www-form-urlencoded',
+      claims: undefined,
+    })
+    expect(request.fields).toEqual(fields)
+  },
+)
 
-test('Cognito and Auth0 get a secret in the form, where the configuration says so', async () => {
+test('the presets for Cognito and Auth0 support client_secret_post', async () => {
   for (const provider of [
     'provider: { name: cognito }',
     'provider: { name: auth0 }\naudience: https://orders.example/',
@@ -248,22 +254,25 @@ const BY_KEY_CASES = [
 ]
 
 /** For `audience` undefined: the token endpoint. */
-test.for(BY_KEY_CASES)('$what is asked with a key like this', async (given) => {
-  const { lines, more, typ, audience } = given
-  const request = await tokenRequestOf(
-    `${lines}\nclientId: app\nauth: { method: private_key_jwt, key: { env: KEY } }`,
-  )
-  expect(request.authorization).toBeUndefined()
-  expect(request.fields).toEqual([...more, ...ASSERTION_FIELDS])
-  expect(request.header).toEqual({ alg: 'RS256', typ, kid: KEY_ID })
-  expect(request.claims).toMatchObject({
-    iss: 'app',
-    sub: 'app',
-    aud: audience ?? request.url,
-  })
-})
+test.for(BY_KEY_CASES)(
+  'the token request to $what with a key has the documented form',
+  async (given) => {
+    const { lines, more, typ, audience } = given
+    const request = await tokenRequestOf(
+      `${lines}\nclientId: app\nauth: { method: private_key_jwt, key: { env: KEY } }`,
+    )
+    expect(request.authorization).toBeUndefined()
+    expect(request.fields).toEqual([...more, ...ASSERTION_FIELDS])
+    expect(request.header).toEqual({ alg: 'RS256', typ, kid: KEY_ID })
+    expect(request.claims).toMatchObject({
+      iss: 'app',
+      sub: 'app',
+      aud: audience ?? request.url,
+    })
+  },
+)
 
-test('the configuration goes before the preset', async () => {
+test('configured settings take precedence over a preset', async () => {
   const request = await tokenRequestOf(`
 provider: { name: entra }
 clientId: app
@@ -276,7 +285,7 @@ auth:
   expect(request.header).toMatchObject({ 'x5t#S256': 'thumb-print', typ: 'other' })
 })
 
-test('Google gets the scopes within the assertion, and nothing but the assertion', async () => {
+test('the preset for Google sends the scopes in the assertion, and no other parameter', async () => {
   const request = await tokenRequestOf(`
 provider: { name: google }
 auth: { method: none }
@@ -301,7 +310,7 @@ test.for([
   { provider: '{ name: apigee }', token_type: 'BearerToken' },
   { provider: '{ name: shopify }', token_type: undefined },
   { provider: '{ name: linkedin }', token_type: undefined },
-])('the token type $token_type of $provider is accepted', async ({ provider, token_type }) => {
+])('the token_type $token_type of $provider is accepted', async ({ provider, token_type }) => {
   const endpoint = await startTokenEndpoint((_request, res) => sendToken(res, { token_type }))
   const { status, body } = await callWith(`
 provider: ${provider}

@@ -20,14 +20,14 @@ async function reasonOf(path: string): Promise<string> {
   return await readText(path).catch(unreadableReason)
 }
 
-test('a named pipe is read to its end, however late its writer comes', async () => {
+test('a named pipe is read to its end, also if its writer opens it later', async () => {
   const path = await namedPipe()
   const reading = readText(path)
   await writeFile(path, 'a secret')
   expect(await reading).toBe('a secret')
 })
 
-test('a named pipe without a writer fails, and other files are read meanwhile', async () => {
+test('reading a named pipe without a writer fails after 5 s, without blocking other reads', async () => {
   const path = await namedPipe()
   const file = join(await temporaryDirectory(), 'file')
   await writeFile(file, 'text')
@@ -38,7 +38,7 @@ test('a named pipe without a writer fails, and other files are read meanwhile', 
   expect(await readText(file)).toBe('text')
 })
 
-test('a device, a directory and a file without end are refused', async () => {
+test('a device, a directory and an oversized file are rejected', async () => {
   const directory = await temporaryDirectory()
   await mkdir(join(directory, 'folder'))
   await writeFile(join(directory, 'large'), '')

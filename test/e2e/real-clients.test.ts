@@ -123,14 +123,14 @@ describe.for(HTTP_CLIENTS)('$name', ({ call, isThere, isOptional }) => {
   describe.for(Object.entries(MODES))('%s', ([, start]) => {
     const maySkip = !isThere && (isOptional || MAY_SKIP)
 
-    test.skipIf(maySkip)('gets an answer (skipped where there is no such client)', async () => {
+    test.skipIf(maySkip)('gets a response (skipped if the client is not installed)', async () => {
       const { base, proxyPort, requests } = await start()
       const outcome = await call({ url: `${base}/orders/7?a=%20b&a=2`, proxyPort })
       expectAnswer(outcome, answerTo('GET', '/orders/7?a=%20b&a=2'))
       expect(summary(requests)).toEqual([`GET /orders/7?a=%20b&a=2 Bearer ${TOKEN}`])
     })
 
-    test.skipIf(maySkip)('sends a body (skipped where there is no such client)', async () => {
+    test.skipIf(maySkip)('sends a body (skipped if the client is not installed)', async () => {
       const { base, proxyPort, requests } = await start()
       const body = '{"müde": "ja"}\r\n'.repeat(10_000)
       const bodyFile = await fileWith(body)
@@ -139,15 +139,18 @@ describe.for(HTTP_CLIENTS)('$name', ({ call, isThere, isOptional }) => {
       expect(summary(requests)).toEqual([`POST /orders Bearer ${TOKEN}`])
     })
 
-    test.skipIf(maySkip)('follows a redirect (skipped where there is no such client)', async () => {
-      const { base, proxyPort, requests } = await start()
-      const outcome = await call({ url: `${base}/orders/old`, proxyPort })
-      expectAnswer(outcome, answerTo('GET', '/orders/new'))
-      expect(summary(requests)).toEqual([
-        `GET /orders/old Bearer ${TOKEN}`,
-        `GET /orders/new Bearer ${TOKEN}`,
-      ])
-    })
+    test.skipIf(maySkip)(
+      'follows a redirect (skipped if the client is not installed)',
+      async () => {
+        const { base, proxyPort, requests } = await start()
+        const outcome = await call({ url: `${base}/orders/old`, proxyPort })
+        expectAnswer(outcome, answerTo('GET', '/orders/new'))
+        expect(summary(requests)).toEqual([
+          `GET /orders/old Bearer ${TOKEN}`,
+          `GET /orders/new Bearer ${TOKEN}`,
+        ])
+      },
+    )
   })
 })
 
@@ -159,42 +162,36 @@ async function curl(args: readonly string[], input?: Buffer): Promise<Outcome> {
 }
 
 describe.for(Object.entries(MODES))('curl %s', ([, start]) => {
-  test.skipIf(WITHOUT_CURL)(
-    'waits with a large body until it is asked for it (skipped without curl)',
-    async () => {
-      const { base, proxyPort, requests } = await start()
-      const body = randomBytes(4 * 1024 ** 2)
-      const outcome = await curl([
-        ...proxyOption(proxyPort),
-        '--data-binary',
-        `@${await fileWith(body)}`,
-        // More than the test may take: without a 100 it fails.
-        '--expect100-timeout',
-        '600',
-        `${base}/orders`,
-      ])
-      expectAnswer(outcome, answerTo('POST', '/orders', body))
-      expect(outcome.err).toContain('> Expect: 100-continue')
-      expect(outcome.err).toContain('< HTTP/1.1 100 Continue')
-      expect(summary(requests)).toEqual([`POST /orders Bearer ${TOKEN}`])
-    },
-  )
+  test.skipIf(WITHOUT_CURL)('sends a large body after a 100 (skipped without curl)', async () => {
+    const { base, proxyPort, requests } = await start()
+    const body = randomBytes(4 * 1024 ** 2)
+    const outcome = await curl([
+      ...proxyOption(proxyPort),
+      '--data-binary',
+      `@${await fileWith(body)}`,
+      // More than the test may take: without a 100 it fails.
+      '--expect100-timeout',
+      '600',
+      `${base}/orders`,
+    ])
+    expectAnswer(outcome, answerTo('POST', '/orders', body))
+    expect(outcome.err).toContain('> Expect: 100-continue')
+    expect(outcome.err).toContain('< HTTP/1.1 100 Continue')
+    expect(summary(requests)).toEqual([`POST /orders Bearer ${TOKEN}`])
+  })
 
-  test.skipIf(WITHOUT_CURL)(
-    'uploads what it does not know the length of (skipped without curl)',
-    async () => {
-      const { base, proxyPort, requests } = await start()
-      const body = randomBytes(1024 ** 2)
-      const url = `${base}/orders/7`
-      const outcome = await curl([...proxyOption(proxyPort), '--upload-file', '-', url], body)
-      expectAnswer(outcome, answerTo('PUT', '/orders/7', body))
-      expect(summary(requests)).toEqual([`PUT /orders/7 Bearer ${TOKEN}`])
-      expect(requests[0]?.headers).toMatchObject({ 'transfer-encoding': 'chunked' })
-      expect(requests[0]?.headers).not.toHaveProperty('content-length')
-    },
-  )
+  test.skipIf(WITHOUT_CURL)('uploads a chunked body (skipped without curl)', async () => {
+    const { base, proxyPort, requests } = await start()
+    const body = randomBytes(1024 ** 2)
+    const url = `${base}/orders/7`
+    const outcome = await curl([...proxyOption(proxyPort), '--upload-file', '-', url], body)
+    expectAnswer(outcome, answerTo('PUT', '/orders/7', body))
+    expect(summary(requests)).toEqual([`PUT /orders/7 Bearer ${TOKEN}`])
+    expect(requests[0]?.headers).toMatchObject({ 'transfer-encoding': 'chunked' })
+    expect(requests[0]?.headers).not.toHaveProperty('content-length')
+  })
 
-  test.skipIf(WITHOUT_CURL)('asks for a head alone (skipped without curl)', async () => {
+  test.skipIf(WITHOUT_CURL)('sends a HEAD request (skipped without curl)', async () => {
     const { base, proxyPort, requests } = await start()
     const outcome = await curl([...proxyOption(proxyPort), '--head', `${base}/orders/7`])
     const length = answerTo('HEAD', '/orders/7').length
@@ -228,7 +225,7 @@ test.skipIf(WITHOUT_CURL)(
 const STATUS = ['--output', '/dev/null', '--write-out', '%{http_code} %{http_connect}']
 
 test.skipIf(WITHOUT_CURL)(
-  'curl gets no tunnel to a host that a route names (skipped without curl)',
+  'curl gets no CONNECT tunnel to the host of a route (skipped without curl)',
   async () => {
     const { listener, requests } = createApi()
     const upstream = await startServer(listener)
@@ -246,7 +243,7 @@ test.skipIf(WITHOUT_CURL)(
 )
 
 test.skipIf(WITHOUT_CURL)(
-  'curl gets a tunnel to another host only with "forward: pass" (skipped without curl)',
+  'curl gets a CONNECT tunnel to another host only with "forward: pass" (skipped without curl)',
   async () => {
     const { listener, requests } = createApi()
     const { origin, ca } = await startTlsServer(listener)
@@ -264,7 +261,7 @@ test.skipIf(WITHOUT_CURL)(
 )
 
 test.skipIf(WITHOUT_CURL)(
-  'curl gets to an http host that no route names only with "forward: pass", without a token (skipped without curl)',
+  'curl reaches an http host without a route only with "forward: pass", without a token (skipped without curl)',
   async () => {
     const { listener, requests } = createApi()
     const other = await startServer(listener)
@@ -282,7 +279,7 @@ test.skipIf(WITHOUT_CURL)(
 )
 
 test.skipIf(WITHOUT_CURL)(
-  'a route without a host is for no proxy request but one to the sidecar itself (skipped without curl)',
+  'a route without a host matches a proxy request only if it is for the sidecar itself (skipped without curl)',
   async () => {
     const { listener, requests } = createApi()
     const upstream = `${await startServer(listener)}/orders`
@@ -299,7 +296,7 @@ test.skipIf(WITHOUT_CURL)(
 )
 
 test.skipIf(WITHOUT_CURL)(
-  'on a loopback address, a name that nobody gave the sidecar is refused (skipped without curl)',
+  'a sidecar on a loopback address rejects an unknown Host (skipped without curl)',
   async () => {
     const { listener, requests } = createApi()
     const upstream = `${await startServer(listener)}/orders`

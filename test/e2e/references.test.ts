@@ -25,7 +25,7 @@ routes:
 `
 }
 
-test('references to the upstream lead back to the sidecar', async () => {
+test('URLs that point to the upstream are rewritten to point to the sidecar', async () => {
   const upstream = await startUpstream({
     Location: 'UPSTREAM/v2/7?a=1',
     'Content-Location': '/v2/7',
@@ -41,7 +41,7 @@ test('references to the upstream lead back to the sidecar', async () => {
   expect(followed.status).toBe(201)
 })
 
-test('they stay as they are where the route says so', async () => {
+test('URLs that point to the upstream are not rewritten if the route disables it', async () => {
   const upstream = await startUpstream({ Location: 'UPSTREAM/v2/7' })
   const { proxyUrl } = await startSidecar(config(upstream, 'rewriteLocation: false'))
   const { headers } = await fetch(`${proxyUrl}/orders`)
@@ -50,14 +50,14 @@ test('they stay as they are where the route says so', async () => {
 
 const COOKIES = ['a=1; Domain=127.0.0.1; Path=/v2/cart; Secure; HttpOnly', 'b=2; Path=/']
 
-test('cookies are left alone', async () => {
+test('cookies are not rewritten by default', async () => {
   const upstream = await startUpstream({ 'Set-Cookie': COOKIES })
   const { proxyUrl } = await startSidecar(config(upstream))
   const { headers } = await fetch(`${proxyUrl}/orders`)
   expect(headers.getSetCookie()).toEqual(COOKIES)
 })
 
-test('cookies are made to fit the sidecar where the route says so', async () => {
+test('cookies are rewritten for the sidecar if the route enables it', async () => {
   const upstream = await startUpstream({ 'Set-Cookie': COOKIES })
   const { proxyUrl } = await startSidecar(
     config(upstream, 'cookies: { domain: drop, path: map, secure: drop }'),
@@ -66,7 +66,7 @@ test('cookies are made to fit the sidecar where the route says so', async () => 
   expect(headers.getSetCookie()).toEqual(['a=1; Path=/orders/cart; HttpOnly', 'b=2; Path=/orders'])
 })
 
-test('the upstream is asked by its own name, or by that of the request', async () => {
+test('the upstream gets its own Host, or that of the request if the route says so', async () => {
   const upstream = await startUpstream({})
   const own = await startSidecar(config(upstream))
   expect(await (await fetch(`${own.proxyUrl}/orders`)).text()).toBe(
@@ -78,7 +78,7 @@ test('the upstream is asked by its own name, or by that of the request', async (
   )
 })
 
-test('the upstream is told who asked, where the route says so', async () => {
+test('the upstream gets Forwarded fields if the route enables them', async () => {
   const upstream = await startServer((req, res) => {
     const { forwarded, 'x-forwarded-for': client, 'x-forwarded-host': host } = req.headers
     res.end(JSON.stringify([forwarded, client, host]))
@@ -94,7 +94,7 @@ test('the upstream is told who asked, where the route says so', async () => {
   expect(await (await fetch(`${silent.proxyUrl}/orders`)).json()).toEqual([null, null, null])
 })
 
-test('Via can have another name, or be left out', async () => {
+test('Via can have another pseudonym, or be omitted', async () => {
   const upstream = await startServer((req, res) => void res.end(req.headers.via ?? 'none'))
   const named = await startSidecar(`via: billing\n${config(upstream)}`)
   const response = await fetch(`${named.proxyUrl}/orders`)
@@ -106,7 +106,7 @@ test('Via can have another name, or be left out', async () => {
   expect(await silent.text()).toBe('none')
 })
 
-test('a request that goes in a circle ends', async () => {
+test('a forwarding loop is detected', async () => {
   let there = ''
   const back = await startServer((req, res) => {
     // The other half of the circle: a proxy of somebody else.

@@ -31,7 +31,7 @@ async function startRevocable(options: { route?: string; challenge?: string } = 
   return { state, endpoint, sidecar, url: `${sidecar.proxyUrl}/orders` }
 }
 
-test('a revoked token is replaced and the request sent again, unseen by the application', async () => {
+test('a revoked token is replaced and the request replayed, transparently for the application', async () => {
   const { state, endpoint, sidecar, url } = await startRevocable()
   state.accepted = 'token-2'
   const response = await fetch(url)
@@ -50,7 +50,7 @@ test('a revoked token is replaced and the request sent again, unseen by the appl
 test.for([
   { what: 'of known length', send: 'a'.repeat(1000) },
   { what: 'of the largest size that is kept', send: 'a'.repeat(64 * 1024) },
-])('a body $what is sent again', async ({ send }) => {
+])('a body $what is replayed', async ({ send }) => {
   const { state, url } = await startRevocable()
   state.accepted = 'token-2'
   const response = await fetch(url, { method: 'POST', body: send })
@@ -59,7 +59,7 @@ test.for([
   expect(await response.text()).toBe(`accepted ${send}`)
 })
 
-test('a chunked body is sent again', async () => {
+test('a chunked body is replayed', async () => {
   const { state, url } = await startRevocable()
   state.accepted = 'token-2'
   const sent = request(url, { method: 'POST' })
@@ -70,7 +70,7 @@ test('a chunked body is sent again', async () => {
   expect(await text(response)).toBe('accepted onetwo')
 })
 
-test('a body that is too large gets the 401, and the next request the new token', async () => {
+test('a request with a body too large for a replay gets the 401, and the next request the new token', async () => {
   const { state, endpoint, url } = await startRevocable()
   state.accepted = 'token-2'
   const response = await fetch(url, { method: 'POST', body: 'a'.repeat(64 * 1024 + 1) })
@@ -81,7 +81,7 @@ test('a body that is too large gets the 401, and the next request the new token'
   expect(endpoint.requests).toHaveLength(2)
 })
 
-test('the second 401 goes to the application untouched, and no third attempt is made', async () => {
+test('the second 401 is forwarded unchanged, without a third attempt', async () => {
   const { state, endpoint, url } = await startRevocable()
   state.accepted = 'none'
   const response = await fetch(url)
@@ -92,14 +92,14 @@ test('the second 401 goes to the application untouched, and no third attempt is 
   expect(endpoint.requests).toHaveLength(2)
 })
 
-test('an API that refuses every token does not cause a storm of token requests', async () => {
+test('an API that rejects every token does not cause a storm of token requests', async () => {
   const { state, endpoint, url } = await startRevocable()
   state.accepted = 'none'
   for (let round = 0; round < 20; round += 1) expect((await fetch(url)).status).toBe(401)
   expect(endpoint.requests).toHaveLength(2)
 })
 
-test('100 concurrent refusals of one token cost one token request', async () => {
+test('100 concurrent 401 responses for one token cause one token request', async () => {
   const { state, endpoint, url } = await startRevocable()
   state.accepted = 'token-2'
   const calls = Array.from({ length: 100 }, async () => (await fetch(url)).status)
@@ -110,7 +110,7 @@ test('100 concurrent refusals of one token cost one token request', async () => 
 test.for([
   'Bearer error="insufficient_scope", scope="orders.write"',
   'Bearer realm="x", error=insufficient_scope',
-])('a token that may not do this is no reason for another: %s', async (challenge) => {
+])('insufficient_scope does not replace the token: %s', async (challenge) => {
   const { state, endpoint, url } = await startRevocable({ challenge })
   state.accepted = 'none'
   expect((await fetch(url)).status).toBe(401)
@@ -118,14 +118,14 @@ test.for([
   expect(state.received).toHaveLength(1)
 })
 
-test('the route can do without', async () => {
+test('a route can disable the replay after a 401', async () => {
   const { state, endpoint, url } = await startRevocable({ route: 'replay: { enabled: false }' })
   state.accepted = 'none'
   expect((await fetch(url)).status).toBe(401)
   expect(endpoint.requests).toHaveLength(1)
 })
 
-test("when the application's own token is refused, that is between those two", async () => {
+test("a 401 for the application's own token is forwarded without a replay", async () => {
   const { state, endpoint, url } = await startRevocable({ route: 'existingAuthorization: keep' })
   state.accepted = 'none'
   const response = await fetch(url, { headers: { authorization: 'Bearer own' } })
@@ -134,7 +134,7 @@ test("when the application's own token is refused, that is between those two", a
   expect(endpoint.requests).toHaveLength(1)
 })
 
-test('when no new token can be had, the application gets the 401 of the API', async () => {
+test('the 401 is forwarded if no new token can be obtained', async () => {
   const endpoint = await startTokenEndpoint((_request, res) => {
     if (endpoint.requests.length === 1) sendToken(res)
     else res.writeHead(503).end()
@@ -147,7 +147,7 @@ test('when no new token can be had, the application gets the 401 of the API', as
   expect(await response.text()).toBe('refused')
 })
 
-test('a refusal before the upload is over waits for the rest of a small body', async () => {
+test('a 401 during the upload of a small body is replayed after its end', async () => {
   const endpoint = await startTokenEndpoint((_request, res) =>
     sendToken(res, { access_token: `token-${endpoint.requests.length}` }),
   )

@@ -103,7 +103,7 @@ test('an API that rejects every token shows in /status, as a warning in /readyz,
   }
 })
 
-test('the warning goes with the first success, and not with time or with another failure', async () => {
+test('the warning about rejected tokens ends with the first success only', async () => {
   const { api, call, read } = await startScene()
   await call()
   api.status = 502
@@ -120,7 +120,7 @@ test('the warning goes with the first success, and not with time or with another
   })
 })
 
-test('without a second attempt no freshly issued token is known to be rejected', async () => {
+test('without a replay no freshly issued token counts as rejected', async () => {
   const { call, read } = await startScene({ route: 'replay: { enabled: false }' })
   await call()
   expect(await read('/status')).toMatchObject({
@@ -131,7 +131,7 @@ test('without a second attempt no freshly issued token is known to be rejected',
   })
 })
 
-test('a token that is replaced with success is no rejection', async () => {
+test('a token that is replaced successfully does not count as rejected', async () => {
   const { api, call, read, sidecar } = await startScene({ opaque: true })
   api.accepted = 'opaque-2'
   expect(await call()).toBe(200)
@@ -144,7 +144,7 @@ test('a token that is replaced with success is no rejection', async () => {
   })
 })
 
-test('responses with 403 are shown with what they are about', async () => {
+test('responses with 403 are shown with their challenge and advice', async () => {
   const { api, call, read } = await startScene()
   api.status = 403
   api.challenge = 'Bearer error="insufficient_scope", scope="orders.write"'
@@ -168,7 +168,7 @@ test('responses with 403 are shown with what they are about', async () => {
   })
 })
 
-test('of an opaque token only the scopes and the expiry are known', async () => {
+test('for an opaque token only the scopes and the expiry are shown', async () => {
   const { call, read } = await startScene({ opaque: true })
   await call()
   expect(await read('/status')).toMatchObject({
@@ -198,7 +198,7 @@ test("the application's own rejected token is not reported as one of the sidecar
   })
 })
 
-test('a route without a token that gets nothing but 401 is a warning, too', async () => {
+test('a route without a token that gets only 401 responses causes a warning', async () => {
   const upstream = await startServer((_req, res) => void res.writeHead(401).end())
   const sidecar = await startSidecar(forwardConfig(upstream))
   await fetch(`${sidecar.proxyUrl}/orders`)
@@ -208,7 +208,7 @@ test('a route without a token that gets nothing but 401 is a warning, too', asyn
   })
 })
 
-test('/status says where a token comes from, and what was requested and granted', async () => {
+test('/status shows the token endpoint, the client, the scopes and the claims of a token', async () => {
   const { read } = await startScene({ credential: 'audience: [https://orders.example.com]' })
   expect(await read('/status')).toMatchObject({
     tokens: [

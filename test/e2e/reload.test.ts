@@ -47,7 +47,7 @@ async function answer({ proxyUrl }: RunningProgram): Promise<string> {
   return await (await fetch(proxyUrl)).text()
 }
 
-test('a changed file is used for the next request, without a signal', async () => {
+test('a changed configuration file is used for the next request, without a signal', async () => {
   const one = await startServer((_req, res) => void res.end('one'))
   const two = await startServer((_req, res) => void res.end('two'))
   const { program, write } = await startReloading(forwarding(one))
@@ -61,7 +61,7 @@ test('a changed file is used for the next request, without a signal', async () =
   await until(() => program.output().includes('configuration reloaded'))
 })
 
-test('a ConfigMap is noticed, which changes by a symbolic link', async () => {
+test('a ConfigMap update, which replaces a symbolic link, is detected', async () => {
   const one = await startServer((_req, res) => void res.end('one'))
   const two = await startServer((_req, res) => void res.end('two'))
   const directory = await temporaryDirectory()
@@ -81,7 +81,7 @@ test('a ConfigMap is noticed, which changes by a symbolic link', async () => {
   await until(async () => (await answer(program)) === 'two')
 })
 
-test('SIGHUP reads the file again, and says that nothing has changed', async () => {
+test('SIGHUP reloads the configuration, and logs if nothing has changed', async () => {
   const upstream = await startServer((_req, res) => void res.end('one'))
   const { program } = await startReloading(forwarding(upstream))
   program.process.kill('SIGHUP')
@@ -92,7 +92,7 @@ test('SIGHUP reads the file again, and says that nothing has changed', async () 
   expect(await answer(program)).toBe('one')
 })
 
-test('a file that is wrong changes nothing, and is reported until it is right', async () => {
+test('an invalid configuration changes nothing, and is reported until it is fixed', async () => {
   const upstream = await startServer((_req, res) => void res.end('one'))
   const { program, write, file } = await startReloading(forwarding(upstream))
   const { version } = await configuration(program)
@@ -116,7 +116,7 @@ test('a file that is wrong changes nothing, and is reported until it is right', 
   expect(await metric(program, 'token_sidecar_config_reload_success')).toBe(1)
 })
 
-test('a secret in a wrong place of a file is repeated neither in the log nor on /status', async () => {
+test('a secret in the wrong place of a configuration is in neither the log nor /status', async () => {
   const upstream = await startServer((_req, res) => void res.end('one'))
   const { program, write } = await startReloading(forwarding(upstream))
   for (const mistake of [
@@ -136,7 +136,7 @@ test('a secret in a wrong place of a file is repeated neither in the log nor on 
   expect(program.output()).not.toContain('hunter2')
 })
 
-test('a file that is gone is reported to whoever asks, and nothing ends', async () => {
+test('a missing configuration file is reported by /status, and requests are still served', async () => {
   const upstream = await startServer((_req, res) => void res.end('one'))
   const { program, file } = await startReloading(forwarding(upstream))
   await unlink(file)
@@ -145,7 +145,7 @@ test('a file that is gone is reported to whoever asks, and nothing ends', async 
   expect(await answer(program)).toBe('one')
 })
 
-test('what takes a restart says so, and the rest is used', async () => {
+test('a changed setting that needs a restart is logged, and the other changes apply', async () => {
   const one = await startServer((_req, res) => void res.end('one'))
   const two = await startServer((_req, res) => void res.end('two'))
   const { program, file } = await startReloading(forwarding(one))
@@ -155,7 +155,7 @@ test('what takes a restart says so, and the rest is used', async () => {
   expect(program.output()).toContain('"settings":["listen"]')
 })
 
-test('a request that is running goes on as it began', async () => {
+test('a request in flight is not affected by a reload', async () => {
   const gate = Promise.withResolvers<void>()
   const one = await startServer((_req, res) => {
     res.write('slow ')
@@ -186,7 +186,7 @@ routes:
 `
 }
 
-test('under load, with a reload every few moments, nothing fails and no token is fetched again', async () => {
+test('frequent reloads under load cause no failure and no token request', async () => {
   const endpoint = await startTokenEndpoint((_request, res) => sendToken(res))
   const upstream = await startServer((_req, res) => void res.end('ok'))
   const variant = (number: number): string =>
@@ -215,7 +215,7 @@ test('under load, with a reload every few moments, nothing fails and no token is
   expect(endpoint.requests).toHaveLength(1)
 })
 
-test('a credential that is defined in another way gets another token, and only that one', async () => {
+test('a reload fetches a new token only for a changed credential', async () => {
   const one = await startTokenEndpoint((_request, res) => sendToken(res))
   const two = await startTokenEndpoint((_request, res) => sendToken(res))
   const upstream = await startServer((_req, res) => void res.end('ok'))
@@ -241,7 +241,7 @@ routes:
   expect(one.requests).toHaveLength(1)
 })
 
-test('connections that no route uses any more are closed', async () => {
+test('a reload closes connections that no route uses any more', async () => {
   const one = await startRawUpstream((_received, socket) => {
     socket.write('HTTP/1.1 200 OK\r\nContent-Length: 3\r\nKeep-Alive: timeout=600\r\n\r\none')
   })
@@ -261,7 +261,7 @@ test('connections that no route uses any more are closed', async () => {
   ).toBe(1)
 })
 
-test('a reload keeps the rejections of a route that stays as it is, and forgets them when its credential changes', async () => {
+test('a reload keeps the rejections of an unchanged route, and clears them if its credential changes', async () => {
   const upstream = await startServer((_req, res) => void res.writeHead(403).end())
   const endpoint = await startTokenEndpoint((_request, res) => sendToken(res))
   const config = (scope: string, more = ''): string => `credentials:

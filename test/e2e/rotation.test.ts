@@ -55,7 +55,7 @@ auth: { method: client_secret_post, clientSecret: { file: '${path}' } }`,
   return { path, secrets, ask, sidecar }
 }
 
-test('a secret that has changed in its file is used at the next exchange', async () => {
+test('a rotated secret file is used by the next token request', async () => {
   const { path, secrets, ask } = await start({ accepted: () => true, lifetimeSeconds: 1 })
   expect(await ask()).toBe('Bearer token-1')
   await writeFile(path, 'two\n')
@@ -63,7 +63,7 @@ test('a secret that has changed in its file is used at the next exchange', async
   expect(secrets).toEqual(['one', 'two'])
 })
 
-test('so is one that Kubernetes exchanges with its whole directory', async () => {
+test('a secret that Kubernetes rotates by replacing its directory is used by the next token request', async () => {
   const volume = await temporaryDirectory()
   const publish = async (version: string): Promise<void> => {
     await mkdir(join(volume, version))
@@ -84,7 +84,7 @@ test('so is one that Kubernetes exchanges with its whole directory', async () =>
   expect(secrets).toEqual(['..one', '..two'])
 })
 
-test('a new secret does not cost the token in hand', async () => {
+test('a rotated secret does not discard the cached token', async () => {
   const { path, secrets, ask } = await start({ accepted: (secret) => secret === 'one' })
   expect(await ask()).toBe('Bearer token-1')
   await writeFile(path, 'two')
@@ -92,7 +92,7 @@ test('a new secret does not cost the token in hand', async () => {
   expect(secrets).toEqual(['one'])
 })
 
-test('not even when the renewal with it fails', async () => {
+test('a failed refresh with a rotated secret does not discard the cached token', async () => {
   const { path, secrets, ask } = await start({
     accepted: (secret) => secret === 'one',
     lifetimeSeconds: 6,
@@ -108,7 +108,7 @@ test('not even when the renewal with it fails', async () => {
   expect(secrets).toEqual(['one', 'two'])
 })
 
-test('a refused secret that is put right is tried within seconds, not after the minute', async () => {
+test('a corrected secret is used within seconds of a rejection, not after a minute', async () => {
   const { path, secrets, ask } = await start({ accepted: (secret) => secret === 'right' })
   expect(JSON.parse(await ask())).toMatchObject({ oauthError: 'invalid_client' })
   const startedAtMs = performance.now()
@@ -118,7 +118,7 @@ test('a refused secret that is put right is tried within seconds, not after the 
   expect(secrets).toEqual(['one', 'right'])
 })
 
-test('and one that is replaced by another wrong one, too, each but once', async () => {
+test('each further wrong secret is tried once', async () => {
   const { path, secrets, ask } = await start({ accepted: (secret) => secret === 'right' })
   expect(JSON.parse(await ask())).toMatchObject({ oauthError: 'invalid_client' })
   await writeFile(path, 'wrong')
@@ -128,7 +128,7 @@ test('and one that is replaced by another wrong one, too, each but once', async 
   expect(secrets).toEqual(['one', 'wrong', 'right'])
 })
 
-test('a secret that was rotated while the old one was on its way is tried within the same exchange', async () => {
+test('a secret that is rotated during a rejected token request is tried at once', async () => {
   const { secrets, ask, sidecar } = await start({
     accepted: (secret) => secret === 'two',
     onRequest: (count, path) => {
@@ -140,7 +140,7 @@ test('a secret that was rotated while the old one was on its way is tried within
   expect(await sidecar.logs()).not.toContain('token request failed')
 })
 
-test('and only once: a secret that changes all the time makes no loop', async () => {
+test('a secret that changes constantly is retried once per token request', async () => {
   const { secrets, ask } = await start({
     accepted: () => false,
     onRequest: (count, path) => writeFileSync(path, `secret-${count}`),
@@ -149,7 +149,7 @@ test('and only once: a secret that changes all the time makes no loop', async ()
   expect(secrets).toEqual(['one', 'secret-1'])
 })
 
-test('a new secret is no reason to try again what was refused for another reason', async () => {
+test('a rotated secret does not retry a token request that was rejected for another reason', async () => {
   const path = await fileWith('one')
   const endpoint = await startTokenEndpoint((_request, res) => {
     writeFileSync(path, `secret-${endpoint.requests.length}`)
@@ -169,7 +169,7 @@ auth: { clientSecret: { file: '${path}' } }`,
   expect(endpoint.requests).toHaveLength(1)
 })
 
-test('a signing key is rotated like a secret', async () => {
+test('a rotated signing key is used by the next token request', async () => {
   const key = createSigningKey('ES256')
   const next = createSigningKey('ES256')
   const path = await fileWith(key.text('JWK'))

@@ -7,7 +7,7 @@ const SECRET = `aw+kw%rd & "sec:ret"/\\ 'x' ~`
 const REFUSED = { status: 502, code: 'token_rejected', oauthError: 'invalid_client' }
 
 test.for(['client_secret_basic', 'client_secret_post'] as const)(
-  'another server accepts the secret by %s, and refuses a wrong one',
+  'Better Auth accepts the secret by %s, and rejects a wrong one',
   async (method) => {
     const server = await startSecondServer({
       clientId: 'app',
@@ -28,7 +28,7 @@ scopes: [orders.read]`
 )
 
 test.for(['RS256', 'PS256', 'ES256', 'EdDSA'] satisfies Algorithm[])(
-  'another server accepts an assertion by a key for %s, and refuses a foreign key',
+  'Better Auth accepts an assertion by a %s key, and rejects an unregistered key',
   async (algorithm) => {
     const key = createSigningKey(algorithm)
     const server = await startSecondServer({
@@ -52,7 +52,7 @@ scopes: [orders.read]`
   },
 )
 
-test('another server binds its tokens to our key', async () => {
+test('Better Auth binds tokens to the DPoP key', async () => {
   const server = await startSecondServer({
     clientId: 'app',
     clientSecret: SECRET,

@@ -27,7 +27,7 @@ async function isListening(origin: string): Promise<boolean> {
   }
 }
 
-test('SIGTERM lets a running request finish, refuses new connections and exits with 0', async () => {
+test('SIGTERM completes requests in flight, refuses new connections and exits with 0', async () => {
   const gate = Promise.withResolvers<void>()
   let arrived = 0
   const upstream = await startServer((_req, res) => {
@@ -46,7 +46,7 @@ test('SIGTERM lets a running request finish, refuses new connections and exits w
   expect(program.output()).toContain('"message":"stopped"')
 })
 
-test('a connection that is kept open does not hold up the end', async () => {
+test('an idle keep-alive connection does not delay the exit', async () => {
   const gate = Promise.withResolvers<void>()
   let arrived = 0
   const upstream = await startServer((_req, res) => {
@@ -68,7 +68,7 @@ test('a connection that is kept open does not hold up the end', async () => {
   agent.destroy()
 })
 
-test('a request that outlives the deadline is cut off', async () => {
+test('a request in flight is aborted at the shutdown deadline', async () => {
   const upstream = await startServer((_req, res) => void res.write('the first part'))
   const program = await startProgram(`${forwardConfig(upstream)}\nshutdown: { deadline: 200ms }`)
   const response = await fetch(program.proxyUrl)
@@ -77,7 +77,7 @@ test('a request that outlives the deadline is cut off', async () => {
   await expect(response.text()).rejects.toThrow('terminated')
 })
 
-test('a second signal ends it at once', async () => {
+test('a second signal ends the process at once', async () => {
   const upstream = await startServer((_req, res) => void res.write('the first part'))
   const program = await startProgram(`${forwardConfig(upstream)}\nshutdown: { deadline: 60s }`)
   await fetch(program.proxyUrl)
@@ -87,7 +87,7 @@ test('a second signal ends it at once', async () => {
   expect((await stopped).code).toBe(1)
 })
 
-test('during the delay it goes on as before, but is not ready any more', async () => {
+test('during the shutdown delay requests are served, and /readyz fails', async () => {
   const upstream = await startServer((_req, res) => void res.end('ok'))
   const program = await startProgram(`${forwardConfig(upstream)}\nshutdown: { delay: 2s }`)
   const stopped = program.stop()
@@ -97,7 +97,7 @@ test('during the delay it goes on as before, but is not ready any more', async (
   expect((await stopped).code).toBe(0)
 })
 
-test('a WebSocket ends before the requests that have more time', async () => {
+test('WebSockets are closed at shutdown.upgraded, before the deadline of requests', async () => {
   const gate = Promise.withResolvers<void>()
   let arrived = 0
   const upstream = await startServer((_req, res) => {
@@ -122,7 +122,7 @@ shutdown: { deadline: 60s, upgraded: 200ms }
   expect((await stopped).code).toBe(0)
 })
 
-test('POST /quit ends it like SIGTERM, where that is allowed', async () => {
+test('POST /quit with shutdown.quit ends the process like SIGTERM', async () => {
   const program = await startProgram(
     `${forwardConfig('http://127.0.0.1:1')}\nshutdown: { quit: true }`,
   )
@@ -187,7 +187,7 @@ test.for([
   await Promise.all(clients.map(async ({ ended }) => await ended))
 })
 
-test('and nowhere else', async () => {
+test('POST /quit without shutdown.quit is rejected', async () => {
   const program = await startProgram(forwardConfig('http://127.0.0.1:1'))
   const response = await fetch(`${program.adminUrl}/quit`, { method: 'POST' })
   expect(response.status).toBe(403)
@@ -195,7 +195,7 @@ test('and nowhere else', async () => {
   expect((await fetch(`${program.adminUrl}/livez`)).status).toBe(200)
 })
 
-test('a tunnel whose client has left, while the upstream stays, does not hold up the end', async () => {
+test('a tunnel whose client has closed does not delay the exit', async () => {
   const switching = await startSwitchingServer((socket) => void socket.write(SWITCHING))
   const program = await startProgram(
     `${forwardConfig(switching.origin)}\nshutdown: { upgraded: 100ms }`,

@@ -180,7 +180,7 @@ async function readMetrics(program: RunningProgram) {
 }
 
 test(
-  '6,000 exchanges, most of them cut off, leave no socket, no timer and no memory behind',
+  '6,000 requests, most of them aborted, leak no sockets, timers or memory',
   { timeout: 240_000 },
   async () => {
     const { upstream, exchangeThird } = await startBothEnds()

@@ -5,7 +5,7 @@ import { forwardConfig } from '../helpers/config-text.ts'
 import { startServer } from '../helpers/servers.ts'
 import { startSidecar } from '../helpers/sidecar.ts'
 
-test('the head of a response is there before its body', async () => {
+test('the head of a response is forwarded before its body', async () => {
   const gate = Promise.withResolvers<void>()
   const upstream = await startServer((_req, res) => {
     res.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders()
@@ -18,7 +18,7 @@ test('the head of a response is there before its body', async () => {
   expect(await response.text()).toBe('data: 1\n\n')
 })
 
-test('each event of a stream arrives when it is sent', async () => {
+test('each event of an event stream is forwarded at once', async () => {
   const gates = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
   const upstream = await startServer((_req, res) => {
     void (async () => {
@@ -39,7 +39,7 @@ test('each event of a stream arrives when it is sent', async () => {
   await reader?.cancel()
 })
 
-test('an upload reaches the upstream part by part', async () => {
+test('an upload is streamed to the upstream', async () => {
   const parts: string[] = []
   const arrived = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
   const upstream = await startServer((req, res) => {
@@ -64,7 +64,7 @@ test('an upload reaches the upstream part by part', async () => {
   expect(parts.join('')).toBe('onetwo')
 })
 
-test('connections to the upstream are kept and used again, for HEAD as well', async () => {
+test('connections to the upstream are reused, also after HEAD', async () => {
   const ports = new Set<number | undefined>()
   const upstream = await startServer((req, res) => {
     ports.add(req.socket.remotePort)

@@ -5,7 +5,7 @@ import { forwardConfig } from '../helpers/config-text.ts'
 import { portOf, startServer } from '../helpers/servers.ts'
 import { startSidecar } from '../helpers/sidecar.ts'
 
-test('an upstream that does not answer in time: upstream_timeout', async () => {
+test('an upstream that does not respond in time causes upstream_timeout', async () => {
   const upstream = await startServer(() => {})
   const sidecar = await startSidecar(forwardConfig(upstream, 'timeouts: { response: 300ms }'))
   const response = await fetch(sidecar.proxyUrl)
@@ -24,14 +24,14 @@ test('an upstream that does not answer in time: upstream_timeout', async () => {
   })
 })
 
-test('an upstream that falls silent within its answer is cut off', async () => {
+test('a response that stalls is aborted', async () => {
   const upstream = await startServer((_req, res) => void res.write('the first part'))
   const sidecar = await startSidecar(forwardConfig(upstream, 'timeouts: { idle: 300ms }'))
   const response = await fetch(sidecar.proxyUrl)
   await expect(response.text()).rejects.toThrow('terminated')
 })
 
-test('an upstream that nobody runs: upstream_unreachable, with the reason', async () => {
+test('a refused connection causes upstream_unreachable, with the reason', async () => {
   const sidecar = await startSidecar(forwardConfig('http://127.0.0.1:1'))
   const response = await fetch(sidecar.proxyUrl, { headers: { 'x-request-id': 'abc-1' } })
   expect(response.status).toBe(502)
@@ -42,7 +42,7 @@ test('an upstream that nobody runs: upstream_unreachable, with the reason', asyn
   })
 })
 
-test('a TLS upstream that speaks no TLS: upstream_tls', async () => {
+test('an https upstream without TLS causes upstream_tls', async () => {
   const server = createServer((socket) => void socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'))
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')

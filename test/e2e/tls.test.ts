@@ -48,7 +48,7 @@ routes:
 
 const env = { SECRET: 's' }
 
-test('a private authority is trusted where the configuration names it', async () => {
+test('a private CA is trusted where the configuration names it', async () => {
   const { origin, ca } = await startTlsServer('localhost')
   const sidecar = await startSidecar(config(origin, { token: ca, upstream: ca }), env)
   const response = await fetch(sidecar.proxyUrl)
@@ -56,7 +56,7 @@ test('a private authority is trusted where the configuration names it', async ()
   expect(await response.text()).toBe('Bearer a-token')
 })
 
-test('and nowhere else: not for the upstream', async () => {
+test('the CA of an authorization server is not trusted for an upstream', async () => {
   const { origin, ca } = await startTlsServer('localhost')
   const sidecar = await startSidecar(config(origin, { token: ca }), env)
   const response = await fetch(sidecar.proxyUrl)
@@ -67,7 +67,7 @@ test('and nowhere else: not for the upstream', async () => {
   })
 })
 
-test('nor for the authorization server', async () => {
+test('the CA of an upstream is not trusted for an authorization server', async () => {
   const { origin, ca } = await startTlsServer('localhost')
   const sidecar = await startSidecar(config(origin, { upstream: ca }), env)
   const response = await fetch(sidecar.proxyUrl)
@@ -78,7 +78,7 @@ test('nor for the authorization server', async () => {
   })
 })
 
-test('a certificate for another host is refused', async () => {
+test('a certificate for another host is rejected', async () => {
   const { origin, ca } = await startTlsServer('other.example')
   const sidecar = await startSidecar(
     config(origin, { token: ca, upstream: ca }).replace('credential: corp, ', 'credential: none, '),
@@ -115,7 +115,7 @@ async function startCuriousServer(options: TlsOptions = {}) {
   return { origin: `https://localhost:${portOf(server)}`, ca }
 }
 
-test('TLS 1.2 is the oldest that is spoken, whatever the environment allows', async () => {
+test('TLS 1.2 is the minimum version, also if NODE_OPTIONS allows an older one', async () => {
   const oldServer = {
     minVersion: 'TLSv1',
     maxVersion: 'TLSv1.1',
@@ -130,7 +130,7 @@ test('TLS 1.2 is the oldest that is spoken, whatever the environment allows', as
   expect(await response.json()).toMatchObject({ code: 'upstream_tls' })
 })
 
-test('a route can insist on TLS 1.3', async () => {
+test('a route can require TLS 1.3', async () => {
   const { origin, ca } = await startCuriousServer({ maxVersion: 'TLSv1.2' })
   const insisting = await startSidecar(
     forwardConfig(origin, `tls: { ca: { file: ${ca} }, minVersion: TLSv1.3 }`),
@@ -140,7 +140,7 @@ test('a route can insist on TLS 1.3', async () => {
   expect(await (await fetch(easy.proxyUrl)).json()).toMatchObject({ version: 'TLSv1.2' })
 })
 
-test('a session is resumed by the next connection', async () => {
+test('the next connection resumes the TLS session', async () => {
   const { origin, ca } = await startCuriousServer()
   const sidecar = await startSidecar(forwardConfig(origin, `tls: ${tls(ca)}`))
   expect(await (await fetch(sidecar.proxyUrl)).json()).toMatchObject({ resumed: false })
@@ -153,14 +153,14 @@ test('a session is resumed by the next connection', async () => {
   })
 })
 
-test('the name to verify is that of the upstream, even where the Host of the request is kept', async () => {
+test("the certificate is verified for the upstream's host, also if the Host of the request is kept", async () => {
   const { origin, ca } = await startCuriousServer()
   const sidecar = await startSidecar(forwardConfig(origin, `tls: ${tls(ca)}\nkeepHost: true`))
   const { host } = new URL(sidecar.proxyUrl)
   expect(await (await fetch(sidecar.proxyUrl)).json()).toMatchObject({ name: 'localhost', host })
 })
 
-test('an address has no server name, whatever the Host of the request is', async () => {
+test('no SNI is sent for an IP address, regardless of Host', async () => {
   const authority = await createAuthority()
   const { certificate, key } = await authority.issue('address', ['127.0.0.1'])
   const server = createServer(

@@ -165,7 +165,7 @@ function oauthErrorOf(body: unknown): unknown {
     : undefined
 }
 
-test.for(FAILURES)('the authorization server gives $what: $code', async (failure) => {
+test.for(FAILURES)('a token response with $what causes $code', async (failure) => {
   const endpoint = await startTokenEndpoint((_request, res) => failure.respond(res))
   let reached = 0
   const upstream = await startServer((_req, res) => {
@@ -192,7 +192,7 @@ test.for(FAILURES)('the authorization server gives $what: $code', async (failure
   expect(reached).toBe(0)
 })
 
-test('while it backs off, requests fail at once and the server is left alone', async () => {
+test('during the back-off requests fail at once, without a token request', async () => {
   const endpoint = await startTokenEndpoint((_request, res) =>
     json(401, { error: 'invalid_client' })(res),
   )
@@ -208,7 +208,7 @@ test('while it backs off, requests fail at once and the server is left alone', a
   expect(endpoint.requests.length).toBe(1)
 })
 
-test('Retry-After of the authorization server reaches the application', async () => {
+test('Retry-After of the authorization server is forwarded to the application', async () => {
   const endpoint = await startTokenEndpoint(
     (_request, res) => void res.writeHead(429, { 'retry-after': '120' }).end(),
   )
@@ -219,7 +219,7 @@ test('Retry-After of the authorization server reaches the application', async ()
   expect(Number(response.headers.get('retry-after'))).toBeGreaterThan(100)
 })
 
-test('a server that nobody runs is told from one that refuses', async () => {
+test('a refused connection to the authorization server causes token_unavailable, with the reason', async () => {
   const upstream = await startServer((_req, res) => void res.end())
   const sidecar = await startSidecar(
     endpointConfig({ endpoint: 'http://127.0.0.1:1/token', upstream }),
@@ -232,7 +232,7 @@ test('a server that nobody runs is told from one that refuses', async () => {
   })
 })
 
-test('a request waits for a slow server no longer than its route says', async () => {
+test("a request waits for a token at most for the route's token timeout", async () => {
   const endpoint = await startTokenEndpoint(() => {})
   const upstream = await startServer((_req, res) => void res.end())
   const sidecar = await startSidecar(
@@ -245,7 +245,7 @@ test('a request waits for a slow server no longer than its route says', async ()
   })
 })
 
-test('a client that leaves while it waits does not cancel the token for the others', async () => {
+test('a client that disconnects does not cancel the token request for others', async () => {
   const gate = Promise.withResolvers<void>()
   const endpoint = await startTokenEndpoint(
     (_request, res) => void gate.promise.then(() => sendToken(res)),

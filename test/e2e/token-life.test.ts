@@ -26,7 +26,7 @@ test('200 concurrent first requests cost one token request', async () => {
   expect(tokens.size).toBe(1)
 })
 
-test('over several lifetimes each token is asked for once and none arrives expired', async () => {
+test('over several lifetimes each token is requested once, and none arrives expired', async () => {
   const issuer = await startIssuer({ tokenLifetimeSeconds: 2 })
   const seen = new Map<string, number>()
   let expired = 0
@@ -59,7 +59,7 @@ test('over several lifetimes each token is asked for once and none arrives expir
   expect(issuer.tokenRequests()).toBeLessThanOrEqual(2 + elapsedMs / 400)
 })
 
-test('the upstream gets the token that the route asked for, by issuer discovery', async () => {
+test('the upstream gets the token of the route, with issuer discovery', async () => {
   const issuer = await startIssuer()
   let authorization = ''
   const upstream = await startServer((req, res) => {
@@ -80,7 +80,7 @@ test('the upstream gets the token that the route asked for, by issuer discovery'
   })
 })
 
-test('routes that ask for the same token share it, in whatever order they name the scopes', async () => {
+test('routes with the same scopes in any order share a token', async () => {
   const issuer = await startIssuer()
   const upstream = await startServer((_req, res) => void res.end('ok'))
   const config = ordersConfig({
@@ -105,7 +105,7 @@ test('routes that ask for the same token share it, in whatever order they name t
   expect(issuer.tokenRequests()).toBe(2)
 })
 
-test('readiness waits for the first token, says what it waits for, and comes by itself', async () => {
+test('/readyz waits for the first token, and names what it waits for', async () => {
   let isDown = true
   const endpoint = await startTokenEndpoint((_request, res) => {
     if (isDown) res.writeHead(503).end()

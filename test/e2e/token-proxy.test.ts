@@ -35,7 +35,7 @@ proxy: ${proxy}`,
   }
 }
 
-test('the token endpoint is reached through a tunnel of the proxy', async () => {
+test('token requests use a CONNECT tunnel of the proxy', async () => {
   const proxy = await startConnectProxy()
   const { credential, byEndpoint, host, requests } = await startHttpsEndpoint()
   const { body } = await callWith(credential(byEndpoint, proxy.url))
@@ -44,7 +44,7 @@ test('the token endpoint is reached through a tunnel of the proxy', async () => 
   expect(requests()).toBe(1)
 })
 
-test('so is the metadata', async () => {
+test('metadata requests use a CONNECT tunnel of the proxy', async () => {
   const proxy = await startConnectProxy()
   const { credential, byIssuer, host } = await startHttpsEndpoint()
   const { body } = await callWith(credential(byIssuer, proxy.url))
@@ -63,7 +63,7 @@ test.for(['localhost', 'example.com, localhost', '*', 'LOCALHOST'])(
   },
 )
 
-test('so is its other spelling, and a port in it', async () => {
+test('no_proxy in lower case, and a port in it, are honoured', async () => {
   const proxy = await startConnectProxy()
   const { credential, byEndpoint, host } = await startHttpsEndpoint()
   const { body } = await callWith(credential(byEndpoint, proxy.url), { no_proxy: host })
@@ -72,7 +72,7 @@ test('so is its other spelling, and a port in it', async () => {
 })
 
 test.for(['example.com', 'host', 'localhost:1'])(
-  'NO_PROXY=%s is about other hosts',
+  'NO_PROXY=%s does not match other hosts',
   async (except) => {
     const proxy = await startConnectProxy()
     const { credential, byEndpoint, host } = await startHttpsEndpoint()
@@ -82,7 +82,7 @@ test.for(['example.com', 'host', 'localhost:1'])(
   },
 )
 
-test('the certificate is checked through the tunnel, too', async () => {
+test('certificates are verified through the proxy tunnel', async () => {
   const proxy = await startConnectProxy()
   const { credential, byEndpoint, requests } = await startHttpsEndpoint('other.example')
   const { status, body } = await callWith(credential(byEndpoint, proxy.url))
@@ -94,7 +94,7 @@ test('the certificate is checked through the tunnel, too', async () => {
   expect(requests()).toBe(0)
 })
 
-test('a proxy that refuses, or is not there, makes the token unavailable', async () => {
+test('a proxy that rejects CONNECT or is unreachable causes token_unavailable', async () => {
   const refusing = await startConnectProxy(403)
   const { credential, byEndpoint, requests } = await startHttpsEndpoint()
   for (const proxy of [refusing.url, 'http://127.0.0.1:1']) {
@@ -105,7 +105,7 @@ test('a proxy that refuses, or is not there, makes the token unavailable', async
   expect(requests()).toBe(0)
 })
 
-test('variables of the environment alone make no proxy', async () => {
+test('HTTPS_PROXY is not used without the proxy setting', async () => {
   const proxy = await startConnectProxy()
   const endpoint = await startTokenEndpoint((_request, res) => sendToken(res))
   const { body } = await callWith(

@@ -28,7 +28,7 @@ test('a token request is a form with the grant type and the scopes', async () =>
   ])
 })
 
-test('audience, resource and parameters are sent, several of one as several fields', async () => {
+test('audience, resource and parameters are sent, lists as repeated parameters', async () => {
   const { body } = await tokenRequestOf(
     `audience: [https://a.example, https://b.example]
 resource: https://c.example/
@@ -44,14 +44,14 @@ parameters: { tenant: 'blue & green' }`,
   ])
 })
 
-test('a parameter can not change the grant: the configuration is refused', async () => {
+test('a configuration with the parameter grant_type is rejected', async () => {
   await expect(tokenRequestOf('parameters: { grant_type: password }')).rejects.toThrow(
     'expected a parameter that \\"grant.type\\" does not set already',
   )
 })
 
 // RFC 6749 section 2.3.1 and appendix B: both parts are form-encoded before Basic encodes them.
-test('client_secret_basic form-encodes what is special in the secret', async () => {
+test('client_secret_basic form-encodes special characters of the secret', async () => {
   const endpoint = await startTokenEndpoint((_request, res) => sendToken(res))
   const upstream = await startServer((_req, res) => void res.end())
   await startSidecar(
@@ -74,7 +74,7 @@ routes:
   expect(secret).not.toMatch(/[^\w%+.-]/)
 })
 
-test('a certified server accepts an awkward secret by each method, and refuses a wrong one', async () => {
+test('oidc-provider accepts a secret with special characters by each method, and rejects a wrong one', async () => {
   const secret = `aw+kw%rd & "sec:ret"/\\ 'x' ~`
   const methods = ['client_secret_basic', 'client_secret_post'] as const
   const issuer = await startIssuer({
@@ -111,7 +111,7 @@ routes:
   }
 })
 
-test('a secret in the form is not in the header as well', async () => {
+test('client_secret_post sends no Authorization header', async () => {
   const endpoint = await startTokenEndpoint((_request, res) => sendToken(res))
   const upstream = await startServer((_req, res) => void res.end())
   await startSidecar(
@@ -128,7 +128,7 @@ test('a secret in the form is not in the header as well', async () => {
   expect(form.get('client_secret')).toBe(CLIENT_SECRET)
 })
 
-test('the metadata must name the issuer to the letter, and a slash too many is told', async () => {
+test('metadata with a different issuer is rejected, with advice about a trailing slash', async () => {
   const issuer = await startIssuer()
   const upstream = await startServer((_req, res) => void res.end())
   const sidecar = await startSidecar(ordersConfig({ issuer: `${issuer.issuer}/`, upstream }))

@@ -46,7 +46,7 @@ function namesOf(receiver: OtlpReceiver): string[] {
   return receiver.spans().map(({ name }) => name)
 }
 
-test('a request is a span, and sending it to the upstream a part of it', async () => {
+test('a request has a server span with a client span for the upstream', async () => {
   const receiver = await startOtlpReceiver()
   const upstream = await startUpstream()
   const program = await startProgram(forwardConfig(upstream.origin), {
@@ -88,7 +88,7 @@ test('a request is a span, and sending it to the upstream a part of it', async (
   expect(program.output()).toContain(`"traceId":"${request.traceId}"`)
 })
 
-test('a request that waits for a token has the wait in its trace, and the token request in that', async () => {
+test('a trace contains the wait for a token, and the token request below it', async () => {
   const receiver = await startOtlpReceiver()
   const endpoint = await startTokenEndpoint((_request, res) => sendToken(res))
   const upstream = await startUpstream()
@@ -124,7 +124,7 @@ test('a request that waits for a token has the wait in its trace, and the token 
   expect(namesOf(receiver).filter((name) => name === 'wait for a token')).toHaveLength(1)
 })
 
-test('a request that is sent again after a 401 shows both times, and what came between', async () => {
+test('the trace of a replay after a 401 has both attempts and the token request', async () => {
   const receiver = await startOtlpReceiver()
   const endpoint = await startTokenEndpoint((_request, res) =>
     sendToken(res, { access_token: `token-${endpoint.requests.length}` }),
@@ -162,7 +162,7 @@ test('a request that is sent again after a 401 shows both times, and what came b
   expect(asked.map(({ parentSpanId }) => parentSpanId)).toEqual(['', wait.spanId])
 })
 
-test('a request that was lost with its connection shows both times', async () => {
+test('the trace of a retry on a stale connection has both attempts', async () => {
   const receiver = await startOtlpReceiver()
   const upstream = await startRawUpstream((received, socket) => {
     if (received.split('GET / HTTP/1.1').length > 2) socket.end()
@@ -182,7 +182,7 @@ test('a request that was lost with its connection shows both times', async () =>
   })
 })
 
-test('a failure is an error with its code, where it happened and for the request', async () => {
+test('a failure sets the error status of its span and of the request span', async () => {
   const receiver = await startOtlpReceiver()
   const program = await startProgram(forwardConfig('http://127.0.0.1:1'), receiver.env)
   expect((await fetch(program.proxyUrl)).status).toBe(502)
@@ -192,7 +192,7 @@ test('a failure is an error with its code, where it happened and for the request
   expect((await receiver.span('GET all')).attributes['http.response.status_code']).toBe(502)
 })
 
-test('a refused client is an error of the token request, the wait and the request', async () => {
+test('a rejected client sets the error status of the token request, the wait and the request', async () => {
   const receiver = await startOtlpReceiver()
   const endpoint = await startTokenEndpoint((_request, res) => {
     res.writeHead(401, { 'content-type': 'application/json' }).end('{"error":"invalid_client"}')
@@ -212,7 +212,7 @@ test('a refused client is an error of the token request, the wait and the reques
   }
 })
 
-test('what is wrong with a request is no error of the sidecar', async () => {
+test('a 4xx response does not set the error status of the server span', async () => {
   const receiver = await startOtlpReceiver()
   const program = await startProgram(
     forwardConfig('http://127.0.0.1:1').replace('path: /', 'path: /known'),
@@ -226,7 +226,7 @@ test('what is wrong with a request is no error of the sidecar', async () => {
   })
 })
 
-test('a request whose connection switches protocols is over when it has', async () => {
+test('the span of an upgrade ends with the 101', async () => {
   const receiver = await startOtlpReceiver()
   const upstream = await startSwitchingServer((socket) => {
     socket.write(SWITCHING)
@@ -249,7 +249,7 @@ test('a request whose connection switches protocols is over when it has', async 
   expect(namesOf(receiver).toSorted()).toEqual(['GET', 'GET all'])
 })
 
-test('a trace of the application goes on, with what others noted in it', async () => {
+test('the trace context of the application is continued, with its tracestate', async () => {
   const receiver = await startOtlpReceiver()
   const upstream = await startUpstream()
   const program = await startProgram(forwardConfig(upstream.origin), receiver.env)
@@ -273,22 +273,25 @@ test('a trace of the application goes on, with what others noted in it', async (
 test.for([
   { why: 'the application does not want it', flags: '00', env: {} },
   { why: 'the sampler is off', flags: '01', env: { OTEL_TRACES_SAMPLER: 'always_off' } },
-])('a trace that is not sampled because $why is passed on, not sent', async ({ flags, env }) => {
-  const receiver = await startOtlpReceiver()
-  const upstream = await startUpstream()
-  const program = await startProgram(forwardConfig(upstream.origin), { ...receiver.env, ...env })
-  await fetch(program.proxyUrl, {
-    headers: { traceparent: `00-${TRACE_ID}-${PARENT_ID}-${flags}`, tracestate: 'a=1' },
-  })
-  expect(upstream.received[0]?.['traceparent']).toMatch(
-    new RegExp(`^00-${TRACE_ID}-(?!${PARENT_ID})[\\da-f]{16}-00$`),
-  )
-  expect(upstream.received[0]?.['tracestate']).toBe('a=1')
-  await program.stop()
-  expect(receiver.exports).toEqual([])
-})
+])(
+  'a trace that is not sampled because $why is propagated, not exported',
+  async ({ flags, env }) => {
+    const receiver = await startOtlpReceiver()
+    const upstream = await startUpstream()
+    const program = await startProgram(forwardConfig(upstream.origin), { ...receiver.env, ...env })
+    await fetch(program.proxyUrl, {
+      headers: { traceparent: `00-${TRACE_ID}-${PARENT_ID}-${flags}`, tracestate: 'a=1' },
+    })
+    expect(upstream.received[0]?.['traceparent']).toMatch(
+      new RegExp(`^00-${TRACE_ID}-(?!${PARENT_ID})[\\da-f]{16}-00$`),
+    )
+    expect(upstream.received[0]?.['tracestate']).toBe('a=1')
+    await program.stop()
+    expect(receiver.exports).toEqual([])
+  },
+)
 
-test('what is no trace begins one, and is not passed on', async () => {
+test('an invalid traceparent starts a new trace, and is not forwarded', async () => {
   const receiver = await startOtlpReceiver()
   const upstream = await startUpstream()
   const program = await startProgram(forwardConfig(upstream.origin), receiver.env)
@@ -298,7 +301,7 @@ test('what is no trace begins one, and is not passed on', async () => {
   expect(upstream.received[0]?.['tracestate']).toBeUndefined()
 })
 
-test('a route that removes the header keeps the trace from its upstream', async () => {
+test('a route that removes traceparent does not send it to the upstream', async () => {
   const receiver = await startOtlpReceiver()
   const upstream = await startUpstream()
   const program = await startProgram(
@@ -310,7 +313,7 @@ test('a route that removes the header keeps the trace from its upstream', async 
   expect(upstream.received[0]).not.toHaveProperty('traceparent')
 })
 
-test('a renewal that nobody waits for is a trace of its own', async () => {
+test('a background refresh is a separate trace', async () => {
   const receiver = await startOtlpReceiver()
   const endpoint = await startTokenEndpoint((_request, res) => sendToken(res, { expires_in: 2 }))
   const upstream = await startUpstream()
@@ -340,7 +343,7 @@ test.for([
     what: 'the exporter is none',
     env: (url: string) => ({ OTEL_EXPORTER_OTLP_ENDPOINT: url, OTEL_TRACES_EXPORTER: 'none' }),
   },
-])('when $what, nothing is sent and no header changes', async ({ env }) => {
+])('when $what, nothing is exported and no header changes', async ({ env }) => {
   const receiver = await startOtlpReceiver()
   const upstream = await startUpstream()
   const program = await startProgram(forwardConfig(upstream.origin), env(receiver.url))
@@ -354,7 +357,7 @@ test.for([
   expect(program.output()).not.toContain('traceId')
 })
 
-test('a receiver that fails is reported once, until it is back, and harms no request', async () => {
+test('a failing OTLP receiver is logged once until it recovers, and affects no request', async () => {
   const receiver = await startOtlpReceiver()
   receiver.answer(500)
   const upstream = await startUpstream()
@@ -374,7 +377,7 @@ test('a receiver that fails is reported once, until it is back, and harms no req
   expect(program.output()).not.toContain('canary-answer')
 })
 
-test('a receiver that is down does not hold up the end for long', async () => {
+test('an unreachable OTLP receiver does not delay the exit for long', async () => {
   const upstream = await startUpstream()
   const program = await startProgram(forwardConfig(upstream.origin), {
     OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1',
@@ -386,7 +389,7 @@ test('a receiver that is down does not hold up the end for long', async () => {
   expect(program.output()).toContain('"message":"stopped"')
 })
 
-test('the last spans are sent before the program ends, by default in protobuf', async () => {
+test('pending spans are exported before the exit, by default as protobuf', async () => {
   const receiver = await startOtlpReceiver()
   const upstream = await startUpstream()
   const program = await startProgram(forwardConfig(upstream.origin), {
@@ -405,7 +408,7 @@ test('the last spans are sent before the program ends, by default in protobuf', 
   ])
 })
 
-test('no secret, token, header or query is in what is sent, nor the key to the receiver in the log', async () => {
+test('exported spans have no secret, token, header or query, and the log no key of the receiver', async () => {
   const receiver = await startOtlpReceiver()
   const endpoint = await startTokenEndpoint((_request, res) =>
     sendToken(res, { access_token: `canary-token-${endpoint.requests.length}` }),
@@ -434,7 +437,7 @@ test('no secret, token, header or query is in what is sent, nor the key to the r
   expect(program.output()).not.toContain('canary-key')
 })
 
-test('a key that can not be sent to the receiver does no harm, and is not logged', async () => {
+test('an invalid OTLP header value is neither sent nor logged', async () => {
   const receiver = await startOtlpReceiver()
   const upstream = await startUpstream()
   const program = await startProgram(`${forwardConfig(upstream.origin)}\nlog: { level: debug }`, {
@@ -447,7 +450,7 @@ test('a key that can not be sent to the receiver does no harm, and is not logged
   expect(program.output()).not.toContain('canary')
 })
 
-test('a setting that can not be met ends the start, by its name', async () => {
+test('start-up fails with the name of an unsupported OpenTelemetry variable', async () => {
   const file = await writeConfig(forwardConfig('http://127.0.0.1:1'))
   const outcome = await runProgram(['run', '-c', file], {
     env: {

@@ -39,7 +39,7 @@ async function lastLine({ logs }: RunningSidecar): Promise<unknown> {
   return JSON.parse(line ?? '')
 }
 
-test('when the client has said everything, the upstream may still answer', async () => {
+test('the upstream can still send through a tunnel after the client half-closes', async () => {
   const { sidecar, client, upstream } = await openTunnel()
   client.socket.end('question')
   expect(await upstream.ended).toBe('end')
@@ -56,7 +56,7 @@ test('when the client has said everything, the upstream may still answer', async
   })
 })
 
-test('when the upstream has said everything, the client may still go on', async () => {
+test('the client can still send through a tunnel after the upstream half-closes', async () => {
   const { sidecar, client, upstream } = await openTunnel()
   upstream.socket.end('enough')
   expect(await client.ended).toBe('end')
@@ -68,17 +68,20 @@ test('when the upstream has said everything, the client may still go on', async 
   expect(await lastLine(sidecar)).toMatchObject({ end: 'closed' })
 })
 
-test.for(['client', 'upstream'] as const)('a %s that breaks off ends both', async (breaker) => {
-  const tunnel = await openTunnel()
-  const other = breaker === 'client' ? 'upstream' : 'client'
-  tunnel[breaker].socket.write('something')
-  await tunnel[other].sees('something')
-  tunnel[breaker].socket.resetAndDestroy()
-  await tunnel[other].ended
-  expect(await lastLine(tunnel.sidecar)).toMatchObject({ status: 101, end: 'reset' })
-})
+test.for(['client', 'upstream'] as const)(
+  'a reset by the %s of a tunnel closes both sides',
+  async (breaker) => {
+    const tunnel = await openTunnel()
+    const other = breaker === 'client' ? 'upstream' : 'client'
+    tunnel[breaker].socket.write('something')
+    await tunnel[other].sees('something')
+    tunnel[breaker].socket.resetAndDestroy()
+    await tunnel[other].ended
+    expect(await lastLine(tunnel.sidecar)).toMatchObject({ status: 101, end: 'reset' })
+  },
+)
 
-test('a side that breaks off while the other sends ends both', async () => {
+test('a reset while the other side sends closes both sides of a tunnel', async () => {
   const { sidecar, client, upstream } = await openTunnel()
   const part = Buffer.alloc(64 * 1024)
   const send = (): void => {
@@ -130,7 +133,7 @@ test('a tunnel without an idle timeout stays open without traffic', async () => 
 test.for([
   { how: 'closes its connection', leave: (client: RawConnection) => void client.socket.end() },
   { how: 'breaks off', leave: (client: RawConnection) => void client.socket.resetAndDestroy() },
-])('a client that $how while the handshake runs takes it along', async ({ leave }) => {
+])('a client that $how during the upgrade handshake aborts it', async ({ leave }) => {
   const arrived = Promise.withResolvers<RawConnection>()
   const { origin } = await startSwitchingServer((socket) => arrived.resolve(follow(socket)))
   const sidecar = await startSidecar(forwardConfig(origin))
@@ -143,7 +146,7 @@ test.for([
   expect(await metric(sidecar, 'token_sidecar_tunnels_opened_total', { route: 'all' })).toBe(0)
 })
 
-test('a client that leaves while the token is awaited causes no handshake', async () => {
+test('a client that disconnects during the token request causes no upgrade handshake', async () => {
   const gate = Promise.withResolvers<void>()
   const endpoint = await startTokenEndpoint(
     (_request, res) => void gate.promise.then(() => sendToken(res)),
@@ -164,7 +167,7 @@ test('a client that leaves while the token is awaited causes no handshake', asyn
   expect(handshakes).toHaveLength(0)
 })
 
-test('tunnels are counted while they are open, and after', async () => {
+test('metrics count open tunnels, and tunnels that were opened', async () => {
   const { sidecar, client, upstream } = await openTunnel()
   const labels = { route: 'all' }
   const value = async (name: string, more = {}): Promise<number | undefined> =>
@@ -184,7 +187,7 @@ test('tunnels are counted while they are open, and after', async () => {
   expect(await value('requests_total', { method: 'GET', status: '1xx' })).toBe(1)
 })
 
-test('the access log tells how a tunnel went, and nothing that is secret', async () => {
+test('the access log line of a tunnel has bytes and end, and no secret', async () => {
   const endpoint = await startTokenEndpoint((_request, res) =>
     sendToken(res, { access_token: 'TOKEN-CANARY' }),
   )
@@ -218,14 +221,14 @@ test('the access log tells how a tunnel went, and nothing that is secret', async
   expect(await sidecar.logs()).not.toContain('CANARY')
 })
 
-test('at the deadline both sides of a tunnel are cut', async () => {
+test('both sides of a tunnel are closed at the shutdown deadline', async () => {
   const { sidecar, client, upstream } = await openTunnel('', 'shutdown: { deadline: 100ms }')
   await sidecar.close()
   await Promise.all([client.ended, upstream.ended])
   expect(await lastLine(sidecar)).toMatchObject({ status: 101, end: 'reset' })
 })
 
-test('SIGTERM gives a tunnel until the deadline', async () => {
+test('SIGTERM keeps a tunnel open until the shutdown deadline', async () => {
   const { origin } = await startSwitchingServer((socket) => {
     socket.write(SWITCHING)
     socket.pipe(socket)

@@ -42,7 +42,7 @@ async function digestOf(socket: Socket): Promise<string> {
   return hash.digest('hex')
 }
 
-test('the handshake goes on with the token, and its answer comes back', async () => {
+test('an upgrade request gets the token, and its 101 is forwarded', async () => {
   const upstream = await startRawUpstream((received, socket) => {
     if (received.endsWith('\r\n\r\n')) {
       socket.write(
@@ -84,7 +84,7 @@ test('the handshake goes on with the token, and its answer comes back', async ()
   ])
 })
 
-test('a few megabytes pass both ways at once, in pieces of any size', async () => {
+test('a tunnel carries megabytes in both directions at once', async () => {
   const upwards = randomBytes(5 * MIB)
   const downwards = randomBytes(7 * MIB)
   const arrived = Promise.withResolvers<string>()
@@ -115,7 +115,7 @@ test('a few megabytes pass both ways at once, in pieces of any size', async () =
 })
 
 test.for(['upstream', 'client'] as const)(
-  'when the %s reads slowly, the other side is slowed down',
+  'backpressure of the %s reaches the other side of a tunnel',
   async (slow) => {
     const sides = Promise.withResolvers<Socket>()
     const upstream = await startSwitchingServer((socket) => {
@@ -148,7 +148,7 @@ test.for(['upstream', 'client'] as const)(
   },
 )
 
-test('what the client sends along with its handshake goes first', async () => {
+test('bytes that the client sends with its upgrade request are forwarded first', async () => {
   const peers: ReturnType<typeof follow>[] = []
   const upstream = await startSwitchingServer((socket, _request, early) => {
     peers.push(follow(socket))
@@ -164,7 +164,7 @@ test('what the client sends along with its handshake goes first', async () => {
   expect(peers[0]?.received()).toBe('first second third')
 })
 
-test('what the upstream sends along with its consent comes first', async () => {
+test('bytes that the upstream sends with its 101 are forwarded first', async () => {
   const upstream = await startSwitchingServer((socket) => {
     socket.write(`${SWITCHING}first `)
     socket.write('second ')
@@ -188,7 +188,7 @@ test.for([
   { status: 401, headers: { 'www-authenticate': 'Basic realm="x"' }, body: 'who?' },
   { status: 403, headers: { 'x-why': 'closed' }, body: LARGE },
 ])(
-  'an answer $status instead of the consent comes back whole',
+  'a $status response to an upgrade request is forwarded completely',
   async ({ status, headers, body }) => {
     const upstream = await startServer((_req, res) => void res.writeHead(status, headers).end(body))
     const sidecar = await startSidecar(forwardConfig(upstream))
@@ -203,7 +203,7 @@ test.for([
   },
 )
 
-test('a large answer instead of the consent waits for a client that reads slowly', async () => {
+test('backpressure applies to a large response to an upgrade request', async () => {
   const answering = Promise.withResolvers<Socket>()
   const upstream = await startServer((req, res) => {
     res.writeHead(403).end(LARGE)
@@ -255,7 +255,7 @@ function unchunked(text: string): string {
   }
 }
 
-test('a token that the handshake shows to be revoked is replaced, and the handshake repeated', async () => {
+test('an upgrade request is replayed with a new token after a 401', async () => {
   const endpoint = await startTokenEndpoint((_request, res) =>
     sendToken(res, { access_token: `token-${endpoint.requests.length}` }),
   )
@@ -282,14 +282,14 @@ test('a token that the handshake shows to be revoked is replaced, and the handsh
   expect(await metric(sidecar, 'token_sidecar_replays_total', { route: 'orders' })).toBe(1)
 })
 
-test('the second 401 to a handshake goes to the application', async () => {
+test('the second 401 to an upgrade request is forwarded', async () => {
   const endpoint = await startTokenEndpoint((_request, res) => sendToken(res))
   const upstream = await startServer((_req, res) => void res.writeHead(401).end('never'))
   const sidecar = await startSidecar(endpointConfig({ endpoint: endpoint.url, upstream }))
   expect(await fetchHandshake(sidecar.proxyUrl)).toMatchObject({ status: 401, body: 'never' })
 })
 
-test('without a token there is no handshake, but an explanation', async () => {
+test('an upgrade request without an available token fails with a problem response', async () => {
   const endpoint = await startTokenEndpoint((_request, res) => void res.writeHead(503).end())
   const upstream = await startSwitchingServer((socket) => void socket.write(SWITCHING))
   const sidecar = await startSidecar(
@@ -306,7 +306,7 @@ test('without a token there is no handshake, but an explanation', async () => {
   expect(upstream.handshakes).toHaveLength(0)
 })
 
-test('a handshake that no route is for gets 404', async () => {
+test('an upgrade request without a route gets 404', async () => {
   const endpoint = await startTokenEndpoint((_request, res) => sendToken(res))
   const sidecar = await startSidecar(
     endpointConfig({ endpoint: endpoint.url, upstream: 'http://127.0.0.1:1' }),
@@ -316,14 +316,14 @@ test('a handshake that no route is for gets 404', async () => {
   expect(JSON.parse(body)).toMatchObject({ code: 'route_not_found' })
 })
 
-test('a handshake with an upstream that nobody runs gets 502', async () => {
+test('an upgrade request gets 502 if the upstream refuses the connection', async () => {
   const sidecar = await startSidecar(forwardConfig('http://127.0.0.1:1'))
   const { status, body } = await fetchHandshake(sidecar.proxyUrl)
   expect(status).toBe(502)
   expect(JSON.parse(body)).toMatchObject({ code: 'upstream_unreachable' })
 })
 
-test('a handshake that the upstream breaks off gets 502', async () => {
+test('an upgrade request gets 502 if the upstream resets the connection', async () => {
   const upstream = await startSwitchingServer((socket) => void socket.destroy())
   const sidecar = await startSidecar(forwardConfig(upstream.origin))
   const { status, body } = await fetchHandshake(sidecar.proxyUrl)
@@ -331,7 +331,7 @@ test('a handshake that the upstream breaks off gets 502', async () => {
   expect(JSON.parse(body)).toMatchObject({ code: 'upstream_reset' })
 })
 
-test('a handshake that the upstream does not answer gets 504', async () => {
+test('an upgrade request gets 504 if the upstream does not respond', async () => {
   const upstream = await startSwitchingServer((socket) => {
     socket.resume().on('end', () => socket.end())
   })
@@ -351,7 +351,7 @@ test.for([
   { what: 'one more protocol', answer: 'Connection: Upgrade\r\nUpgrade: custom/1, other\r\n' },
   { what: 'it does not say what', answer: 'Connection: Upgrade\r\n' },
   { what: 'nothing that is about the connection', answer: 'Upgrade: custom/1\r\n' },
-])('an upstream that switches to $what is not believed', async ({ answer }) => {
+])('a 101 that switches to $what is rejected', async ({ answer }) => {
   const upstream = await startRawUpstream((_received, socket) => {
     socket.write(`HTTP/1.1 101 Switching Protocols\r\n${answer}\r\nwelcome`)
   })
@@ -362,7 +362,7 @@ test.for([
   expect(await metric(sidecar, 'token_sidecar_tunnels_opened_total', { route: 'all' })).toBe(0)
 })
 
-test('an upstream that switches protocols unasked is not believed either', async () => {
+test('an unsolicited 101 is rejected', async () => {
   const upstream = await startRawUpstream((_received, socket) => void socket.write(SWITCHING))
   const sidecar = await startSidecar(forwardConfig(upstream.origin))
   const response = await fetch(sidecar.proxyUrl)
@@ -370,7 +370,7 @@ test('an upstream that switches protocols unasked is not believed either', async
   expect(await response.json()).toMatchObject({ code: 'upstream_protocol' })
 })
 
-test('of several protocols the upstream chooses one', async () => {
+test('the upstream chooses one of several upgrade protocols', async () => {
   const upstream = await startSwitchingServer((socket) => void socket.write(SWITCHING))
   const sidecar = await startSidecar(forwardConfig(upstream.origin))
   const headers = 'Connection: Upgrade\r\nUpgrade: custom/2\r\nUpgrade: other, CUSTOM/1\r\n'
@@ -391,7 +391,7 @@ test.for([
   },
   { what: 'what Connection does not name', lines: 'Upgrade: custom/1\r\n' },
   { what: 'something behind a body', lines: `${HANDSHAKE}Transfer-Encoding: chunked\r\n` },
-])('the wish for $what is not passed on', async ({ lines }) => {
+])('an Upgrade to $what is not forwarded', async ({ lines }) => {
   const upstream = await startRawUpstream((_received, socket) => {
     socket.end('HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\nplain')
   })
@@ -405,7 +405,7 @@ test.for([
   expect(received.includes('\r\nhi\r\n')).toBe(body !== '')
 })
 
-test('HTTP/1.0 has no way to another protocol', async () => {
+test('Upgrade in an HTTP/1.0 request is ignored', async () => {
   const upstream = await startRawUpstream((_received, socket) => {
     socket.end('HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\nplain')
   })
@@ -415,7 +415,7 @@ test('HTTP/1.0 has no way to another protocol', async () => {
   expect(upstream.connections[0]?.received).not.toMatch(/^upgrade/im)
 })
 
-test('a handshake behind another request is answered in its turn', async () => {
+test('a pipelined upgrade request is processed in order', async () => {
   const gate = Promise.withResolvers<void>()
   const asked: (string | undefined)[] = []
   const upstream = await startServer((req, res) => {
@@ -435,7 +435,7 @@ test('a handshake behind another request is answered in its turn', async () => {
   expect(client.received()).toContain(`first ${LARGE}`)
 })
 
-test('a handshake behind a request that failed at once waits for the one before', async () => {
+test('a pipelined upgrade request waits for all earlier responses', async () => {
   const gate = Promise.withResolvers<void>()
   const upstream = await startServer((_req, res) => void gate.promise.then(() => res.end('slow')))
   const sidecar = await startSidecar(forwardConfig(upstream))
@@ -454,7 +454,7 @@ test('a handshake behind a request that failed at once waits for the one before'
   ])
 })
 
-test('a handshake on a connection beyond the limit is refused like any other request', async () => {
+test('an upgrade request above the connection limit gets a 503', async () => {
   const upstream = await startSwitchingServer((socket) => void socket.write(SWITCHING))
   const sidecar = await startSidecar(
     `${forwardConfig(upstream.origin)}\nlimits: { connections: 1 }`,

@@ -207,7 +207,7 @@ async function verdictOf(client: Client, upstream: Upstream, bytes: string): Pro
  * What is fresh: a sidecar with its listeners, routes, connections and caches. What is not: the module
  * state of this process, which the test below covers with processes of their own.
  */
-test('verdicts do not depend on what a process or a connection has served before', async () => {
+test('the outcome of a request does not depend on earlier requests of the process or connection', async () => {
   const upstream = await startUpstream()
   const old = await startSidecar(configFor(upstream.origin))
   const fresh = new Map<string, Verdict>()
@@ -239,7 +239,7 @@ test('verdicts do not depend on what a process or a connection has served before
   expect(seen).toContain('HTTP/1.1 200')
 })
 
-test('verdicts of a process that has served many requests are those of a new process', async () => {
+test('a process that has served many requests decides like a new one', async () => {
   const upstream = await startUpstream()
   const config = configFor(upstream.origin)
   const samples = [

@@ -43,7 +43,7 @@ test.for([
     what: 'somebody who typed the address',
     lines: ['Host: localhost:PORT', 'Sec-Fetch-Site: none'],
   },
-])('$what is served', async ({ lines }) => {
+])('the origin check accepts a request: $what', async ({ lines }) => {
   const { answer, reached } = await ask(lines)
   expect(answer).toMatch(/^HTTP\/1.1 200 /)
   expect(reached).toBe(1)
@@ -76,7 +76,7 @@ test.for([
     what: 'a name that was bound again, and says so',
     lines: ['Host: evil.example', 'Origin: http://evil.example'],
   },
-])('$what is refused, and nothing reaches the API', async ({ lines }) => {
+])('the origin check rejects a request, and nothing reaches the API: $what', async ({ lines }) => {
   const { answer, reached } = await ask(lines)
   expect(answer).toMatch(/^HTTP\/1.1 403 /)
   expect(answer).toContain('"code":"egress_denied"')
@@ -95,11 +95,11 @@ test.for([
     settings: 'access: { origins: ["http://localhost:3000"] }',
     lines: ['Host: localhost:PORT', 'Origin: http://localhost:3000', 'Sec-Fetch-Site: same-site'],
   },
-])('the configuration can invite $what', async ({ settings, lines }) => {
+])('access settings can allow a request: $what', async ({ settings, lines }) => {
   expect((await ask(lines, settings)).answer).toMatch(/^HTTP\/1.1 200 /)
 })
 
-test('a listener for other machines is called by any name, but not by pages', async () => {
+test('a listener on a non-loopback address accepts any Host, but no foreign Origin', async () => {
   const upstream = await startServer((_req, res) => void res.end('for programs only'))
   const sidecar = await startSidecar(
     `routes: [{ name: all, match: { path: / }, upstream: '${upstream}', credential: none }]`,

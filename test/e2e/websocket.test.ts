@@ -56,7 +56,7 @@ async function echoes(socket: WebSocket, message: string | Buffer) {
   return { data: Buffer.isBuffer(data) ? data : Buffer.alloc(0), isBinary }
 }
 
-test('a chat over a WebSocket, with the token in its handshake', async () => {
+test('a WebSocket carries messages, with the token in its handshake', async () => {
   const upstream = await startEcho()
   const endpoint = await startTokenEndpoint((_request, res) =>
     sendToken(res, { access_token: 'TOKEN' }),
@@ -87,7 +87,7 @@ test('a chat over a WebSocket, with the token in its handshake', async () => {
   )
 })
 
-test('a WebSocket over TLS, from a client that knows nothing of it', async () => {
+test('a plaintext WebSocket is forwarded over TLS', async () => {
   const authority = await createAuthority()
   const { certificate, key } = await authority.issue('localhost', ['localhost'])
   const server = createTlsServer({ cert: certificate, key })
@@ -111,7 +111,7 @@ test('a WebSocket over TLS, from a client that knows nothing of it', async () =>
   )
 })
 
-test('a message of 16 MiB', async () => {
+test('a WebSocket carries a message of 16 MiB', async () => {
   const upstream = await startEcho()
   const sidecar = await startSidecar(forwardConfig(upstream.origin))
   const socket = open(sidecar.proxyUrl, [], { perMessageDeflate: false })
@@ -121,7 +121,7 @@ test('a message of 16 MiB', async () => {
   expect(data.equals(message)).toBe(true)
 })
 
-test('100 WebSockets at once, and none is left', async () => {
+test('100 concurrent WebSockets are closed without a leak', async () => {
   const upstream = await startEcho()
   const sidecar = await startSidecar(forwardConfig(upstream.origin))
   const sockets = Array.from({ length: 100 }, () => open(sidecar.proxyUrl))
@@ -142,7 +142,7 @@ test('100 WebSockets at once, and none is left', async () => {
   expect(upstream.clients.size).toBe(0)
 })
 
-test('a web page of another origin gets no WebSocket', async () => {
+test('a WebSocket of a web page of another origin is rejected', async () => {
   const upstream = await startEcho()
   const sidecar = await startSidecar(forwardConfig(upstream.origin))
   const socket = open(sidecar.proxyUrl, [], { origin: 'https://elsewhere.example' })

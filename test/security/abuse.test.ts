@@ -84,7 +84,7 @@ async function harass(program: RunningProgram, dice: (limit: number) => number):
 }
 
 test.for(['', 'dpop: { algorithm: ES256 }'])(
-  'whatever clients and upstreams do, nobody else notices, and nothing is left of it: %s',
+  'misbehaving clients and upstreams do not affect other requests and leak nothing: %s',
   async (credential) => {
     const type = credential === '' ? 'Bearer' : 'DPoP'
     const endpoint = await startTokenEndpoint((_request, res) =>

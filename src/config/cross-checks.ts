@@ -11,7 +11,11 @@ const credentialsOutline = z.record(z.string(), credentialOutline.optional().cat
 
 /** As it would be written in one string; something that no address is, for what can't be read. */
 const addressOutline = z
-  .union([z.string(), z.object({ unix: z.string() }).transform(({ unix }) => `unix:${unix}`)])
+  .union([
+    z.string(),
+    z.object({ unix: z.string() }).transform(({ unix }) => `unix:${unix}`),
+    z.object({ address: z.string() }).transform(({ address }) => address),
+  ])
   .optional()
   .catch('')
 

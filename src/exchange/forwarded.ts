@@ -6,7 +6,10 @@ export type ForwardedStyle = 'off' | 'forwarded' | 'x-forwarded' | 'both'
 /** Who sent the request, as seen from here. */
 export type Sender = {
   /** Its address is not defined on a Unix socket. */
-  readonly socket: { readonly remoteAddress?: string | undefined }
+  readonly socket: {
+    readonly remoteAddress?: string | undefined
+    readonly encrypted?: boolean | undefined
+  }
   /** The host that the request was sent to; empty when it names none. */
   readonly host: string
 }
@@ -16,16 +19,17 @@ export type Sender = {
  * has told are left as they are: it was nearer to whoever asked first.
  */
 export function addForwarded(headers: string[], style: ForwardedStyle, sender: Sender): void {
+  const scheme = sender.socket.encrypted === true ? 'https' : 'http'
   const address = sender.socket.remoteAddress?.replace(/^::ffff:/, '')
   if (style === 'forwarded' || style === 'both') {
     const parts = [`for=${nodeOf(address)}`]
     if (sender.host !== '') parts.push(`host="${sender.host}"`)
-    addElement(headers, 'Forwarded', [...parts, 'proto=http'].join(';'))
+    addElement(headers, 'Forwarded', [...parts, `proto=${scheme}`].join(';'))
   }
   if (style === 'x-forwarded' || style === 'both') {
     if (address !== undefined) addElement(headers, 'X-Forwarded-For', address)
     if (sender.host !== '') addUnlessThere(headers, 'X-Forwarded-Host', sender.host)
-    addUnlessThere(headers, 'X-Forwarded-Proto', 'http')
+    addUnlessThere(headers, 'X-Forwarded-Proto', scheme)
   }
 }
 

@@ -62,7 +62,7 @@ export function createWebPageGuard(
 
 /** Whether an absolute target (RFC 9112 section 3.2.2) means the sidecar itself, and not a host behind it. */
 function isOwnAddress(
-  { host }: RequestTarget,
+  { host, scheme }: RequestTarget,
   { listenHost, hosts }: CallerPolicy,
   localPort: number | undefined,
 ): boolean {
@@ -70,7 +70,9 @@ function isOwnAddress(
   const isOurs = isLocalName(name) || hosts.has(name) || unbracketed(name) === listenHost
   // A Unix socket has no port that could tell.
   return (
-    isOurs && (localPort === undefined || Number(host.slice(name.length + 1) || 80) === localPort)
+    isOurs &&
+    (localPort === undefined ||
+      Number(host.slice(name.length + 1) || (scheme === 'https' ? 443 : 80)) === localPort)
   )
 }
 
@@ -80,10 +82,11 @@ function isOwnAddress(
  */
 export function readTarget(
   { target, hosts, version }: RequestHead,
-  connection: { readonly localPort?: number | undefined },
+  connection: { readonly localPort?: number | undefined; readonly encrypted?: boolean | undefined },
   callers: CallerPolicy,
 ): RequestTarget {
-  const asked = parseRequestTarget(target, hosts, version)
+  const scheme = connection.encrypted === true ? 'https' : 'http'
+  const asked = parseRequestTarget(target, hosts, version, scheme)
   const isForUs = asked.absolute && isOwnAddress(asked, callers, connection.localPort)
   return isForUs ? { ...asked, absolute: false } : asked
 }

@@ -21,18 +21,20 @@ export type RequestTarget = {
 /**
  * Reads the request target once and strictly (RFC 9112 section 3.2). What two parsers could read
  * differently is refused with `request_invalid`, because one of them decides where the token goes.
+ * `ownScheme` is that of the connection, which a path does not name.
  */
 export function parseRequestTarget(
   target: string,
   hosts: readonly string[],
   version: string,
+  ownScheme: RequestTarget['scheme'] = 'http',
 ): RequestTarget {
   const [hostField] = hosts
   if (hosts.length > 1) throw invalid(`expected one Host header, got ${hosts.length}`)
   if (hosts.length === 0 && version !== '1.0') throw invalid('it has no Host header')
   if (target.startsWith('/')) {
-    const host = hostField === undefined ? '' : parseAuthority(hostField, 'http')
-    return readPath(host, 'http', target, false)
+    const host = hostField === undefined ? '' : parseAuthority(hostField, ownScheme)
+    return readPath(host, ownScheme, target, false)
   }
   if (target === '*') throw invalid('"*" is not supported as a target')
 

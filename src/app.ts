@@ -10,6 +10,7 @@ import {
   failureStatus,
   tokenStatus,
 } from './admin/read-status.ts'
+import { readListenerTls, watchListenerTls } from './compose/listener-tls.ts'
 import { adminOriginPolicy } from './compose/origin-policy.ts'
 import { createServiceFactory, type Service, type ServiceOptions } from './compose/service.ts'
 import { fixedChanges } from './config/fixed-settings.ts'
@@ -179,7 +180,10 @@ export async function startApp(options: AppOptions): Promise<App> {
     history: history.read,
     checkRequest: (req) => checkAdminRequest(req),
   })
+  const readTls = async () => await readListenerTls(options.config.listen, places.readFile)
+  const tls = await readTls()
   const proxy = createProxyServer({
+    tls,
     service: () => current,
     maxHeaderBytes: options.config.limits.headers,
     limits: proxyLimits(options.config),
@@ -268,6 +272,7 @@ export async function startApp(options: AppOptions): Promise<App> {
       proxy.destroyConnections()
     },
   })
+  if (tls !== undefined) cleanup.defer(watchListenerTls(tls, readTls, clock, proxy.setTls))
   reportConnectionLimit(options.config)
   cleanup.defer(async () => {
     const { delay, deadline, upgraded } = current.config.shutdown

@@ -58,22 +58,28 @@ export function createRequestDecisions(
   const originPolicy = composeOriginPolicy(config)
   const checkOrigin = createOriginCheck(originPolicy, routes.namesHost)
   const localPort = listen.kind === 'tcp' ? listen.port : undefined
+  const encrypted = 'tls' in listen
 
   return {
     plans,
-    isOwn: (authority) => isOwnAddress(authority.toLowerCase(), originPolicy, localPort),
+    isOwn: (authority) =>
+      isOwnAddress(
+        { host: authority.toLowerCase(), scheme: encrypted ? 'https' : 'http' },
+        originPolicy,
+        localPort,
+      ),
     checkTunnel: (target) => checkTunnel(target, routes.namesHost, forward === 'pass'),
     decide(line, fields) {
       const head = readRequestHead(line, fields)
       let unmatched: RequestTarget | undefined
       try {
         refuseUnsupported(head, viaName(config))
-        const target = readTarget(head, { localPort }, originPolicy)
+        const target = readTarget(head, { localPort, encrypted }, originPolicy)
         checkOrigin(head, target)
         unmatched = target
         const plan = routes.match(target, head.method)
         unmatched = undefined
-        requestFields(head, plan.fields, { socket: {}, host: target.host })
+        requestFields(head, plan.fields, { socket: { encrypted }, host: target.host })
         return {
           outcome: plan.config.name === PASSED ? 'passed' : 'routed',
           plan,

@@ -13,7 +13,11 @@ const credentialsOutline = z.record(z.string(), credentialOutline.optional().cat
 
 /** An address as one string; an invalid one becomes a string that equals no address. */
 const addressOutline = z
-  .union([z.string(), z.object({ unix: z.string() }).transform(({ unix }) => `unix:${unix}`)])
+  .union([
+    z.string(),
+    z.object({ unix: z.string() }).transform(({ unix }) => `unix:${unix}`),
+    z.object({ address: z.string() }).transform(({ address }) => address),
+  ])
   .optional()
   .catch('')
 

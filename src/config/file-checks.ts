@@ -138,7 +138,7 @@ function algorithmOf(around: Readonly<Record<string, unknown>>, { schemas }: Set
 }
 
 function* pairOf(
-  { certificate, key }: Readonly<Record<string, unknown>>,
+  { key, cert, certificate = cert }: Readonly<Record<string, unknown>>,
   path: KeyPath,
 ): Generator<Reference> {
   if (!isRecord(certificate) || !isRecord(key)) return

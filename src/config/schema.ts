@@ -3,7 +3,7 @@ import { credential } from './credential-schema.ts'
 import { defaultsSchema } from './defaults.ts'
 import { DEFAULT_SOCKET_MODE, isSocketPath, parseListenAddress } from './listen-address.ts'
 import { routeSchema } from './route-schema.ts'
-import { duration, positiveDuration, size, text } from './value-schemas.ts'
+import { duration, listenerTls, positiveDuration, size, text } from './value-schemas.ts'
 
 /*
  * The schema of the file, with defaults and descriptions. The parser, the type Config, config.schema.json and
@@ -37,12 +37,21 @@ const unixSocket = z
 
 const listenAddress = z.union([addressText, unixSocket], { error: ADDRESS })
 
+const tlsListener = z
+  .strictObject({
+    address: addressText.describe('`host:port`, or `unix:/path`.'),
+    tls: listenerTls,
+  })
+  .transform(({ address, tls }) => ({ ...address, tls }))
+
+const proxyListener = z.union([addressText, unixSocket, tlsListener], { error: ADDRESS })
+
 export const configSchema = z
   .strictObject({
-    listen: listenAddress
+    listen: proxyListener
       .prefault('127.0.0.1:8080')
       .describe(
-        'The address that the application sends its requests to: `host:port`, `unix:/path`, or a map of `unix` and `mode`.',
+        'The address that the application sends its requests to: `host:port`, `unix:/path`, a map of `unix` and `mode`, or one of `address` and `tls`.',
       ),
     admin: listenAddress
       .prefault('127.0.0.1:9090')

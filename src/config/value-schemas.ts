@@ -121,6 +121,21 @@ export const certificateAndKey = z.strictObject({
     .describe('The oldest version of TLS to accept.'),
 })
 
+/** TLS of a listener: its certificate, and whose certificates its clients must have. */
+export const listenerTls = z
+  .strictObject({
+    cert: fileRef
+      .describe('The certificate, with its chain.')
+      .register(settingRoles, { reference: 'certificate' }),
+    key: fileRef.describe('Its private key.').register(settingRoles, { reference: 'private key' }),
+    clientCa: fileRef
+      .optional()
+      .describe('Serve only clients with a certificate that one of these has issued.')
+      .register(settingRoles, { reference: 'certificate' }),
+  })
+  .describe('TLS, with ALPN for HTTP/2 and HTTP/1.1. The files are read again when they change.')
+  .register(settingRoles, { reference: 'key pair', isIndivisible: true })
+
 /** A reference to a secret, so that it is never a literal by accident. */
 export const secretRef = z
   .strictObject({

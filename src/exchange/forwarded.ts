@@ -6,7 +6,10 @@ export type ForwardedStyle = 'off' | 'forwarded' | 'x-forwarded' | 'both'
 /** The client of a request. */
 export type Sender = {
   /** The address is undefined on a Unix socket. */
-  readonly socket: { readonly remoteAddress?: string | undefined }
+  readonly socket: {
+    readonly remoteAddress?: string | undefined
+    readonly encrypted?: boolean | undefined
+  }
   /** The host of the request target; empty if it has none. */
   readonly host: string
 }
@@ -16,16 +19,17 @@ export type Sender = {
  * describe the original request.
  */
 export function addForwarded(headers: string[], style: ForwardedStyle, sender: Sender): void {
+  const scheme = sender.socket.encrypted === true ? 'https' : 'http'
   const address = sender.socket.remoteAddress?.replace(/^::ffff:/, '')
   if (style === 'forwarded' || style === 'both') {
     const parts = [`for=${nodeOf(address)}`]
     if (sender.host !== '') parts.push(`host="${sender.host}"`)
-    addElement(headers, 'Forwarded', [...parts, 'proto=http'].join(';'))
+    addElement(headers, 'Forwarded', [...parts, `proto=${scheme}`].join(';'))
   }
   if (style === 'x-forwarded' || style === 'both') {
     if (address !== undefined) addElement(headers, 'X-Forwarded-For', address)
     if (sender.host !== '') addIfAbsent(headers, 'X-Forwarded-Host', sender.host)
-    addIfAbsent(headers, 'X-Forwarded-Proto', 'http')
+    addIfAbsent(headers, 'X-Forwarded-Proto', scheme)
   }
 }
 

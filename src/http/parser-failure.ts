@@ -92,6 +92,17 @@ export function parserFailure(error: ParserError, maxHeaderBytes: number): Sidec
   return new SidecarError('request_invalid', 'Cannot read the request: it is not valid HTTP/1.1')
 }
 
+/** Why TLS could not be established with a client. */
+export function handshakeFailure({ code = 'unknown reason' }: ParserError): SidecarError {
+  const reason =
+    code === 'ERR_SSL_HTTP_REQUEST'
+      ? 'the client speaks plain HTTP, and this listener speaks TLS'
+      : code === 'ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE'
+        ? 'the client sent no certificate'
+        : `the TLS handshake failed (${code})`
+  return new SidecarError('request_invalid', `Cannot read the request: ${reason}`)
+}
+
 /** Whether it was no more than the end of the connection. */
 export function hasLeft(error: ParserError): boolean {
   return isConnectionError(error) || error.code === 'HPE_INVALID_EOF_STATE'

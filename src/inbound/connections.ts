@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream'
 /** The connections of clients that are open, and what is due on them. */
 export type Connections = {
   opened(socket: Duplex): void
+  readonly has: (socket: Duplex) => boolean
   /** Whether there were too many already when it was opened. */
   isSurplus(socket: Duplex): boolean
   /** How many there may be, from now on. */
@@ -49,6 +50,7 @@ export function createConnections(): Connections {
         if (state.waiting > MOST_WAITING) socket.pause()
       })
     },
+    has: (socket) => open.has(socket),
     isSurplus: (socket) => open.get(socket)?.isSurplus === true,
     limit(changed) {
       limit = changed

@@ -1,4 +1,5 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
+import { TLSSocket } from 'node:tls'
 import type { SidecarError } from '../errors.ts'
 import type { ResponseWriter, WrittenHead } from '../http/response-writer.ts'
 import { fieldPairs, forwardableTrailers } from '../http/trailer-fields.ts'
@@ -101,7 +102,9 @@ export function createHttp1ResponseWriter(
       const { socket } = req
       // RFC 9112 section 8: where the connection's end is the body's end, only a TCP reset signals truncation.
       const isCloseDelimited = req.httpVersionMinor === 0 && Number.isNaN(length)
-      if (res.headersSent && isCloseDelimited && socket.remoteAddress !== undefined) {
+      const isPlainTcp = socket.remoteAddress !== undefined && !(socket instanceof TLSSocket)
+      // Without TLS, whose closure alert would be missing.
+      if (res.headersSent && isCloseDelimited && isPlainTcp) {
         socket.resetAndDestroy()
       } else res.destroy()
     },

@@ -1,8 +1,10 @@
-import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http'
+import { type IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { SidecarError } from '../errors.ts'
 import type { SwitchProtocols } from '../http/inbound-request.ts'
 import {
+  handshakeFailure,
   hasLeft,
   isConnectionError,
   otherProtocol,
@@ -25,11 +27,13 @@ import type { ExchangeHandler } from '../exchange/handler.ts'
 import { createHttp1Request } from './http1-request.ts'
 import { createHttp1ResponseWriter } from './http1-response-writer.ts'
 import { closeGently, isLingering } from './linger.ts'
+import { createHttpListener, type HttpListener, type ListenerTls } from './listener.ts'
 import { type FailureContext, sendFailure } from '../exchange/failure-response.ts'
 import { createProtocolSwitch, mayUpgrade } from './upgrade.ts'
 
 export type ProxyServer = {
-  readonly server: Server
+  readonly server: HttpListener['server']
+  readonly setTls: HttpListener['setTls']
   setLimits(limits: ConnectionLimits): void
   /** From now on every answer is the last on its connection. */
   endConnections(): void
@@ -59,6 +63,8 @@ type ProxyService = {
 export type ProxyServerOptions = {
   /** Who serves the next request. */
   readonly service: () => ProxyService
+  /** Undefined for a listener without TLS. */
+  readonly tls?: ListenerTls | undefined
   readonly maxHeaderBytes: number
   readonly limits: ConnectionLimits
   /** A client spoke something else than HTTP/1. */
@@ -84,7 +90,7 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
   /** Those that the HTTP/2 server serves. */
   const handedOver = new WeakSet<Duplex>()
   let isEnding = false
-  const server = createServer({
+  const httpOptions = {
     maxHeaderSize: maxHeaderBytes,
     connectionsCheckingInterval: CHECK_MS,
     // An upload may take as long as it makes progress.
@@ -95,13 +101,18 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
     // Refused in parseRequestTarget, with an explanation.
     requireHostHeader: false,
     // Behind an answer that is due the wish is ignored, as RFC 9110 section 7.8 allows.
-    shouldUpgradeCallback: (req) =>
+    shouldUpgradeCallback: (req: IncomingMessage) =>
       mayUpgrade(req) &&
       !isLingering(req.socket) &&
       req.socket.writable &&
       !connections.isSurplus(req.socket) &&
       connections.lastDue(req.socket) === undefined,
-  })
+  }
+  const { server, connectionEvent, setTls } = createHttpListener(
+    httpOptions,
+    options.tls,
+    options.limits.headersTimeout,
+  )
   const addTunnel = (socket: Duplex): void => {
     tunnels.add(socket)
     socket.once('close', () => tunnels.delete(socket))
@@ -125,7 +136,7 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
   setLimits(options.limits)
   // Else node:http ends a connection as soon as its client does, whatever response is due.
   Object.assign(server, { httpAllowHalfOpen: true })
-  server.on('connection', (socket) => {
+  server.on(connectionEvent, (socket: Socket) => {
     connections.opened(socket)
     socket.once('end', () => {
       const last = connections.lastDue(socket)
@@ -202,6 +213,12 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
   })
 
   server.on('clientError', (error: ParserError, socket) => {
+    if (!connections.has(socket)) {
+      // The client may have left, or may not trust the certificate.
+      if (!hasLeft(error)) count('', handshakeFailure(error))
+      socket.destroy()
+      return
+    }
     // node:http still expects a request on it, and reports that none arrives.
     if (handedOver.has(socket)) return
     // Once is enough: node:http says it again for each packet that follows.
@@ -261,6 +278,7 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
 
   return {
     server,
+    setTls,
     setLimits,
     endConnections() {
       isEnding = true

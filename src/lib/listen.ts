@@ -1,8 +1,12 @@
 import { once } from 'node:events'
 import { chmod, lstat, unlink } from 'node:fs/promises'
-import type { Server } from 'node:http'
+import type { Server as HttpServer } from 'node:http'
+import type { Server as HttpsServer } from 'node:https'
 import { connect } from 'node:net'
+import { Server as TlsServer } from 'node:tls'
 import type { Clock } from './clock.ts'
+
+type Server = HttpServer | HttpsServer
 
 export type Address =
   | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
@@ -67,9 +71,12 @@ async function drain(
 function urlOf(server: Server, address: Address): string {
   if (address.kind === 'unix') return `unix:${address.path}`
   const bound = server.address()
-  if (bound === null || typeof bound === 'string') return `http://${address.host}:${address.port}`
+  const scheme = server instanceof TlsServer ? 'https' : 'http'
+  if (bound === null || typeof bound === 'string') {
+    return `${scheme}://${address.host}:${address.port}`
+  }
   const host = bound.family === 'IPv6' ? `[${bound.address}]` : bound.address
-  return `http://${host}:${bound.port}`
+  return `${scheme}://${host}:${bound.port}`
 }
 
 /** Removes the socket file of a process that was killed, because bind would fail with EADDRINUSE. */

@@ -61,7 +61,7 @@ export function createOriginCheck(
 
 /** Whether the host of an absolute-form target (RFC 9112 section 3.2.2) is the sidecar itself. */
 export function isOwnAddress(
-  host: string,
+  { host, scheme }: Pick<RequestTarget, 'host' | 'scheme'>,
   { listenHost, hosts }: OriginPolicy,
   localPort: number | undefined,
 ): boolean {
@@ -70,7 +70,8 @@ export function isOwnAddress(
   // A Unix socket has no port to compare.
   return (
     isAccepted &&
-    (localPort === undefined || Number(host.slice(name.length + 1) || 80) === localPort)
+    (localPort === undefined ||
+      Number(host.slice(name.length + 1) || (scheme === 'https' ? 443 : 80)) === localPort)
   )
 }
 
@@ -80,11 +81,12 @@ export function isOwnAddress(
  */
 export function readTarget(
   { target, hosts, version }: RequestHead,
-  connection: { readonly localPort?: number | undefined },
+  connection: { readonly localPort?: number | undefined; readonly encrypted?: boolean | undefined },
   policy: OriginPolicy,
 ): RequestTarget {
-  const parsed = parseRequestTarget(target, hosts, version)
-  const isForSidecar = parsed.absolute && isOwnAddress(parsed.host, policy, connection.localPort)
+  const scheme = connection.encrypted === true ? 'https' : 'http'
+  const parsed = parseRequestTarget(target, hosts, version, scheme)
+  const isForSidecar = parsed.absolute && isOwnAddress(parsed, policy, connection.localPort)
   return isForSidecar ? { ...parsed, absolute: false } : parsed
 }
 

@@ -20,19 +20,20 @@ export type RequestTarget = {
 
 /**
  * Parses the request target strictly (RFC 9112 section 3.2). A target that two parsers may interpret differently fails
- * with `request_invalid`, because it decides where the token is sent.
+ * with `request_invalid`, because it decides where the token is sent. `ownScheme` is that of the connection, for a path.
  */
 export function parseRequestTarget(
   target: string,
   hosts: readonly string[],
   version: string,
+  ownScheme: RequestTarget['scheme'] = 'http',
 ): RequestTarget {
   const [hostField] = hosts
   if (hosts.length > 1) throw invalid(`expected one Host header, got ${hosts.length}`)
   if (hosts.length === 0 && version !== '1.0') throw invalid('it has no Host header')
   if (target.startsWith('/')) {
-    const host = hostField === undefined ? '' : parseAuthority(hostField, 'http')
-    return readPath(host, 'http', target, false)
+    const host = hostField === undefined ? '' : parseAuthority(hostField, ownScheme)
+    return readPath(host, ownScheme, target, false)
   }
   if (target === '*') throw invalid('"*" is not supported as a target')
 

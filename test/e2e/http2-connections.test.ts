@@ -59,6 +59,7 @@ test.for([1, 3, 17, 23, 24, 30])(
     let received = ''
     socket.on('data', (chunk: Buffer) => void (received += chunk.toString('latin1')))
     await until(() => received.includes('done'))
+    expect(received).not.toContain('HTTP/1.1')
   },
 )
 
@@ -160,10 +161,10 @@ test('a client that closes its connection cancels its requests', async () => {
   await until(() => arrived === 2)
   client.socket.destroy()
   await until(() => closed === 2)
-  await until(
-    async () =>
-      (await metric(sidecar, 'token_sidecar_http2_sessions_open', { side: 'client' })) === 0,
-  )
+  const openStreams = async () =>
+    await metric(sidecar, 'token_sidecar_http2_streams_open', { side: 'client' })
+  await until(async () => (await openStreams()) === 0)
+  expect(await sidecar.logs()).toContain('client_closed')
 })
 
 test('a shutdown announces GOAWAY, names the last stream after a round trip, and lets streams finish', async () => {

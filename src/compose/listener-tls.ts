@@ -1,0 +1,62 @@
+import type { ReadFile } from '../config/read-file.ts'
+import type { Config } from '../config/schema.ts'
+import type { ListenerTls } from '../inbound/listener.ts'
+import type { Clock } from '../lib/clock.ts'
+import { fingerprint } from '../lib/fingerprint.ts'
+import { belongTogether } from '../lib/tls-material.ts'
+
+/** How often the files are read. */
+const INTERVAL_MS = 10_000
+
+/** Undefined for a listener without TLS. Fails when a file cannot be read, or the pair does not match. */
+export async function readListenerTls(
+  listen: Config['listen'],
+  readFile: ReadFile,
+): Promise<ListenerTls | undefined> {
+  if (!('tls' in listen)) return undefined
+  const { cert, key, clientCa } = listen.tls
+  const tls = {
+    cert: await readFile(cert.file),
+    key: await readFile(key.file),
+    ca: clientCa && (await readFile(clientCa.file)),
+  }
+  if (!belongTogether(tls.cert, tls.key)) {
+    throw new Error('the certificate of the listener and its key do not belong together')
+  }
+  return tls
+}
+
+/** Calls `onChange` when the files have changed. Returns a function that stops it. */
+export function watchListenerTls(
+  first: ListenerTls,
+  read: () => Promise<ListenerTls | undefined>,
+  clock: Clock,
+  onChange: (tls: ListenerTls) => void,
+): () => void {
+  let current = first
+  let isStopped = false
+  let cancel = schedule()
+  return () => {
+    isStopped = true
+    cancel()
+  }
+
+  function schedule(): () => void {
+    return clock.schedule(INTERVAL_MS, () => {
+      // Files that cannot be read, or do not match yet, are read again later.
+      const reading = read().catch(() => undefined)
+      void reading.then((found = current) => {
+        if (isStopped) return
+        if (fingerprintOf(found) !== fingerprintOf(current)) {
+          current = found
+          onChange(found)
+        }
+        cancel = schedule()
+      })
+    })
+  }
+}
+
+function fingerprintOf({ cert, key, ca }: ListenerTls): string {
+  return fingerprint(cert, key, ca)
+}

@@ -1,0 +1,110 @@
+import { once } from 'node:events'
+import { writeFile } from 'node:fs/promises'
+import { Agent, request as requestHttps } from 'node:https'
+import { connect as connectHttp2 } from 'node:http2'
+import { text } from 'node:stream/consumers'
+import { connect as connectTls } from 'node:tls'
+import { expect, onTestFinished, test } from 'vitest'
+import { type Authority, createAuthority, createSelfSigned } from '../helpers/certificates.ts'
+import { forwardConfig } from '../helpers/config-text.ts'
+import { headersFrame, openFrameClient, requestFields } from '../helpers/http2-frames.ts'
+import { fileWith } from '../helpers/one-call.ts'
+import { exchangeRaw } from '../helpers/raw-http.ts'
+import { startServer } from '../helpers/servers.ts'
+import { startSidecar } from '../helpers/sidecar.ts'
+import { until } from '../helpers/wait.ts'
+
+const AUTHORITY = await createAuthority()
+
+test('HTTP/2 is negotiated by ALPN', async () => {
+  const { sidecar } = await start()
+  const session = connectHttp2(sidecar.proxyUrl, { ca: AUTHORITY.certificate })
+  onTestFinished(() => session.destroy())
+  const stream = session.request({ ':path': '/a' })
+  expect(await text(stream)).toBe('/a https')
+  expect(session.alpnProtocol).toBe('h2')
+})
+
+test.for([{ offered: ['http/1.1'] }, { offered: [] }])(
+  'HTTP/1.1 is served to a client that offers $offered',
+  async ({ offered }) => {
+    const { sidecar } = await start()
+    const agent = new Agent({ ca: AUTHORITY.certificate, ALPNProtocols: offered })
+    const request = requestHttps(sidecar.proxyUrl, { agent }).end()
+    const [response] = await once(request, 'response')
+    expect(await text(response)).toBe('/ https')
+  },
+)
+
+test('many requests on one connection are served over TLS', async () => {
+  const { sidecar } = await start()
+  const socket = await negotiateH2(sidecar.proxyUrl)
+  const client = await openFrameClient(socket)
+  for (let id = 1; id < 100; id += 2) client.send(headersFrame(id, requestFields()))
+  for (let id = 1; id < 100; id += 2) {
+    expect((await client.response(id)).content.toString()).toBe('/ https')
+  }
+})
+
+test('with clientCa, only clients with a certificate of it are served', async () => {
+  const clients = await createAuthority('clients')
+  const clientCa = await fileWith(clients.certificate)
+  const { sidecar } = await start(`clientCa: { file: ${clientCa} }`)
+  const trusted = await clients.issue('app', ['app.example'])
+  const foreign = await createSelfSigned('app')
+  const call = async (own: { certificate?: string; key?: string }) => {
+    const session = connectHttp2(sidecar.proxyUrl, {
+      ca: AUTHORITY.certificate,
+      ...(own.certificate !== undefined && { cert: own.certificate, key: own.key }),
+    })
+    onTestFinished(() => session.destroy())
+    session.on('error', () => {})
+    return await text(session.request()).catch(String)
+  }
+  expect(await call(trusted)).toBe('/ https')
+  for (const own of [foreign, {}]) expect(await call(own)).not.toContain('/ https')
+  await until(async () => (await sidecar.logs()).includes('the client sent no certificate'))
+})
+
+test('plain HTTP on a listener with TLS is named in the log', async () => {
+  const { sidecar } = await start()
+  const origin = sidecar.proxyUrl.replace('https:', 'http:')
+  const response = await exchangeRaw(origin, 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')
+  expect(response).not.toContain('HTTP/1.1')
+  await until(async () => (await sidecar.logs()).includes('the client speaks plain HTTP'))
+})
+
+test('a certificate that does not match its key is refused at the start', async () => {
+  const other = await createSelfSigned('other')
+  await expect(start('', other.key)).rejects.toThrow(/private key that belongs to it/)
+})
+
+test('references to the upstream are rewritten to https', async () => {
+  const { sidecar, origin } = await start()
+  const session = connectHttp2(sidecar.proxyUrl, { ca: AUTHORITY.certificate })
+  onTestFinished(() => session.destroy())
+  const stream = session.request({ ':path': '/redirect' })
+  const [headers] = await once(stream, 'response')
+  expect([headers.location, origin]).toEqual([`${sidecar.proxyUrl}/there`, origin])
+})
+
+async function negotiateH2(origin: string) {
+  const options = { host: '127.0.0.1', ca: AUTHORITY.certificate, ALPNProtocols: ['h2'] }
+  const socket = connectTls({ port: Number(new URL(origin).port), ...options })
+  await once(socket, 'secureConnect')
+  return socket
+}
+
+async function start(settings = '', otherKey?: string, authority: Authority = AUTHORITY) {
+  const { certificate, key } = await authority.issue('sidecar', ['127.0.0.1', 'localhost'])
+  const [certFile, keyFile] = [await fileWith(certificate), await fileWith('')]
+  await writeFile(keyFile, otherKey ?? key)
+  const origin = await startServer((req, res) => {
+    res.setHeader('location', `http://${req.headers.host}/there`)
+    res.end(`${req.url} ${String(req.headers['x-forwarded-proto'])}`)
+  })
+  const tls = `{ cert: { file: ${certFile} }, key: { file: ${keyFile} }, ${settings} }`
+  const listen = `{ address: "127.0.0.1:0", tls: ${tls} }`
+  const config = forwardConfig(origin, 'forwarded: x-forwarded')
+  return { sidecar: await startSidecar(config, {}, listen), origin }
+}

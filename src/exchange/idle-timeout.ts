@@ -24,6 +24,8 @@ export function withIdleTimeout(
   if (idleMs === 0) return next
   return async (request, signal) => {
     const { body } = request
+    // Otherwise there is nothing to watch before the response.
+    const watchesRequest = isArriving(body)
     let lastActivityMs = 0
     /** Whether there was activity since the last check; reading the clock for each chunk would cost more. */
     let isActive = true
@@ -79,15 +81,16 @@ export function withIdleTimeout(
       request.onSend()
     }
 
-    const stop = idle.watch(check)
+    let stop = watchesRequest ? idle.watch(check) : () => {}
     try {
-      const response = await next({ ...request, onSend }, signal)
+      const response = await next(watchesRequest ? { ...request, onSend } : request, signal)
       if (response.tunnel !== undefined) stop()
       return {
         ...response,
         pipeTo(to) {
           writer = to
           isActive = true
+          if (!watchesRequest) stop = idle.watch(check)
           const piped = response.pipeTo(observed(to))
           void piped.then(stop, stop)
           return piped

@@ -17,7 +17,9 @@ test('a request of HTTP/1.1 reaches an upstream of HTTP/2 with the token, and it
     stream.respond({ ':status': 201, 'set-cookie': ['a=1', 'b=2'], 'content-length': '5' })
     stream.end('hello')
   })
-  const { url: endpoint } = await startTokenEndpoint((_request, res) => sendToken(res, { access_token: 'the-token' }))
+  const { url: endpoint } = await startTokenEndpoint((_request, res) =>
+    sendToken(res, { access_token: 'the-token' }),
+  )
   const { proxyUrl } = await startSidecar(
     endpointConfig({ endpoint, upstream: origin, route: HTTP2 }),
   )

@@ -122,7 +122,7 @@ describe.skipIf(CHROMIUM === undefined && MAY_SKIP)(
       await page.getByRole('heading', { name: 'Not ready' }).waitFor()
       expect(await page.title()).toBe('Not ready – token-sidecar')
 
-      const tokens = page.getByRole('table', { name: /^What each credential/ })
+      const tokens = page.getByRole('table', { name: /^The cached tokens/ })
       // Problems come first.
       const refused = tokens.getByRole('row').nth(1)
       const text = await refused.innerText()
@@ -141,7 +141,7 @@ describe.skipIf(CHROMIUM === undefined && MAY_SKIP)(
         .innerText()
       expect(failures).toContain('no route matches its host, path and method')
       expect(failures).toContain('token_rejected')
-      const routes = page.getByRole('table', { name: /^Figures are of/ })
+      const routes = page.getByRole('table', { name: /^Values are for/ })
       expect(await routes.getByRole('row').nth(1).innerText()).toMatch(
         /^ledger[^]*is not available/,
       )
@@ -196,7 +196,7 @@ describe.skipIf(CHROMIUM === undefined && MAY_SKIP)(
       expect(await focused()).toBe('Routes')
       await page.keyboard.press('Tab')
       await page.keyboard.type('ledger')
-      const routes = page.getByRole('table', { name: /^Figures are of/ }).getByRole('row')
+      const routes = page.getByRole('table', { name: /^Values are for/ }).getByRole('row')
       await until(async () => (await routes.count()) === 2)
       expect(await page.getByText('1 of 3 routes match').count()).toBe(1)
       await page.keyboard.press('Escape')
@@ -237,7 +237,7 @@ describe.skipIf(CHROMIUM === undefined && MAY_SKIP)(
       expect(await page.locator('html').getAttribute('data-state')).toBe('warning')
       expect(await page.title()).toBe('Ready, but one API rejects every request – token-sidecar')
       const rejected = page.getByRole('table', {
-        name: /^Routes whose API answers with 401 or 403/,
+        name: /^Routes whose API responds with 401 or 403/,
       })
       const text = await rejected.getByRole('row').nth(1).innerText()
       expect(text).toContain('Every token rejected, the last with 401')
@@ -248,11 +248,11 @@ describe.skipIf(CHROMIUM === undefined && MAY_SKIP)(
       // What an authorization server says is text.
       expect(text).toContain(MARKUP)
       expect(await page.locator('img').count()).toBe(0)
-      const tokens = await page.getByRole('table', { name: /^What each credential/ }).innerText()
+      const tokens = await page.getByRole('table', { name: /^The cached tokens/ }).innerText()
       expect(tokens).toContain('Usable, with fewer scopes than requested')
       expect(tokens).toContain('legacy-billing')
       expect(tokens).toMatch(/Not granted\s+orders\.write/)
-      const routes = page.getByRole('table', { name: /^Figures are of/ })
+      const routes = page.getByRole('table', { name: /^Values are for/ })
       expect(await routes.getByRole('row').nth(1).innerText()).toMatch(
         /^orders[^]*Every token rejected: 401/,
       )
@@ -265,7 +265,7 @@ describe.skipIf(CHROMIUM === undefined && MAY_SKIP)(
       const { page } = await openPage(`${scene.adminUrl}/`, {
         viewport: { width: 1280, height: 800 },
       })
-      const routes = page.getByRole('table', { name: /^Figures are of/ })
+      const routes = page.getByRole('table', { name: /^Values are for/ })
       const rows = routes.getByRole('row')
       const first = async (): Promise<string> => await rows.nth(1).innerText()
       await page.getByRole('heading', { name: /^Ready, but/ }).waitFor()

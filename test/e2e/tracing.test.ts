@@ -63,6 +63,7 @@ test('a request is a span, and sending it to the upstream a part of it', async (
     'token_sidecar.route': 'all',
     'url.path': '/orders/7',
     'url.scheme': 'http',
+    'network.protocol.version': '1.1',
   })
   const attempt = await receiver.span('POST')
   expect(attempt).toMatchObject({

@@ -194,6 +194,7 @@ test('the access log tells how a tunnel went, and nothing that is secret', async
     time: expect.any(String),
     route: 'orders',
     method: 'GET',
+    protocol: 'http/1.1',
     path: '/orders/live',
     status: 101,
     durationMs: expect.any(Number),

@@ -1,7 +1,7 @@
 import { maxHeaderSize, type Server, type ServerResponse, STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { FAILURES, type SidecarError } from '../errors.ts'
-import { hasLeft, type ParserError, parserFailure } from '../http/parser-failure.ts'
+import { isDisconnect, type ParserError, parserFailure } from '../http/parser-failure.ts'
 
 /** How long the client may take to read the response before the connection is closed. */
 const CLOSE_DELAY_MS = 2_000
@@ -22,7 +22,7 @@ export function refuseUnreadable(server: Server, onRefused: (failure: SidecarErr
     failed.add(socket)
     const last = lastResponse.get(socket)
     const isWithinBody = last?.req.complete === false
-    if (hasLeft(error) || isWithinBody || !socket.writable) {
+    if (isDisconnect(error) || isWithinBody || !socket.writable) {
       socket.destroy()
       return
     }

@@ -25,7 +25,7 @@ const OTHER_PROTOCOLS = {
 
 export type OtherProtocol = keyof typeof OTHER_PROTOCOLS
 
-/** Which other protocol the client speaks; undefined if it is none of those that are known. */
+/** The other protocol that the client speaks; undefined if it is not recognised. */
 export function otherProtocol({
   code,
   rawPacket,
@@ -43,7 +43,7 @@ export function otherProtocol({
   return undefined
 }
 
-/** What the parser stumbled over, in our words: its own may quote a header. */
+/** The parser's error as a failure; its own message may quote a field. */
 export function parserFailure(error: ParserError, maxHeaderBytes: number): SidecarError {
   const protocol = otherProtocol(error)
   if (protocol !== undefined) {
@@ -83,11 +83,11 @@ export function parserFailure(error: ParserError, maxHeaderBytes: number): Sidec
       if (!startsLikeRequest(error)) break
       return new SidecarError(
         'method_not_supported',
-        'Cannot read the request: its method is not known here',
+        'Cannot read the request: its method is not supported',
       )
     }
     default:
-    // Whatever else it is, it is said below.
+    // Reported below.
   }
   return new SidecarError('request_invalid', 'Cannot read the request: it is not valid HTTP/1.1')
 }
@@ -103,8 +103,8 @@ export function handshakeFailure({ code = 'unknown reason' }: ParserError): Side
   return new SidecarError('request_invalid', `Cannot read the request: ${reason}`)
 }
 
-/** Whether it was no more than the end of the connection. */
-export function hasLeft(error: ParserError): boolean {
+/** Whether the client has disconnected. */
+export function isDisconnect(error: ParserError): boolean {
   return isConnectionError(error) || error.code === 'HPE_INVALID_EOF_STATE'
 }
 
@@ -113,7 +113,7 @@ export function isConnectionError({ code }: ParserError): boolean {
   return code === 'ECONNRESET' || code === 'EPIPE'
 }
 
-/** Whether what the parser stumbled over looks like a method (RFC 9110 section 9.1). */
+/** Whether the input at which the parser failed begins with a method (RFC 9110 section 9.1). */
 function startsLikeRequest({ rawPacket, bytesParsed = 0 }: ParserError): boolean {
   const text = rawPacket?.toString('latin1') ?? ''
   const line = text.slice(text.lastIndexOf('\n', bytesParsed - 1) + 1)

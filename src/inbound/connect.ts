@@ -9,12 +9,12 @@ import type { FailureContext } from '../exchange/failure-response.ts'
 import type { RequestHead } from '../http/request-head.ts'
 import { joinTunnel } from '../http/tunnel.ts'
 
-/** How tunnels to hosts that no route names are made. */
+/** For tunnels to hosts that no route names. */
 export type TunnelPolicy = {
   readonly name: string
   readonly metrics: RouteMetrics
   readonly connectMs: number
-  /** Silence in both directions; 0 for no limit. */
+  /** Inactivity in both directions; 0 for no limit. */
   readonly idleMs: number
 }
 
@@ -39,7 +39,7 @@ type TunnelRequest = {
 
 export type ConnectHandler = (request: TunnelRequest) => Promise<void>
 
-/** `CONNECT` (RFC 9110 section 9.3.6): a tunnel to where no token is needed, where that is allowed. */
+/** `CONNECT` (RFC 9110 section 9.3.6): a tunnel to a host that no route names, where that is allowed. */
 export function createConnectHandler(options: ConnectHandlerOptions): ConnectHandler {
   const { namesHost, tunnels, recorder, clock } = options
   return async ({ head, client, early, accept, refuse }) => {
@@ -97,7 +97,7 @@ type Destination = {
   readonly authority: string
 }
 
-/** RFC 9112 section 3.2: what is said about the host is said once. */
+/** RFC 9112 section 3.2: exactly one Host field. */
 function refuseAmbiguous({ hosts, version }: RequestHead): void {
   if (hosts.length > 1 || (hosts.length === 0 && version !== '1.0')) {
     throw new SidecarError(
@@ -107,7 +107,7 @@ function refuseAmbiguous({ hosts, version }: RequestHead): void {
   }
 }
 
-/** RFC 9112 section 3.2.3: host and port, nothing else. */
+/** RFC 9112 section 3.2.3: a host and a port. */
 function parseDestination(target: string): Destination {
   const {
     ipv6,
@@ -122,7 +122,7 @@ function parseDestination(target: string): Destination {
       'Cannot open a tunnel: expected a host and a port as the target of CONNECT',
     )
   }
-  // RFC 9110 section 9.3.6: mail and its like must not be reached through an HTTP proxy.
+  // RFC 9110 section 9.3.6: an HTTP proxy must not relay mail and the like.
   if (port < 1024 && port !== 443 && port !== 80) {
     throw denied(
       'of the well-known ports only 443 and 80 can be reached',
@@ -136,7 +136,7 @@ function parseDestination(target: string): Destination {
 const UNREACHABLE_ADVICE =
   'No route is for this host: check that it is up, that the application means this name and port, and the network between.'
 
-/** Connects within `timeoutMs`, unless `client` leaves before. */
+/** Connects within `timeoutMs`, unless `client` closes before. */
 async function open(
   { host, port }: Destination,
   timeoutMs: number,
@@ -149,12 +149,12 @@ async function open(
     () => socket.destroy(Object.assign(new Error('connection timed out'), { code: 'ETIMEDOUT' })),
     timeoutMs,
   )
-  const onLeave = (): void => {
+  const onClientEnd = (): void => {
     client.destroy()
     socket.destroy(clientClosed())
   }
-  client.once('end', onLeave)
-  client.once('close', onLeave)
+  client.once('end', onClientEnd)
+  client.once('close', onClientEnd)
   socket.once('connect', resolve)
   socket.on('error', reject)
   try {
@@ -170,8 +170,8 @@ async function open(
     )
   } finally {
     clearTimeout(timer)
-    client.off('end', onLeave)
-    client.off('close', onLeave)
+    client.off('end', onClientEnd)
+    client.off('close', onClientEnd)
   }
 }
 

@@ -1,24 +1,23 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 
-/** The connections of clients that are open, and what is due on them. */
+/** The open connections of clients, and their pending responses. */
 export type Connections = {
-  opened(socket: Duplex): void
+  readonly opened: (socket: Duplex) => void
   readonly has: (socket: Duplex) => boolean
-  /** Whether there were too many already when it was opened. */
-  isSurplus(socket: Duplex): boolean
-  /** How many there may be, from now on. */
-  limit(most: number): void
+  /** Whether the limit had been reached when it was opened. */
+  readonly isSurplus: (socket: Duplex) => boolean
+  readonly setLimit: (maxConnections: number) => void
   /**
-   * Has a request served when every answer that was due before is out. RFC 9112 section 9.3.2: requests
-   * in a row are done in a row, because a later one may build upon what an earlier one does.
+   * Serves a request when all earlier responses have been sent. RFC 9112 section 9.3.2: pipelined
+   * requests are processed in order, because a later one may depend on the effect of an earlier one.
    */
-  next(req: IncomingMessage, res: ServerResponse, serve: Serve): void
-  /** The last answer that is due; undefined if none is. */
-  lastDue(socket: Duplex): ServerResponse | undefined
-  /** Whether the last response is out while the body of its request is still on its way. */
-  isDraining(socket: Duplex): boolean
-  all(): Iterable<Duplex>
+  readonly enqueue: (req: IncomingMessage, res: ServerResponse, serve: Serve) => void
+  /** The last response that has not been sent; undefined if there is none. */
+  readonly pendingResponse: (socket: Duplex) => ServerResponse | undefined
+  /** Whether the last response has been sent before the body of its request was received. */
+  readonly isDraining: (socket: Duplex) => boolean
+  readonly all: () => Iterable<Duplex>
 }
 
 type Serve = (req: IncomingMessage, res: ServerResponse) => void
@@ -26,54 +25,54 @@ type Serve = (req: IncomingMessage, res: ServerResponse) => void
 type State = {
   readonly isSurplus: boolean
   last: ServerResponse | undefined
-  /** How many requests wait for their turn. */
-  waiting: number
+  /** How many requests wait for earlier responses. */
+  queued: number
 }
 
-/** With more requests in a row than this, the connection is not read until some are answered. */
-const MOST_WAITING = 8
+/** With more pipelined requests than this, the connection is not read until some have been served. */
+const MAX_PIPELINED = 8
 
 export function createConnections(): Connections {
   const open = new Map<Duplex, State>()
   let limit = Infinity
-  const lastDue = (socket: Duplex): ServerResponse | undefined => {
+  const pendingResponse = (socket: Duplex): ServerResponse | undefined => {
     const last = open.get(socket)?.last
     return last?.closed === false ? last : undefined
   }
   return {
     opened(socket) {
-      const state: State = { isSurplus: open.size >= limit, last: undefined, waiting: 0 }
+      const state: State = { isSurplus: open.size >= limit, last: undefined, queued: 0 }
       open.set(socket, state)
       socket.once('close', () => open.delete(socket))
-      // node:http goes on reading after each request, whoever has paused.
+      // node:http resumes the socket after each request, even if it was paused here.
       socket.on('resume', () => {
-        if (state.waiting > MOST_WAITING) socket.pause()
+        if (state.queued > MAX_PIPELINED) socket.pause()
       })
     },
     has: (socket) => open.has(socket),
     isSurplus: (socket) => open.get(socket)?.isSurplus === true,
-    limit(changed) {
-      limit = changed
+    setLimit(maxConnections) {
+      limit = maxConnections
     },
-    next(req, res, serve) {
+    enqueue(req, res, serve) {
       const { socket } = req
       const state = open.get(socket)
-      const before = state?.last
+      const previous = state?.last
       if (state !== undefined) state.last = res
-      if (state === undefined || before === undefined || before.closed) {
+      if (state === undefined || previous === undefined || previous.closed) {
         serve(req, res)
         return
       }
-      state.waiting += 1
-      if (state.waiting > MOST_WAITING) socket.pause()
-      before.once('close', () => {
-        state.waiting -= 1
-        // The answer before may have been the last one, as it said.
+      state.queued += 1
+      if (state.queued > MAX_PIPELINED) socket.pause()
+      previous.once('close', () => {
+        state.queued -= 1
+        // The previous response may have closed the connection.
         if (socket.writable) serve(req, res)
-        if (state.waiting <= MOST_WAITING) socket.resume()
+        if (state.queued <= MAX_PIPELINED) socket.resume()
       })
     },
-    lastDue,
+    pendingResponse,
     isDraining(socket) {
       const last = open.get(socket)?.last
       return last?.closed === true && !last.req.complete

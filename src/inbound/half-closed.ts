@@ -8,19 +8,19 @@ import { closedPeers } from '../lib/closed-peers.ts'
  */
 export type HalfClosedWatch = (socket: Socket, isDue: () => boolean) => void
 
-/** Between two looks at the same connections. */
+/** How often the same connections are checked. */
 const INTERVAL_MS = 1_000
 
-/** Before the first look at a connection, so that many that close at once cost one look. */
+/** Before the first check of a connection, so that many that close at once take one check. */
 const FIRST_MS = 50
 
 /**
- * For clients that cannot be looked up: once the kernel of a client has forgotten a closed socket
- * (Linux does after 60 s), it answers a keep-alive probe with a reset.
+ * For clients on other machines: once the kernel of a client has released a closed socket (Linux does
+ * after 60 s), it responds to a keep-alive probe with a reset.
  */
 const KEEP_ALIVE_MS = 15_000
 
-/** Destroys those connections whose client turns out to be gone. */
+/** Destroys connections whose client has closed its socket. */
 export function createHalfClosedWatch(): HalfClosedWatch {
   const watched = new Map<Socket, () => boolean>()
   let timer: NodeJS.Timeout | undefined

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { InboundRequest, SwitchProtocols } from '../http/inbound-request.ts'
 import { readHttp1Head } from '../http/request-head.ts'
 import { type BodySource, readBody } from './body-reader.ts'
-import { clientGone } from './client-gone.ts'
+import { abortReason } from './abort-reason.ts'
 
 /** Presents a request of `node:http` to the exchange. */
 export function createHttp1Request(
@@ -12,7 +12,7 @@ export function createHttp1Request(
 ): InboundRequest {
   const exchange = new AbortController()
   res.on('close', () => {
-    if (!res.writableFinished) exchange.abort(clientGone(req))
+    if (!res.writableFinished) exchange.abort(abortReason(req))
   })
   return {
     head: readHttp1Head(req),
@@ -30,6 +30,6 @@ function bodyOf(req: IncomingMessage): BodySource {
     isComplete: () => req.complete,
     receivedBytes: () => req.socket.bytesRead,
     trailers: () => req.rawTrailers,
-    closeReason: () => clientGone(req),
+    closeReason: () => abortReason(req),
   }
 }

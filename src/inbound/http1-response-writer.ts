@@ -4,10 +4,10 @@ import type { SidecarError } from '../errors.ts'
 import type { ResponseWriter, WrittenHead } from '../http/response-writer.ts'
 import { fieldPairs, forwardableTrailers } from '../http/trailer-fields.ts'
 import { givingBack } from '../lib/give-back.ts'
-import { clientGone } from './client-gone.ts'
-import { endEarly } from './linger.ts'
+import { abortReason } from './abort-reason.ts'
+import { prepareEarlyResponse } from './linger.ts'
 
-/** A body up to this size is written together with the head, as one string, in one system call. */
+/** A body up to this size is written with the head as one string, in one system call. */
 const SMALL_BYTES = 8 * 1024
 
 /** With more writes than this the client must catch up: each costs memory, however few bytes it has. */
@@ -27,8 +27,8 @@ export function createHttp1ResponseWriter(
     if (unwritten === undefined) return
     const { head, fields } = unwritten
     unwritten = undefined
-    endEarly(req, res)
-    // Explicitly, because node:http would reuse the phrase of an earlier call that failed.
+    prepareEarlyResponse(req, res)
+    // Explicit, because node:http reuses the phrase of an earlier call that failed.
     res.writeHead(head.status, head.phrase ?? STATUS_CODES[head.status], fields)
   }
   const flushHead = (): void => {
@@ -93,7 +93,7 @@ export function createHttp1ResponseWriter(
       const flushed = Promise.withResolvers<void>()
       rejectEnd = flushed.reject
       res.once('finish', flushed.resolve)
-      res.once('close', () => flushed.reject(clientGone(req)))
+      res.once('close', () => flushed.reject(abortReason(req)))
       return flushed.promise
     },
     reset(reason) {

@@ -5,7 +5,7 @@ import { SidecarError } from '../errors.ts'
 import type { SwitchProtocols } from '../http/inbound-request.ts'
 import {
   handshakeFailure,
-  hasLeft,
+  isDisconnect,
   isConnectionError,
   otherProtocol,
   type OtherProtocol,
@@ -13,7 +13,7 @@ import {
   parserFailure,
 } from '../http/parser-failure.ts'
 import type { Clock } from '../lib/clock.ts'
-import { noteFault } from './client-gone.ts'
+import { setAbortReason } from './abort-reason.ts'
 import type { Http2Metrics } from '../observe/http2-metrics.ts'
 import type { ConnectHandler } from './connect.ts'
 import { createConnections } from './connections.ts'
@@ -35,78 +35,78 @@ export type ProxyServer = {
   readonly server: HttpListener['server']
   readonly setTls: HttpListener['setTls']
   setLimits(limits: ConnectionLimits): void
-  /** From now on every answer is the last on its connection. */
+  /** Closes each connection after its pending response, or when its streams have finished. */
   endConnections(): void
-  /** Cuts off upgraded connections and tunnels. */
+  /** Closes upgraded connections and tunnels at once. */
   readonly destroyTunnels: () => void
-  /** Cuts off whatever is still running. */
+  /** Closes all connections at once. */
   readonly destroyConnections: () => void
 }
 
 /** Times are milliseconds. */
 type ConnectionLimits = {
-  /** From a connection, or the last answer on it, to the end of the next head. */
+  /** From the start of a connection, or its last response, to the end of the next request head. */
   readonly headersTimeout: number
   readonly keepAlive: number
   readonly connections: number
-  /** Connections beyond these that get a response that says so; further ones are closed at once. */
+  /** Connections beyond `connections` that get a 503; further ones are closed at once. */
   readonly surplusConnections: number
 }
 
 type ProxyService = {
   readonly handle: ExchangeHandler
   readonly connect: ConnectHandler
-  /** For what never gets to either of them. */
+  /** For requests that neither of them handles. */
   readonly recorder: Recorder
 }
 
 export type ProxyServerOptions = {
-  /** Who serves the next request. */
+  /** What serves the next request; a reload changes it. */
   readonly service: () => ProxyService
   /** Undefined for a listener without TLS. */
   readonly tls?: ListenerTls | undefined
   readonly maxHeaderBytes: number
   readonly limits: ConnectionLimits
-  /** A client spoke something else than HTTP/1. */
+  /** Called when a client speaks another protocol than HTTP. */
   readonly onOtherProtocol?: (protocol: OtherProtocol) => void
   readonly http2Metrics: Http2Metrics
   readonly clock: Clock
 }
 
-const NOBODY: FailureContext = { route: undefined, requestId: undefined }
+const NO_CONTEXT: FailureContext = { route: undefined, requestId: undefined }
 
-/** Slow clients are looked for this often. */
-const CHECK_MS = 1_000
+/** How often `headersTimeout` is checked. */
+const CHECK_INTERVAL_MS = 1_000
 
 /** The server that the application talks to: HTTP/1.1, and HTTP/2 with prior knowledge (RFC 9113 section 3.3). */
 export function createProxyServer(options: ProxyServerOptions): ProxyServer {
   const { service, maxHeaderBytes, onOtherProtocol, clock } = options
   const connections = createConnections()
   const watchHalfClosed = createHalfClosedWatch()
-  /** Those that are, or may become, something else than HTTP. */
+  /** Connections and streams that are, or may become, tunnels. */
   const tunnels = new Set<Duplex>()
-  /** Those on which the parser has given up. */
-  const broken = new WeakSet<Duplex>()
-  /** Those that the HTTP/2 server serves. */
+  /** Connections on which the parser has failed. */
+  const failed = new WeakSet<Duplex>()
+  /** Connections that the HTTP/2 server serves. */
   const handedOver = new WeakSet<Duplex>()
   let isEnding = false
   const httpOptions = {
     maxHeaderSize: maxHeaderBytes,
-    connectionsCheckingInterval: CHECK_MS,
+    connectionsCheckingInterval: CHECK_INTERVAL_MS,
     // An upload may take as long as it makes progress.
     requestTimeout: 0,
     insecureHTTPParser: false,
-    // Else a request without a body costs as much in events as one that has one.
+    // Emits no events for the bodies of requests that have none.
     optimizeEmptyRequests: true,
-    // Refused in parseRequestTarget, with an explanation.
+    // A missing Host is refused in parseRequestTarget, with an explanation.
     requireHostHeader: false,
-    // Behind an answer that is due the wish is ignored, as RFC 9110 section 7.8 allows.
+    // While a response is pending, Upgrade is ignored, as RFC 9110 section 7.8 allows.
     shouldUpgradeCallback: (req: IncomingMessage) =>
       mayUpgrade(req) &&
       !isLingering(req.socket) &&
       req.socket.writable &&
       !connections.isSurplus(req.socket) &&
-      connections.lastDue(req.socket) === undefined,
+      connections.pendingResponse(req.socket) === undefined,
   }
   const { server, connectionEvent, setTls } = createHttpListener(
     httpOptions,
@@ -130,19 +130,19 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
     server.headersTimeout = limits.headersTimeout
     if (!isEnding) server.keepAliveTimeout = limits.keepAlive
     http2.setKeepAlive(limits.keepAlive)
-    connections.limit(limits.connections)
+    connections.setLimit(limits.connections)
     server.maxConnections = limits.connections + limits.surplusConnections
   }
   setLimits(options.limits)
-  // Else node:http ends a connection as soon as its client does, whatever response is due.
+  // Otherwise node:http closes a half-closed connection before a pending response is sent.
   Object.assign(server, { httpAllowHalfOpen: true })
   server.on(connectionEvent, (socket: Socket) => {
     connections.opened(socket)
     socket.once('end', () => {
-      const last = connections.lastDue(socket)
+      const last = connections.pendingResponse(socket)
       if (last === undefined || isLingering(socket)) return
       if (!last.headersSent) last.shouldKeepAlive = false
-      watchHalfClosed(socket, () => connections.lastDue(socket) !== undefined)
+      watchHalfClosed(socket, () => connections.pendingResponse(socket) !== undefined)
     })
   })
 
@@ -150,7 +150,7 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
     const { socket } = req
     if (isLingering(socket) || !socket.writable) return
     if (isEnding) res.shouldKeepAlive = false
-    connections.next(req, res, serve)
+    connections.enqueue(req, res, serve)
   }
   const handle = (
     req: IncomingMessage,
@@ -165,22 +165,22 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
     if (connections.isSurplus(req.socket)) {
       res.shouldKeepAlive = false
       sendFailure(createHttp1ResponseWriter(req, res), ...surplus(req))
-    } else settle(handle(req, res), req.socket)
+    } else closeOnError(handle(req, res), req.socket)
   }
   server.on('request', onRequest)
-  // The answer to `Expect: 100-continue` is the handler's: it is due when the token is there.
+  // The handler sends 100 (Continue) when it has a token.
   server.on('checkContinue', onRequest)
-  // And what else is expected is refused there.
+  // The handler refuses other expectations.
   server.on('checkExpectation', onRequest)
 
   server.on('upgrade', (req, _stream, early) => {
     const { socket } = req
-    // node:http has let go of the socket, and with it of its errors, its end and its pace.
+    // node:http has detached the socket: errors, its end and backpressure are handled here.
     socket.on('error', () => {})
     const res = new ServerResponse(req)
     res.shouldKeepAlive = false
     socket.on('drain', () => res.emit('drain'))
-    // A connection that the client has half-closed is of no use for another protocol.
+    // A half-closed connection cannot be upgraded.
     socket.once('end', () => {
       if (!res.writableEnded) res.destroy()
     })
@@ -190,14 +190,14 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
     })
     res.assignSocket(socket)
     addTunnel(socket)
-    settle(handle(req, res, createProtocolSwitch({ res, socket, early }, clock)), socket)
+    closeOnError(handle(req, res, createProtocolSwitch({ res, socket, early }, clock)), socket)
   })
 
   server.on('connect', (req, socket, early) => {
     socket.on('error', () => {})
     if (isLingering(socket) || !socket.writable) return
-    // Whoever sends it before all answers are there does not get them: node:http has let go.
-    if (connections.lastDue(socket) !== undefined) socket.destroy()
+    // Pending responses to pipelined requests are lost, because node:http has detached the socket.
+    if (connections.pendingResponse(socket) !== undefined) socket.destroy()
     else if (connections.isSurplus(socket)) refuseTunnel(socket, ...surplus(req))
     else {
       addTunnel(socket)
@@ -208,29 +208,29 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
         accept: () => void socket.write('HTTP/1.1 200 Connection Established\r\n\r\n'),
         refuse: (failure, context) => refuseTunnel(socket, failure, context),
       })
-      settle(work, socket)
+      closeOnError(work, socket)
     }
   })
 
   server.on('clientError', (error: ParserError, socket) => {
     if (!connections.has(socket)) {
       // The client may have left, or may not trust the certificate.
-      if (!hasLeft(error)) count('', handshakeFailure(error))
+      if (!isDisconnect(error)) count('', handshakeFailure(error))
       socket.destroy()
       return
     }
     // node:http still expects a request on it, and reports that none arrives.
     if (handedOver.has(socket)) return
-    // Once is enough: node:http says it again for each packet that follows.
-    if (isLingering(socket) || broken.has(socket)) return
+    // node:http reports it again for each packet that follows.
+    if (isLingering(socket) || failed.has(socket)) return
     if (beginsWithPreface(error, socket)) {
       handedOver.add(socket)
       detachFromHttp1(socket, error)
       http2.serve(socket, connections.isSurplus(socket) ? tooManyConnections : undefined)
       return
     }
-    broken.add(socket)
-    // The request has had its response; there is nothing that another could answer.
+    failed.add(socket)
+    // The response to this request has been sent, so the error cannot be reported.
     if (connections.isDraining(socket)) {
       socket.destroy()
       return
@@ -238,24 +238,24 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
     const failure = parserFailure(error, maxHeaderBytes)
     const protocol = otherProtocol(error)
     if (protocol !== undefined) onOtherProtocol?.(protocol)
-    const last = connections.lastDue(socket)
+    const last = connections.pendingResponse(socket)
     if (last !== undefined && !last.req.complete) {
       // The handler records it; after a reset there is no response that the record has to agree with.
-      if (!isConnectionError(error)) noteFault(last.req, failure)
+      if (!isConnectionError(error)) setAbortReason(last.req, failure)
       if (last.headersSent) socket.destroy()
-      else refuse(socket, failure, NOBODY)
+      else refuse(socket, failure, NO_CONTEXT)
       return
     }
-    const refuseIt = (): void => {
-      // Whoever leaves in the middle of a head has asked for nothing.
-      const record = hasLeft(error) ? NOBODY : count('', failure)
+    const respond = (): void => {
+      // A client that disconnects within a request head has sent no request to record.
+      const record = isDisconnect(error) ? NO_CONTEXT : count('', failure)
       refuse(socket, failure, record)
     }
-    if (last === undefined) refuseIt()
-    else last.once('close', refuseIt)
+    if (last === undefined) respond()
+    else last.once('close', respond)
   })
 
-  /** Why a connection too many is not served; counted. */
+  /** Records the failure of a request on a connection beyond the limit. */
   function surplus({ method = '' }: IncomingMessage) {
     const failure = tooManyConnections()
     return [failure, count(method, failure)] as const
@@ -268,8 +268,8 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
     return record
   }
 
-  /** A fault of ours costs its connection, and no more. */
-  function settle(work: Promise<void>, socket: Duplex): void {
+  /** An internal error closes its connection. */
+  function closeOnError(work: Promise<void>, socket: Duplex): void {
     work.catch((thrown: unknown) => {
       count('', thrown)
       socket.destroy()
@@ -284,10 +284,10 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
       isEnding = true
       http2.endSessions()
       for (const socket of connections.all()) {
-        const last = connections.lastDue(socket)
+        const last = connections.pendingResponse(socket)
         if (last !== undefined) last.shouldKeepAlive = false
       }
-      // For those whose head has gone out already and promised otherwise.
+      // For responses whose head has been sent without Connection: close.
       server.keepAliveTimeout = 1
       server.keepAliveTimeoutBuffer = 0
     },

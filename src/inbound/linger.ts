@@ -1,27 +1,26 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex, Readable } from 'node:stream'
 
-/** How long the other side may take to stop sending, or to send the rest of what it announced. */
+/** How long the client may take to stop sending, or to send the rest of its request body. */
 const LINGER_MS = 2_000
 
-/** The rest of a request of this size is read to keep the connection; more costs more than a new one. */
-const WORTH_READING_BYTES = 64 * 1024
+/** A remainder of a request up to this size is read to keep the connection; a new one is cheaper than more. */
+const MAX_DRAIN_BYTES = 64 * 1024
 
 const lingering = new WeakSet<Duplex>()
 
-/** Whether nothing that still comes on this connection is of any interest. */
+/** Whether the connection is being closed, and what it still receives is discarded. */
 export function isLingering(socket: Duplex): boolean {
   return lingering.has(socket)
 }
 
 /**
- * Ends our side, with `last` as the last that is said, and goes on reading for a while: a connection
- * that is closed while data is on its way is reset, and the reset may overtake the answer that
- * explains it (RFC 9112 section 9.6).
+ * Ends the sending side, after writing `last`, and discards input for a while: a connection that is
+ * closed while data is on its way is reset, and the client may lose the response (RFC 9112 section 9.6).
  */
 export function closeGently(socket: Duplex, last?: string): void {
   lingering.add(socket)
-  // Here: that the client has left.
+  // The client may have disconnected.
   socket.on('error', () => {})
   if (!socket.writable) {
     socket.destroy()
@@ -52,7 +51,7 @@ export function discardRest(stream: Readable, stop: () => void): void {
   }
   const onData = (chunk: Buffer): void => {
     discardedBytes += chunk.length
-    if (discardedBytes > WORTH_READING_BYTES) end()
+    if (discardedBytes > MAX_DRAIN_BYTES) end()
   }
   const timer = setTimeout(end, LINGER_MS)
   timer.unref()
@@ -63,22 +62,21 @@ export function discardRest(stream: Readable, stop: () => void): void {
 }
 
 /**
- * To be called before the head of an answer is written. Where the body of the request has not all
- * come, and what is missing is little, the connection is kept; if it is more, it ends gently after
- * the answer.
+ * To be called before a response head is written. If the request body has not arrived completely, the
+ * connection is kept when the remainder is small, and closed gently after the response otherwise.
  */
-export function endEarly(req: IncomingMessage, res: ServerResponse): void {
+export function prepareEarlyResponse(req: IncomingMessage, res: ServerResponse): void {
   const { socket, headers } = req
   if (req.complete) return
-  // The parser calls no request complete while it hands it over, not even one without a body.
+  // While a request is being emitted, it is not complete yet, even without a body.
   const isChunked = headers['transfer-encoding'] !== undefined
-  const missing = isChunked ? Infinity : Number(headers['content-length'] ?? 0)
-  if (missing === 0) return
-  // A client that waits for a 100 may send its body after another answer, or may not.
-  const isShort = missing <= WORTH_READING_BYTES && headers.expect === undefined
+  const remainingBytes = isChunked ? Infinity : Number(headers['content-length'] ?? 0)
+  if (remainingBytes === 0) return
+  // A client that waits for 100 (Continue) may or may not send its body after a final response.
+  const isShort = remainingBytes <= MAX_DRAIN_BYTES && headers.expect === undefined
   if (!isShort) {
     res.shouldKeepAlive = false
-    // What node:http calls behind its last answer; the original closes at once.
+    // node:http calls this after the last response; the original closes at once.
     socket.destroySoon = () => closeGently(socket)
     return
   }

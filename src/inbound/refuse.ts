@@ -4,7 +4,7 @@ import { FAILURES, type SidecarError } from '../errors.ts'
 import { closeGently } from './linger.ts'
 import { type FailureContext, problemDocument, proxyStatus } from '../exchange/failure-response.ts'
 
-/** Answers where there is no response object, and closes. */
+/** Sends a failure where there is no response object, and closes the connection. */
 export function refuse(
   socket: Duplex,
   failure: SidecarError,
@@ -27,7 +27,7 @@ export function refuse(
   )
 }
 
-/** Most clients show of a refused CONNECT nothing but the status line, so the reason goes there as well. */
+/** The reason is also in the status line, because most clients show nothing else of a refused CONNECT. */
 export function refuseTunnel(socket: Duplex, failure: SidecarError, context: FailureContext): void {
   const { status } = FAILURES[failure.code]
   const reason = failure.message

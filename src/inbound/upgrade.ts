@@ -5,9 +5,8 @@ import { joinTunnel } from '../http/tunnel.ts'
 import type { Clock } from '../lib/clock.ts'
 
 /**
- * Whether a request that asks for another protocol (RFC 9110 section 7.8) gets its wish passed on.
- * HTTP/2 is none that it could have, and a body in front of it would make two orders of one; then
- * the wish is ignored, as any server may.
+ * Whether `Upgrade` of a request (RFC 9110 section 7.8) is forwarded. It is ignored for h2c, and for a
+ * request with a body, after which the connection could not be switched safely.
  */
 export function mayUpgrade(req: IncomingMessage): boolean {
   const { headers, httpVersionMinor } = req
@@ -20,7 +19,7 @@ export function mayUpgrade(req: IncomingMessage): boolean {
   )
 }
 
-/** The client's side of a connection that may become a tunnel. */
+/** A client connection that may become a tunnel. */
 type UpgradableConnection = {
   readonly res: ServerResponse
   readonly socket: Socket
@@ -28,7 +27,7 @@ type UpgradableConnection = {
   readonly early: Buffer
 }
 
-/** Sends the 101 response, and joins the two connections until they end. */
+/** Sends the 101 response, and joins the two connections until both have ended. */
 export function createProtocolSwitch(
   { res, socket: client, early }: UpgradableConnection,
   clock: Clock,

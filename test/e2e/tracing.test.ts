@@ -63,6 +63,7 @@ test('a request has a server span with a client span for the upstream', async ()
     'token_sidecar.route': 'all',
     'url.path': '/orders/7',
     'url.scheme': 'http',
+    'network.protocol.version': '1.1',
   })
   const attempt = await receiver.span('POST')
   expect(attempt).toMatchObject({

@@ -208,6 +208,7 @@ test('the access log line of a tunnel has bytes and end, and no secret', async (
     time: expect.any(String),
     route: 'orders',
     method: 'GET',
+    protocol: 'http/1.1',
     path: '/orders/live',
     status: 101,
     durationMs: expect.any(Number),

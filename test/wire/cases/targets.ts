@@ -290,9 +290,9 @@ function versions(): WireCase[] {
       refused: [400],
     },
     {
-      name: 'The preface of HTTP/2 is refused',
+      name: 'A method of HTTP/2 without its preface is refused',
       rfc: '9113 3.4',
-      sends: lines('PRI * HTTP/2.0', '', 'SM', '', ''),
+      sends: lines('PRI * HTTP/2.0', '', 'XX', '', ''),
       refused: [400, 505],
     },
     {

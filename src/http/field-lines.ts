@@ -1,6 +1,6 @@
 /*
- * Header sections as they travel: an array of names and values, alternating, in their own order, case
- * and number. Objects would merge, drop and rename.
+ * Header sections are arrays of alternating names and values, which keep the order, case and number of
+ * fields; objects would not.
  */
 
 /** Whether `name` is the field `wanted`, which is in lower case. */
@@ -34,7 +34,7 @@ export const HOP_BY_HOP = [
   'upgrade',
 ] as const
 
-/** Names of fields, however they are written. */
+/** A set of field names, in any case. */
 export type FieldNames = { readonly has: (name: string) => boolean }
 
 /** Looked up by length first: most names match none of these, and would be lower-cased for nothing. */
@@ -47,10 +47,10 @@ export function fieldNames(names: Iterable<string>): FieldNames {
   return { has: (name) => byLength[name.length]?.includes(name.toLowerCase()) === true }
 }
 
-/** Fields that naming them in `Connection` must not remove: they say what the message is. */
+/** Fields that `Connection` must not remove, because they describe the message. */
 const NOT_FOR_CONNECTION = new Set(['content-length', 'content-type', 'host'])
 
-/** Adds the fields that one value of `Connection` names, beyond the two words that are no fields. */
+/** Adds the fields that one value of `Connection` names; `close` and `keep-alive` are not fields. */
 export function addConnectionOptions(
   listed: Set<string> | undefined,
   value: string,
@@ -58,7 +58,7 @@ export function addConnectionOptions(
   if (value === 'keep-alive' || value === 'close') return listed
   let options = listed
   for (const option of value.toLowerCase().split(',')) {
-    // Not trim(), which also takes what is a byte of a name to HTTP.
+    // Not trim(), which also removes characters that belong to a name in HTTP.
     const name = option.replaceAll(/^[ \t]+|[ \t]+$/g, '')
     if (name === '' || name === 'keep-alive' || name === 'close' || NOT_FOR_CONNECTION.has(name))
       continue

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { addConnectionOptions, isField } from './field-lines.ts'
 
-/** What the sidecar itself wants to know of a request's head, read in one pass. */
+/** What the sidecar evaluates of a request head, read in one pass. */
 export type RequestHead = {
   readonly method: string
   /** The request target as received. */
@@ -15,9 +15,9 @@ export type RequestHead = {
   readonly connectionOptions: ReadonlySet<string> | undefined
   /** RFC 9112 section 6: whether a body is announced. */
   readonly hasBody: boolean
-  /** The length that is announced; NaN where there is none. */
+  /** The announced length; NaN if there is none. */
   readonly contentLength: number
-  /** RFC 9110 section 10.1.1: what the client expects; only HTTP/1.1 clients may. */
+  /** RFC 9110 section 10.1.1; ignored in HTTP/1.0. */
   readonly expectation: 'none' | 'continue' | 'unknown'
   /** RFC 9110 section 10.1.4: whether `TE` says that trailer fields are accepted. */
   readonly acceptsTrailers: boolean
@@ -32,14 +32,14 @@ export type RequestHead = {
   /** The web page that the request comes from: RFC 6454 section 7, Fetch Metadata. */
   readonly origin: string | undefined
   readonly fetchSite: string | undefined
-  /** What ties this request to others: the application's own id, or the trace it belongs to. */
+  /** Correlates this request with others: the application's request ID, or its trace ID. */
   readonly requestId: string | undefined
 }
 
 /** What precedes the fields: the request line (RFC 9112 section 3), or the pseudo-header fields of HTTP/2. */
 export type RequestLine = Pick<RequestHead, 'method' | 'target' | 'version'>
 
-/** The head of a request of `node:http`, whose parser also takes versions that are not HTTP/1. */
+/** The head of a request of `node:http`, whose parser also accepts versions other than HTTP/1. */
 export function readHttp1Head(req: IncomingMessage): RequestHead {
   const { method = '', url = '', httpVersion, httpVersionMajor, rawHeaders } = req
   const version = httpVersionMajor === 1 ? httpVersion : ''
@@ -68,7 +68,7 @@ export function readRequestHead(
   for (let i = 0; i < fields.length; i += 2) {
     const name = fields[i] ?? ''
     const value = fields[i + 1] ?? ''
-    // By length first: most names are none of these, and need not be put in lower case.
+    // By length first, because most names match none of these and need no lower-casing.
     switch (name.length) {
       case 2: {
         if (isField(name, 'te'))

@@ -12,7 +12,7 @@ const NOT_IN_TRAILERS = fieldNames([
   'set-cookie',
 ])
 
-/** The trailer fields that may be forwarded; here and there names and values alternate. */
+/** The trailer fields that may be forwarded; names and values alternate. */
 export function forwardableTrailers(fields: readonly string[]): readonly string[] {
   const trailers: string[] = []
   for (let i = 0; i < fields.length; i += 2) {
@@ -22,7 +22,7 @@ export function forwardableTrailers(fields: readonly string[]): readonly string[
   return trailers
 }
 
-/** As pairs, which is how `node:http` takes them. */
+/** As the pairs that `node:http` expects. */
 export function fieldPairs(fields: readonly string[]): [string, string][] {
   const pairs: [string, string][] = []
   for (let i = 0; i < fields.length; i += 2) pairs.push([fields[i] ?? '', fields[i + 1] ?? ''])

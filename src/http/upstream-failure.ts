@@ -16,11 +16,11 @@ export function upstreamFailure(
   reason: string,
   cause?: unknown,
 ): SidecarError {
-  const message = `Cannot get an answer from "${origin}": ${reason}`
+  const message = `Cannot get a response from "${origin}": ${reason}`
   return new SidecarError(CODES[kind], message, { cause })
 }
 
-/** The same for whatever the system or OpenSSL has thrown. */
+/** The same for an error of the system or OpenSSL. */
 export function toUpstreamFailure(origin: string, thrown: unknown): SidecarError {
   if (thrown instanceof SidecarError) return thrown
   const fault = networkFault(thrown)

@@ -2,24 +2,24 @@ import type { Writable } from 'node:stream'
 import type { CompleteBody, RequestBody } from '../http/request-body.ts'
 import { givingBack } from '../lib/give-back.ts'
 
-/** The body of a request, on its way out. */
+/** A streamed request body while it is being sent. */
 export type BodyWriter = {
-  /** Whether anything has been written, the head included. */
+  /** Whether anything has been written, including the head. */
   readonly hasBegun: () => boolean
   /** Whether all of it has been written. */
   readonly isDone: () => boolean
-  /** The connection can take more. */
+  /** Continues after backpressure. */
   readonly resume: () => void
-  /** Nobody wants the rest. */
+  /** Stops sending, and discards the rest. */
   readonly stop: () => void
-  /** Before it has begun: leaves the body whole, for another connection. */
+  /** Before anything was written: leaves the body untouched for another connection. */
   readonly detach: () => void
 }
 
 /**
- * Writes a body behind the head, for which `socket` is corked until the first of the body has come, and
- * as fast as it takes it. What is written is given back: nobody else may keep it. `onFailure` is told
- * why it ends early.
+ * Writes a body behind the head with backpressure. The caller has corked `socket`; it is uncorked with the
+ * first chunk. The memory of chunks is released once they are written. `onFailure` is called if the body
+ * ends early.
  */
 export function writeBody(
   { stream, trailers }: RequestBody,
@@ -47,7 +47,7 @@ export function writeBody(
   stream.on('data', onData)
   stream.on('end', onEnd)
   stream.on('error', onFailure)
-  // A body that was detached before is paused.
+  // A body that another connection has detached is paused.
   stream.resume()
   return {
     hasBegun: () => !isCorked,
@@ -88,7 +88,7 @@ function lastChunk(trailers: readonly string[]): string {
   return `0\r\n${lines}\r\n`
 }
 
-/** RFC 9112 section 7.1. One without content would be the last. */
+/** RFC 9112 section 7.1. An empty chunk would be the last one. */
 function writeChunk(socket: Writable, chunk: Buffer): void {
   if (chunk.length === 0) return
   socket.cork()

@@ -5,11 +5,11 @@ import { type Connection, createConnection } from './connection.ts'
 import type { Connect, EndOfData } from './connector.ts'
 import { toUpstreamFailure, upstreamFailure } from '../http/upstream-failure.ts'
 
-/** What goes on at one moment. */
+/** The current use of connections. */
 export type Load = {
   /** Connections that are open. */
   readonly connected: number
-  /** Requests that have been sent and are not over. */
+  /** Requests that have been sent and are not complete. */
   readonly running: number
   /** Requests that wait for a connection. */
   readonly queued: number
@@ -35,9 +35,9 @@ export type ConnectionPool = {
   readonly adopt: (socket: Socket, end: EndOfData) => void
   /** Removes the requests that wait for a connection. */
   readonly takeQueue: () => readonly QueuedRequest[]
-  /** From now on connections are closed as soon as they are free. */
+  /** Closes connections as soon as they are idle (drain). */
   readonly retire: () => void
-  /** Closes them all, whatever is running, and fails it. */
+  /** Closes all connections, and fails the requests in progress. */
   readonly destroy: () => void
 }
 
@@ -54,40 +54,40 @@ export type ConnectionPoolOptions = {
   readonly host: string
   readonly maxHeaderBytes: number
   readonly connect: Connect
-  readonly most: number
+  readonly maxConnections: number
   /** How old a connection may be to be used again. */
   readonly lifetimeSeconds: number
   readonly clock: Clock
 }
 
-/** A connection, and the seconds at which it was opened and became idle. */
+/** A connection, and when it was opened and became idle, in seconds since the pool was created. */
 type Entry = {
   readonly connection: Connection
   readonly end: EndOfData
   readonly openedAt: number
-  freeAt: number
+  idleSince: number
 }
 
-/** The lifetime of a connection that verifies its end although no response needs that. */
+/** The lifetime of a connection that verifies its end although no response is close-delimited. */
 const VERIFIED_SECONDS = 5
-/** Shorter than most servers keep an idle connection, so that it is we who close it. */
+/** Shorter than most servers keep an idle connection, so that the sidecar closes it first. */
 const IDLE_SECONDS = 4
-/** However long the server says that it keeps it. */
-const MOST_IDLE_SECONDS = 60
+/** The limit for what a server announces in `Keep-Alive`. */
+const MAX_IDLE_SECONDS = 60
 
 /**
- * Those that are free lie on a stack, which lets those that are not needed fall idle, and close
- * (docs/decisions/0012-connection-pool.md). One timer for all of them counts the seconds: to ask for
- * the time, and to set a timer, costs each request more than the difference is worth.
+ * Idle connections are used in LIFO order, so that surplus ones reach their idle timeout
+ * (docs/decisions/0012-connection-pool.md). One timer per pool counts seconds: reading the clock and
+ * setting a timer for each request would cost more than the precision is worth.
  */
 export function createConnectionPool(options: ConnectionPoolOptions): ConnectionPool {
-  const { origin, host, maxHeaderBytes, connect, most, lifetimeSeconds, clock } = options
+  const { origin, host, maxHeaderBytes, connect, maxConnections, lifetimeSeconds, clock } = options
   const open = new Set<Entry>()
-  const free: Entry[] = []
+  const idle: Entry[] = []
   const waiting = new Set<QueuedRequest>()
   /**
-   * Whether responses are close-delimited. Over TLS the end of these has to be verified, which has
-   * a cost: until the first response, and after the first one that needs it.
+   * Whether responses are close-delimited (RFC 9112 section 6.3). Verifying their end over TLS is
+   * expensive, so it is done until the first response, and again after the first close-delimited one.
    */
   let framing: 'unknown' | 'close-delimited' | 'delimited' = 'unknown'
   let connecting = 0
@@ -96,7 +96,7 @@ export function createConnectionPool(options: ConnectionPoolOptions): Connection
   let isRetired = false
   let isDestroyed = false
 
-  /** The request that waits longest and can use the connection, if no other that is older is overtaken. */
+  /** The oldest request that can use the connection, unless it would overtake an older one. */
   const takeWaiting = (isNew: boolean): QueuedRequest | undefined => {
     if (waiting.size === 0) return undefined
     for (const next of waiting) {
@@ -111,7 +111,7 @@ export function createConnectionPool(options: ConnectionPoolOptions): Connection
   }
 
   const connectForWaiting = (): void => {
-    while (connecting < waiting.size && open.size + connecting < most) {
+    while (connecting < waiting.size && open.size + connecting < maxConnections) {
       connecting += 1
       connect((error, socket, end) => {
         connecting -= 1
@@ -143,7 +143,7 @@ export function createConnectionPool(options: ConnectionPoolOptions): Connection
       onIdle: () => release(entry),
       onClosed: () => remove(entry),
     })
-    const entry: Entry = { connection, end, openedAt: seconds, freeAt: seconds }
+    const entry: Entry = { connection, end, openedAt: seconds, idleSince: seconds }
     open.add(entry)
     keepTicking()
     if (next === undefined) keep(entry)
@@ -162,15 +162,15 @@ export function createConnectionPool(options: ConnectionPoolOptions): Connection
 
   /** Keeps an idle connection for the next request. */
   const keep = (entry: Entry): void => {
-    // A request that waits for a new connection needs its place.
+    // A request that waits for a new connection takes its place within the limit.
     if (isRetired || idleSeconds(entry) <= 0 || connecting < waiting.size) drop(entry)
     else {
-      entry.freeAt = seconds
-      free.push(entry)
+      entry.idleSince = seconds
+      idle.push(entry)
     }
   }
 
-  /** A connection that verifies an end needlessly is replaced soon by one that costs less. */
+  /** A connection that verifies its end needlessly is replaced soon by a cheaper one. */
   const lifetimeOf = ({ end }: Entry): number =>
     end.means === 'tls, verified' && framing === 'delimited'
       ? Math.min(VERIFIED_SECONDS, lifetimeSeconds)
@@ -183,8 +183,8 @@ export function createConnectionPool(options: ConnectionPoolOptions): Connection
 
   const remove = (entry: Entry): void => {
     if (!open.delete(entry)) return
-    const at = free.indexOf(entry)
-    if (at !== -1) free.splice(at, 1)
+    const at = idle.indexOf(entry)
+    if (at !== -1) idle.splice(at, 1)
     connectForWaiting()
   }
 
@@ -194,7 +194,7 @@ export function createConnectionPool(options: ConnectionPoolOptions): Connection
     clock.schedule(1_000, () => {
       isTicking = false
       seconds += 1
-      for (const entry of free.filter((each) => seconds - each.freeAt >= idleSeconds(each))) {
+      for (const entry of idle.filter((each) => seconds - each.idleSince >= idleSeconds(each))) {
         drop(entry)
       }
       keepTicking()
@@ -224,7 +224,7 @@ export function createConnectionPool(options: ConnectionPoolOptions): Connection
     signal.addEventListener('abort', onAbort)
     waiting.add(entry)
     // The connection that has been idle longest makes room for a dedicated one.
-    const [oldest] = request.dedicated && open.size + connecting >= most ? free : []
+    const [oldest] = request.dedicated && open.size + connecting >= maxConnections ? idle : []
     if (oldest === undefined) connectForWaiting()
     else drop(oldest)
     return sent.promise
@@ -234,14 +234,14 @@ export function createConnectionPool(options: ConnectionPoolOptions): Connection
     roundTrip(request, signal) {
       if (isDestroyed) return Promise.reject(closed())
       if (signal.aborted) return Promise.reject(toUpstreamFailure(origin, signal.reason))
-      const entry = request.dedicated ? undefined : free.pop()
+      const entry = request.dedicated ? undefined : idle.pop()
       return entry === undefined
         ? sendLater(request, signal)
         : entry.connection.send(request, signal)
     },
     load: () => ({
       connected: open.size,
-      running: open.size - free.length,
+      running: open.size - idle.length,
       queued: waiting.size,
     }),
     adopt,
@@ -252,7 +252,7 @@ export function createConnectionPool(options: ConnectionPoolOptions): Connection
     },
     retire() {
       isRetired = true
-      for (const entry of free.splice(0)) drop(entry)
+      for (const entry of idle.splice(0)) drop(entry)
     },
     destroy() {
       isDestroyed = true
@@ -264,10 +264,10 @@ export function createConnectionPool(options: ConnectionPoolOptions): Connection
   }
 }
 
-/** A second less than the server says, because the last one may be on its way already. */
+/** A second less than the server announces, because it may close the connection while a request is in transit. */
 function idleSeconds({ connection }: Entry): number {
   const announced = connection.keepAliveSeconds()
-  return Number.isNaN(announced) ? IDLE_SECONDS : Math.min(announced - 1, MOST_IDLE_SECONDS)
+  return Number.isNaN(announced) ? IDLE_SECONDS : Math.min(announced - 1, MAX_IDLE_SECONDS)
 }
 
 function discard(socket: Socket): void {

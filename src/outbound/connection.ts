@@ -16,7 +16,7 @@ import { toUpstreamFailure, upstreamFailure } from '../http/upstream-failure.ts'
 export type Connection = {
   /** To be called only while the connection is idle. */
   readonly send: (request: UpstreamRequest, signal: AbortSignal) => Promise<UpstreamResponse>
-  /** For how many seconds the server keeps it when idle, as announced last; NaN if it was not. */
+  /** The idle timeout that the server announced last; NaN if it did not. */
   readonly keepAliveSeconds: () => number
   /** Closes it, and fails the request in progress. */
   readonly destroy: (error: unknown) => void
@@ -53,7 +53,7 @@ type Exchange = {
 
 const EMPTY = Buffer.alloc(0)
 
-/** Over TLS each record is a read of its own, however small it is. */
+/** Over TLS each record is a separate read, however small. */
 const MAX_READS_PER_TURN = 64
 
 /** HTTP/1.1 on a connected socket (RFC 9112), without pipelining. */
@@ -62,11 +62,11 @@ export function createConnection(socket: Socket, options: ConnectionOptions): Co
   const { onFraming, onIdle, onClosed } = options
   let current: Exchange | undefined
   let isReused = false
-  /** Whether parsing is paused; and whether the socket is stopped, too. */
+  /** Whether parsing is paused, and whether the socket is paused as well. */
   let isPaused = false
   let isStopped = false
   let isReading = false
-  /** Received, but not parsed yet. */
+  /** Received but not parsed yet. */
   let unread: Buffer | undefined
   /** Whether reading continues in the next turn of the event loop. */
   let isDeferred = false

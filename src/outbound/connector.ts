@@ -13,12 +13,12 @@ import { upstreamFailure } from '../http/upstream-failure.ts'
 export type Connect = (onConnected: OnConnected, verifiesEnd: boolean) => void
 
 /** Neither an error nor a socket: the connection is used elsewhere. */
-export type OnConnected = (error: unknown, socket: Socket | null, end: EndOfData) => void
+type OnConnected = (error: unknown, socket: Socket | null, end: EndOfData) => void
 
-/** What the end of the data on a connection says: a peer that uses TLS has to announce it. */
+/** Whether the end of the data is authenticated: over TLS, by a closure alert of the peer. */
 export type EndOfData = {
   readonly means: 'tcp' | 'tls, verified' | 'tls, not verified'
-  /** Asked after the end: whether it is where the peer has ended the data (RFC 8446 section 6.1). */
+  /** After the end: whether the peer has ended the data there (RFC 8446 section 6.1). */
   readonly isAuthentic: () => boolean
 }
 
@@ -43,7 +43,7 @@ export type ConnectorOptions = {
   readonly tls: TlsMaterial | undefined
   /** The protocols to offer (RFC 7301). */
   readonly alpn: readonly AlpnProtocol[]
-  /** For all of it: the name, the addresses and the handshake. */
+  /** For DNS, TCP and the TLS handshake together. */
   readonly timeoutMs: number
   readonly clock: Clock
 }
@@ -51,24 +51,23 @@ export type ConnectorOptions = {
 const KEEP_ALIVE_DELAY_MS = 60_000
 
 /**
- * What comes on any connection is read to this place and copied from there, all of it at once. To have a
- * place of its own for each read, as large as a read may become, costs more than to copy. The larger it
- * is, the less a large body costs; but as much is held for each client that stops to read
- * (docs/performance.md).
+ * All connections read into this buffer, and each read is copied. That is cheaper than allocating a buffer
+ * of the maximum size for each read. A larger buffer makes large bodies cheaper, but also more is held in
+ * memory for each client that stops reading (docs/performance.md).
  */
 const READ_BUFFER = Buffer.allocUnsafeSlow(256 * 1024)
 
-/** A connection fails with `upstream_timeout`, or with what the system or OpenSSL says. */
+/** Connecting fails with `upstream_timeout`, or with the error of the system or OpenSSL. */
 export function createConnector(options: ConnectorOptions): Connect {
   const { origin, hostname, port, tls, alpn, timeoutMs, clock } = options
-  /** RFC 8446 section 2.2: the next handshake is shorter with it. */
+  /** For session resumption (RFC 8446 section 2.2). */
   let session: Buffer | undefined
 
   const tcpOptions = {
     host: hostname,
     port,
     autoSelectFamily: true,
-    // A tunnel goes on in the other direction when one side has ended.
+    // A tunnel stays open in the other direction when one side has ended (half-close).
     allowHalfOpen: true,
   }
   const openTls = (material: TlsMaterial, transport?: Duplex): Socket => {
@@ -79,7 +78,7 @@ export function createConnector(options: ConnectorOptions): Connect {
         servername: withoutTrailingDot(material.servername),
       }),
       ...(transport !== undefined && { socket: transport }),
-      ...reading(() => socket),
+      ...readOptions(() => socket),
       ALPNProtocols: [...alpn],
       ...(session !== undefined && { session }),
     }).on('session', (issued) => {
@@ -90,7 +89,7 @@ export function createConnector(options: ConnectorOptions): Connect {
 
   const open = (verifiesEnd: boolean): { socket: Socket; end: EndOfData } => {
     if (tls === undefined) {
-      const socket: Socket = connectTcp({ ...tcpOptions, ...reading(() => socket) })
+      const socket: Socket = connectTcp({ ...tcpOptions, ...readOptions(() => socket) })
       return { socket: withTcpOptions(socket), end: PLAIN_END }
     }
     if (!verifiesEnd) return { socket: withTcpOptions(openTls(tls)), end: UNVERIFIED_END }
@@ -119,7 +118,7 @@ export function createConnector(options: ConnectorOptions): Connect {
     try {
       ;({ socket, end } = open(verifiesEnd))
     } catch (thrown) {
-      // What OpenSSL makes of a certificate is known only now: that its key is too small, say.
+      // OpenSSL rejects certificates here, such as one whose key is too small.
       process.nextTick(onConnected, thrown, null, UNVERIFIED_END)
       return
     }
@@ -142,8 +141,8 @@ function withTcpOptions(socket: Socket): Socket {
   return socket.setNoDelay(true).setKeepAlive(true, KEEP_ALIVE_DELAY_MS)
 }
 
-/** Reads to the place for all of them. */
-function reading(socket: () => Socket) {
+/** Options to read into the shared buffer. */
+function readOptions(socket: () => Socket) {
   return {
     onread: {
       buffer: READ_BUFFER,
@@ -153,12 +152,12 @@ function reading(socket: () => Socket) {
 }
 
 /**
- * A TCP connection as a stream that TLS reads from and writes to in JavaScript, where the FIN can be seen.
- * That costs each request more than to have Node join the two natively, so it is done only where needed.
+ * A TCP connection as a stream for TLS, in JavaScript, where a FIN can be told from a closure alert. It costs
+ * each request more than a native connection, so it is used only where needed.
  */
 function transportOver(tcp: Socket): { transport: Duplex; hasEnded: () => boolean } {
   let hasEnded = false
-  const noteEnd = (): void => {
+  const onEnd = (): void => {
     hasEnded = true
   }
   const transport = new Duplex({
@@ -166,13 +165,13 @@ function transportOver(tcp: Socket): { transport: Duplex; hasEnded: () => boolea
     write: (chunk: Buffer, _encoding, callback) => void tcp.write(chunk, callback),
     final: (callback) => void tcp.end(callback),
     destroy(error, callback) {
-      noteEnd()
+      onEnd()
       tcp.destroy()
       callback(error)
     },
   })
-  // Before TLS is told.
-  transport.once('end', noteEnd)
+  // Before TLS receives the end.
+  transport.once('end', onEnd)
   tcp.on('data', (chunk: Buffer) => {
     if (!transport.push(chunk)) tcp.pause()
   })

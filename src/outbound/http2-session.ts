@@ -111,7 +111,7 @@ export function createHttp2Session(socket: Socket, options: Http2SessionOptions)
   socket.on('close', () => {
     isLost = true
   })
-  // The upstream cannot respond any more.
+  // The upstream cannot respond any more; Node leaves a half-open connection as it is.
   socket.on('end', () => socket.destroy())
 
   const session = connect(origin, {

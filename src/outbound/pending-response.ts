@@ -18,7 +18,7 @@ export type PendingResponse = {
   readonly isUntouched: () => boolean
 }
 
-/** What a response can do about the connection, or the stream, that receives it. */
+/** Controls reading from the connection or stream that receives the response. */
 export type Reading = {
   /** Stops parsing; the socket is stopped only if more data arrives before `resume`. */
   readonly hold: () => void
@@ -27,7 +27,7 @@ export type Reading = {
   readonly close: () => void
 }
 
-/** A rejected response is read up to here to keep its connection; a new one is cheaper beyond that. */
+/** A discarded response is drained up to this size; beyond it, a new connection is cheaper. */
 const MAX_DRAIN_BYTES = 64 * 1024
 const MAX_DRAIN_MS = 2_000
 

@@ -2,14 +2,13 @@ import { isField } from '../http/field-lines.ts'
 import { isStreamed } from '../http/request-body.ts'
 import type { UpstreamRequest } from '../http/round-trip.ts'
 
-/** Methods that are about content: a request without any says so (RFC 9110 section 8.6). */
+/** Methods that anticipate content: `Content-Length: 0` is sent without any (RFC 9110 section 8.6). */
 const WITH_CONTENT = new Set(['POST', 'PUT', 'PATCH'])
 
 /**
- * The head as it goes out, one character for each byte: all fields in their own order, case and
- * number, then what is about this connection alone. `host` is named where nobody else is. What is
- * in the fields has been looked at where it came in: by the parser of the application's requests, by
- * the schema of the file, and what is a token where it is issued.
+ * The request head, one character per octet: all fields with their order, case and number, then the
+ * connection-specific ones. `host` is used if there is no `Host`. Fields are not validated here: the parser
+ * of requests, the schema of the configuration and the token source have done so.
  */
 export function requestHead(
   { method, path, fields: headers, body, upgrade }: UpstreamRequest,

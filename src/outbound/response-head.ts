@@ -15,11 +15,11 @@ export type ResponseHead = {
   readonly isChunked: boolean
   /** Whether the connection may be used again (RFC 9112 section 9.3). */
   readonly isPersistent: boolean
-  /** For how many seconds the server keeps it when idle, as it says in `Keep-Alive`; NaN if it does not. */
+  /** The idle timeout that the server announces in `Keep-Alive`; NaN if it does not. */
   readonly keepAliveSeconds: number
 }
 
-/** Says what is wrong. */
+/** The failure for a malformed response. */
 export type Refuse = (why: string) => SidecarError
 
 const LINE_END = '\r\n'
@@ -46,7 +46,7 @@ export function parseHead(text: string, refuse: Refuse): ResponseHead {
     const name = fields[i] ?? ''
     const value = fields[i + 1] ?? ''
     if (isField(name, 'content-length')) {
-      // RFC 9112 section 6.3: to choose between two is to be wrong for somebody.
+      // RFC 9112 section 6.3: recipients would choose differently between two lengths.
       if (!/^\d{1,15}$/.test(value)) throw refuse('its Content-Length is not a length')
       if (!Number.isNaN(length)) throw refuse('it has more than one Content-Length')
       length = Number(value)

@@ -13,7 +13,7 @@ import { upstreamFailure } from '../http/upstream-failure.ts'
 
 /** What a response consists of, in order. Interim responses have a head only, and another head follows. */
 export type ResponseEvents = {
-  /** Returns whether what follows is no HTTP any more. */
+  /** Returns whether another protocol follows. */
   readonly onHead: (head: ResponseHead) => boolean
   readonly onData: (chunk: Buffer) => void
   /** `trailers` alternates names and values. */
@@ -25,12 +25,12 @@ export type ResponseParser = {
   /** Expects the response to a request with this method. */
   readonly expect: (method: string) => void
   /**
-   * Reads from `chunk` on from `from`, and returns how far it got: to the end of the chunk, or of the
-   * response, or to where it was paused, or as far as one turn of the event loop may take. May move
-   * bytes within `chunk`. Throws `upstream_protocol`; then no data of this call has been passed on.
+   * Parses `chunk` beginning at `from`, and returns where it stopped: at the end of the chunk or of the
+   * response, where it was paused, or at the limit for one turn of the event loop. May move bytes within
+   * `chunk`. Throws `upstream_protocol`; then no data of this call has been forwarded.
    */
   readonly read: (chunk: Buffer, from: number) => number
-  /** The connection has ended. Returns whether that is where the response ends, too. */
+  /** The connection has ended. Returns whether this completes the response. */
   readonly finish: () => boolean
   readonly pause: () => void
   readonly resume: () => void
@@ -39,9 +39,9 @@ export type ResponseParser = {
 }
 
 /**
- * Where the parser is: between responses; in a head; in a body of known length, in chunks, or up to the
- * end of the connection; at the end of a response, which has not been reported yet; or behind the last
- * response, in what is another protocol's.
+ * The position of the parser: between responses; in a head; in a body of known length, a chunked or a
+ * close-delimited one; at the end of a response that has not been reported yet; or behind a switch of
+ * protocols.
  */
 type State =
   | 'idle'
@@ -56,8 +56,8 @@ type State =
   | 'switched'
 
 /**
- * RFC 9112, to the letter where two readers could read differently: no bare line feed, no folded line,
- * no second length, nothing in a number but digits. What it refuses has no other reading to fall back to.
+ * Parses RFC 9112 strictly where recipients could disagree: no bare line feed, no folded line, no second
+ * length, only digits in a number. There is no lenient mode.
  */
 export function createResponseParser(
   origin: string,
@@ -67,20 +67,20 @@ export function createResponseParser(
   const refuse: Refuse = (why) =>
     upstreamFailure(origin, 'protocol', `the response is not valid HTTP: ${why}`)
   const interimLimit = createInterimLimit(maxHeaderBytes)
-  const sectionEnd = { bytes: SECTION_END, most: maxHeaderBytes, tooFar: TOO_LARGE }
+  const sectionEnd = { bytes: SECTION_END, maxBytes: maxHeaderBytes, tooFar: TOO_LARGE }
   let state: State = 'idle'
   let isPaused = false
   let isHeadRequest = false
-  /** Of the body, or of the chunk. */
+  /** Octets that remain of the body or the chunk. */
   let left = 0
-  /** A section, or the line before a chunk, of which only the beginning has come. */
+  /** A section or chunk-size line of which only the beginning was received. */
   let begun: Buffer | undefined
-  /** How much of the line end behind a chunk has come. */
+  /** How much of the line end behind a chunk was received. */
   let endBytes = 0
-  /** The content of the current read that has not been passed on: where each part begins and ends. */
+  /** The content of the current read that was not forwarded yet: where each part begins and ends. */
   const parts: number[] = []
   let chunksInTurn = 0
-  /** Of the current response, as far as they are known. */
+  /** Those of the current response. */
   let trailers: readonly string[] = []
 
   const readHead = (chunk: Buffer, from: number): number => {
@@ -101,25 +101,25 @@ export function createResponseParser(
     return to
   }
 
-  /** The text from `from` up to and with its end, once that is there, and how far it is. */
-  const takeUntil = (chunk: Buffer, from: number, { bytes, most, tooFar }: End) => {
+  /** The text from `from` to its end inclusive, once that was received, and where it ends. */
+  const takeUntil = (chunk: Buffer, from: number, { bytes, maxBytes, tooFar }: End) => {
     let all = chunk
     let begin = from
     let had = 0
     if (begun !== undefined) {
       had = begun.length
-      all = Buffer.concat([begun, chunk.subarray(from, from + most + bytes.length)])
+      all = Buffer.concat([begun, chunk.subarray(from, from + maxBytes + bytes.length)])
       begin = 0
     }
     const at = all.indexOf(bytes, Math.max(begin, had - bytes.length + 1))
     const size = (at === -1 ? all.length : at + bytes.length) - begin
-    if (size > most) throw refuse(tooFar)
+    if (size > maxBytes) throw refuse(tooFar)
     if (at !== -1) {
       begun = undefined
       return { text: all.toString('latin1', begin, begin + size), to: from + size - had }
     }
     begun = Buffer.from(all.subarray(begin))
-    // Else what can never become a response would be waited for until it is too large, or too late.
+    // Invalid input fails at once, instead of at the size limit or a timeout.
     if (hasBareLineFeed(begun, had)) throw refuse('a line ends with a bare line feed')
     if (state === 'head' && !couldBeHead(begun)) throw refuse(NO_STATUS_LINE)
     return { text: undefined, to: chunk.length }
@@ -132,8 +132,8 @@ export function createResponseParser(
     return to
   }
 
-  /** Forwards what has been parsed of the content, as one piece. */
-  const passOn = (chunk: Buffer): void => {
+  /** Forwards the parsed content as one chunk. */
+  const forward = (chunk: Buffer): void => {
     if (parts.length === 0) return
     const content = joinContent(chunk, parts)
     parts.length = 0
@@ -152,12 +152,12 @@ export function createResponseParser(
       left = Number.parseInt(size, 16)
     }
     state = left === 0 ? 'trailers' : 'chunk'
-    // The line end is part of what ends the trailers, where there are none.
+    // The line end is part of the delimiter of an empty trailer section.
     if (left === 0) begun = Buffer.from(LINE_END)
     return to
   }
 
-  /** Reads a line of nothing but a size, and returns where it ends; `from` for any other. */
+  /** Reads a line that consists of a size only, and returns where it ends; `from` for any other line. */
   const readPlainSize = (chunk: Buffer, from: number): number => {
     let size = 0
     let at = from
@@ -196,7 +196,7 @@ export function createResponseParser(
     onEnd(trailers)
   }
 
-  /** One step. Needs a byte to read, unless a body is at its end. */
+  /** One step. Needs at least one octet, unless a body is at its end. */
   const step = (chunk: Buffer, from: number): number => {
     switch (state) {
       case 'head': {
@@ -248,13 +248,13 @@ export function createResponseParser(
         if (state === 'length' && left === 0) state = 'end'
         if (state === 'end') {
           // Forwarding the last of the content may pause the parser.
-          passOn(chunk)
+          forward(chunk)
           if (canRead()) end()
         } else if (at === chunk.length || (chunksInTurn >= MAX_CHUNKS_PER_TURN && state === 'size'))
           break
         else at = step(chunk, at)
       }
-      passOn(chunk)
+      forward(chunk)
       return at
     },
     finish() {
@@ -275,19 +275,19 @@ export function createResponseParser(
 const LINE_END = Buffer.from('\r\n')
 const SECTION_END = Buffer.from('\r\n\r\n')
 
-/** What a part that is not looked into before it is whole ends with, and how long it may be at most. */
-type End = { readonly bytes: Buffer; readonly most: number; readonly tooFar: string }
+/** The delimiter of a part that is parsed when it is complete, and the maximum size of the part. */
+type End = { readonly bytes: Buffer; readonly maxBytes: number; readonly tooFar: string }
 
 const TOO_LARGE = 'its header section is too large'
 const NO_SIZE = 'a chunk does not begin with its size'
 
-/** What follows the size are extensions, which are ignored (RFC 9112 section 7.1.1). */
-const SIZE_END: End = { bytes: LINE_END, most: 4_096, tooFar: NO_SIZE }
+/** Chunk extensions behind the size are ignored (RFC 9112 section 7.1.1). */
+const SIZE_END: End = { bytes: LINE_END, maxBytes: 4_096, tooFar: NO_SIZE }
 
 const QUOTED = '"(?:[\\t !#-[\\]-~\\x80-\\xff]|\\\\[\\t -~\\x80-\\xff])*"'
 /** RFC 9110 section 5.6.3. */
 const BWS = '[\\t ]*'
-// Not more digits than a number holds.
+// At most as many digits as a JavaScript number can represent.
 const CHUNK_SIZE = new RegExp(
   `^0*([\\da-fA-F]{1,13})(?:${BWS};${BWS}${TOKEN}(?:${BWS}=${BWS}(?:${TOKEN}|${QUOTED}))?)*\r\n$`,
 )

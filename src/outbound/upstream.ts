@@ -22,16 +22,16 @@ export type Upstream = {
   readonly host: string
   readonly roundTrip: RoundTrip
   readonly load: () => Load
-  /** Lets go of connections as soon as they are free. */
+  /** Closes connections as soon as they are idle (drain). */
   readonly retire: () => void
-  /** Cuts off whatever is running. */
+  /** Closes all connections, and fails the requests in progress. */
   readonly close: () => void
 }
 
 export type UpstreamOptions = {
   readonly origin: string
   readonly connectTimeoutMs: number
-  /** More at once wait their turn: an upstream in trouble must not take all our sockets. */
+  /** Further requests are queued: a slow upstream must not use up all file descriptors. */
   readonly maxConnections: number
   readonly maxHeaderBytes: number
   /**
@@ -40,15 +40,15 @@ export type UpstreamOptions = {
    */
   readonly http2?: 'auto' | 'always' | 'never'
   readonly http2Observer?: Http2Observer
-  /** How long a connection may live: the name is looked up again for new ones only. */
+  /** The maximum age of a connection: DNS is consulted for new ones only. */
   readonly connectionLifetimeSeconds?: number
 }
 
 const CONNECTION_LIFETIME_SECONDS = 300
-/** How often certificates are looked at, where the upstream has any of its own. */
+/** How often certificate files are read again. */
 const TLS_INTERVAL_MS = 10_000
 
-/** Connections with certificates that are read from files, and anew when they change. Fails when they can't be read. */
+/** Connects with certificates from files, which are reloaded when they change. Fails if they cannot be read. */
 export async function createUpstream(
   options: UpstreamOptions,
   readTls: TlsReader,
@@ -69,9 +69,9 @@ export async function createUpstream(
   function watch(): () => void {
     if (tls.ca === undefined && tls.cert === undefined) return () => {}
     return clock.schedule(TLS_INTERVAL_MS, () => {
-      // Files that can't be read, or don't fit together yet, are left for the next look.
-      const look = readTls().catch(() => tls)
-      void look.then((found) => {
+      // Files that cannot be read, or do not match yet, are tried again at the next interval.
+      const reading = readTls().catch(() => tls)
+      void reading.then((found) => {
         if (fingerprintOf(found) !== fingerprintOf(tls)) {
           tls = found
           connections.renew(found)
@@ -90,11 +90,11 @@ export type OpenUpstream = (
 ) => Connections
 
 type Connections = Upstream & {
-  /** From now on with this; what has begun is finished with what was there before. */
+  /** Uses this for new connections; requests in progress finish on theirs. */
   readonly renew: (tls: TlsMaterial) => void
 }
 
-/** Every option that matters is set, because defaults change between versions. */
+/** Sets every option explicitly, because defaults change between versions of Node. */
 export function openUpstream(
   options: UpstreamOptions,
   firstTls: TlsMaterial,
@@ -120,7 +120,7 @@ export function openUpstream(
       createConnector({ origin, hostname, port, tls: material, alpn, timeoutMs, clock })
     const common = { origin, host: url.host, maxHeaderBytes, lifetimeSeconds, clock }
     const connections = (connect: Connect): ConnectionPool =>
-      createConnectionPool({ ...common, connect, most: maxConnections })
+      createConnectionPool({ ...common, connect, maxConnections })
     const sessions = (connect: Connect): ConnectionPool =>
       createHttp2SessionPool({ ...common, scheme, connect, maxSessions: maxConnections, observer })
 
@@ -135,7 +135,7 @@ export function openUpstream(
   }
 
   let pool = poolFor(firstTls)
-  /** With those that are finishing what they had begun with other certificates. */
+  /** Includes pools with earlier certificates that finish their requests. */
   let pools = [pool]
   return {
     origin,
@@ -154,7 +154,7 @@ export function openUpstream(
   }
 }
 
-/** RFC 6066 section 3: an address is no server name, and the certificate is verified for the host then. */
+/** RFC 6066 section 3: an IP address is not sent as a server name; the certificate is verified for the host. */
 function serverName(hostname: string, { servername }: TlsMaterial): string {
   return servername ?? (isIP(hostname) === 0 ? hostname : '')
 }

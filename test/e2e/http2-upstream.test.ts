@@ -27,10 +27,9 @@ test('a request of HTTP/1.1 reaches an upstream of HTTP/2 with the token, and it
   expect(response.status).toBe(201)
   expect(response.headers.getSetCookie()).toEqual(['a=1', 'b=2'])
   expect(await response.text()).toBe('hello')
-  expect(received.slice(0, 8)).toEqual([
-    ...[':method', 'GET', ':scheme', 'http', ':authority', new URL(origin).host],
-    ...[':path', '/7?a=b'],
-  ])
+  expect(received.slice(0, 8).join(' ')).toBe(
+    `:method GET :scheme http :authority ${new URL(origin).host} :path /7?a=b`,
+  )
   expect(received).toEqual(expect.arrayContaining(['authorization', 'Bearer the-token', 'x-own']))
   expect(received.join('\n')).not.toContain(CLIENT_SECRET)
 })

@@ -66,6 +66,7 @@ const PROBES: Readonly<Record<string, Probe>> = {
 /** Settings whose effect takes more than one request to observe, with the tests that do. */
 const TESTED_ELSEWHERE: Readonly<Record<string, string>> = {
   connections: 'test/e2e/lost-connections.test.ts',
+  http2: 'test/unit/outbound/negotiation.test.ts',
   retry: 'test/e2e/lost-connections.test.ts',
   'timeouts.idle': 'test/e2e/timeouts.test.ts',
   'timeouts.response': 'test/e2e/timeouts.test.ts',

@@ -17,7 +17,7 @@ test('an upstream that does not respond in time causes upstream_timeout', async 
     type: 'urn:token-sidecar:upstream_timeout',
     title: 'The upstream did not respond in time',
     status: 504,
-    detail: `Cannot get an answer from "${upstream}": no response within the time limit`,
+    detail: `Cannot get a response from "${upstream}": no response within the time limit`,
     code: 'upstream_timeout',
     route: 'all',
     requestId: expect.stringMatching(/^[\da-f-]{36}$/),
@@ -37,7 +37,7 @@ test('a refused connection causes upstream_unreachable, with the reason', async 
   expect(response.status).toBe(502)
   expect(await response.json()).toMatchObject({
     code: 'upstream_unreachable',
-    detail: 'Cannot get an answer from "http://127.0.0.1:1": connection refused',
+    detail: 'Cannot get a response from "http://127.0.0.1:1": connection refused',
     requestId: 'abc-1',
   })
 })

@@ -66,7 +66,8 @@ export async function startFrameUpstream(
         hasPreface = true
         buffered = buffered.subarray(PREFACE.length)
       }
-      while (hasPreface && buffered.length >= 9) {
+      if (!hasPreface) return
+      while (buffered.length >= 9) {
         const end = 9 + buffered.readUIntBE(0, 3)
         if (buffered.length < end) return
         const frame = {

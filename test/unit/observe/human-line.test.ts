@@ -36,10 +36,10 @@ test('a request begins with its status, method, path and duration', () => {
     durationMs: 60_000.12,
     upstreamMs: undefined,
     code: 'upstream_timeout',
-    reason: 'Cannot get an answer from "https://orders.example.com"',
+    reason: 'Cannot get a response from "https://orders.example.com"',
   }
   expect(textOf(entry)).toBe(
-    '504 GET /orders/7 60000.12 ms  route=orders  code=upstream_timeout  reason="Cannot get an answer from \\"https://orders.example.com\\""\n',
+    '504 GET /orders/7 60000.12 ms  route=orders  code=upstream_timeout  reason="Cannot get a response from \\"https://orders.example.com\\""\n',
   )
 })
 

@@ -10,18 +10,18 @@ import { createFakeClock } from '../../helpers/fake-clock.ts'
 import { startListening } from '../../helpers/servers.ts'
 import { until } from '../../helpers/wait.ts'
 
-const NONE_FREE = { connected: 1, running: 1, queued: 1 }
+const NONE_IDLE = { connected: 1, running: 1, queued: 1 }
 
-test('a connection that is free is used again', async () => {
-  const { pool, ports } = await startPool({ most: 8 })
+test('an idle connection is used again', async () => {
+  const { pool, ports } = await startPool({ maxConnections: 8 })
   await ask(pool).answer
   await nextTurn()
   await ask(pool).answer
   expect(new Set(ports).size).toBe(1)
 })
 
-test('of those that are free, the one used last is taken', async () => {
-  const { pool, ports, held } = await startPool({ most: 8, holding: 2 })
+test('of several idle connections, the one used last is taken', async () => {
+  const { pool, ports, held } = await startPool({ maxConnections: 8, holding: 2 })
   const answers = [ask(pool), ask(pool)].map(({ answer }) => answer)
   await until(() => held.length === 2)
   for (const [index, res] of held.entries()) {
@@ -36,25 +36,25 @@ test('of those that are free, the one used last is taken', async () => {
   expect(ports.slice(2)).toEqual([second, second])
 })
 
-test('beyond the most there may be, a request waits until one is free', async () => {
-  const { pool, held, ports } = await startPool({ most: 1, holding: 1 })
+test('a request beyond the maximum of connections waits until one is idle', async () => {
+  const { pool, held, ports } = await startPool({ maxConnections: 1, holding: 1 })
   const first = ask(pool)
   const second = ask(pool)
   await until(() => held.length === 1)
-  expect(pool.load()).toEqual(NONE_FREE)
+  expect(pool.load()).toEqual(NONE_IDLE)
   held[0]?.end()
   expect(await Promise.all([first.answer, second.answer])).toEqual([200, 200])
   expect(new Set(ports).size).toBe(1)
 })
 
 test('a request that is aborted while it waits for a connection is not sent', async () => {
-  const { pool, held, ports } = await startPool({ most: 1, holding: 1 })
+  const { pool, held, ports } = await startPool({ maxConnections: 1, holding: 1 })
   const first = ask(pool)
   const second = ask(pool)
   await until(() => held.length === 1)
   second.abort(new Error('no longer needed'))
   await expect(second.answer).rejects.toMatchObject({ cause: { message: 'no longer needed' } })
-  expect(pool.load()).toEqual({ ...NONE_FREE, queued: 0 })
+  expect(pool.load()).toEqual({ ...NONE_IDLE, queued: 0 })
   held[0]?.end()
   await first.answer
   await ask(pool).answer
@@ -62,7 +62,7 @@ test('a request that is aborted while it waits for a connection is not sent', as
 })
 
 test('a connection that is too old is not used again, whether somebody waits or not', async () => {
-  const { pool, held, ports, clock } = await startPool({ most: 1, holding: 1 })
+  const { pool, held, ports, clock } = await startPool({ maxConnections: 1, holding: 1 })
   const first = ask(pool)
   const second = ask(pool)
   await until(() => held.length === 1)
@@ -77,7 +77,7 @@ test('a connection that is too old is not used again, whether somebody waits or 
 })
 
 test('the age of a connection that had to be made again counts from then', async () => {
-  const { pool, ports, clock, hangUp } = await startPool({ most: 1 })
+  const { pool, ports, clock, hangUp } = await startPool({ maxConnections: 1 })
   await ask(pool).answer
   hangUp()
   await until(() => pool.load().connected === 0)
@@ -90,7 +90,7 @@ test('the age of a connection that had to be made again counts from then', async
 })
 
 test('where no connection comes about, each request fails, and the next one tries again', async () => {
-  const { pool, close } = await startPool({ most: 1 })
+  const { pool, close } = await startPool({ maxConnections: 1 })
   await close()
   const failed = [ask(pool), ask(pool)].map(async ({ answer }) => await answer)
   for (const answer of failed) await expect(answer).rejects.toThrow('connection refused')
@@ -98,7 +98,7 @@ test('where no connection comes about, each request fails, and the next one trie
 })
 
 test('a retired pool finishes what runs and what waits, and then closes', async () => {
-  const { pool, held } = await startPool({ most: 1, holding: 1 })
+  const { pool, held } = await startPool({ maxConnections: 1, holding: 1 })
   const first = ask(pool)
   const second = ask(pool)
   await until(() => held.length === 1)
@@ -109,7 +109,7 @@ test('a retired pool finishes what runs and what waits, and then closes', async 
 })
 
 test('a pool that is retired while its connections are free closes them', async () => {
-  const { pool, connections } = await startPool({ most: 1 })
+  const { pool, connections } = await startPool({ maxConnections: 1 })
   await ask(pool).answer
   await nextTurn()
   pool.retire()
@@ -118,7 +118,7 @@ test('a pool that is retired while its connections are free closes them', async 
 })
 
 test('a pool that is destroyed fails what runs and what waits', async () => {
-  const { pool, held } = await startPool({ most: 1, holding: 1 })
+  const { pool, held } = await startPool({ maxConnections: 1, holding: 1 })
   const answers = [ask(pool), ask(pool)].map(async ({ answer }) => await answer)
   await until(() => held.length === 1)
   const failed = Promise.allSettled(answers)
@@ -127,7 +127,7 @@ test('a pool that is destroyed fails what runs and what waits', async () => {
 })
 
 test('a connection that nobody needs is closed a second before the server would close it', async () => {
-  const { pool, clock, connections } = await startPool({ most: 1, keepAliveMs: 3_000 })
+  const { pool, clock, connections } = await startPool({ maxConnections: 1, keepAliveMs: 3_000 })
   await ask(pool).answer
   await nextTurn()
   await clock.advance(1_000)
@@ -138,7 +138,7 @@ test('a connection that nobody needs is closed a second before the server would 
 })
 
 test('after four seconds, where the server does not say', async () => {
-  const { pool, clock } = await startPool({ most: 1, keepAliveMs: 0 })
+  const { pool, clock } = await startPool({ maxConnections: 1, keepAliveMs: 0 })
   await ask(pool).answer
   await nextTurn()
   await clock.advance(3_000)
@@ -148,7 +148,7 @@ test('after four seconds, where the server does not say', async () => {
 })
 
 test('a connection that the server keeps for a second only is not used again', async () => {
-  const { pool, ports } = await startPool({ most: 1, keepAliveMs: 1_000 })
+  const { pool, ports } = await startPool({ maxConnections: 1, keepAliveMs: 1_000 })
   await ask(pool).answer
   await ask(pool).answer
   expect(new Set(ports).size).toBe(2)
@@ -156,7 +156,7 @@ test('a connection that the server keeps for a second only is not used again', a
 
 test('nor is one that it does not keep', async () => {
   const { pool, ports } = await startPool({
-    most: 1,
+    maxConnections: 1,
     answer: (res) => void (res.shouldKeepAlive = false),
   })
   await ask(pool).answer
@@ -165,7 +165,7 @@ test('nor is one that it does not keep', async () => {
 })
 
 test('what a server says unasked is not the answer to what comes next', async () => {
-  const { pool, ports, sockets } = await startPool({ most: 1 })
+  const { pool, ports, sockets } = await startPool({ maxConnections: 1 })
   await ask(pool).answer
   sockets[0]?.write('HTTP/1.1 418 Forged\r\nContent-Length: 0\r\n\r\n')
   await until(() => pool.load().connected === 0)
@@ -174,7 +174,7 @@ test('what a server says unasked is not the answer to what comes next', async ()
 })
 
 test('a request can have a connection of its own, which is for no other', async () => {
-  const { pool, ports } = await startPool({ most: 2 })
+  const { pool, ports } = await startPool({ maxConnections: 2 })
   await ask(pool).answer
   await nextTurn()
   await ask(pool, { dedicated: true }).answer
@@ -186,7 +186,7 @@ test('a request can have a connection of its own, which is for no other', async 
 })
 
 test('a dedicated connection counts: at the limit, an idle connection is closed for it', async () => {
-  const { pool, ports, held } = await startPool({ most: 1, answers: ['now', 'held'] })
+  const { pool, ports, held } = await startPool({ maxConnections: 1, answers: ['now', 'held'] })
   await ask(pool).answer
   await nextTurn()
   const own = ask(pool, { dedicated: true })
@@ -198,7 +198,7 @@ test('a dedicated connection counts: at the limit, an idle connection is closed 
 })
 
 test('a request for a dedicated connection waits at the limit, and is not overtaken', async () => {
-  const { pool, ports, held } = await startPool({ most: 1, holding: 1 })
+  const { pool, ports, held } = await startPool({ maxConnections: 1, holding: 1 })
   const first = ask(pool)
   await until(() => held.length === 1)
   const own = ask(pool, { dedicated: true })
@@ -213,7 +213,7 @@ test('a request for a dedicated connection waits at the limit, and is not overta
 })
 
 test('a request that waits for a dedicated connection can be aborted', async () => {
-  const { pool, ports, held } = await startPool({ most: 1, holding: 1 })
+  const { pool, ports, held } = await startPool({ maxConnections: 1, holding: 1 })
   const first = ask(pool)
   await until(() => held.length === 1)
   const own = ask(pool, { dedicated: true })
@@ -228,13 +228,13 @@ test('a request that waits for a dedicated connection can be aborted', async () 
 
 /** A pool of connections to a server that notes the client's port, and keeps the first answers back. */
 async function startPool({
-  most,
+  maxConnections,
   holding = 0,
   answers = [],
   keepAliveMs = 60_000,
   answer = () => {},
 }: {
-  most: number
+  maxConnections: number
   holding?: number
   /** What becomes of the first requests, instead. */
   answers?: ('now' | 'held')[]
@@ -260,7 +260,7 @@ async function startPool({
     host: 'localhost',
     maxHeaderBytes: 16_384,
     connect: connectTo(origin),
-    most,
+    maxConnections,
     lifetimeSeconds: 10,
     clock,
   })

@@ -81,9 +81,7 @@ test('a request without a body is one HEADERS frame that ends the stream', async
 test('fields keep their order and number, with names in lower case', async () => {
   const fields = ['X-One', '1', 'Content-Type', 'a', 'x-one', '2', 'Content-Type', 'b', 'E', '']
   const { section } = await requestSeenBy({ fields })
-  expect(section.slice(8)).toEqual([
-    ...['x-one', '1', 'content-type', 'a', 'x-one', '2', 'content-type', 'b', 'e', ''],
-  ])
+  expect(section.slice(8).join()).toBe('x-one,1,content-type,a,x-one,2,content-type,b,e,')
 })
 
 test('octets beyond ASCII in a value are sent as they are', async () => {
@@ -191,18 +189,16 @@ test('request and response bodies are streamed at the same time', async () => {
 })
 
 test('a body that the upstream does not read is paused, and continues when it reads', async () => {
-  let release = (): void => {}
+  const isReleased = Promise.withResolvers<void>()
   const { origin } = await startHttp2Server((stream) => {
-    stream.pause()
-    release = () => {
+    void isReleased.promise.then(() => {
       let length = 0
       stream.on('data', (chunk: Buffer) => void (length += chunk.length))
       stream.on('end', () => {
         stream.respond({ ':status': 200 })
         stream.end(String(length))
       })
-      stream.resume()
-    }
+    })
   })
   let produced = 0
   const stream = new Readable({
@@ -223,7 +219,7 @@ test('a body that the upstream does not read is paused, and continues when it re
     return isStill
   })
   expect(produced).toBeLessThan(1024 * 1024)
-  release()
+  isReleased.resolve()
   expect(await response).toMatchObject({ status: 200, body: String(16 * 1024 * 1024) })
 })
 

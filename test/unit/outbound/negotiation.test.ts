@@ -24,9 +24,6 @@ async function startServer(
 ): Promise<Listening & { readonly sockets: readonly TLSSocket[] }> {
   const { port = 0, offers, ...secure } = options
   const sockets: TLSSocket[] = []
-  const respond = (req: { httpVersion: string }, res: { end: (text: string) => unknown }): void => {
-    res.end(req.httpVersion)
-  }
   const server = createSecureServer(
     {
       cert,
@@ -38,7 +35,7 @@ async function startServer(
       },
       ...secure,
     },
-    respond,
+    (req, res) => void res.end(req.httpVersion),
   )
   server.on('upgrade', (_req: IncomingMessage, socket: TLSSocket) => {
     socket.end('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: test\r\n\r\n')

@@ -79,6 +79,14 @@ export function parserFailure(error: ParserError, maxHeaderBytes: number): Sidec
         'Cannot read the request: only HTTP/2, HTTP/1.1 and HTTP/1.0 are supported',
       )
     }
+    // RFC 9113 section 3.4: the parser recognises the preface, at the beginning of a connection or later.
+    case 'HPE_PAUSED_H2_UPGRADE': {
+      return new SidecarError(
+        'request_invalid',
+        'Cannot read the request: it is HTTP/2, which is not expected here',
+        { advice: 'Use HTTP/1.1 for this listener, or open another connection for HTTP/2.' },
+      )
+    }
     case 'HPE_INVALID_METHOD': {
       if (!startsLikeRequest(error)) break
       return new SidecarError(

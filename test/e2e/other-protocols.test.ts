@@ -52,12 +52,24 @@ test.for([
 })
 
 test.for([
-  { what: 'TLS (https)', sends: CLIENT_HELLO },
-  { what: 'HTTP/2', sends: 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n' },
-  { what: 'the PROXY protocol', sends: 'PROXY TCP4 10.0.0.1 10.0.0.2 1000 80\r\n' },
+  {
+    what: 'TLS (https)',
+    reason: 'and this listener speaks plain HTTP only',
+    sends: CLIENT_HELLO,
+  },
+  {
+    what: 'HTTP/2',
+    reason: 'which is not expected here',
+    sends: 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n',
+  },
+  {
+    what: 'the PROXY protocol',
+    reason: 'and this listener speaks plain HTTP only',
+    sends: 'PROXY TCP4 10.0.0.1 10.0.0.2 1000 80\r\n',
+  },
 ])('the admin listener answers $what with an explanation, and logs it once', async (given) => {
   const sidecar = await startSidecar(CONFIG)
-  const detail = `Cannot read the request: it is ${given.what}, and this listener speaks plain HTTP/1.1 only`
+  const detail = `Cannot read the request: it is ${given.what}, ${given.reason}`
   for (let round = 0; round < 2; round += 1) {
     const response = await exchangeRaw(sidecar.adminUrl, given.sends)
     expect(response).toMatch(/^HTTP\/1\.1 400 Bad Request\r\n/)

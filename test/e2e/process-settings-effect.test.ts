@@ -57,6 +57,10 @@ const PROBES: Readonly<Record<string, Probe>> = {
 /** Settings that are about the end of the process or about time, with the tests that set them. */
 const TESTED_ELSEWHERE: Readonly<Record<string, string>> = {
   'limits.headersTimeout': 'test/e2e/stalls.test.ts',
+  'listen.address': 'test/e2e/listener-tls.test.ts',
+  'listen.tls.cert': 'test/e2e/listener-tls.test.ts',
+  'listen.tls.clientCa': 'test/e2e/listener-tls.test.ts',
+  'listen.tls.key': 'test/e2e/listener-tls.test.ts',
   'shutdown.deadline': 'test/e2e/shutdown.test.ts',
   'shutdown.delay': 'test/e2e/shutdown.test.ts',
   'shutdown.upgraded': 'test/e2e/shutdown.test.ts',

@@ -78,8 +78,11 @@ export function createHttp2Server(options: Http2ServerOptions): Http2Server {
     let openStreams = 0
     let isTimeoutDue = false
     const onTimeout = (): void => {
-      if (openStreams === 0) session.close()
-      else isTimeoutDue = true
+      if (openStreams > 0) isTimeoutDue = true
+      else {
+        metrics.goaway('sent', constants.NGHTTP2_NO_ERROR)
+        session.close()
+      }
     }
     const startTimeout = (): void => session.setTimeout(keepAliveMs, onTimeout)
 
@@ -99,7 +102,9 @@ export function createHttp2Server(options: Http2ServerOptions): Http2Server {
         openStreams -= 1
         metrics.streamClosed()
         const { rstCode } = stream
-        if (rstCode !== 0 && rstCode !== resetCode && !socket.destroyed) {
+        // The end of the connection resets its streams without a frame.
+        const isReset = rstCode !== 0 && !socket.destroyed && !session.destroyed
+        if (isReset && rstCode !== resetCode) {
           metrics.reset(SENT_BY_US.has(rstCode) ? 'sent' : 'received', rstCode)
         }
         if (openStreams > 0 || session.closed) return

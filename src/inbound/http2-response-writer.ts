@@ -101,13 +101,12 @@ export function createHttp2ResponseWriter(
       if (isClosed()) throw streamClosed(stream)
       if (whole === undefined) stream.end()
       else stream.end(whole, onWritten(whole))
-      await finished()
-      if (!request.hasBody || stream.readableEnded || isClosed()) return
-      // RFC 9113 section 8.1: the client need not send the rest of its request.
-      discardRest(stream, () => {
-        onReset(constants.NGHTTP2_NO_ERROR)
-        stream.close(constants.NGHTTP2_NO_ERROR)
-      })
+      const flushed = finished()
+      if (request.hasBody && !stream.readableEnded) {
+        // Even if the stream is closed meanwhile: Node keeps it as long as something of it is unread.
+        discardRest(stream, () => void flushed.then(stopUpload, () => {}))
+      }
+      await flushed
     },
     reset(reason) {
       unwritten = undefined
@@ -116,6 +115,13 @@ export function createHttp2ResponseWriter(
       // Not close(), which ends the stream before it resets it, so that the response looks complete.
       stream.destroy(reason)
     },
+  }
+
+  /** RFC 9113 section 8.1: the client need not send the rest of its request. */
+  function stopUpload(): void {
+    if (isClosed()) return
+    onReset(constants.NGHTTP2_NO_ERROR)
+    stream.close(constants.NGHTTP2_NO_ERROR)
   }
 
   /** Resolves when the connection has accepted everything; rejects if the stream closes before. */

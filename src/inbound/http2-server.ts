@@ -17,7 +17,7 @@ import type { HalfClosedWatch } from './half-closed.ts'
 import { CONNECTION_WINDOW_BYTES, http2Options } from './http2-limits.ts'
 import { createHttp2Request, readHttp2Head } from './http2-request.ts'
 import { createHttp2ResponseWriter } from './http2-response-writer.ts'
-import { limitLinger } from './linger.ts'
+import { LINGER_MS, limitLinger } from './linger.ts'
 
 export type Http2Server = {
   /**
@@ -75,10 +75,10 @@ export function createHttp2Server(options: Http2ServerOptions): Http2Server {
       localPort: socket.localPort,
       encrypted: session.encrypted,
     }
-    let openStreams = 0
+    const streams = new Set<ServerHttp2Stream>()
     let isTimeoutDue = false
     const onTimeout = (): void => {
-      if (openStreams > 0) isTimeoutDue = true
+      if (streams.size > 0) isTimeoutDue = true
       else {
         metrics.goaway('sent', constants.NGHTTP2_NO_ERROR)
         session.close()
@@ -93,13 +93,13 @@ export function createHttp2Server(options: Http2ServerOptions): Http2Server {
       metrics.sessionClosed()
     })
     session.on('stream', (stream, _headers, _flags, fields) => {
-      openStreams += 1
+      streams.add(stream)
       metrics.streamOpened()
       // Without a listener, a reset by the client would end the process.
       stream.on('error', () => {})
       let resetCode = 0
       stream.once('close', () => {
-        openStreams -= 1
+        streams.delete(stream)
         metrics.streamClosed()
         const { rstCode } = stream
         // The end of the connection resets its streams without a frame.
@@ -107,7 +107,7 @@ export function createHttp2Server(options: Http2ServerOptions): Http2Server {
         if (isReset && rstCode !== resetCode) {
           metrics.reset(SENT_BY_US.has(rstCode) ? 'sent' : 'received', rstCode)
         }
-        if (openStreams > 0 || session.closed) return
+        if (streams.size > 0 || session.closed) return
         if (socket.readableEnded) session.close()
         else if (isTimeoutDue) {
           isTimeoutDue = false
@@ -121,8 +121,20 @@ export function createHttp2Server(options: Http2ServerOptions): Http2Server {
       serveStream(stream, fields, connection, refusal, onReset)
     })
     socket.once('end', () => {
-      if (openStreams === 0) session.close()
-      else watchHalfClosed(socket, () => openStreams > 0)
+      // What they lack of a request cannot arrive any more.
+      for (const stream of streams) {
+        if (stream.state.remoteClose !== 1) stream.destroy()
+      }
+      if (streams.size === 0) session.close()
+      else {
+        watchHalfClosed(socket, () => streams.size > 0)
+        // No WINDOW_UPDATE arrives any more, so a response that is blocked remains blocked.
+        const timer = setInterval(() => {
+          for (const stream of streams) if (stream.writableEnded) stream.destroy()
+        }, LINGER_MS)
+        timer.unref()
+        session.once('close', () => clearInterval(timer))
+      }
     })
     socket.once('finish', () => limitLinger(socket))
     sessions.add(session)

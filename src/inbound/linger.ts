@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex, Readable } from 'node:stream'
 
 /** How long the client may take to stop sending, or to send the rest of its request body. */
-const LINGER_MS = 2_000
+export const LINGER_MS = 2_000
 
 /** A remainder of a request up to this size is read to keep the connection; a new one is cheaper than more. */
 const MAX_DRAIN_BYTES = 64 * 1024

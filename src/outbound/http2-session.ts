@@ -169,8 +169,14 @@ export function createHttp2Session(socket: Socket, options: Http2SessionOptions)
   const resetStream = (stream: ClientHttp2Stream, code: number): void => {
     // Within a callback of nghttp2, Node delays RST_STREAM; if it then asks for trailers, it aborts the process.
     setImmediate(() => {
-      if (stream.closed || stream.destroyed) return
+      if (stream.destroyed) return
+      if (stream.closed) {
+        // By the upstream: Node would keep the stream until all of it has been read.
+        stream.destroy()
+        return
+      }
       observer.reset('sent', code)
+      stream.resume()
       stream.close(code)
     })
   }

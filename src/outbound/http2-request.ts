@@ -73,7 +73,8 @@ export function sendStreamed(
   let isDone = false
   const onData = (chunk: Buffer): void => {
     // Its memory is left to the garbage collector: Node calls back before native code is done with it.
-    if (!stream.write(chunk)) body.pause()
+    // A stream that the upstream has closed accepts nothing; its "close" event reports why.
+    if (stream.writableEnded || !stream.write(chunk)) body.pause()
   }
   const onEnd = (): void => {
     isDone = true

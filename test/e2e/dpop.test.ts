@@ -10,7 +10,7 @@ import { createSigningKey } from '../helpers/signing-keys.ts'
 import { sendToken, startTokenEndpoint } from '../helpers/token-endpoint.ts'
 import { until } from '../helpers/wait.ts'
 
-/** A certified server whose tokens for "app" are all bound to a key. */
+/** An oidc-provider that binds all tokens for "app" to a key. */
 async function startBindingIssuer(requireNonce = false): Promise<RunningProvider> {
   return await startProvider({
     clients: [
@@ -204,7 +204,7 @@ test('DPoP-Nonce is removed from responses to the application', async () => {
   expect(direct.headers.get('dpop-nonce')).toBeNull()
 })
 
-test('a DPoP field of the application is removed', async () => {
+test('a DPoP field of the application is replaced', async () => {
   const { api, url } = await startAll()
   const response = await fetch(url, { headers: { DPoP: 'of-the-application' } })
   expect(await response.text()).toBe('accepted ')
@@ -213,7 +213,7 @@ test('a DPoP field of the application is removed', async () => {
 
 test.for([
   { what: 'a small body', body: 'a'.repeat(1_000) },
-  { what: 'the largest body that is kept', body: 'a'.repeat(64 * 1024) },
+  { what: 'the largest replayable body', body: 'a'.repeat(64 * 1024) },
 ])('$what is replayed with the DPoP nonce', async ({ body }) => {
   const { api, url } = await startAll()
   api.wantNonce('one')
@@ -230,7 +230,7 @@ test('a request with a body too large for a replay gets the 401, and the next re
   await response.text()
   expect((await fetch(url)).status).toBe(200)
   expect(api.attempts.map(({ status }) => status)).toEqual([401, 200])
-  // The token was good: nothing but the nonce was missing.
+  // No new token was requested, because only the nonce was missing.
   expect(issuer.answers).toEqual([200])
 })
 
@@ -247,7 +247,7 @@ test('an API that rejects every DPoP nonce gets two requests, and the applicatio
   expect(response.status).toBe(401)
   expect(await response.text()).toBe('no')
   expect(nonces).toEqual([undefined, 'nonce-1'])
-  // The second refusal brought a nonce, too.
+  // The second 401 contained a nonce, too.
   expect((await fetch(sidecar.proxyUrl)).status).toBe(401)
   expect(nonces).toEqual([undefined, 'nonce-1', 'nonce-2', 'nonce-3'])
   expect(issuer.answers).toEqual([200])

@@ -4,7 +4,7 @@ import { startSecondServer } from '../helpers/second-server.ts'
 import { type Algorithm, createSigningKey } from '../helpers/signing-keys.ts'
 
 const SECRET = `aw+kw%rd & "sec:ret"/\\ 'x' ~`
-const REFUSED = { status: 502, code: 'token_rejected', oauthError: 'invalid_client' }
+const REJECTED = { status: 502, code: 'token_rejected', oauthError: 'invalid_client' }
 
 test.for(['client_secret_basic', 'client_secret_post'] as const)(
   'Better Auth accepts the secret by %s, and rejects a wrong one',
@@ -23,7 +23,7 @@ scopes: [orders.read]`
     expect(right.body).toMatch(/^Bearer \S+$/)
     expect(server.answers).toEqual([200])
     const wrong = await callWith(credential, { SECRET: `${SECRET}.` })
-    expect(JSON.parse(wrong.body)).toMatchObject(REFUSED)
+    expect(JSON.parse(wrong.body)).toMatchObject(REJECTED)
   },
 )
 
@@ -48,7 +48,7 @@ scopes: [orders.read]`
     }
     expect(server.answers).toEqual([200, 200])
     const wrong = await callWith(credential, { KEY: createSigningKey(algorithm).text('JWK') })
-    expect(JSON.parse(wrong.body)).toMatchObject(REFUSED)
+    expect(JSON.parse(wrong.body)).toMatchObject(REJECTED)
   },
 )
 

@@ -74,7 +74,7 @@ test('every request has its own DPoP proof, for its method and URL', async () =>
     expect(await response.text()).toBe('accepted ')
   }
   expect(api.attempts.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200])
-  expect(issuer.answers).toEqual([200])
+  expect(issuer.statuses).toEqual([200])
 })
 
 test.for([
@@ -106,7 +106,7 @@ test.for([
 test('a token request is repeated with the DPoP nonce that the authorization server requires', async () => {
   const { issuer, api, url } = await startAll({ requireNonce: true })
   expect((await fetch(url)).status).toBe(200)
-  expect(issuer.answers).toEqual([400, 200])
+  expect(issuer.statuses).toEqual([400, 200])
   expect(api.attempts).toHaveLength(1)
 })
 
@@ -115,7 +115,7 @@ test('the DPoP nonce of the authorization server is used for the next token requ
   expect((await fetch(url)).status).toBe(200)
   api.revokeAll()
   expect((await fetch(url)).status).toBe(200)
-  expect(issuer.answers).toEqual([400, 200, 200])
+  expect(issuer.statuses).toEqual([400, 200, 200])
   expect(api.attempts.map(({ status }) => status)).toEqual([200, 401, 200])
 })
 
@@ -160,7 +160,7 @@ test('a request is repeated with the DPoP nonce that the API requires, and later
     { status: 200, nonce: 'one' },
     { status: 200, nonce: 'one' },
   ])
-  expect(issuer.answers).toEqual([200])
+  expect(issuer.statuses).toEqual([200])
 })
 
 test('a DPoP nonce in a successful response is used', async () => {
@@ -231,7 +231,7 @@ test('a request with a body too large for a replay gets the 401, and the next re
   expect((await fetch(url)).status).toBe(200)
   expect(api.attempts.map(({ status }) => status)).toEqual([401, 200])
   // No new token was requested, because only the nonce was missing.
-  expect(issuer.answers).toEqual([200])
+  expect(issuer.statuses).toEqual([200])
 })
 
 test('an API that rejects every DPoP nonce gets two requests, and the application the 401', async () => {
@@ -250,7 +250,7 @@ test('an API that rejects every DPoP nonce gets two requests, and the applicatio
   // The second 401 contained a nonce, too.
   expect((await fetch(sidecar.proxyUrl)).status).toBe(401)
   expect(nonces).toEqual([undefined, 'nonce-1', 'nonce-2', 'nonce-3'])
-  expect(issuer.answers).toEqual([200])
+  expect(issuer.statuses).toEqual([200])
 })
 
 test('a revoked DPoP token is replaced, with a proof for the new one', async () => {
@@ -258,7 +258,7 @@ test('a revoked DPoP token is replaced, with a proof for the new one', async () 
   expect((await fetch(url)).status).toBe(200)
   api.revokeAll()
   expect((await fetch(url)).status).toBe(200)
-  expect(issuer.answers).toEqual([200, 200])
+  expect(issuer.statuses).toEqual([200, 200])
   expect(api.attempts.map(({ status }) => status)).toEqual([200, 401, 200])
 })
 

@@ -119,9 +119,9 @@ function summary(requests: readonly Received[]): string[] {
   return requests.map(({ method, url, headers }) => `${method} ${url} ${headers.authorization}`)
 }
 
-describe.for(HTTP_CLIENTS)('$name', ({ call, isThere, isOptional }) => {
+describe.for(HTTP_CLIENTS)('$name', ({ call, isInstalled, isOptional }) => {
   describe.for(Object.entries(MODES))('%s', ([, start]) => {
-    const maySkip = !isThere && (isOptional || MAY_SKIP)
+    const maySkip = !isInstalled && (isOptional || MAY_SKIP)
 
     test.skipIf(maySkip)('gets a response (skipped if the client is not installed)', async () => {
       const { base, proxyPort, requests } = await start()

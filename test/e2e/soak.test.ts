@@ -10,7 +10,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
 import { endpointConfig } from '../helpers/config-text.ts'
 import { parseExposition } from '../helpers/exposition.ts'
-import { inspect, INSPECTABLE, type Inside } from '../helpers/inspector.ts'
+import { inspect, INSPECTABLE, type MemorySnapshot } from '../helpers/inspector.ts'
 import { startServer } from '../helpers/servers.ts'
 import { type RunningProgram, startProgram } from '../helpers/sidecar.ts'
 import { sendToken, startTokenEndpoint } from '../helpers/token-endpoint.ts'
@@ -198,7 +198,7 @@ test(
         sumOf('token_sidecar_upstream_connections') === 0
       )
     }
-    const snapshotWhenIdle = async (): Promise<Inside> => {
+    const snapshotWhenIdle = async (): Promise<MemorySnapshot> => {
       await until(isIdle)
       let snapshot = await takeSnapshot()
       // The last lines of the log may not be written yet.
@@ -216,7 +216,9 @@ test(
 
     expect(late.resources).toEqual(before.resources)
     expect(await openFiles(program)).toBeLessThanOrEqual(filesBefore)
-    expect((late.keptBytes - early.keptBytes) / (2 * REQUESTS_PER_THIRD)).toBeLessThan(LEAK_BYTES)
+    expect((late.retainedBytes - early.retainedBytes) / (2 * REQUESTS_PER_THIRD)).toBeLessThan(
+      LEAK_BYTES,
+    )
     expect(late.residentBytes - early.residentBytes).toBeLessThan(MAX_RESIDENT_GROWTH_BYTES)
 
     const sumOf = await readMetrics(program)

@@ -360,14 +360,14 @@ test.for([
 
 test('a failing OTLP receiver is logged once until it recovers, and affects no request', async () => {
   const receiver = await startOtlpReceiver()
-  receiver.answer(500)
+  receiver.respondWith(500)
   const upstream = await startUpstream()
   const program = await startProgram(forwardConfig(upstream.origin), receiver.env)
   for (const exports of [1, 2, 3]) {
     expect((await fetch(program.proxyUrl)).status).toBe(200)
     await until(() => receiver.exports.length >= exports)
   }
-  receiver.answer(200)
+  receiver.respondWith(200)
   await until(async () => {
     await fetch(program.proxyUrl)
     return program.output().includes('traces are exported retry')

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { problemsOf, type Surroundings } from '../../helpers/problems.ts'
+import { problemsOf, type ConfigEnvironment } from '../../helpers/problems.ts'
 
 const CANARY = 'hunter2canary'
 
@@ -35,7 +35,7 @@ function indent(text: string, columns: number): string {
 }
 
 /** Files with a secret where none belongs, or where a slip makes it something else. */
-const FILES: readonly { what: string; text: string; around?: Surroundings }[] = [
+const FILES: readonly { what: string; text: string; around?: ConfigEnvironment }[] = [
   { what: 'the secret instead of the file', text: CANARY },
   { what: 'the secret instead of all credentials', text: `credentials: ${CANARY}\n${ROUTES}` },
   {

@@ -4,24 +4,24 @@ import { manifestProblems } from '../test/helpers/manifests.ts'
 import { RENDERED_FILE, renderChart } from './render-chart.ts'
 
 /*
- * `npm run check:deploy`, before a release: what only the real Helm and a kubectl of our days can
- * tell. Debian has neither, so the tests read what they made instead.
+ * `npm run check:deploy`, before a release: checks that need Helm and a current kubectl. The tests read the
+ * committed output instead, because Debian packages neither.
  */
 
 const faults: string[] = []
 
 if (renderChart('helm') !== readFileSync(RENDERED_FILE, 'utf8')) {
-  faults.push(`${RENDERED_FILE} is not what Helm makes; "node scripts/render-chart.ts" makes it so`)
+  faults.push(`${RENDERED_FILE} is out of date; run "node scripts/render-chart.ts"`)
 }
 for (const directory of ['base', 'overlays/jobs', 'overlays/complete', 'overlays/own-pod']) {
   const built = execFileSync('kubectl', ['kustomize', `deploy/kubernetes/${directory}`], {
     encoding: 'utf8',
   })
   faults.push(...manifestProblems(built).map((problem) => `${directory}: ${problem}`))
-  // The name with the hash reaches the volume.
+  // The volume refers to the ConfigMap by its name with the hash.
   const [name] = /token-sidecar-[a-z\d]{10}/.exec(built) ?? []
   if (built.split(`name: ${name}\n`).length !== 3) {
-    faults.push(`${directory}: the volume does not name the ConfigMap that is made`)
+    faults.push(`${directory}: the volume does not refer to the generated ConfigMap`)
   }
 }
 

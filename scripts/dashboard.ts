@@ -1,29 +1,29 @@
-/** A query, and what its lines are called: `{{route}}` is the value of a label. */
+/** A query and the legend of its lines, in which `{{route}}` is the value of a label. */
 type Query = readonly [expr: string, legend: string]
 
 type Kind =
   | { readonly type: 'timeseries'; readonly stacked?: boolean }
   | { readonly type: 'stat'; readonly words?: Readonly<Record<string, Word>> }
 
-/** What a value means, and its colour: Grafana's names, which suit the dark and the light theme. */
+/** The text and colour of a value; colours are named as in Grafana, for the dark and the light theme. */
 type Word = { readonly text: string; readonly color: Color }
 type Color = 'green' | 'yellow' | 'orange' | 'red' | 'blue' | 'purple'
 
 type Panel = {
   readonly title: string
-  /** What it shows, and what to do when it looks wrong. */
+  /** What the panel shows, and what to do if the values are abnormal. */
   readonly about: string
   readonly kind?: Kind
   readonly unit: string
   readonly queries: readonly Query[]
-  /** From which value on it has another colour. */
+  /** Thresholds from which on a value has another colour. */
   readonly steps?: readonly (readonly [value: number, color: Color])[]
   readonly max?: number
-  /** Whether values below 0 mean something. */
+  /** Whether values may be negative. */
   readonly signed?: boolean
-  /** Lines whose name says what colour they have. */
+  /** Colours of lines, by name. */
   readonly colors?: Readonly<Record<string, Color>>
-  /** The alert whose section of the runbook says more. */
+  /** The alert to whose section of the runbook the panel links. */
   readonly alert?: string
 }
 
@@ -596,7 +596,7 @@ function variables(): object[] {
   ]
 }
 
-/** One or several of the values that a label has; all of them unless somebody chooses. */
+/** A variable with the values of a label, several of which can be selected; the default is all. */
 function choice(name: string, metric: string, matchers: string): object {
   const query = `label_values(${metric}${matchers}, ${name})`
   return {

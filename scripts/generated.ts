@@ -6,12 +6,12 @@ import { withMetricTables } from './metrics-markdown.ts'
 import { settingsTables } from './settings-markdown.ts'
 
 export type GeneratedFile = {
-  /** From the top of the repository. */
+  /** Relative to the root of the repository. */
   readonly path: string
   readonly text: string
 }
 
-/** The files that are made by a program; a test compares them with those on disk. */
+/** The generated files; a test compares them with those in the repository. */
 export function renderGenerated(): GeneratedFile[] {
   const schema = configJsonSchema()
   return [
@@ -26,7 +26,7 @@ export function renderGenerated(): GeneratedFile[] {
 }
 
 const TOP = join(import.meta.dirname, '..')
-/** Made in part: the tables in it. */
+/** Only the tables of this file are generated. */
 const METRICS = 'docs/metrics.md'
 
 const PREAMBLE = `<!-- Made by "npm run generate" from src/config/schema.ts. Do not edit. -->

@@ -1,6 +1,6 @@
 import { createMetrics, type MetricDescription } from '../src/observe/metrics.ts'
 
-/** Which metrics stand in which table of docs/metrics.md. */
+/** The metrics of each table in docs/metrics.md. */
 const TABLES: Readonly<Record<string, (metric: MetricDescription) => boolean>> = {
   requests: ({ labels }) => labels.includes('route') || labels.includes('protocol'),
   http2: ({ name }) => name.startsWith('token_sidecar_http2_'),
@@ -13,7 +13,7 @@ const TABLES: Readonly<Record<string, (metric: MetricDescription) => boolean>> =
 
 const TABLE = /(<!-- metrics: (\w+) -->\n)[^]*?(<!-- end -->)/g
 
-/** The document with its tables made anew; every metric must have a place in just one of them. */
+/** The document with its tables generated; every metric must be in exactly one of them. */
 export function withMetricTables(document: string): string {
   const { descriptions } = createMetrics({ version: '' })
   const written: string[] = []
@@ -33,7 +33,7 @@ export function withMetricTables(document: string): string {
   return text
 }
 
-/** In the form that the formatter leaves alone: all cells of a column are equally wide. */
+/** All cells of a column have the same width, as the formatter requires. */
 function table(metrics: readonly MetricDescription[]): string {
   const rows = [
     ['Metric', 'Type', 'Labels', 'What it counts'],

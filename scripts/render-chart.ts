@@ -6,10 +6,10 @@ import { join } from 'node:path'
 
 const CHARTS = 'deploy/helm'
 
-/** What Helm makes of the example chart; a test reads it, so that it needs no Helm. */
+/** The example chart as rendered by Helm; a test reads it, so that it does not need Helm. */
 export const RENDERED_FILE = 'test/fixtures/helm/example.yaml'
 
-/** Tells whether the charts are still those that were rendered. */
+/** A digest of the charts, which shows whether the rendered file is up to date. */
 export function chartsDigest(): string {
   const hash = createHash('sha256')
   for (const file of globSync(
@@ -20,7 +20,7 @@ export function chartsDigest(): string {
   return hash.digest('hex')
 }
 
-/** In a copy, because Helm packs the library into the chart that uses it. */
+/** Renders a copy, because Helm packages the library chart into the chart that uses it. */
 export function renderChart(helm: string): string {
   const directory = mkdtempSync(join(tmpdir(), 'token-sidecar-charts-'))
   try {

@@ -36,9 +36,9 @@ function bundledPackages(): Set<string> {
 }
 
 /**
- * npm's SBOM of everything, reduced to the bundle: `--omit dev` also omits a library that a
- * development tool depends on (npm/cli#7909). It has no serial number and no timestamp, so that the
- * same sources give the same file.
+ * The complete SBOM of npm, reduced to the packages in the bundle: `--omit dev` also omits a library that a
+ * development tool depends on (npm/cli#7909). It has no serial number and no timestamp, so that builds are
+ * reproducible.
  */
 function renderSbom(): string {
   const options = ['--sbom-format=cyclonedx', '--sbom-type=application', '--package-lock-only']
@@ -62,7 +62,7 @@ function renderSbom(): string {
     metadata: {
       ...reproducible,
       lifecycles: [{ phase: 'build' }],
-      // npm takes the name of the directory.
+      // npm uses the name of the directory.
       component: { ...metadata.component, name: own.name },
     },
     components: included,

@@ -5,22 +5,22 @@ type Branch = { readonly schema: JsonSchema; readonly when: string | undefined }
 type Property = {
   readonly schema: JsonSchema
   readonly required: boolean
-  /** What it means to leave it out, where that is one of the variants. */
+  /** The value that an omitted key stands for: the constant of its variant. */
   readonly fallback: unknown
-  /** The variants that have it, such as `client_secret_basic`; empty where all do. */
+  /** The variants with this key, such as `client_secret_basic`; empty for all. */
   readonly variants: readonly string[]
 }
 type Row = {
   readonly path: string
   readonly property: Property
-  /** The nearest map around it that may be left out, and it with it. */
+  /** The closest enclosing map that is optional. */
   readonly optionalParent: string | undefined
 }
 type Section = { readonly path: string; readonly about: string; readonly rows: readonly Row[] }
 
 /**
- * The settings as Markdown tables: one for the top of the file, and one for each map or list of
- * things that the file may have many of.
+ * The settings as Markdown tables: one for the top level, and one for each map or list whose items have
+ * keys.
  */
 export function settingsTables(root: JsonSchema): string {
   return sectionsOf('', withoutReferences(root, root))
@@ -36,28 +36,28 @@ function sectionsOf(path: string, schema: JsonSchema): Section[] {
   const rows = rowsOf(schema)
   const own = { path, about: path === '' ? '' : (schema.description ?? ''), rows }
   const nested = rows.flatMap(({ path: key, property }) => {
-    const many = manyOf(property.schema)
-    if (many === undefined) return []
+    const items = itemsOf(property.schema)
+    if (items === undefined) return []
     const at = [path, key].filter(Boolean).join('.')
-    return sectionsOf(`${at}${many.suffix}`, many.item)
+    return sectionsOf(`${at}${items.suffix}`, items.item)
   })
   return [own, ...nested]
 }
 
-/** Every key below a map, the nested ones with their whole path; what there are many of is a section. */
+/** Every key below a map, nested ones with their full path; a map or list of items is a separate section. */
 function rowsOf(schema: JsonSchema, parent?: Row): Row[] {
   return [...propertiesOf(schema)].flatMap(([key, property]) => {
     const path = parent === undefined ? key : `${parent.path}.${key}`
     const isInOptional = parent !== undefined && !parent.property.required
     const optionalParent = isInOptional ? parent.path : parent?.optionalParent
     const row = { path, property, optionalParent }
-    const isSection = manyOf(property.schema) !== undefined
+    const isSection = itemsOf(property.schema) !== undefined
     return isSection ? [row] : [row, ...rowsOf(property.schema, row)]
   })
 }
 
-/** What a map or a list is of, where its items have keys of their own. */
-function manyOf(schema: JsonSchema): { item: JsonSchema; suffix: string } | undefined {
+/** The items of a map or a list, if they have keys. */
+function itemsOf(schema: JsonSchema): { item: JsonSchema; suffix: string } | undefined {
   const { additionalProperties, items } = schema
   if (isSchema(additionalProperties) && hasKeys(additionalProperties)) {
     return { item: additionalProperties, suffix: '.NAME' }
@@ -72,7 +72,7 @@ function hasKeys(schema: JsonSchema): boolean {
   return propertiesOf(schema).size > 0
 }
 
-/** The keys of a map. Those of its variants stand together, each with the variants that have it. */
+/** The keys of a map, including those of its variants, each with the variants that have it. */
 function propertiesOf(schema: JsonSchema): Map<string, Property> {
   const branches = branchesOf(schema)
   const properties = new Map<string, Property>()
@@ -96,7 +96,7 @@ function propertiesOf(schema: JsonSchema): Map<string, Property> {
   return properties
 }
 
-/** The shapes that a value may have, and what tells each: the one constant in it. */
+/** The variants of a value, each with the constant that identifies it. */
 function branchesOf(schema: JsonSchema): Branch[] {
   const alternatives = schema.oneOf ?? schema.anyOf ?? [schema]
   return alternatives.filter(isSchema).map((branch) => {
@@ -112,7 +112,7 @@ function either(one: JsonSchema, other: JsonSchema): JsonSchema {
   return { anyOf: [...(one.anyOf ?? [one]), other] }
 }
 
-/** The schema with each `$ref` followed and each `allOf` folded; what stands beside them wins. */
+/** The schema with each `$ref` resolved and each `allOf` merged; sibling keywords take precedence. */
 function withoutReferences(schema: JsonSchema, root: JsonSchema): JsonSchema {
   const inlined = (value: unknown): unknown => {
     if (Array.isArray(value)) return value.map(inlined)
@@ -144,11 +144,11 @@ function isSchema(value: unknown): value is JsonSchema {
 function table(rows: readonly Row[], section: string): string {
   const lines = rows.map((row) => {
     const { path, property } = row
-    const many = manyOf(property.schema)
-    const place = [section, path].filter(Boolean).join('.') + (many?.suffix ?? '')
+    const items = itemsOf(property.schema)
+    const place = [section, path].filter(Boolean).join('.') + (items?.suffix ?? '')
     const cells = [
       code(path),
-      many === undefined ? typeOf(property.schema) : `see [${code(place)}](#${anchor(place)})`,
+      items === undefined ? typeOf(property.schema) : `see [${code(place)}](#${anchor(place)})`,
       defaultOf(row),
       describe(property),
     ]
@@ -157,7 +157,7 @@ function table(rows: readonly Row[], section: string): string {
   return ['| Setting | Type | Default | What it is |', '|---|---|---|---|', ...lines].join('\n')
 }
 
-/** The name that a heading has in a link: without punctuation, in lower case. */
+/** The link anchor of a heading: lower case, without punctuation. */
 function anchor(heading: string): string {
   return heading.toLowerCase().replaceAll(/[^a-z\d-]/g, '')
 }

@@ -8,13 +8,13 @@ type Library = {
   readonly name: string
   readonly version: string
   readonly licence: string
-  /** The texts that have to travel with it. */
+  /** The licence texts that must be distributed with it. */
   readonly texts: readonly string[]
 }
 
 const manifest = z.object({ name: z.string(), version: z.string(), license: z.string() })
 
-/** The notices of everything that the bundle holds and that is not ours. */
+/** The notices of all libraries in the bundle. */
 export async function renderNotices(): Promise<string> {
   const sections = librariesOf(await bundledModules()).map(({ name, version, licence, texts }) =>
     [`${name} ${version} (${licence})`, ...texts.map((text) => text.trim())].join('\n\n'),
@@ -22,7 +22,7 @@ export async function renderNotices(): Promise<string> {
   return `${[PREAMBLE, ...sections].join(`\n\n${'-'.repeat(80)}\n\n`)}\n`
 }
 
-/** The files that are in what ships, once what nobody uses has been left out. */
+/** The modules in the bundle, after tree shaking. */
 async function bundledModules(): Promise<string[]> {
   const { input, platform, transform } = bundle
   const build = await rolldown({
@@ -38,7 +38,7 @@ async function bundledModules(): Promise<string[]> {
   }
 }
 
-/** The packages that files belong to, by name. Fails for one that says nothing about its licence. */
+/** The packages of modules, sorted by name. Fails for a package without a licence. */
 export function librariesOf(modules: readonly string[]): Library[] {
   const directories = Map.groupBy(modules, packageDirectory)
   directories.delete(undefined)
@@ -47,7 +47,7 @@ export function librariesOf(modules: readonly string[]): Library[] {
     .toSorted((one, other) => (one.name < other.name ? -1 : 1))
 }
 
-/** Where the package of a file is; undefined for a file of ours. */
+/** The package directory of a module; undefined for a module of this repository. */
 function packageDirectory(file: string): string | undefined {
   return /^.*\/node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file)?.[0]
 }
@@ -63,7 +63,7 @@ function library(directory: string, files: readonly string[]): Library {
   return { name, version, licence: license, texts: [...texts, ...parts] }
 }
 
-/** Beside the package's own, those of the folders that files come from: undici holds others' work. */
+/** The licence files of the package and of the directories of the bundled files: undici contains other projects. */
 function licenceFiles(directory: string, files: readonly string[]): string[] {
   const folders = new Set(['.'])
   for (const file of files) {
@@ -84,7 +84,7 @@ token-sidecar is licensed under Apache-2.0: see LICENSE. Its one file, dist/cli.
 following libraries, whose licences ask that these notices travel with it. The container image also
 contains Node.js, whose notices are in /usr/local/LICENSE of the image.`
 
-/** undici holds it as WebAssembly, without its notice. */
+/** undici contains llhttp as WebAssembly, without its notice. */
 const LLHTTP = `undici contains llhttp, which is licensed as follows:
 
 This software is licensed under the MIT License.

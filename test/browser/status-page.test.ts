@@ -9,21 +9,21 @@ import { sendToken, startTokenEndpoint } from '../helpers/token-endpoint.ts'
 import { MAY_SKIP } from '../helpers/tools.ts'
 import { until } from '../helpers/wait.ts'
 
-/** The name of the configuration file, which the page shows when something is wrong with it. */
+/** Part of the name of the configuration file, which the page shows for an invalid configuration. */
 const MARKUP = '<img src=x onerror=alert(1)>'
 const CANARY = 'canary0secret'
 
-type Scene = RunningProgram & {
+type Rejected = RunningProgram & {
   readonly file: string
-  /** From now on the authorization server accepts the credential that it refused. */
-  readonly heal: () => void
+  /** Makes the authorization server accept the rejected credential. */
+  readonly acceptCredential: () => void
 }
 
-/** One credential that works and one that is refused, each with a route; what ships serves them. */
-async function startScene(): Promise<Scene> {
-  let isHealed = false
+/** A program with an accepted and a rejected credential, each with routes. */
+async function startWithRejectedCredential(): Promise<Rejected> {
+  let isAccepted = false
   const endpoint = await startTokenEndpoint(({ body }, res) => {
-    if (body.includes('client_id=refused') && !isHealed) {
+    if (body.includes('client_id=refused') && !isAccepted) {
       res.writeHead(400, { 'content-type': 'application/json' })
       res.end(JSON.stringify({ error: 'invalid_scope', error_description: CANARY }))
     } else sendToken(res, { access_token: `${CANARY}-token` })
@@ -49,7 +49,7 @@ routes:
   for (const path of ['/orders/1', '/ledger/1', `/nowhere/${CANARY}?q=${CANARY}`]) {
     await (await fetch(program.proxyUrl + path)).text()
   }
-  return { ...program, file, heal: () => (isHealed = true) }
+  return { ...program, file, acceptCredential: () => (isAccepted = true) }
 }
 
 function encoded(value: unknown): string {
@@ -57,7 +57,7 @@ function encoded(value: unknown): string {
 }
 
 /** A JWT whose claims contain markup, and an API that rejects it; many other routes are not used. */
-async function startRejectingScene(): Promise<RunningProgram> {
+async function startWithRejectingApi(): Promise<RunningProgram> {
   const endpoint = await startTokenEndpoint((_request, res) => {
     const claims = { iss: MARKUP, aud: 'https://orders.example.com', exp: 4_000_000_000 }
     const jwt = `${encoded({ alg: 'none' })}.${encoded(claims)}.${CANARY}`
@@ -91,7 +91,7 @@ ${others.join('\n')}
   return program
 }
 
-/** The words of the page that are broken in the middle, where their line had room for the whole. */
+/** The words of the page that a line break splits. */
 const BROKEN_WORDS = `[...document.querySelectorAll('main *')].flatMap((element) =>
   [...element.childNodes]
     .filter((node) => node.nodeType === Node.TEXT_NODE)
@@ -105,7 +105,7 @@ const BROKEN_WORDS = `[...document.querySelectorAll('main *')].flatMap((element)
     ),
 )`
 
-const LOOKS = [320, 375, 768, 1280, 1440].flatMap((width) =>
+const VARIANTS = [320, 375, 768, 1280, 1440].flatMap((width) =>
   (['light', 'dark'] as const).map((colorScheme) => ({
     width,
     colorScheme,
@@ -114,11 +114,11 @@ const LOOKS = [320, 375, 768, 1280, 1440].flatMap((width) =>
 )
 
 describe.skipIf(CHROMIUM === undefined && MAY_SKIP)(
-  'in a browser (skipped where there is no Chromium)',
+  'in a browser (skipped without Chromium)',
   () => {
-    test('the page says what is wrong and what to do', async () => {
-      const scene = await startScene()
-      const { page, complaints, asked } = await openPage(`${scene.adminUrl}/`)
+    test('the page shows problems first, each with advice', async () => {
+      const program = await startWithRejectedCredential()
+      const { page, consoleMessages, requestedUrls } = await openPage(`${program.adminUrl}/`)
       await page.getByRole('heading', { name: 'Not ready' }).waitFor()
       expect(await page.title()).toBe('Not ready – token-sidecar')
 
@@ -146,44 +146,46 @@ describe.skipIf(CHROMIUM === undefined && MAY_SKIP)(
         /^ledger[^]*is not available/,
       )
       expect(await page.content()).not.toContain(CANARY)
-      expect(complaints).toEqual([])
+      expect(consoleMessages).toEqual([])
       expect(
-        asked.filter((url) => !url.startsWith(scene.adminUrl) && !url.startsWith('data:')),
+        requestedUrls.filter(
+          (url) => !url.startsWith(program.adminUrl) && !url.startsWith('data:'),
+        ),
       ).toEqual([])
     })
 
-    test('the page follows what happens without being loaded again', async () => {
-      const scene = await startScene()
-      const { page, complaints } = await openPage(`${scene.adminUrl}/`)
+    test('the page updates itself, and reports when the sidecar stops responding', async () => {
+      const program = await startWithRejectedCredential()
+      const { page, consoleMessages } = await openPage(`${program.adminUrl}/`)
       await page.getByRole('heading', { name: 'Not ready' }).waitFor()
       const meter = page.getByRole('meter').first()
       const before = await meter.getAttribute('aria-valuetext')
       await until(async () => (await meter.getAttribute('aria-valuetext')) !== before)
 
-      const good = await readFile(scene.file, 'utf8')
-      await writeFile(scene.file, `${good}typo: 1\n`)
-      // What could be markup is text.
+      const good = await readFile(program.file, 'utf8')
+      await writeFile(program.file, `${good}typo: 1\n`)
+      // Markup is shown as text.
       await page.getByText(`${MARKUP}.yaml`).filter({ hasText: 'unknown key "typo"' }).waitFor()
       expect(await page.locator('img').count()).toBe(0)
-      scene.heal()
-      // Another client is another token, which is fetched at once.
-      await writeFile(scene.file, good.replace('clientId: refused', 'clientId: mended'))
+      program.acceptCredential()
+      // A changed client gets a new token at once.
+      await writeFile(program.file, good.replace('clientId: refused', 'clientId: corrected'))
       await page.getByRole('heading', { name: 'Ready', exact: true }).waitFor()
-      // The first sample is ten seconds old at most.
+      // The sampling interval is ten seconds.
       await page
         .getByRole('img', { name: /^Requests per second, .* from 0/ })
         .first()
         .waitFor()
-      expect(complaints).toEqual([])
+      expect(consoleMessages).toEqual([])
 
-      await scene.stop()
+      await program.stop()
       await page.getByRole('heading', { name: 'No response' }).waitFor()
       expect(await page.getByText('has not responded since').count()).toBe(1)
     })
 
-    test('the keyboard is enough: skip, jump, filter', async () => {
-      const scene = await startScene()
-      const { page } = await openPage(`${scene.adminUrl}/`)
+    test('skip link, navigation and filter work with the keyboard', async () => {
+      const program = await startWithRejectedCredential()
+      const { page } = await openPage(`${program.adminUrl}/`)
       await page.getByRole('heading', { name: 'Not ready' }).waitFor()
       const focused = async (): Promise<string> => await page.locator(':focus').innerText()
       await page.keyboard.press('Tab')
@@ -203,14 +205,16 @@ describe.skipIf(CHROMIUM === undefined && MAY_SKIP)(
       await until(async () => (await routes.count()) === 4)
     })
 
-    test.for(LOOKS)(
-      '$width pixels wide and $colorScheme, it fits and everybody can use it ($name)',
+    test.for(VARIANTS)(
+      'at $width pixels, in $colorScheme mode, the page fits and has no accessibility violation ($name)',
       async ({ width, colorScheme, name }) => {
-        const scene = await (name === 'refused' ? startScene() : startRejectingScene())
-        const { page, complaints } = await openPage(`${scene.adminUrl}/`, {
+        const program = await (name === 'refused'
+          ? startWithRejectedCredential()
+          : startWithRejectingApi())
+        const { page, consoleMessages } = await openPage(`${program.adminUrl}/`, {
           viewport: { width, height: 800 },
           colorScheme,
-          // The checker is put into the page from outside, which its policy would forbid.
+          // The Content-Security-Policy of the page forbids the injected checker.
           bypassCSP: true,
         })
         const heading = name === 'refused' ? 'Not ready' : /^Ready, but/
@@ -224,13 +228,13 @@ describe.skipIf(CHROMIUM === undefined && MAY_SKIP)(
           'axe.run().then(({ violations }) => violations.map(({ id, nodes }) => [id, ...nodes.map(({ html, failureSummary }) => html + failureSummary)]))',
         )
         expect(violations).toEqual([])
-        expect(complaints).toEqual([])
+        expect(consoleMessages).toEqual([])
       },
     )
 
-    test('an API that rejects every token is what the page says first, and it does not turn green', async () => {
-      const scene = await startRejectingScene()
-      const { page, complaints } = await openPage(`${scene.adminUrl}/`)
+    test('an API that rejects every token is the heading of the page, in the state "warning"', async () => {
+      const program = await startWithRejectingApi()
+      const { page, consoleMessages } = await openPage(`${program.adminUrl}/`)
       await page
         .getByRole('heading', { name: 'Ready, but one API rejects every request' })
         .waitFor()
@@ -245,7 +249,7 @@ describe.skipIf(CHROMIUM === undefined && MAY_SKIP)(
       expect(text).toContain('https://orders.example.com')
       expect(text).toContain('orders.read')
       expect(text).toContain('A new token does not help')
-      // What an authorization server says is text.
+      // Markup of an authorization server is shown as text.
       expect(text).toContain(MARKUP)
       expect(await page.locator('img').count()).toBe(0)
       const tokens = await page.getByRole('table', { name: /^The cached tokens/ }).innerText()
@@ -257,12 +261,12 @@ describe.skipIf(CHROMIUM === undefined && MAY_SKIP)(
         /^orders[^]*Every token rejected: 401/,
       )
       expect(await page.content()).not.toContain(CANARY)
-      expect(complaints).toEqual([])
+      expect(consoleMessages).toEqual([])
     })
 
-    test('tables are sorted by their headers or the list, and can show problems only', async () => {
-      const scene = await startRejectingScene()
-      const { page } = await openPage(`${scene.adminUrl}/`, {
+    test('tables can be sorted by column headers or a list, and filtered for problems', async () => {
+      const program = await startWithRejectingApi()
+      const { page } = await openPage(`${program.adminUrl}/`, {
         viewport: { width: 1280, height: 800 },
       })
       const routes = page.getByRole('table', { name: /^Values are for/ })
@@ -293,8 +297,8 @@ describe.skipIf(CHROMIUM === undefined && MAY_SKIP)(
     })
 
     test('each chart has a scale with a unit, and a time axis', async () => {
-      const scene = await startRejectingScene()
-      const { page } = await openPage(`${scene.adminUrl}/`, {
+      const program = await startWithRejectingApi()
+      const { page } = await openPage(`${program.adminUrl}/`, {
         viewport: { width: 1280, height: 800 },
       })
       const plot = page.locator('#route-rows tr').first().locator('.plot:not([hidden])')
@@ -309,9 +313,9 @@ describe.skipIf(CHROMIUM === undefined && MAY_SKIP)(
       ])
     })
 
-    test('without JavaScript the page says where to look', async () => {
-      const scene = await startScene()
-      const { page } = await openPage(`${scene.adminUrl}/`, { javaScriptEnabled: false })
+    test('without JavaScript, the page links to /status', async () => {
+      const program = await startWithRejectedCredential()
+      const { page } = await openPage(`${program.adminUrl}/`, { javaScriptEnabled: false })
       expect(await page.locator('body').innerText()).toContain('needs JavaScript')
       expect(await page.locator('noscript a').first().getAttribute('href')).toBe('/status')
     })

@@ -28,8 +28,8 @@ test('a truncated response on a reused connection closes the connection to the c
   const requests = ['/first', '/second'].map(
     (path) => `GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`,
   )
-  const answers = await exchangeRaw(sidecar.proxyUrl, requests.join(''))
-  expect(answers).toMatch(/\r\n\r\nwholeHTTP\/1\.1 200 [^]*\r\n\r\nonly this$/)
+  const responses = await exchangeRaw(sidecar.proxyUrl, requests.join(''))
+  expect(responses).toMatch(/\r\n\r\nwholeHTTP\/1\.1 200 [^]*\r\n\r\nonly this$/)
 })
 
 test('an early response is forwarded, and the upload is aborted', async () => {
@@ -40,15 +40,15 @@ test('an early response is forwarded, and the upload is aborted', async () => {
   const upload = request(sidecar.proxyUrl, { method: 'PUT', agent: false })
   upload.on('error', () => {})
   const part = Buffer.alloc(64 * 1024)
-  const answered = once(upload, 'response')
+  const responded = once(upload, 'response')
   const closed = once(upload, 'close')
-  let isOver = false
+  let hasResponse = false
   const push = (): void => {
-    if (!isOver) upload.write(part, () => void setImmediate(push))
+    if (!hasResponse) upload.write(part, () => void setImmediate(push))
   }
   push()
-  const [response] = await answered
-  isOver = true
+  const [response] = await responded
+  hasResponse = true
   let text = ''
   for await (const chunk of response) text += String(chunk)
   expect(response.statusCode).toBe(413)
@@ -72,7 +72,7 @@ test('a client that disconnects during the computation of a DPoP proof causes no
     const sockets = await Promise.all(Array.from({ length: 20 }, async () => await openSocket(url)))
     for (const socket of sockets) {
       socket.write('POST /orders HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nab')
-      // As soon as the bytes are gone, and with them the connection.
+      // A RST right after the request, which is still being processed.
       socket.resetAndDestroy()
     }
   }

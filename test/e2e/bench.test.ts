@@ -64,7 +64,7 @@ function contenderOf(name: string, handlerOf: (setting: Setting) => RequestListe
   }
 }
 
-/** Passes everything on, with these headers and this body. */
+/** Forwards each request with these header fields, and its response with this body. */
 function forwarding(
   headersOf: (setting: Setting) => Record<string, string>,
   bodyOf: (body: Buffer) => Buffer = (body) => body,
@@ -107,7 +107,7 @@ test('the benchmark measures the sidecar and the bare loop in separate processes
 })
 
 test.for<{ what: string; differs: Partial<Workload> }>([
-  { what: 'large answers', differs: { answer: 'mebibyte' } },
+  { what: 'large responses', differs: { answer: 'mebibyte' } },
   {
     what: 'bodies, many header fields and TLS to the upstream',
     differs: { method: 'POST', bodyBytes: 100_000, headers: 20, upstreamTls: true },
@@ -129,14 +129,14 @@ test('at a fixed rate the sidecar receives every scheduled request', async () =>
 })
 
 test('at a fixed rate latency counts from the scheduled time of a request', async () => {
-  // A fifth of what is due can be done: the last one is due after 0.4 s and answered after 2.
+  // The server handles a fifth of the rate: the last request is due after 0.4 s, its response comes after 2 s.
   const slow = contenderOf('slow', (setting) => {
     const forward = forwarding(() => authorize(setting))(setting)
     let freeAtMs = 0
     return (req, res) => {
       freeAtMs = Math.max(freeAtMs, performance.now()) + 5
       const answer = (): void => {
-        // The warm-up leaves in the middle of what it has asked for.
+        // The warm-up ends with requests in flight.
         if (!res.destroyed) forward(req, res)
       }
       setTimeout(answer, freeAtMs - performance.now())
@@ -156,34 +156,34 @@ test('a contender that does not support a case is skipped, not failed', async ()
 
 test.for([
   {
-    cheat: 'passes requests on without a token',
+    cheat: 'forwards requests without a token',
     handlerOf: forwarding(() => ({})),
     failure: 'the probe got status 401',
   },
   {
-    cheat: 'makes up a token',
+    cheat: 'sends an invalid token',
     handlerOf: forwarding(() => ({ authorization: 'Bearer x' })),
     failure: 'the probe got status 401',
   },
   {
-    cheat: 'answers by itself',
+    cheat: 'responds without the upstream',
     handlerOf: () => (_req, res) => void res.end(ANSWERS.small.body),
     failure: 'the request did not reach the upstream',
   },
   {
-    cheat: 'cuts answers short',
+    cheat: 'truncates responses',
     handlerOf: forwarding(authorize, (body) => (body.length === 100 ? body.subarray(1) : body)),
     failure: 'the answer has another body, of 99 bytes',
   },
 ] satisfies { cheat: string; handlerOf: (setting: Setting) => RequestListener; failure: string }[])(
-  'a contender that $cheat fails without results',
+  'a contender that $cheat is reported as failed, without results',
   async ({ handlerOf, failure }) => {
     const { entries } = await measure([contenderOf('cheat', handlerOf)])
     expect(entries).toEqual([{ contender: 'cheat', label: '', rounds: [], failure }])
   },
 )
 
-test('a contender that omits the token only during the measurement fails', async () => {
+test('a contender that omits the token only during the measurement is reported as failed', async () => {
   let isMeasured = false
   const cheat = contenderOf('cheat', (setting) =>
     forwarding(() => (isMeasured ? {} : authorize(setting)))(setting),

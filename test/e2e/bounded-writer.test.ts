@@ -6,7 +6,7 @@ import { createBoundedWriter } from '../../src/lib/bounded-writer.ts'
 import { temporaryDirectory } from '../helpers/sidecar.ts'
 
 const LINE = `${'x'.repeat(1_023)}\n`
-/** More than a pipe and the buffer hold. */
+/** More than the capacity of the pipe and of the buffer. */
 const LINES = 2_000
 
 test('lines for a pipe that is not read are buffered up to the limit, then dropped and counted', async () => {

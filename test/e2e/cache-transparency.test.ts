@@ -22,7 +22,7 @@ async function startOrigin(): Promise<string> {
   return `http://127.0.0.1:${/^Listening on .*:(\d+)\/$/.exec(line ?? '')?.[1]}`
 }
 
-/** What comes of every test of that suite against `base`, in words that are the same in every run. */
+/** The results of the suite against `base`, without values that differ between runs. */
 async function runSuite(base: string): Promise<SuiteRun> {
   const client = runScript(import.meta.resolve('../helpers/cache-suite.ts'), [base])
   const printed = await text(client.stdout)
@@ -47,15 +47,15 @@ function runScript(
   return child
 }
 
-/** Fields about one connection (RFC 9110 section 7.6.1), then those about the way and the moment. */
+/** Connection-specific fields (RFC 9110 section 7.6.1), then those of the path and the time. */
 const NOT_COMPARED = [...HOP_BY_HOP, 'via', 'date', 'server-now']
 
-/** An answer as both ways have to give it. */
-function essence({ path, status, fields, body }: Answer): unknown {
-  // So are those that Connection names.
+/** The part of a response that must be the same with and without the sidecar. */
+function comparableResponse({ path, status, fields, body }: Answer): unknown {
+  // Fields that Connection lists are connection-specific, too.
   const listed = fields.find(([name]) => name === 'connection')?.[1].split(', ') ?? []
   const ignored = new Set([...NOT_COMPARED, ...listed])
-  // The origin tells here what it received; with the token that is longer.
+  // This body lists the requests that the origin received, so the token makes it longer.
   const isReport = path.startsWith('/state/')
   if (isReport) ignored.add('content-length')
   return {
@@ -69,8 +69,8 @@ function essence({ path, status, fields, body }: Answer): unknown {
 type ReceivedRequest = { readonly request_headers: Readonly<Record<string, string>> }
 
 /**
- * What the two ways have to differ in; and what the suite appends for itself to lists of fields that some of
- * its tests share, in whatever order they run.
+ * Fields that differ with the sidecar, and those that the suite sets from state that its tests share and
+ * that depends on their order.
  */
 const NOT_COMPARED_OF_REQUESTS = new Set([
   'connection',
@@ -81,7 +81,7 @@ const NOT_COMPARED_OF_REQUESTS = new Set([
   'req-num',
 ])
 
-/** A request as the origin reports it. */
+/** A request that the origin received, without the fields that differ. */
 function comparableRequest(request: ReceivedRequest): unknown {
   const fields = Object.entries(request.request_headers)
   const compared = fields.filter(([name]) => !NOT_COMPARED_OF_REQUESTS.has(name))
@@ -99,13 +99,13 @@ const NOT_CACHED = ['Setup', 'Response 2 does not come from cache']
 const NOT_CONDITIONAL = ['Setup', 'Request 2 should have been conditional, but it was not.']
 
 /**
- * Where the client sees something else because there is an intermediary at all. None of these tests
- * passes, be it with or without one.
+ * Results that differ because of the intermediary. None of these tests passes, with or without the
+ * sidecar.
  */
 const UNKNOWN_CODING = ['Setup', 'Response 1 status is 502, not 200']
 
 const DIFFERENT: Readonly<Record<string, unknown>> = {
-  // The origin hangs up instead of answering, which a client is told by a 502 (RFC 9110 section 15.6.3).
+  // The origin closes the connection without a response: 502 (RFC 9110 section 15.6.3).
   'stale-close': [HUNG_UP, NOT_FROM_CACHE],
   'stale-close-must-revalidate': [HUNG_UP, FROM_CACHE],
   'stale-close-no-cache': [HUNG_UP, FROM_CACHE],
@@ -115,7 +115,7 @@ const DIFFERENT: Readonly<Record<string, unknown>> = {
   'stale-sie-close': [HUNG_UP, NOT_FROM_CACHE],
   'stale-warning-become': [HUNG_UP, NOT_CACHED],
   'stale-warning-stored': [HUNG_UP, NOT_CACHED],
-  // The origin sends more bytes than its Content-Length says; they end here.
+  // The origin sends more bytes than its Content-Length; the sidecar discards the rest.
   'headers-store-Content-Length': [GARBAGE, NOT_CACHED],
   '304-etag-update-response-Content-Length': [GARBAGE, NOT_CONDITIONAL],
   // The origin sends an unknown transfer coding (RFC 9112 section 7): 502.
@@ -129,7 +129,7 @@ test('http-cache-tests has the same results with the sidecar as without', async 
     credentialConfig(
       `tokenEndpoint: ${endpoint.url}\nclientId: app\nauth: { method: none }`,
       origin,
-      // The suite looks at what becomes of its own Authorization.
+      // The suite tests its own Authorization field.
       'inject: { header: X-Access-Token }',
     ),
   )
@@ -145,7 +145,9 @@ test('http-cache-tests has the same results with the sidecar as without', async 
 
   const comparable = (run: SuiteRun): Record<string, unknown> =>
     Object.fromEntries(
-      ids.filter((id) => !(id in DIFFERENT)).map((id) => [id, run.answers[id]?.map(essence)]),
+      ids
+        .filter((id) => !(id in DIFFERENT))
+        .map((id) => [id, run.answers[id]?.map(comparableResponse)]),
     )
   expect(comparable(through)).toEqual(comparable(direct))
 })

@@ -16,14 +16,14 @@ import { startSidecar } from '../helpers/sidecar.ts'
 import { sendToken, startTokenEndpoint, type TokenEndpoint } from '../helpers/token-endpoint.ts'
 import { until } from '../helpers/wait.ts'
 
-// Long enough for HS256 (RFC 7518 section 3.2), and most of it needs an encoding.
+// Long enough for HS256 (RFC 7518 section 3.2), and with many characters that need form-encoding.
 const SECRET = `aw+kw%rd & "sec:ret"/\\ 'x' ~, of thirty-two bytes`
-const PLAIN_SECRET = 'nothing-in-it-needs-an-encoding'
+const PLAIN_SECRET = 'no-character-needs-an-encoding'
 
 const ACCEPTED = { status: 200, scheme: 'Bearer', claims: { client_id: 'app' } }
-const REFUSED = { status: 502, code: 'token_rejected', oauthError: 'invalid_client' }
+const REJECTED = { status: 502, code: 'token_rejected', oauthError: 'invalid_client' }
 
-/** What comes of a call with a credential of these lines: the claims of its token, or the failure. */
+/** The result of a request with this credential: the claims of its token, or the problem. */
 async function outcomeOf(issuer: RunningProvider, credential: string, env = {}): Promise<object> {
   const { status, body } = await callWith(`issuer: ${issuer.issuer}\n${credential}`, env)
   if (status !== 200) return JSON.parse(body)
@@ -31,7 +31,7 @@ async function outcomeOf(issuer: RunningProvider, credential: string, env = {}):
   return { status, scheme, claims: await issuer.verify(token) }
 }
 
-/** The requests to a token endpoint that fails once, by a sidecar that then tries again. */
+/** A token endpoint that has received a first request, which failed, and its retry. */
 async function twoRequests(credential: string, env = {}): Promise<TokenEndpoint> {
   const endpoint = await startTokenEndpoint((_request, res) => {
     if (endpoint.requests.length === 1) res.writeHead(503).end()
@@ -73,7 +73,7 @@ clientId: app
 auth: { method: ${method}, clientSecret: { env: SECRET }${more} }`
     expect(await outcomeOf(issuer, credential, { SECRET: secret })).toMatchObject(ACCEPTED)
     const wrong = await outcomeOf(issuer, credential, { SECRET: `${secret}.` })
-    expect(wrong).toMatchObject(REFUSED)
+    expect(wrong).toMatchObject(REJECTED)
   },
 )
 
@@ -110,7 +110,7 @@ auth: { clientSecret: { env: SECRET } }`,
   expect(Buffer.from(credentials, 'base64').toString()).toBe(`${encoded}:${encoded}`)
 })
 
-/** A certified server that knows a client by its public key. */
+/** An oidc-provider with a client that is registered by its public key. */
 async function startKeyIssuer({ publicJwk }: SigningKey): Promise<RunningProvider> {
   return await startProvider({
     clients: [
@@ -160,7 +160,7 @@ auth:
     const foreign = createSigningKey(algorithm)
     expect(
       await outcomeOf(issuer, credential, { KEY: foreign.text(form), PASSPHRASE }),
-    ).toMatchObject(REFUSED)
+    ).toMatchObject(REJECTED)
   },
 )
 
@@ -178,7 +178,7 @@ auth: { method: private_key_jwt, key: { file: '${file}' }, algorithm: ES256 }`,
   ).toMatchObject(ACCEPTED)
 })
 
-/** The header of the assertion that these lines lead to, as a certified server received it. */
+/** The header of the assertion that oidc-provider receives for this configuration. */
 async function assertionHeader(form: KeyForm, lines: string): Promise<object | undefined> {
   const key = createSigningKey('ES256')
   const issuer = await startKeyIssuer(key)
@@ -262,7 +262,7 @@ clientId: app
 auth: { method: private_key_jwt, key: { env: KEY }, algorithm: ES256, audience: https://other.example/ }`,
       { KEY: key.text('PKCS#8') },
     ),
-  ).toMatchObject(REFUSED)
+  ).toMatchObject(REJECTED)
 })
 
 test.for([
@@ -295,7 +295,7 @@ test.for([
     expect(claims).toEqual({ iss: 'app', sub: 'app', aud: 'https://login.example/' })
     expect(exp - iat).toBeLessThanOrEqual(65)
     expect(exp).toBeGreaterThan(startedAtSeconds + 30)
-    // A server whose clock is behind ours must not find it in the future.
+    // A server whose clock is slow must not see an iat in the future.
     expect(iat).toBeLessThanOrEqual(Math.floor(Date.now() / 1000) - 5)
     expect(iat).toBeGreaterThan(startedAtSeconds - 30)
     ids.add(jti)
@@ -310,8 +310,8 @@ clientId: app
 auth: { method: client_assertion_file, file: '${file}' }`
 }
 
-/** An assertion that something else has made for the client "app". */
-async function foreignAssertion({ privateKey }: SigningKey, audience: string): Promise<string> {
+/** An assertion for the client "app" that the sidecar did not create. */
+async function createAssertion({ privateKey }: SigningKey, audience: string): Promise<string> {
   return await new SignJWT({ jti: crypto.randomUUID() })
     .setProtectedHeader({ alg: 'ES256' })
     .setIssuer('app')
@@ -325,12 +325,12 @@ async function foreignAssertion({ privateKey }: SigningKey, audience: string): P
 test('oidc-provider accepts an assertion from a file, and rejects one by an unregistered key', async () => {
   const key = createSigningKey('ES256')
   const issuer = await startKeyIssuer(key)
-  const good = await foreignAssertion(key, issuer.issuer)
+  const good = await createAssertion(key, issuer.issuer)
   expect(await outcomeOf(issuer, assertionFromFile(await fileWith(`${good}\n`)))).toMatchObject(
     ACCEPTED,
   )
-  const bad = await foreignAssertion(createSigningKey('ES256'), issuer.issuer)
-  expect(await outcomeOf(issuer, assertionFromFile(await fileWith(bad)))).toMatchObject(REFUSED)
+  const bad = await createAssertion(createSigningKey('ES256'), issuer.issuer)
+  expect(await outcomeOf(issuer, assertionFromFile(await fileWith(bad)))).toMatchObject(REJECTED)
 })
 
 test('a rotated assertion file is used by the next token request', async () => {
@@ -367,12 +367,14 @@ grant: { type: token_exchange, subjectToken: { file: '${file}' } }`)
   expect(formOf(endpoint).has('client_id')).toBe(false)
 })
 
-test('a public client sends its client_id alone, and an unknown one is rejected', async () => {
+test('oidc-provider accepts a public client, and rejects an unknown client_id', async () => {
   const issuer = await startProvider({
     clients: [machineClient({ client_id: 'app', token_endpoint_auth_method: 'none' })],
   })
   expect(await outcomeOf(issuer, 'clientId: app\nauth: { method: none }')).toMatchObject(ACCEPTED)
-  expect(await outcomeOf(issuer, 'clientId: nobody\nauth: { method: none }')).toMatchObject(REFUSED)
+  expect(await outcomeOf(issuer, 'clientId: unknown\nauth: { method: none }')).toMatchObject(
+    REJECTED,
+  )
 })
 
 test('a public client sends no client authentication', async () => {
@@ -386,14 +388,14 @@ test('a public client sends no client authentication', async () => {
 })
 
 test.for([
-  { what: 'for another algorithm', found: createSigningKey('RS256').text('encrypted PKCS#8') },
-  { what: 'that its passphrase does not open', found: lockedOtherwise() },
+  { what: 'of another algorithm', found: createSigningKey('RS256').text('encrypted PKCS#8') },
+  { what: 'with another passphrase', found: keyWithAnotherPassphrase() },
   {
-    what: 'of which half is missing',
+    what: 'that is truncated',
     found: createSigningKey('ES256').text('PKCS#8').slice(0, 99),
   },
   { what: 'that is empty', found: '' },
-])('a key $what is reported, and no token request is sent', async ({ found }) => {
+])('a signing key $what is reported, and no token request is sent', async ({ found }) => {
   const file = await fileWith(createSigningKey('ES256').text('encrypted PKCS#8'))
   const endpoint = await startTokenEndpoint((_request, res) => sendToken(res))
   const sidecar = await startSidecar(
@@ -407,7 +409,7 @@ prefetch: false`,
     ),
     { WORD: PASSPHRASE },
   )
-  // Not before: the sidecar would not start.
+  // The file is replaced after the start, because the sidecar does not start with an invalid key.
   await writeFile(file, found)
   const response = await fetch(sidecar.proxyUrl)
   expect(response.status).toBe(503)
@@ -419,7 +421,7 @@ prefetch: false`,
   expect(endpoint.requests).toHaveLength(0)
 })
 
-function lockedOtherwise(): string {
+function keyWithAnotherPassphrase(): string {
   const encryption = { cipher: 'aes-256-cbc', passphrase: 'another' }
   return createSigningKey('ES256').privateKey.export({
     type: 'pkcs8',

@@ -29,8 +29,8 @@ function connectTo(target: string, more = `Host: ${target}\r\n`): string {
 
 const ESTABLISHED = 'HTTP/1.1 200 Connection Established\r\n\r\n'
 
-/** A server without any protocol. Returns its address, and the connections that come. */
-async function startPlain(onConnection: (connection: RawConnection) => void) {
+/** A plain TCP server. */
+async function startTcpServer(onConnection: (connection: RawConnection) => void) {
   const sockets = new Set<Socket>()
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     sockets.add(socket)
@@ -46,10 +46,10 @@ async function startPlain(onConnection: (connection: RawConnection) => void) {
   return { target: `127.0.0.1:${portOf(server)}`, sockets }
 }
 
-/** A tunnel that stands, and both of its ends. */
+/** An open tunnel, with both ends. */
 async function openTunnel(early = '') {
   const accepted = Promise.withResolvers<RawConnection>()
-  const { target } = await startPlain(accepted.resolve)
+  const { target } = await startTcpServer(accepted.resolve)
   const sidecar = await startForward('pass')
   const client = await openRaw(sidecar.proxyUrl, connectTo(target) + early)
   await client.sees(ESTABLISHED)
@@ -86,8 +86,8 @@ test('bytes sent together with CONNECT are forwarded first', async () => {
   expect(upstream.received()).toBe('first second')
 })
 
-test('a server that sends first through a CONNECT tunnel is forwarded', async () => {
-  const { target } = await startPlain(({ socket }) => void socket.write('welcome'))
+test('data that the server sends first through a CONNECT tunnel is forwarded', async () => {
+  const { target } = await startTcpServer(({ socket }) => void socket.write('welcome'))
   const sidecar = await startForward('pass')
   const client = await openRaw(sidecar.proxyUrl, connectTo(target))
   await client.sees('welcome')
@@ -124,10 +124,10 @@ test('each side of a CONNECT tunnel can half-close, and the tunnel is counted an
 
 test.for(['client', 'upstream'] as const)(
   'a reset by the %s of a CONNECT tunnel closes both sides',
-  async (breaker) => {
+  async (side) => {
     const tunnel = await openTunnel()
-    tunnel[breaker].socket.resetAndDestroy()
-    await tunnel[breaker === 'client' ? 'upstream' : 'client'].ended
+    tunnel[side].socket.resetAndDestroy()
+    await tunnel[side === 'client' ? 'upstream' : 'client'].ended
     await until(async () => (await tunnelsOpen(tunnel.sidecar)) === 0)
     expect(await tunnel.sidecar.logs()).toContain('"end":"reset"')
   },
@@ -203,8 +203,8 @@ test('CONNECT to a closed port gets 502', async () => {
   expect(answer).toContain('connection refused')
 })
 
-/** An address that takes no more connections, and does not refuse them either. */
-async function startDeaf(): Promise<string> {
+/** A server with a full accept queue: connecting to it times out. */
+async function startFullQueue(): Promise<string> {
   const worker = new Worker(
     `const { parentPort } = require('node:worker_threads')
      const server = require('node:net').createServer()
@@ -215,29 +215,32 @@ async function startDeaf(): Promise<string> {
     { eval: true },
   )
   const [port]: unknown[] = await once(worker, 'message')
-  // These fill its queue.
-  const callers = Array.from({ length: 4 }, () => connect(Number(port), '127.0.0.1'))
-  for (const caller of callers) caller.on('error', () => {})
+  // These fill the accept queue.
+  const fillers = Array.from({ length: 4 }, () => connect(Number(port), '127.0.0.1'))
+  for (const filler of fillers) filler.on('error', () => {})
   onTestFinished(async () => {
-    for (const caller of callers) caller.destroy()
+    for (const filler of fillers) filler.destroy()
     await worker.terminate()
   })
-  await until(() => callers.filter(({ connecting }) => !connecting).length >= 2)
+  await until(() => fillers.filter(({ connecting }) => !connecting).length >= 2)
   return `127.0.0.1:${Number(port)}`
 }
 
 test.for([
-  { how: 'ends', leave: (client: RawConnection) => void client.socket.end() },
-  { how: 'breaks off', leave: (client: RawConnection) => void client.socket.resetAndDestroy() },
-])('no tunnel is opened for a client that $how during CONNECT', async ({ leave }) => {
-  const target = await startDeaf()
+  { how: 'half-closes', disconnect: (client: RawConnection) => void client.socket.end() },
+  {
+    how: 'resets its connection',
+    disconnect: (client: RawConnection) => void client.socket.resetAndDestroy(),
+  },
+])('no tunnel is opened for a client that $how during CONNECT', async ({ disconnect }) => {
+  const target = await startFullQueue()
   const sidecar = await startForward('pass')
   const client = await openRaw(sidecar.proxyUrl, connectTo(target))
   await until(
     async () =>
       (await metric(sidecar, 'token_sidecar_requests_in_flight', { route: '(pass)' })) === 1,
   )
-  leave(client)
+  disconnect(client)
   await until(
     async () =>
       (await metric(sidecar, 'token_sidecar_requests_in_flight', { route: '(pass)' })) === 0,
@@ -250,7 +253,7 @@ test.for([
 })
 
 test('CONNECT that exceeds the connect timeout gets 504', async () => {
-  const target = await startDeaf()
+  const target = await startFullQueue()
   const sidecar = await startForward('pass')
   const answer = await exchangeRaw(sidecar.proxyUrl, connectTo(target))
   expect(answer).toMatch(/^HTTP\/1\.1 504 /)
@@ -263,7 +266,7 @@ test('CONNECT pipelined after an unanswered request closes the connection withou
     arrived += 1
   })
   let opened = 0
-  const { target } = await startPlain(() => {
+  const { target } = await startTcpServer(() => {
     opened += 1
   })
   const sidecar = await startSidecar(`${forwardConfig(upstream)}\nforward: pass`)
@@ -277,7 +280,7 @@ test('CONNECT pipelined after an unanswered request closes the connection withou
 })
 
 test('CONNECT on a connection above the connection limit gets a 503', async () => {
-  const { target } = await startPlain(() => {})
+  const { target } = await startTcpServer(() => {})
   const sidecar = await startSidecar(`${ROUTES}\nforward: pass\nlimits: { connections: 1 }`)
   const first = await openRaw(sidecar.proxyUrl, connectTo(target))
   await first.sees(ESTABLISHED)

@@ -12,7 +12,7 @@ import { startServer } from '../helpers/servers.ts'
 import { until } from '../helpers/wait.ts'
 
 const HAS_PROC = existsSync('/proc/self/fd')
-/** Descriptors beyond those of an idle process. */
+/** Descriptors available beyond those of an idle process. */
 const SPARE = 4
 
 type LimitedProgram = {
@@ -62,7 +62,7 @@ async function startLimited(file: string, limit: number | 'unlimited'): Promise<
 
 type Exhausted = { readonly program: LimitedProgram; readonly limit: number }
 
-/** A program that may open few more descriptors than it has open when it is idle. */
+/** A program whose limit is a few descriptors above what it uses when idle. */
 async function startAlmostExhausted(): Promise<Exhausted> {
   const upstream = await startServer((_req, res) => void res.end('ok'))
   const file = await writeConfig(

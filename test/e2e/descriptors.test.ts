@@ -10,7 +10,7 @@ import { startServer } from '../helpers/servers.ts'
 const HAS_PRLIMIT = spawnSync('prlimit', ['--version']).status === 0
 
 test.skipIf(!HAS_PRLIMIT)(
-  'with 1,024 descriptors and 1,300 idle admin connections, the proxy and /readyz answer',
+  'with 1,024 descriptors and 1,300 idle admin connections, the proxy and /readyz respond',
   async () => {
     const upstream = await startServer((_req, res) => void res.end('ok'))
     const file = await writeConfig(

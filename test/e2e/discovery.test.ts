@@ -11,10 +11,10 @@ import { portOf, startListening, startServer } from '../helpers/servers.ts'
 import { sendToken } from '../helpers/token-endpoint.ts'
 import { until } from '../helpers/wait.ts'
 
-type Answer = (res: ServerResponse, origin: string) => void
+type Respond = (res: ServerResponse, origin: string) => void
 
-/** An authorization server that answers at these paths, and 404 elsewhere; `/token` gives tokens. */
-async function startServerWith(answers: Readonly<Record<string, Answer>>) {
+/** An authorization server with these paths and a token endpoint at `/token`; any other path gets 404. */
+async function startServerWith(answers: Readonly<Record<string, Respond>>) {
   const paths: string[] = []
   const origin: string = await startServer((req, res) => {
     const path = req.url ?? ''
@@ -32,7 +32,7 @@ function credential(issuer: string): string {
 }
 
 /** Metadata of the issuer at `path` of this server. */
-function metadata(path: string, changes: Readonly<Record<string, unknown>> = {}): Answer {
+function metadata(path: string, changes: Readonly<Record<string, unknown>> = {}): Respond {
   return (res, origin) => {
     const whole = { issuer: origin + path, token_endpoint: `${origin}/token`, ...changes }
     res.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(whole))
@@ -43,37 +43,37 @@ const RFC_8414 = '/.well-known/oauth-authorization-server'
 const OPENID = '/.well-known/openid-configuration'
 
 test.for([
-  { what: 'an issuer without a path', path: '', at: RFC_8414, asked: [RFC_8414, '/token'] },
+  { what: 'an issuer without a path', path: '', at: RFC_8414, expected: [RFC_8414, '/token'] },
   {
-    what: 'an issuer with a path, before which the well-known part goes',
+    what: 'an issuer with a path, after the well-known part',
     path: '/realms/corp',
     at: `${RFC_8414}/realms/corp`,
-    asked: [`${RFC_8414}/realms/corp`, '/token'],
+    expected: [`${RFC_8414}/realms/corp`, '/token'],
   },
   {
     what: 'an OpenID provider',
     path: '',
     at: OPENID,
-    asked: [RFC_8414, OPENID, '/token'],
+    expected: [RFC_8414, OPENID, '/token'],
   },
   {
-    what: 'an OpenID provider with a path, behind which the well-known part goes',
+    what: 'an OpenID provider with a path, before the well-known part',
     path: '/realms/corp',
     at: `/realms/corp${OPENID}`,
-    asked: [`${RFC_8414}/realms/corp`, `/realms/corp${OPENID}`, '/token'],
+    expected: [`${RFC_8414}/realms/corp`, `/realms/corp${OPENID}`, '/token'],
   },
   {
     what: 'an OpenID provider whose issuer ends in a slash',
     path: '/tenant/',
     at: `/tenant${OPENID}`,
-    // RFC 8414 section 3.1 takes the slash away.
-    asked: [`${RFC_8414}/tenant`, `/tenant${OPENID}`, '/token'],
+    // RFC 8414 section 3.1: a terminating slash is removed.
+    expected: [`${RFC_8414}/tenant`, `/tenant${OPENID}`, '/token'],
   },
-])('the token endpoint is discovered for $what', async ({ path, at, asked }) => {
+])('the token endpoint is discovered for $what', async ({ path, at, expected }) => {
   const { origin, paths } = await startServerWith({ [at]: metadata(path) })
   const { body } = await callWith(credential(origin + path))
   expect(body).toBe('Bearer a-token')
-  expect(paths).toEqual(asked)
+  expect(paths).toEqual(expected)
 })
 
 test('metadata is fetched once, not for every token', async () => {
@@ -89,70 +89,75 @@ test('metadata is fetched once, not for every token', async () => {
   expect(paths).toEqual([RFC_8414, '/token', '/token'])
 })
 
-const UNUSABLE: readonly { what: string; answer: Answer; told: string }[] = [
+const UNUSABLE: readonly { what: string; answer: Respond; detail: string }[] = [
   {
     what: 'of another issuer',
     answer: metadata('', { issuer: 'https://login.example' }),
-    told: 'it names another issuer',
+    detail: 'it names another issuer',
   },
   {
-    what: 'of an issuer with a slash more',
+    what: 'of an issuer with an additional trailing slash',
     answer: metadata('/'),
-    told: 'it names another issuer; the configured one must be identical, including a trailing slash',
+    detail:
+      'it names another issuer; the configured one must be identical, including a trailing slash',
   },
   {
     what: 'of an issuer that is not a URL',
     answer: metadata('', { issuer: 'login' }),
-    told: 'it names another issuer',
+    detail: 'it names another issuer',
   },
   {
     what: 'without an issuer',
     answer: metadata('', { issuer: undefined }),
-    told: 'it is not a JSON object with an issuer',
+    detail: 'it is not a JSON object with an issuer',
   },
   {
     what: 'without a token endpoint',
     answer: metadata('', { token_endpoint: undefined }),
-    told: 'it has no token endpoint',
+    detail: 'it has no token endpoint',
   },
   {
-    what: 'with a token endpoint that is no URL',
+    what: 'with a token endpoint that is not an absolute URL',
     answer: metadata('', { token_endpoint: '/token' }),
-    told: 'it has no token endpoint',
+    detail: 'it has no token endpoint',
   },
   {
-    what: 'with a token endpoint that is reached in the open',
+    what: 'with a plaintext token endpoint',
     answer: metadata('', { token_endpoint: 'http://login.example/token' }),
-    told: 'its token endpoint is not https',
+    detail: 'its token endpoint is not https',
   },
-  { what: 'that is a page', answer: (res) => void res.end('<html>'), told: 'it is not JSON' },
-  { what: 'that is a list', answer: (res) => void res.end('[]'), told: 'not a JSON object' },
-  { what: 'that is nothing', answer: (res) => void res.end('null'), told: 'not a JSON object' },
   {
-    what: 'that is elsewhere',
+    what: 'that is an HTML page',
+    answer: (res) => void res.end('<html>'),
+    detail: 'it is not JSON',
+  },
+  { what: 'that is an array', answer: (res) => void res.end('[]'), detail: 'not a JSON object' },
+  { what: 'that is null', answer: (res) => void res.end('null'), detail: 'not a JSON object' },
+  {
+    what: 'that is a redirect',
     answer: (res) => void res.writeHead(302, { location: '/token' }).end(),
-    told: 'nothing at its well-known URLs',
+    detail: 'nothing at its well-known URLs',
   },
 ]
 
-test.for(UNUSABLE)('metadata $what is rejected', async ({ answer, told }) => {
+test.for(UNUSABLE)('metadata $what is rejected', async ({ answer, detail }) => {
   const { origin, paths } = await startServerWith({ [RFC_8414]: answer })
   const { status, body } = await callWith(credential(origin))
   expect(status).toBe(502)
   expect(JSON.parse(body)).toMatchObject({
     code: 'token_invalid',
-    detail: expect.stringContaining(told),
+    detail: expect.stringContaining(detail),
   })
   expect(paths).not.toContain('/token')
 })
 
 test.for([500, 503, 429])('metadata is requested again soon after a %i', async (status) => {
-  let isWell = false
+  let isAvailable = false
   const { origin, paths } = await startServerWith({
     [RFC_8414]: (res, own) => {
-      if (isWell) metadata('')(res, own)
+      if (isAvailable) metadata('')(res, own)
       else res.writeHead(status).end()
-      isWell = true
+      isAvailable = true
     },
   })
   const { status: first, body, sidecar } = await callWith(credential(origin))
@@ -166,18 +171,18 @@ test.for([500, 503, 429])('metadata is requested again soon after a %i', async (
 })
 
 test('a moved token endpoint is discovered again', async () => {
-  let place = '/old'
+  let path = '/old'
   const { origin, paths } = await startServerWith({
-    [RFC_8414]: (res, own) => metadata('', { token_endpoint: own + place })(res, own),
+    [RFC_8414]: (res, own) => metadata('', { token_endpoint: own + path })(res, own),
     '/old': (res) => {
-      if (place === '/old') sendToken(res, { expires_in: 1, access_token: 'from-old' })
+      if (path === '/old') sendToken(res, { expires_in: 1, access_token: 'from-old' })
       else res.writeHead(404).end()
     },
     '/new': (res) => sendToken(res, { access_token: 'from-new' }),
   })
   const { body, sidecar } = await callWith(credential(origin))
   expect(body).toBe('Bearer from-old')
-  place = '/new'
+  path = '/new'
   await until(async () => (await (await fetch(sidecar.proxyUrl)).text()) === 'Bearer from-new')
   expect(paths).toEqual([RFC_8414, '/old', '/old', RFC_8414, '/new'])
 })
@@ -197,25 +202,25 @@ test('a rejected token request does not cause a metadata request', async () => {
   )
   expect(status).toBe(502)
   accepts = true
-  // A changed secret is tried at once.
+  // A changed secret causes an immediate retry.
   await writeFile(secret, 'second')
   await until(() => paths.length === 3)
   expect(paths).toEqual([RFC_8414, '/token', '/token'])
 })
 
-const FIRST_FAILURES: readonly { what: string; answer: Answer }[] = [
+const FIRST_FAILURES: readonly { what: string; answer: Respond }[] = [
   { what: 'a server error', answer: (res) => void res.writeHead(500).end() },
-  { what: 'a refusal', answer: (res) => void res.writeHead(403).end() },
+  { what: 'a 403', answer: (res) => void res.writeHead(403).end() },
   { what: 'a login page', answer: (res) => void res.end('<html>') },
   { what: 'an empty object', answer: (res) => void res.end('{}') },
   { what: 'metadata of another issuer', answer: metadata('/other') },
   { what: 'metadata without a token endpoint', answer: metadata('', { token_endpoint: 7 }) },
   {
-    what: 'metadata with an endpoint in plaintext',
+    what: 'metadata with a plaintext token endpoint',
     answer: metadata('', { token_endpoint: 'http://login.example/token' }),
   },
   { what: 'a redirect', answer: (res) => void res.writeHead(301, { location: '/x' }).end() },
-  { what: 'a connection that is cut', answer: (res) => void res.destroy() },
+  { what: 'a connection reset', answer: (res) => void res.destroy() },
   { what: 'an invalid status code', answer: (res) => void res.writeHead(999).end() },
   {
     what: 'a damaged body',
@@ -225,7 +230,7 @@ const FIRST_FAILURES: readonly { what: string; answer: Answer }[] = [
 ]
 
 test.for(FIRST_FAILURES)(
-  'the second well-known address is tried after $what from the first',
+  'the second well-known URL is tried after $what from the first',
   async ({ answer }) => {
     const { origin, paths } = await startServerWith({ [RFC_8414]: answer, [OPENID]: metadata('') })
     const { body } = await callWith(`${credential(origin)}\ntimeout: 3s`)
@@ -235,22 +240,22 @@ test.for(FIRST_FAILURES)(
 )
 
 const fail =
-  (status: number): Answer =>
+  (status: number): Respond =>
   (res) =>
     void res.writeHead(status).end()
 
 test.for([
-  { first: 404, second: 403, told: 'status 403' },
-  { first: 403, second: 404, told: 'status 403' },
-  { first: 500, second: 404, told: 'status 500' },
-  { first: 404, second: 503, told: 'status 503' },
-  { first: 404, second: 404, told: 'nothing at its well-known URLs' },
+  { first: 404, second: 403, detail: 'status 403' },
+  { first: 403, second: 404, detail: 'status 403' },
+  { first: 500, second: 404, detail: 'status 500' },
+  { first: 404, second: 503, detail: 'status 503' },
+  { first: 404, second: 404, detail: 'nothing at its well-known URLs' },
 ])(
-  'of $first and $second the more specific failure is reported',
-  async ({ first, second, told }) => {
+  'of the statuses $first and $second of the metadata URLs the more specific one is reported',
+  async ({ first, second, detail }) => {
     const { origin } = await startServerWith({ [RFC_8414]: fail(first), [OPENID]: fail(second) })
     const { body } = await callWith(credential(origin))
-    expect(JSON.parse(body)).toMatchObject({ detail: expect.stringContaining(told) })
+    expect(JSON.parse(body)).toMatchObject({ detail: expect.stringContaining(detail) })
   },
 )
 
@@ -286,9 +291,9 @@ test('compressed metadata is accepted', async () => {
 })
 
 test.for([
-  { what: 'with a user', endpoint: 'https://me:pw@login.example/token' },
+  { what: 'with userinfo', endpoint: 'https://me:pw@login.example/token' },
   { what: 'with a fragment', endpoint: 'https://login.example/token#a' },
-  { what: 'of another protocol', endpoint: 'ftp://login.example/token' },
+  { what: 'with another scheme', endpoint: 'ftp://login.example/token' },
 ])('a discovered token endpoint $what is rejected, as in the configuration', async (given) => {
   const { origin } = await startServerWith({
     [RFC_8414]: metadata('', { token_endpoint: given.endpoint }),
@@ -300,7 +305,7 @@ test.for([
   })
 })
 
-/** An issuer with TLS that names these endpoints. */
+/** An issuer with TLS and these endpoints in its metadata. */
 async function startTlsIssuer(endpoints: object) {
   const authority = await createAuthority()
   const { certificate, key } = await authority.issue('localhost', ['localhost'])
@@ -321,19 +326,22 @@ async function startTlsIssuer(endpoints: object) {
 
 test.for([
   {
-    what: 'token endpoint on another machine',
+    what: 'token endpoint on another host',
     endpoints: { token_endpoint: 'http://login.example/t' },
   },
-  { what: 'token endpoint on this machine', endpoints: { token_endpoint: 'http://127.0.0.1:1/t' } },
+  {
+    what: 'token endpoint on a loopback address',
+    endpoints: { token_endpoint: 'http://127.0.0.1:1/t' },
+  },
   {
     what: 'token endpoint at *.localhost',
     endpoints: { token_endpoint: 'http://as.localhost:1/t' },
   },
   {
-    what: 'endpoint for mutual TLS',
+    what: 'mutual TLS endpoint alias',
     endpoints: { mtls_endpoint_aliases: { token_endpoint: 'http://127.0.0.1:1/t' } },
   },
-])('an https issuer cannot name an http $what', async ({ endpoints }) => {
+])('metadata of an https issuer with an http $what is rejected', async ({ endpoints }) => {
   const { port, tls } = await startTlsIssuer(endpoints)
   const { body } = await callWith(`${credential(`https://localhost:${port}`)}\n${tls}`)
   expect(JSON.parse(body)).toMatchObject({
@@ -342,7 +350,7 @@ test.for([
   })
 })
 
-test('an https issuer can name an http token endpoint with allowPlaintext', async () => {
+test('metadata of an https issuer with an http token endpoint is accepted with allowPlaintext', async () => {
   const { origin } = await startServerWith({})
   const { port, tls } = await startTlsIssuer({ token_endpoint: `${origin}/token` })
   const { body } = await callWith(
@@ -353,16 +361,16 @@ test('an https issuer can name an http token endpoint with allowPlaintext', asyn
 
 test('a trailing dot in the host of an authorization server is removed from SNI', async () => {
   const { port, tls, names } = await startTlsIssuer({})
-  // The proxy resolves the name, which not every system resolves with its dot.
-  const proxy = await startDotProxy()
+  // The proxy resolves the name, because not every resolver accepts the trailing dot.
+  const proxy = await startLoopbackProxy()
   const issuer = `https://localhost.:${port}`
   const { body } = await callWith(`${credential(issuer)}\n${tls}\nproxy: ${proxy}`)
   expect(body).toBe('Bearer a-token')
   expect(names).toEqual(['localhost', 'localhost'])
 })
 
-/** A CONNECT proxy that connects to this machine, whatever the name. */
-async function startDotProxy(): Promise<string> {
+/** A CONNECT proxy that connects to 127.0.0.1 for every host. */
+async function startLoopbackProxy(): Promise<string> {
   const server = createServer()
   server.on('connect', ({ url = '' }, client) => {
     const upstream = connect(Number(url.split(':').at(-1)), '127.0.0.1', () => {

@@ -10,7 +10,7 @@ import { createSigningKey } from '../helpers/signing-keys.ts'
 import { sendToken, startTokenEndpoint } from '../helpers/token-endpoint.ts'
 import { until } from '../helpers/wait.ts'
 
-/** A certified server whose tokens for "app" are all bound to a key. */
+/** An oidc-provider that binds all tokens for "app" to a key. */
 async function startBindingIssuer(requireNonce = false): Promise<RunningProvider> {
   return await startProvider({
     clients: [
@@ -74,7 +74,7 @@ test('every request has its own DPoP proof, for its method and URL', async () =>
     expect(await response.text()).toBe('accepted ')
   }
   expect(api.attempts.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200])
-  expect(issuer.answers).toEqual([200])
+  expect(issuer.statuses).toEqual([200])
 })
 
 test.for([
@@ -106,7 +106,7 @@ test.for([
 test('a token request is repeated with the DPoP nonce that the authorization server requires', async () => {
   const { issuer, api, url } = await startAll({ requireNonce: true })
   expect((await fetch(url)).status).toBe(200)
-  expect(issuer.answers).toEqual([400, 200])
+  expect(issuer.statuses).toEqual([400, 200])
   expect(api.attempts).toHaveLength(1)
 })
 
@@ -115,7 +115,7 @@ test('the DPoP nonce of the authorization server is used for the next token requ
   expect((await fetch(url)).status).toBe(200)
   api.revokeAll()
   expect((await fetch(url)).status).toBe(200)
-  expect(issuer.answers).toEqual([400, 200, 200])
+  expect(issuer.statuses).toEqual([400, 200, 200])
   expect(api.attempts.map(({ status }) => status)).toEqual([200, 401, 200])
 })
 
@@ -160,7 +160,7 @@ test('a request is repeated with the DPoP nonce that the API requires, and later
     { status: 200, nonce: 'one' },
     { status: 200, nonce: 'one' },
   ])
-  expect(issuer.answers).toEqual([200])
+  expect(issuer.statuses).toEqual([200])
 })
 
 test('a DPoP nonce in a successful response is used', async () => {
@@ -204,7 +204,7 @@ test('DPoP-Nonce is removed from responses to the application', async () => {
   expect(direct.headers.get('dpop-nonce')).toBeNull()
 })
 
-test('a DPoP field of the application is removed', async () => {
+test('a DPoP field of the application is replaced', async () => {
   const { api, url } = await startAll()
   const response = await fetch(url, { headers: { DPoP: 'of-the-application' } })
   expect(await response.text()).toBe('accepted ')
@@ -213,7 +213,7 @@ test('a DPoP field of the application is removed', async () => {
 
 test.for([
   { what: 'a small body', body: 'a'.repeat(1_000) },
-  { what: 'the largest body that is kept', body: 'a'.repeat(64 * 1024) },
+  { what: 'the largest replayable body', body: 'a'.repeat(64 * 1024) },
 ])('$what is replayed with the DPoP nonce', async ({ body }) => {
   const { api, url } = await startAll()
   api.wantNonce('one')
@@ -230,8 +230,8 @@ test('a request with a body too large for a replay gets the 401, and the next re
   await response.text()
   expect((await fetch(url)).status).toBe(200)
   expect(api.attempts.map(({ status }) => status)).toEqual([401, 200])
-  // The token was good: nothing but the nonce was missing.
-  expect(issuer.answers).toEqual([200])
+  // No new token was requested, because only the nonce was missing.
+  expect(issuer.statuses).toEqual([200])
 })
 
 test('an API that rejects every DPoP nonce gets two requests, and the application the 401', async () => {
@@ -247,10 +247,10 @@ test('an API that rejects every DPoP nonce gets two requests, and the applicatio
   expect(response.status).toBe(401)
   expect(await response.text()).toBe('no')
   expect(nonces).toEqual([undefined, 'nonce-1'])
-  // The second refusal brought a nonce, too.
+  // The second 401 contained a nonce, too.
   expect((await fetch(sidecar.proxyUrl)).status).toBe(401)
   expect(nonces).toEqual([undefined, 'nonce-1', 'nonce-2', 'nonce-3'])
-  expect(issuer.answers).toEqual([200])
+  expect(issuer.statuses).toEqual([200])
 })
 
 test('a revoked DPoP token is replaced, with a proof for the new one', async () => {
@@ -258,7 +258,7 @@ test('a revoked DPoP token is replaced, with a proof for the new one', async () 
   expect((await fetch(url)).status).toBe(200)
   api.revokeAll()
   expect((await fetch(url)).status).toBe(200)
-  expect(issuer.answers).toEqual([200, 200])
+  expect(issuer.statuses).toEqual([200, 200])
   expect(api.attempts.map(({ status }) => status)).toEqual([200, 401, 200])
 })
 

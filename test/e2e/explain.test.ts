@@ -5,7 +5,7 @@ import { startServer } from '../helpers/servers.ts'
 import { startSidecar } from '../helpers/sidecar.ts'
 
 /** The upstream responds with the target that it received. */
-async function startBoth() {
+async function startWithConfigFile() {
   const upstream = await startServer((req, res) => res.end(req.url))
   const yaml = `
 forward: pass
@@ -35,8 +35,8 @@ test.for([
   { target: 'OWN/orders/7' },
   { target: 'UPSTREAM/passed' },
   { target: 'UPSTREAM/passed', field: 'Origin: https://evil.example' },
-])('explain says what the proxy does with %j', async (request) => {
-  const { upstream, proxyUrl, file } = await startBoth()
+])('explain reports the outcome that the proxy has for %j', async (request) => {
+  const { upstream, proxyUrl, file } = await startWithConfigFile()
   const { method = 'GET', field } = request
   const target = request.target.replace('OWN', proxyUrl).replace('UPSTREAM', upstream)
   const host =

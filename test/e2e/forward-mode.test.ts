@@ -13,33 +13,33 @@ import { handshake, startSwitchingServer, SWITCHING } from '../helpers/switching
 import { sendToken, startTokenEndpoint } from '../helpers/token-endpoint.ts'
 import { until } from '../helpers/wait.ts'
 
-/** Tells who was asked, and how. */
-function tell(name: string): RequestListener {
+/** Responds with its name and the request that it received. */
+function echo(name: string): RequestListener {
   return ({ method, url, headers }, res) => {
     res.end(JSON.stringify({ name, method, url, headers }))
   }
 }
 
-type Told = Pick<IncomingMessage, 'method' | 'url' | 'headers'> & { readonly name: string }
+type Received = Pick<IncomingMessage, 'method' | 'url' | 'headers'> & { readonly name: string }
 
 /** Sends a request in absolute form (RFC 9112 section 3.2.2). */
-async function ask(
+async function send(
   { proxyUrl }: RunningSidecar,
   target: string,
   headers: readonly string[] = [],
-): Promise<{ status: number; answer: string; told: Told }> {
+): Promise<{ status: number; answer: string; received: Received }> {
   const { host } = new URL(target)
   const lines = [`GET ${target} HTTP/1.1`, `Host: ${host}`, 'Connection: close', ...headers, '', '']
   const answer = await exchangeRaw(proxyUrl, lines.join('\r\n'))
   const body = answer.slice(answer.indexOf('\r\n\r\n') + 4)
-  return { status: Number(answer.slice(9, 12)), answer, told: JSON.parse(body) }
+  return { status: Number(answer.slice(9, 12)), answer, received: JSON.parse(body) }
 }
 
 type Given = {
   readonly upstream: string
   readonly forward?: 'deny' | 'pass'
   readonly match?: string
-  /** Lines for the route. */
+  /** Further settings of the route. */
   readonly route?: string
 }
 
@@ -74,11 +74,11 @@ test.for([
 ])(
   'a proxy request for $target matches the route for $match, with its token',
   async ({ match, target }) => {
-    const upstream = await startServer(tell('api'))
+    const upstream = await startServer(echo('api'))
     const sidecar = await startForward({ upstream, match })
-    const { status, told } = await ask(sidecar, target)
+    const { status, received } = await send(sidecar, target)
     expect(status).toBe(200)
-    expect(told).toMatchObject({
+    expect(received).toMatchObject({
       name: 'api',
       url: '/orders?a=1',
       headers: { host: upstream.slice('http://'.length), authorization: 'Bearer TOKEN' },
@@ -96,43 +96,43 @@ test.for([
 ])(
   'a proxy request for $target is denied if the only route is for $match',
   async ({ match, target }) => {
-    const upstream = await startServer(tell('api'))
+    const upstream = await startServer(echo('api'))
     const sidecar = await startForward({ upstream, match })
-    const { status, told } = await ask(sidecar, target)
+    const { status, received } = await send(sidecar, target)
     expect(status).toBe(403)
-    expect(told).toMatchObject({ code: 'egress_denied' })
+    expect(received).toMatchObject({ code: 'egress_denied' })
   },
 )
 
 test("a proxy request for the sidecar's own address matches routes by path", async () => {
-  const upstream = await startServer(tell('api'))
+  const upstream = await startServer(echo('api'))
   const sidecar = await startForward({ upstream, match: 'path: /orders' })
   const { port } = new URL(sidecar.proxyUrl)
   for (const host of ['127.0.0.1', 'localhost']) {
-    const { status, told } = await ask(sidecar, `http://${host}:${port}/orders/7`)
+    const { status, received } = await send(sidecar, `http://${host}:${port}/orders/7`)
     expect(status).toBe(200)
-    expect(told).toMatchObject({ url: '/7', headers: { authorization: 'Bearer TOKEN' } })
+    expect(received).toMatchObject({ url: '/7', headers: { authorization: 'Bearer TOKEN' } })
   }
-  const { status } = await ask(sidecar, 'http://localhost:1/orders/7')
+  const { status } = await send(sidecar, 'http://localhost:1/orders/7')
   expect(status).toBe(403)
 })
 
-test("a proxy request for http is sent over https if the route's upstream says so", async () => {
+test('a proxy request for an http target is sent over https if the upstream of the route is https', async () => {
   const { origin, ca } = await startTls()
   const sidecar = await startForward({ upstream: origin, route: `tls: { ca: { file: ${ca} } }` })
-  const { status, told } = await ask(sidecar, 'http://api.example.com/orders')
+  const { status, received } = await send(sidecar, 'http://api.example.com/orders')
   expect(status).toBe(200)
-  expect(told).toMatchObject({
+  expect(received).toMatchObject({
     name: 'tls',
     headers: { host: origin.slice('https://'.length), authorization: 'Bearer TOKEN' },
   })
 })
 
-/** A TLS server, and the file with its authority. */
+/** A TLS server, and the file with its CA certificate. */
 async function startTls() {
   const authority = await createAuthority()
   const { certificate, key } = await authority.issue('localhost', ['localhost'])
-  const server = createServer({ cert: certificate, key }, tell('tls'))
+  const server = createServer({ cert: certificate, key }, echo('tls'))
   await startListening(server)
   const ca = join(await temporaryDirectory(), 'ca.pem')
   await writeFile(ca, authority.certificate)
@@ -140,16 +140,16 @@ async function startTls() {
 }
 
 test('with forward: pass, a request for another host is forwarded without a token', async () => {
-  const upstream = await startServer(tell('api'))
-  const other = await startServer(tell('other'))
+  const upstream = await startServer(echo('api'))
+  const other = await startServer(echo('other'))
   const sidecar = await startForward({ upstream, forward: 'pass' })
-  const { status, told } = await ask(sidecar, `${other}/any/path?a=%20`, [
+  const { status, received } = await send(sidecar, `${other}/any/path?a=%20`, [
     'Authorization: Basic mine',
     'Proxy-Authorization: Basic for-the-proxy',
     'Proxy-Connection: keep-alive',
   ])
   expect(status).toBe(200)
-  expect(told).toEqual({
+  expect(received).toEqual({
     name: 'other',
     method: 'GET',
     url: '/any/path?a=%20',
@@ -166,28 +166,28 @@ test('with forward: pass, a request for another host is forwarded without a toke
 })
 
 test('a proxy request for a host of a route gets its token with every value of forward', async () => {
-  const upstream = await startServer(tell('api'))
+  const upstream = await startServer(echo('api'))
   const sidecar = await startForward({ upstream, forward: 'pass' })
-  const { told } = await ask(sidecar, 'http://api.example.com/', ['Authorization: Basic mine'])
-  expect(told).toMatchObject({ name: 'api', headers: { authorization: 'Bearer TOKEN' } })
+  const { received } = await send(sidecar, 'http://api.example.com/', ['Authorization: Basic mine'])
+  expect(received).toMatchObject({ name: 'api', headers: { authorization: 'Bearer TOKEN' } })
 })
 
 test('a proxy request for another host does not match a route by path', async () => {
-  const upstream = await startServer(tell('api'))
-  const other = await startServer(tell('other'))
+  const upstream = await startServer(echo('api'))
+  const other = await startServer(echo('other'))
   const sidecar = await startForward({ upstream, forward: 'pass', match: 'path: /orders' })
-  const { told } = await ask(sidecar, `${other}/orders`)
-  expect(told.name).toBe('other')
-  expect(told.headers).not.toHaveProperty('authorization')
+  const { received } = await send(sidecar, `${other}/orders`)
+  expect(received.name).toBe('other')
+  expect(received.headers).not.toHaveProperty('authorization')
 })
 
 test('a proxy request for an https target is sent over https', async () => {
   const { origin } = await startTls()
   const sidecar = await startForward({ upstream: 'http://127.0.0.1:1', forward: 'pass' })
-  const { status, told } = await ask(sidecar, origin)
-  // The authority is one of the test's own, and in this mode nobody is told to trust it.
+  const { status, received } = await send(sidecar, origin)
+  // Pass-through requests trust only the default CAs, which do not include that of the test.
   expect(status).toBe(502)
-  expect(told).toMatchObject({ code: 'upstream_tls', route: '(pass)' })
+  expect(received).toMatchObject({ code: 'upstream_tls', route: '(pass)' })
   const report: unknown = await (await fetch(`${sidecar.adminUrl}/status`)).json()
   expect(report).toMatchObject({
     failures: [{ route: '(pass)', advice: expect.stringContaining('add a route for its host') }],
@@ -231,13 +231,13 @@ test('connection pools of forwarded origins are limited, and requests in flight 
     void gate.promise.then(() => res.end('"finished"'))
   })
   const idle = new Set<string>()
-  let most = 0
+  let maxIdle = 0
   const others = await Promise.all(
     Array.from({ length: 100 }, async () => {
       const server = await startServer((req, res) => {
         const { host = '' } = req.headers
         idle.add(host)
-        most = Math.max(most, idle.size)
+        maxIdle = Math.max(maxIdle, idle.size)
         req.socket.once('close', () => idle.delete(host))
         res.end('"ok"')
       })
@@ -245,14 +245,14 @@ test('connection pools of forwarded origins are limited, and requests in flight 
     }),
   )
   const sidecar = await startForward({ upstream: 'http://127.0.0.1:1', forward: 'pass' })
-  const running = ask(sidecar, slow)
+  const running = send(sidecar, slow)
   await until(() => arrived)
-  for (const other of others) expect((await ask(sidecar, other)).status).toBe(200)
-  // Connections to those that had to make room are closed at once, to the others after some seconds.
-  expect(most).toBeLessThan(75)
+  for (const other of others) expect((await send(sidecar, other)).status).toBe(200)
+  // Connections of evicted pools are closed at once, those of the others after the idle timeout.
+  expect(maxIdle).toBeLessThan(75)
   gate.resolve()
-  expect(await running).toMatchObject({ status: 200, told: 'finished' })
-  expect((await ask(sidecar, slow)).status).toBe(200)
+  expect(await running).toMatchObject({ status: 200, received: 'finished' })
+  expect((await send(sidecar, slow)).status).toBe(200)
 })
 
 test('pipelined requests for more origins than the limit of pools all get responses', async () => {

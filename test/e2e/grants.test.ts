@@ -16,7 +16,7 @@ import { until } from '../helpers/wait.ts'
 const JWT_BEARER = 'urn:ietf:params:oauth:grant-type:jwt-bearer'
 const ROBOT = 'robot@project.example'
 
-/** A token endpoint as Google's: it takes assertions by one key, for itself, once each. */
+/** A token endpoint like Google's: accepts each assertion once, signed by one key, with itself as audience. */
 async function startAssertionEndpoint({ publicKey }: SigningKey) {
   const accepted: JWTPayload[] = []
   const verify = async ({ body, headers }: ReceivedTokenRequest): Promise<void> => {
@@ -106,7 +106,7 @@ test.for(['RS256', 'PS256', 'ES256', 'EdDSA'] as const)(
   },
 )
 
-/** What a token endpoint gets from a credential with these lines. */
+/** What a token endpoint receives from a credential with this configuration. */
 async function formWith(lines: string, env = {}) {
   const endpoint = await startTokenEndpoint((_request, res) => sendToken(res))
   const call = await callWith(`tokenEndpoint: ${endpoint.url}\n${lines}`, env)
@@ -193,14 +193,16 @@ grant:
   })
 })
 
-/** A sidecar that exchanges the token in a file, at an endpoint that answers as told. */
-async function startExchange(answer: (subject: string | null, file: string) => string | undefined) {
+/** A sidecar that exchanges the token in a file; `errorFor` returns the OAuth error, or '' for a 503. */
+async function startExchange(
+  errorFor: (subject: string | null, file: string) => string | undefined,
+) {
   const file = await fileWith('one\n')
   const subjects: (string | null)[] = []
   const endpoint = await startTokenEndpoint(({ body }, res) => {
     const subject = new URLSearchParams(body).get('subject_token')
     subjects.push(subject)
-    const error = answer(subject, file)
+    const error = errorFor(subject, file)
     if (error === undefined) sendToken(res)
     else if (error === '') res.writeHead(503).end()
     else res.writeHead(400, { 'content-type': 'application/json' }).end(JSON.stringify({ error }))
@@ -248,7 +250,7 @@ test('a subject token that is replaced during its rejection is used within secon
   expect(subjects).toEqual(['one', 'two'])
 })
 
-/** Waits for some seconds: a refusal that nobody puts right is left alone for a minute. */
+/** Waits up to 10 s: without a changed file, a rejected token request is not retried for a minute. */
 async function untilAccepted(url: string): Promise<void> {
   const startedAtMs = performance.now()
   await until(
@@ -257,11 +259,14 @@ async function untilAccepted(url: string): Promise<void> {
 }
 
 test.for([
-  { what: 'an ID token for somebody else', extra: { id_token: foreignIdToken() } },
-  { what: 'what is no ID token at all', extra: { id_token: 'no-jwt' } },
-  { what: 'nothing, spelt out', extra: { id_token: null, refresh_token: null, scope: null } },
+  { what: 'an ID token for another audience', extra: { id_token: foreignIdToken() } },
+  { what: 'an invalid ID token', extra: { id_token: 'no-jwt' } },
+  { what: 'null values', extra: { id_token: null, refresh_token: null, scope: null } },
   { what: 'a refresh token', extra: { refresh_token: 'a-refresh-token' } },
-  { what: 'its kind', extra: { issued_token_type: 'urn:ietf:params:oauth:token-type:jwt' } },
+  {
+    what: 'an issued_token_type',
+    extra: { issued_token_type: 'urn:ietf:params:oauth:token-type:jwt' },
+  },
 ])('a token response with $what is accepted', async ({ extra }) => {
   const endpoint = await startTokenEndpoint((_request, res) => sendToken(res, extra))
   const { body } = await callWith(
@@ -270,7 +275,7 @@ test.for([
   expect(body).toBe('Bearer a-token')
 })
 
-/** As Keycloak sends one for a service account when the scopes have "openid" among them. */
+/** Keycloak sends one for a service account if "openid" is among the scopes. */
 function foreignIdToken(): string {
   return new UnsecuredJWT({ nonce: 'of another' })
     .setIssuer('https://login.example/')

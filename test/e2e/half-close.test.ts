@@ -14,8 +14,8 @@ import { until } from '../helpers/wait.ts'
 const GET = 'GET /orders HTTP/1.1\r\nHost: localhost\r\n\r\n'
 const LARGE = Buffer.alloc(8 * 1024 * 1024, 'large ')
 
-/** An upstream that answers when it is told to, and what it saw. */
-async function startHeldUpstream(answer: string | Buffer = 'the answer') {
+/** An upstream that responds after `release`, and counts of its requests. */
+async function startGatedUpstream(answer: string | Buffer = 'the answer') {
   const gate = Promise.withResolvers<void>()
   const seen = { arrived: 0, whole: 0, aborted: 0 }
   const origin = await startServer((req, res) => {
@@ -71,14 +71,14 @@ function bodyOf(received: string): string {
 
 for (const kind of KINDS) {
   test(`over ${kind} a client that half-closes after its request gets the response`, async () => {
-    const { origin, seen, release } = await startHeldUpstream()
+    const { origin, seen, release } = await startGatedUpstream()
     const sidecar = await startOn(kind, forwardConfig(origin))
     const client = await connectTo(sidecar, GET)
     const other = await connectTo(sidecar, GET)
     await until(() => seen.whole === 2)
     client.socket.end()
     other.socket.destroy()
-    // By then both have been looked at.
+    // The sidecar has processed both events by then.
     await until(() => seen.aborted === 1)
     release()
     expect(await client.ended).toBe('end')
@@ -89,7 +89,7 @@ for (const kind of KINDS) {
   })
 
   test(`over ${kind} the request of a client that closes is aborted`, async () => {
-    const { origin, seen } = await startHeldUpstream()
+    const { origin, seen } = await startGatedUpstream()
     const sidecar = await startOn(kind, forwardConfig(origin))
     const client = await connectTo(sidecar, GET)
     await until(() => seen.whole === 1)
@@ -100,7 +100,7 @@ for (const kind of KINDS) {
   })
 
   test(`over ${kind} a client may half-close first and close later`, async () => {
-    const { origin, seen } = await startHeldUpstream()
+    const { origin, seen } = await startGatedUpstream()
     const sidecar = await startOn(kind, forwardConfig(origin))
     const client = await connectTo(sidecar, GET)
     client.socket.end()
@@ -112,7 +112,7 @@ for (const kind of KINDS) {
 }
 
 test('a dual-stack listener detects that an IPv4 client closes', async () => {
-  const { origin, seen } = await startHeldUpstream()
+  const { origin, seen } = await startGatedUpstream()
   const sidecar = await startSidecar(forwardConfig(origin), {}, '"[::]:0"')
   const { port } = new URL(sidecar.proxyUrl)
   const client = await connectTo({ ...sidecar, proxyUrl: `http://127.0.0.1:${port}` }, GET)
@@ -122,8 +122,8 @@ test('a dual-stack listener detects that an IPv4 client closes', async () => {
   expect(seen.arrived).toBe(1)
 })
 
-test('a client that closes an IPv6 socket with an IPv4 address is detected', async () => {
-  const { origin, seen } = await startHeldUpstream()
+test('a client that closes an IPv6 socket with an IPv4-mapped address is detected', async () => {
+  const { origin, seen } = await startGatedUpstream()
   const sidecar = await startSidecar(forwardConfig(origin))
   const { port } = new URL(sidecar.proxyUrl)
   const socket = connect({ host: '::ffff:127.0.0.1', port: Number(port), family: 6 })
@@ -139,7 +139,7 @@ test('a client that closes an IPv6 socket with an IPv4 address is detected', asy
 test.for([
   { what: 'a GET of HTTP/1.0', request: 'GET /x HTTP/1.0\r\n\r\n' },
   {
-    what: 'a GET of HTTP/1.0 that asks to keep the connection',
+    what: 'a GET of HTTP/1.0 with keep-alive',
     request: 'GET /x HTTP/1.0\r\nHost: localhost\r\nConnection: keep-alive\r\n\r\n',
   },
   {
@@ -152,16 +152,16 @@ test.for([
       'PUT /x HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n',
   },
   {
-    what: 'a body behind an expectation',
+    what: 'a body with an expectation',
     request:
       'PUT /x HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\nhello',
   },
   {
-    what: 'a request that ends the connection',
+    what: 'a request with Connection: close',
     request: 'GET /x HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n',
   },
 ])('$what followed by FIN in the same segment gets the response', async ({ request }) => {
-  const { origin, seen, release } = await startHeldUpstream()
+  const { origin, seen, release } = await startGatedUpstream()
   release()
   const sidecar = await startSidecar(forwardConfig(origin))
   const client = openSocket(sidecar.proxyUrl)
@@ -175,7 +175,7 @@ test.for([
 })
 
 test('a half-closed connection gets a large response completely', async () => {
-  const { origin, seen, release } = await startHeldUpstream(LARGE)
+  const { origin, seen, release } = await startGatedUpstream(LARGE)
   const sidecar = await startSidecar(forwardConfig(origin))
   const client = openSocket(sidecar.proxyUrl)
   onTestFinished(() => void client.destroy())
@@ -220,7 +220,7 @@ test('pipelined requests before a half-close all get responses, in order', async
 })
 
 test('a truncated pipelined request gets a 400 after the response to the previous one', async () => {
-  const { origin, seen, release } = await startHeldUpstream()
+  const { origin, seen, release } = await startGatedUpstream()
   const client = await connectTo(await startSidecar(forwardConfig(origin)), GET)
   await until(() => seen.whole === 1)
   client.socket.end('GET /cut HTTP/1.1\r\nHo')
@@ -286,14 +286,14 @@ test.for([
   { what: 'without the last chunk', head: 'Transfer-Encoding: chunked', body: '5\r\nhello\r\n' },
   { what: 'within a chunk', head: 'Transfer-Encoding: chunked', body: '5\r\nhel' },
   {
-    what: 'within the trailers',
+    what: 'within the trailer section',
     head: 'Transfer-Encoding: chunked',
     body: '5\r\nhello\r\n0\r\nX-A: ',
   },
 ])(
   'an upload that half-closes $what gets a 400, and the access log says so',
   async ({ head, body }) => {
-    const { origin, seen, release } = await startHeldUpstream()
+    const { origin, seen, release } = await startGatedUpstream()
     release()
     const sidecar = await startSidecar(forwardConfig(origin))
     const client = await connectTo(
@@ -313,7 +313,7 @@ test.for([
 )
 
 test('an idle connection that half-closes is closed', async () => {
-  const { origin, release } = await startHeldUpstream()
+  const { origin, release } = await startGatedUpstream()
   release()
   const client = await connectTo(await startSidecar(forwardConfig(origin)), GET)
   await client.sees('the answer')

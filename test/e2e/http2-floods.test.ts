@@ -23,7 +23,7 @@ import { until } from '../helpers/wait.ts'
 
 const MEBIBYTE = 1024 * 1024
 
-/** What an attack may cost while it runs; each of these sends many times as much, or would decode to it. */
+/** The memory that an attack may use; each sends, or decodes to, many times as much. */
 const ALLOWED_BYTES = 96 * MEBIBYTE
 
 const post = requestFields([], { method: 'POST' })
@@ -98,7 +98,7 @@ test.for<{ what: string; attack: (client: FrameClient) => void }>([
       for (let id = 1; id < 20_000; id += 2) send(headersFrame(id, post, FLAG.END_HEADERS))
     },
   },
-])('$what end the connection, and others are served', async ({ attack }) => {
+])('$what close the connection, and other connections are served', async ({ attack }) => {
   const { program, memoryBytes } = await start()
   const before = await memoryBytes()
   const attacker = await openFrameClient(program.proxyUrl)
@@ -111,7 +111,7 @@ test.for<{ what: string; attack: (client: FrameClient) => void }>([
   expect((await memoryBytes()) - before).toBeLessThan(ALLOWED_BYTES)
 })
 
-test('header sections that decode to hundreds of mebibytes are refused', async () => {
+test('header sections that decode to hundreds of mebibytes are rejected with ENHANCE_YOUR_CALM', async () => {
   const { program, memoryBytes } = await start()
   const before = await memoryBytes()
   const attacker = await openFrameClient(program.proxyUrl)
@@ -136,7 +136,7 @@ test('a header section beyond limits.headers gets 431', async () => {
   expect(valueOf((await client.response(3)).sections[0], ':status')).toBe('431')
 })
 
-test('a thousand cancelled calls within a moment are served', async () => {
+test('a connection with a thousand cancelled requests is still served', async () => {
   const { program } = await start()
   const client = await openFrameClient(program.proxyUrl)
   for (let id = 1; id < 2_000; id += 2) {

@@ -17,7 +17,7 @@ test('a request with prior knowledge is forwarded', async () => {
   expect(response.body).toBe('hello')
 })
 
-test('a request body and its trailers are forwarded', async () => {
+test('a request body and its trailer section are forwarded', async () => {
   const upstream = await startServer((req, res) => {
     let body = ''
     req.on('data', (chunk: Buffer) => void (body += chunk.toString()))

@@ -30,7 +30,7 @@ test.for([
   { what: 'TE with trailers and a coding', fields: requestFields(['te', 'trailers, gzip']) },
   { what: 'an upper-case name', fields: requestFields(['X-Upper', 'a']) },
   { what: 'an unknown pseudo-header field', fields: requestFields([':x', 'a']) },
-  { what: 'a pseudo-header field behind a field', fields: ['x-a', 'a', ...requestFields()] },
+  { what: 'a pseudo-header field after a field', fields: ['x-a', 'a', ...requestFields()] },
   { what: 'a response pseudo-header field', fields: [':status', '200', ...requestFields()] },
   { what: 'two :method', fields: [':method', 'GET', ...requestFields()] },
   { what: 'two :path', fields: [':path', '/', ...requestFields()] },
@@ -55,23 +55,23 @@ test.for([
   { what: 'another Host than :authority', fields: requestFields(['host', 'other.example']) },
   { what: 'a Host with another port', fields: requestFields(['host', 'localhost:81']) },
   { what: 'two Host fields', fields: requestFields(['host', 'localhost', 'host', 'localhost']) },
-  { what: 'a length and no content', fields: requestFields(['content-length', '5']) },
-  { what: 'a length that is no number', fields: requestFields(['content-length', '0x5']) },
+  { what: 'a content-length without content', fields: requestFields(['content-length', '5']) },
+  { what: 'an invalid content-length', fields: requestFields(['content-length', '0x5']) },
   {
-    what: 'two lengths',
+    what: 'two content-length fields',
     fields: requestFields(['content-length', '0', 'content-length', '0']),
   },
   {
-    what: 'Extended CONNECT',
+    what: 'extended CONNECT',
     fields: requestFields([':protocol', 'websocket'], { method: 'CONNECT' }),
   },
-  { what: 'CONNECT with a :path', fields: requestFields([], { method: 'CONNECT' }) },
-  { what: 'CONNECT without :authority', fields: [':method', 'CONNECT'] },
-  { what: 'TRACE', fields: requestFields([], { method: 'TRACE' }) },
-])('$what is refused, and other streams are served', async ({ fields }) => {
+  { what: 'the method CONNECT and a :path', fields: requestFields([], { method: 'CONNECT' }) },
+  { what: 'the method CONNECT and no :authority', fields: [':method', 'CONNECT'] },
+  { what: 'the method TRACE', fields: requestFields([], { method: 'TRACE' }) },
+])('a request with $what is rejected, and other streams are served', async ({ fields }) => {
   const { client, received } = await start()
   client.send(headersFrame(1, fields), headersFrame(3, requestFields([], { path: '/next' })))
-  expectRefusal(await client.response(1))
+  expectRejection(await client.response(1))
   const next = await client.response(3)
   expect(valueOf(next.sections[0], ':status')).toBe('200')
   expect(received.map(({ url }) => url)).toEqual(['/next'])
@@ -85,8 +85,8 @@ test.for([
   { what: 'an empty name', field: ['', 'a'] },
   { what: 'a value with CR LF', field: ['x-a', 'a\r\nx-b: c'] },
   { what: 'a value with NUL', field: ['x-a', 'a\0b'] },
-  { what: 'a value with a space in front', field: ['x-a', ' a'] },
-  { what: 'a value with a tab behind', field: ['x-a', 'a\t'] },
+  { what: 'a value with a leading space', field: ['x-a', ' a'] },
+  { what: 'a value with a trailing tab', field: ['x-a', 'a\t'] },
 ])('$what is not forwarded', async ({ field }) => {
   const { client, received } = await start()
   client.send(headersFrame(1, requestFields(field)), headersFrame(3, requestFields()))
@@ -143,7 +143,7 @@ test.for([
   expect(isComplete).toBe(false)
 })
 
-test('crumbs of a cookie are joined for HTTP/1.1', async () => {
+test('several cookie fields are joined for HTTP/1.1', async () => {
   const { client, received } = await start()
   const crumbs = ['cookie', 'a=1', 'x-a', 'b', 'cookie', 'c=2', 'cookie', 'd=3']
   client.send(headersFrame(1, requestFields(crumbs)))
@@ -203,7 +203,7 @@ test('a field name with underscores and a field that is sent twice are forwarded
   expect(section.filter((text) => text === 'age')).toHaveLength(2)
 })
 
-test('a status that HTTP/2 cannot carry is a failure of the upstream', async () => {
+test('an invalid upstream status code is reported as 502', async () => {
   const { client } = await start((_req, res) => res.writeHead(999).end())
   client.send(headersFrame(1, requestFields()))
   const response = await client.response(1)
@@ -211,7 +211,7 @@ test('a status that HTTP/2 cannot carry is a failure of the upstream', async () 
   expect(response.content.toString()).toContain('upstream_protocol')
 })
 
-test('a web page of another origin is refused as over HTTP/1.1', async () => {
+test('a request of a web page of another origin is rejected', async () => {
   const { client, received } = await start()
   client.send(headersFrame(1, requestFields(['origin', 'https://evil.example'])))
   client.send(headersFrame(3, requestFields([], { authority: 'evil.example' })))
@@ -232,7 +232,7 @@ test('a header section in CONTINUATION frames is one section', async () => {
   expect(received.map(({ url }) => url)).toEqual(['/continued'])
 })
 
-test('a push promise of a client ends the connection', async () => {
+test('a PUSH_PROMISE frame of a client closes the connection', async () => {
   const { client } = await start()
   client.send(
     headersFrame(1, requestFields([], { method: 'POST' }), FLAG.END_HEADERS),
@@ -263,8 +263,8 @@ async function start(
   return { client: await openFrameClient(sidecar.proxyUrl), received }
 }
 
-/** By a stream error, or a response that says why. */
-function expectRefusal({ sections, resetCode }: ReceivedStream): void {
+/** Either a stream error or an error response. */
+function expectRejection({ sections, resetCode }: ReceivedStream): void {
   expect(valueOf(sections[0], ':status') ?? resetCode).toBeOneOf([
     '400',
     '501',

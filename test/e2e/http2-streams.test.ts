@@ -60,7 +60,7 @@ test.for([
   expect([last, content.length]).toEqual([{ type: FRAME.HEADERS, flags: 5 }, 0])
 })
 
-test('the response to HEAD of a failure has no content', async () => {
+test('an error response to HEAD has no content', async () => {
   const { client } = await start(() => {}, 'http://127.0.0.1:1')
   client.send(headersFrame(1, requestFields([], { method: 'HEAD' })))
   const { sections, last } = await client.response(1)
@@ -68,7 +68,7 @@ test('the response to HEAD of a failure has no content', async () => {
   expect(last).toEqual({ type: FRAME.HEADERS, flags: 5 })
 })
 
-test('response trailers that arrive are forwarded', async () => {
+test('a response trailer section is forwarded', async () => {
   const { client } = await start((_req, res) => {
     res.writeHead(200, { trailer: 'x-sum' }).write('abc')
     res.addTrailers([
@@ -94,7 +94,7 @@ test('interim responses are forwarded before the response', async () => {
   expect(sections.map((section) => valueOf(section, ':status'))).toEqual(['103', '200'])
 })
 
-test('100 (Continue) is sent when the content is wanted', async () => {
+test('100 (Continue) is sent to a client that expects it', async () => {
   const { client } = await start((req, res) => {
     req.resume().on('end', () => void res.end('done'))
   })
@@ -136,7 +136,7 @@ test('both directions stream at the same time', async () => {
   expect((await client.response(1)).content.toString()).toBe('<one><two>.')
 })
 
-test('a client that resets its stream cancels the request upstream', async () => {
+test('a client that resets its stream cancels the upstream request', async () => {
   const closed = Promise.withResolvers<void>()
   const { client, arrived, sidecar } = await start((_req, res) => res.on('close', closed.resolve))
   client.send(headersFrame(1, requestFields()), headersFrame(3, requestFields([], { path: '/3' })))
@@ -150,7 +150,7 @@ test('a client that resets its stream cancels the request upstream', async () =>
   expect(await metric(sidecar, 'token_sidecar_http2_streams_open', { side: 'client' })).toBe(1)
 })
 
-test('a client that resets its upload aborts the request upstream', async () => {
+test('a client that resets its upload aborts the upstream request', async () => {
   const outcome = Promise.withResolvers<string>()
   const { client, arrived } = await start((req) => {
     req.on('end', () => outcome.resolve('complete'))
@@ -166,7 +166,7 @@ test('a client that resets its upload aborts the request upstream', async () => 
   expect(await outcome.promise).toBe('aborted')
 })
 
-test('a response that the upstream cuts off is reset with INTERNAL_ERROR', async () => {
+test('a truncated upstream response is reset with INTERNAL_ERROR', async () => {
   const gate = Promise.withResolvers<void>()
   const { client, sidecar } = await start((_req, res) => {
     res.writeHead(200, { 'content-length': '10' }).write('abc')
@@ -182,7 +182,7 @@ test('a response that the upstream cuts off is reset with INTERNAL_ERROR', async
   expect(await resets(sidecar, 'sent', 'INTERNAL_ERROR')).toBe(1)
 })
 
-test('after an early response the client is asked to stop its upload', async () => {
+test('an upload is reset with NO_ERROR after an early response', async () => {
   const { client } = await start((_req, res) => void res.writeHead(413).end('too large'))
   client.send(
     headersFrame(1, requestFields([], { method: 'POST' }), FLAG.END_HEADERS),
@@ -211,7 +211,7 @@ test('a complete request is not reset after its response', async () => {
   expect(client.frames.filter(({ type }) => type === FRAME.RST_STREAM)).toEqual([])
 })
 
-test('a stream whose response is not read blocks no other', async () => {
+test('a stream whose response is not read does not block other streams', async () => {
   const { client } = await start((req, res) => {
     res.end(req.url === '/large' ? Buffer.alloc(4 * 1024 * 1024) : 'small')
   })
@@ -219,12 +219,12 @@ test('a stream whose response is not read blocks no other', async () => {
     client.send(headersFrame(id, requestFields([], { path: '/large' })))
   }
   await until(() => client.stream(1).content.length > 1_000)
-  // The default window of the connection is used up by now.
+  // The connection window is exhausted by now.
   client.send(windowUpdateFrame(0, 100_000_000), headersFrame(41, requestFields()))
   expect((await client.response(41)).content.toString()).toBe('small')
 })
 
-test('a stream whose content the upstream does not read blocks no other', async () => {
+test('a stream whose content the upstream does not read does not block other streams', async () => {
   const { client } = await start((req, res) => {
     if (req.url === '/stalled') req.pause()
     else req.resume().on('end', () => void res.end('read'))
@@ -258,20 +258,20 @@ test('content is read from the client only as fast as the upstream reads it', as
   const chunk = Buffer.alloc(16_384)
   const size = 64 * window
   let sent = 0
-  const allowed = () =>
+  const windowBytes = () =>
     client.frames
       .filter(({ type, streamId }) => type === FRAME.WINDOW_UPDATE && streamId === 1)
       .reduce((sum, { payload }) => sum + payload.readUInt32BE(), window)
-  const sendWhatIsAllowed = (): void => {
-    for (; sent < size && sent + chunk.length <= allowed(); sent += chunk.length) {
+  const sendWithinWindow = (): void => {
+    for (; sent < size && sent + chunk.length <= windowBytes(); sent += chunk.length) {
       client.send(dataFrame(1, chunk))
     }
   }
-  // The operating system buffers some. Another request shows that all of it has been processed.
+  // The operating system buffers some octets; another request shows that all of them have been processed.
   let quietRounds = 0
   for (let id = 3; quietRounds < 5; id += 2) {
     const before = sent
-    sendWhatIsAllowed()
+    sendWithinWindow()
     quietRounds = before === sent ? quietRounds + 1 : 0
     client.send(headersFrame(id, requestFields()))
     await client.response(id)
@@ -279,7 +279,7 @@ test('content is read from the client only as fast as the upstream reads it', as
   expect(sent).toBeLessThan(size)
   gate.resolve()
   await until(() => {
-    sendWhatIsAllowed()
+    sendWithinWindow()
     return sent === size
   })
   client.send(dataFrame(1, '', FLAG.END_STREAM))
@@ -351,7 +351,7 @@ test('a tunnel whose other side resets the connection is reset with CONNECT_ERRO
   })
 })
 
-test('CONNECT is refused where tunnels are not allowed', async () => {
+test('CONNECT is rejected without forward: pass', async () => {
   const { client } = await start(() => {})
   client.send(
     headersFrame(1, [':method', 'CONNECT', ':authority', 'a.example:443'], FLAG.END_HEADERS),
@@ -376,7 +376,7 @@ function postHead(id: number, path: string): Buffer {
   return headersFrame(id, requestFields([], { method: 'POST', path }), FLAG.END_HEADERS)
 }
 
-/** A sidecar with a client of frames, which grants no more than the default windows. */
+/** A sidecar, and a client with the default windows. */
 async function start(
   handler: (req: IncomingMessage, res: ServerResponse) => unknown,
   upstream?: string,

@@ -18,8 +18,7 @@ import { upstreamRequest } from '../helpers/upstream-request.ts'
 import { until } from '../helpers/wait.ts'
 
 /*
- * What an upstream can do to the sidecar over HTTP/2: each flood ends with the connection, or is harmless, and
- * does not fill the memory.
+ * Floods by an HTTP/2 upstream: each closes the connection or is harmless, and memory stays bounded.
  */
 
 const MEBIBYTE = 1024 * 1024
@@ -29,16 +28,16 @@ const OK = [':status', '200']
 
 type Flood = {
   readonly what: string
-  /** What is sent again and again. */
+  /** Sent repeatedly. */
   readonly frames: (id: number) => Buffer
-  /** What precedes it. */
+  /** Sent once, before `frames`. */
   readonly before?: (id: number) => readonly Buffer[]
-  /** Whether the upstream reads what the sidecar answers. */
+  /** Whether the upstream reads from its connection. */
   readonly reads?: boolean
 }
 
 const bomb = encodeIndexedLiteral('x', 'y'.repeat(3_900))
-/** Each octet refers to the entry of 3.9 kB in the dynamic table. */
+/** Each octet references the dynamic table entry of 3.9 kB. */
 const references = Buffer.alloc(16_000, 0xbe)
 
 const FLOODS: readonly Flood[] = [
@@ -58,13 +57,13 @@ const FLOODS: readonly Flood[] = [
       encodeFrame(FRAME.HEADERS, FLAG.END_HEADERS, id, Buffer.concat([bomb, references])),
   },
   {
-    what: 'SETTINGS that are never read',
+    what: 'SETTINGS whose acknowledgements are not read',
     frames: () => settingsFrame([[5, 16_384]]),
     reads: false,
   },
   { what: 'SETTINGS', frames: () => settingsFrame([[5, 16_384]]) },
   {
-    what: 'PINGs whose answers are never read',
+    what: 'PINGs whose acknowledgements are not read',
     frames: () => encodeFrame(FRAME.PING, 0, 0, Buffer.alloc(8)),
     reads: false,
   },
@@ -74,14 +73,14 @@ const FLOODS: readonly Flood[] = [
   { what: 'WINDOW_UPDATEs beyond the maximum', frames: () => windowUpdateFrame(0, 2 ** 31 - 1) },
   { what: 'interim responses', frames: (id) => headersFrame(id, [':status', '103'], 4) },
   {
-    what: 'DATA beyond the window of a stream that nobody reads',
+    what: 'DATA beyond the window of a stream that is not read',
     before: (id) => [headersFrame(id, OK, FLAG.END_HEADERS)],
     frames: (id) => dataFrame(id, Buffer.alloc(16_384)),
   },
 ]
 
 test.for(FLOODS)(
-  'a flood of $what ends with the connection and fills no memory',
+  'a flood of $what is stopped, with bounded memory',
   async ({ frames, before = () => [], reads = true }) => {
     let connection: FrameConnection | undefined
     let streamId = 0
@@ -119,7 +118,7 @@ test.for(FLOODS)(
   },
 )
 
-test('a thousand cancelled requests leave the session usable, and nothing in memory', async () => {
+test('a session is usable after a thousand cancelled requests', async () => {
   const { origin, sessions } = await startHttp2Server((stream, { ':path': path }) => {
     if (path === '/last') stream.respond({ ':status': 204 }, { endStream: true })
   })

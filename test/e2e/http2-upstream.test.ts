@@ -10,7 +10,7 @@ import { sendToken, startTokenEndpoint } from '../helpers/token-endpoint.ts'
 
 const HTTP2 = 'http2: always'
 
-test('a request of HTTP/1.1 reaches an upstream of HTTP/2 with the token, and its response returns', async () => {
+test('an HTTP/1.1 request is forwarded to an HTTP/2 upstream with the token, and its response to the client', async () => {
   let received: readonly string[] = []
   const { origin } = await startHttp2Server((stream, _headers, raw) => {
     received = raw
@@ -34,7 +34,7 @@ test('a request of HTTP/1.1 reaches an upstream of HTTP/2 with the token, and it
   expect(received.join('\n')).not.toContain(CLIENT_SECRET)
 })
 
-test('a trailer section of an upstream of HTTP/2 is forwarded in chunked coding', async () => {
+test('a trailer section of an HTTP/2 upstream is forwarded in chunked coding', async () => {
   const { origin } = await startHttp2Server((stream) => {
     stream.respond({ ':status': 200, trailer: 'x-sum' }, { waitForTrailers: true })
     stream.on('wantTrailers', () => stream.sendTrailers({ 'x-sum': '7' }))
@@ -49,7 +49,7 @@ test('a trailer section of an upstream of HTTP/2 is forwarded in chunked coding'
   expect(response).toMatch(/hello\r\n0\r\nx-sum: 7\r\n\r\n$/i)
 })
 
-test('a 401 over HTTP/2 leads to another token and one replay with the same body', async () => {
+test('a request is replayed once, with a new token and the same body, after a 401 over HTTP/2', async () => {
   const seen: string[] = []
   const { origin } = await startHttp2Server((stream, { authorization }) => {
     let body = ''
@@ -75,7 +75,7 @@ test('a 401 over HTTP/2 leads to another token and one replay with the same body
   expect(seen).toEqual(['Bearer token-1 once', 'Bearer token-2 once'])
 })
 
-test('a POST that the upstream refuses without processing it is sent again', async () => {
+test('a POST on a stream reset with REFUSED_STREAM is retried', async () => {
   let requests = 0
   const { origin } = await startFrameUpstream((id, { send }) => {
     requests += 1

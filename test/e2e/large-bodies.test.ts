@@ -12,8 +12,8 @@ import { until } from '../helpers/wait.ts'
 
 const MIB = 1024 ** 2
 const GIB = 1024 * MIB
-/** What memory may grow by while a thousand times as much passes through. */
-const ALLOWANCE = 120 * MIB
+/** How much memory may grow during a transfer. */
+const MAX_GROWTH_BYTES = 120 * MIB
 
 const chunk = randomBytes(MIB)
 
@@ -25,8 +25,8 @@ function digest(bytes: Buffer): string {
   return createHash('sha256').update(bytes).digest('hex')
 }
 
-/** The most memory that a process has ever had resident, in bytes. */
-async function peakMemory(pid: number | undefined): Promise<number> {
+/** The peak resident memory of a process. */
+async function peakMemoryBytes(pid: number | undefined): Promise<number> {
   const status = await readFile(`/proc/${pid}/status`, 'utf8')
   return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024
 }
@@ -38,7 +38,7 @@ test('a download of 1 GiB is complete, with constant memory', async () => {
   })
   const program = await startProgram(forwardConfig(upstream))
   await (await fetch(`${program.adminUrl}/livez`)).text()
-  const before = await peakMemory(program.process.pid)
+  const before = await peakMemoryBytes(program.process.pid)
 
   const download = request(program.proxyUrl).end()
   const [response] = await once(download, 'response')
@@ -46,7 +46,7 @@ test('a download of 1 GiB is complete, with constant memory', async () => {
   for await (const part of response) received += part.length
 
   expect(received).toBe(GIB)
-  expect((await peakMemory(program.process.pid)) - before).toBeLessThan(ALLOWANCE)
+  expect((await peakMemoryBytes(program.process.pid)) - before).toBeLessThan(MAX_GROWTH_BYTES)
 })
 
 test('an upload of 1 GiB is complete, with constant memory', async () => {
@@ -59,17 +59,17 @@ test('an upload of 1 GiB is complete, with constant memory', async () => {
   })
   const program = await startProgram(forwardConfig(upstream))
   await (await fetch(`${program.adminUrl}/livez`)).text()
-  const before = await peakMemory(program.process.pid)
+  const before = await peakMemoryBytes(program.process.pid)
 
   const upload = request(program.proxyUrl, { method: 'PUT' })
-  const answered = once(upload, 'response')
+  const responded = once(upload, 'response')
   await pipeline(Readable.from(chunks(GIB)), upload)
-  const [response] = await answered
+  const [response] = await responded
   let text = ''
   for await (const part of response) text += String(part)
 
   expect(text).toBe(String(GIB))
-  expect((await peakMemory(program.process.pid)) - before).toBeLessThan(ALLOWANCE)
+  expect((await peakMemoryBytes(program.process.pid)) - before).toBeLessThan(MAX_GROWTH_BYTES)
 })
 
 test('simultaneous upload and download arrive unchanged', async () => {
@@ -103,21 +103,21 @@ test('a slow client causes backpressure on the upstream instead of buffering', a
     push()
   })
   const program = await startProgram(forwardConfig(upstream))
-  const before = await peakMemory(program.process.pid)
+  const before = await peakMemoryBytes(program.process.pid)
   const download = request(program.proxyUrl).end()
   download.on('error', () => {})
   const [response] = await once(download, 'response')
   response.pause()
 
-  // Until nothing moves any more: everything on the way is full.
+  // Until all buffers on the path are full.
   let last = -1
-  let still = 0
+  let stableRounds = 0
   await until(() => {
-    still = isStuck && sent === last ? still + 1 : 0
+    stableRounds = isStuck && sent === last ? stableRounds + 1 : 0
     last = sent
-    return still > 50
+    return stableRounds > 50
   })
   expect(sent).toBeLessThan(64 * MIB)
-  expect((await peakMemory(program.process.pid)) - before).toBeLessThan(ALLOWANCE)
+  expect((await peakMemoryBytes(program.process.pid)) - before).toBeLessThan(MAX_GROWTH_BYTES)
   download.destroy()
 })

@@ -26,7 +26,7 @@ test('HTTP/2 is negotiated by ALPN', async () => {
 })
 
 test.for([{ offered: ['http/1.1'] }, { offered: [] }])(
-  'HTTP/1.1 is served to a client that offers $offered',
+  'HTTP/1.1 is served to a client that offers $offered in ALPN',
   async ({ offered }) => {
     const { sidecar } = await start()
     const agent = new Agent({ ca: AUTHORITY.certificate, ALPNProtocols: offered })
@@ -46,7 +46,7 @@ test('many requests on one connection are served over TLS', async () => {
   }
 })
 
-test('with clientCa, only clients with a certificate of it are served', async () => {
+test('with clientCa, only clients with a certificate of that CA are served', async () => {
   const clients = await createAuthority('clients')
   const clientCa = await fileWith(clients.certificate)
   const { sidecar } = await start(`clientCa: { file: ${clientCa} }`)
@@ -66,7 +66,7 @@ test('with clientCa, only clients with a certificate of it are served', async ()
   await until(async () => (await sidecar.logs()).includes('the client sent no certificate'))
 })
 
-test('plain HTTP on a listener with TLS is named in the log', async () => {
+test('plain HTTP on a listener with TLS is logged as such', async () => {
   const { sidecar } = await start()
   const origin = sidecar.proxyUrl.replace('https:', 'http:')
   const response = await exchangeRaw(origin, 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n')
@@ -74,12 +74,12 @@ test('plain HTTP on a listener with TLS is named in the log', async () => {
   await until(async () => (await sidecar.logs()).includes('the client speaks plain HTTP'))
 })
 
-test('a certificate that does not match its key is refused at the start', async () => {
+test('the sidecar does not start with a certificate that does not match its key', async () => {
   const other = await createSelfSigned('other')
   await expect(start('', other.key)).rejects.toThrow(/private key that belongs to it/)
 })
 
-test('references to the upstream are rewritten to https', async () => {
+test('URLs that point to the upstream are rewritten to https', async () => {
   const { sidecar, origin } = await start()
   const session = connectHttp2(sidecar.proxyUrl, { ca: AUTHORITY.certificate })
   onTestFinished(() => session.destroy())

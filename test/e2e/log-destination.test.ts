@@ -19,7 +19,7 @@ import { startServer } from '../helpers/servers.ts'
 import { temporaryDirectory } from '../helpers/sidecar.ts'
 import { until } from '../helpers/wait.ts'
 
-/** More lines than the buffer of the log holds, each with a long path. */
+/** Enough lines with a long path to fill the buffer of the log. */
 const REQUESTS = 400
 const LONG_PATH = `/${'x'.repeat(6_000)}`
 
@@ -28,16 +28,16 @@ const FORMATS = ['json', 'pretty'] as const
 
 type Destination = {
   readonly stdout: number | 'pipe'
-  /** Makes it what the test says, once the program runs. */
-  readonly spoil?: (stdout: Readable | null) => void
+  /** Called once the program runs. */
+  readonly onRunning?: (stdout: Readable | null) => void
 }
 
 const DESTINATIONS: readonly { readonly name: string; readonly open: () => Destination }[] = [
   { name: 'a full device', open: () => ({ stdout: openOwned('/dev/full') }) },
   { name: 'a socket that is not read', open: () => ({ stdout: 'pipe' }) },
   {
-    name: 'a socket whose reader is gone',
-    open: () => ({ stdout: 'pipe', spoil: (stdout) => void stdout?.destroy() }),
+    name: 'a socket closed by its reader',
+    open: () => ({ stdout: 'pipe', onRunning: (stdout) => void stdout?.destroy() }),
   },
   {
     name: 'a pipe that is not read',
@@ -48,15 +48,15 @@ const DESTINATIONS: readonly { readonly name: string; readonly open: () => Desti
     },
   },
   {
-    name: 'a pipe whose reader is gone',
+    name: 'a pipe closed by its reader',
     open() {
       const { reader, writer } = openPipe()
-      return { stdout: writer, spoil: () => closeSync(reader) }
+      return { stdout: writer, onRunning: () => closeSync(reader) }
     },
   },
 ]
 
-/** As a shell makes it for "run | tee log"; what Node calls a pipe is a pair of sockets. */
+/** A FIFO, like the pipe of "run | tee log"; a "pipe" of node:child_process is a socket pair. */
 function openPipe(): { readonly reader: number; readonly writer: number } {
   const path = join(mkdtempSync(join(tmpdir(), 'token-sidecar-')), 'pipe')
   execFileSync('mkfifo', [path])
@@ -75,7 +75,7 @@ test.for(cases)(
   async ({ open, format, signal }) => {
     const destination = open()
     const program = await startWith(destination, format)
-    destination.spoil?.(program.process.stdout)
+    destination.onRunning?.(program.process.stdout)
     await sendMany(program.proxyUrl)
     expect(await dropped(program.adminUrl)).toBeGreaterThan(0)
     expect((await fetch(`${program.adminUrl}/readyz`)).status).toBe(200)
@@ -106,7 +106,7 @@ test('with a full disk as standard output, requests are served, and lines are wr
   })
 })
 
-test('with standard error that is full as well, SIGTERM ends the process', async () => {
+test('with full devices as standard output and standard error, SIGTERM ends the process', async () => {
   const full = openOwned('/dev/full')
   const program = await startWith({ stdout: full }, 'json', full)
   await sendMany(program.proxyUrl)
@@ -190,7 +190,7 @@ async function statusOf(url: string): Promise<number | undefined> {
   }
 }
 
-/** The program cannot say which port it was given where its log is not read. */
+/** The port cannot be taken from the log, because these logs are not read. */
 async function freePort(): Promise<number> {
   const server = createTcpServer().listen(0, '127.0.0.1')
   await once(server, 'listening')

@@ -11,7 +11,7 @@ import {
   startTokenEndpoint,
 } from '../helpers/token-endpoint.ts'
 
-/** Planted wherever a secret can stand; none of it may come out anywhere but on the wire. */
+/** Used as every secret; it must not appear anywhere but on the wire. */
 const CANARY = 'canary0secret'
 
 const FAILURES: readonly ((request: ReceivedTokenRequest, res: ServerResponse) => void)[] = [
@@ -35,8 +35,8 @@ function sendJson(res: ServerResponse, status: number, body: unknown): void {
   res.writeHead(status, JSON_TYPE).end(JSON.stringify(body))
 }
 
-/** An upstream that fails in the way that the path says. */
-function misbehave(req: IncomingMessage, res: ServerResponse): void {
+/** An upstream that fails in the way that the path names. */
+function failAsNamed(req: IncomingMessage, res: ServerResponse): void {
   switch (req.url?.split('?')[0]) {
     case '/cut': {
       res.writeHead(200, { 'content-length': 90 }).write(CANARY, () => void res.destroy())
@@ -68,7 +68,7 @@ test('no secret or token is in the log, metrics, status or responses, at any log
     if (fail === undefined) sendToken(res, { access_token: `${CANARY}-token`, expires_in: 1 })
     else fail(received, res)
   })
-  const upstream = await startServer(misbehave)
+  const upstream = await startServer(failAsNamed)
   const credentials = ['good', ...FAILURES.keys()]
   const program = await startProgram(
     `
@@ -106,18 +106,18 @@ log: { level: debug }
     try {
       const [response] = await once(sent, 'response')
       const body = await text(response)
-      // What the upstream itself says belongs to the application.
+      // Responses of the upstream may contain anything; those of the sidecar have Proxy-Status.
       if (response.headers['proxy-status'] !== undefined) {
         seen.push(JSON.stringify(response.headers), body)
       }
     } catch {
-      // Cut off, as it should be.
+      // A truncated response.
     }
   }
   for (const path of ['', '/cut', '/reset', '/401', '/garbage']) await call(`/good${path}`)
   for (const index of FAILURES.keys()) await call(`/${index}`)
   for (const path of ['/undiscovered', '/down', '/nowhere']) await call(path)
-  // Bytes that the parser refuses: its error carries the raw packet.
+  // The parser rejects these, and its error contains the raw packet.
   seen.push(
     await exchangeRaw(
       program.proxyUrl,

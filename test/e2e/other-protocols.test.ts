@@ -8,7 +8,7 @@ import { startSidecar } from '../helpers/sidecar.ts'
 
 const CONFIG = forwardConfig('http://127.0.0.1:1')
 
-/** What a client of TLS sends first, whole and in its first byte. */
+/** The beginning of a TLS ClientHello record. */
 const CLIENT_HELLO = '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03'
 
 test.for([
@@ -33,7 +33,7 @@ test.for([
     sends: '\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c',
     advice: 'turn it off',
   },
-])('$sends is answered, logged and counted as $protocol', async (given) => {
+])('$sends gets a 400, and is logged and counted as $protocol', async (given) => {
   const { protocol, what, sends, advice } = given
   const sidecar = await startSidecar(CONFIG)
   const answer = await exchangeRaw(sidecar.proxyUrl, sends)
@@ -67,7 +67,7 @@ test.for([
     reason: 'and this listener speaks plain HTTP only',
     sends: 'PROXY TCP4 10.0.0.1 10.0.0.2 1000 80\r\n',
   },
-])('the admin listener answers $what with an explanation, and logs it once', async (given) => {
+])('the admin listener responds to $what with an explanation, and logs it once', async (given) => {
   const sidecar = await startSidecar(CONFIG)
   const detail = `Cannot read the request: it is ${given.what}, ${given.reason}`
   for (let round = 0; round < 2; round += 1) {
@@ -102,7 +102,7 @@ test('the admin listener responds to a valid request before bytes that are not H
   expect(received.match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 200', 'HTTP/1.1 400'])
 })
 
-test('a protocol that only begins like another is not counted', async () => {
+test('input that only begins like another protocol is not counted as such', async () => {
   const sidecar = await startSidecar(CONFIG)
   for (const sends of ['PROXY / HTTP/1.1\r\n\r\n', 'SSH-2.0-x\r\n', '\x17\x03\x03\x00\x01a']) {
     expect(await exchangeRaw(sidecar.proxyUrl, sends)).toMatch(/^HTTP\/1\.1 (?:400|501) /)
@@ -113,13 +113,13 @@ test('a protocol that only begins like another is not counted', async () => {
   }
 })
 
-test('a version that is not supported is named as the reason', async () => {
+test('an unsupported HTTP version is rejected with that reason', async () => {
   const sidecar = await startSidecar(CONFIG)
   const answer = await exchangeRaw(sidecar.proxyUrl, 'GET / HTTP/1.2\r\nHost: localhost\r\n\r\n')
   expect(answer).toContain('only HTTP/2, HTTP/1.1 and HTTP/1.0 are supported')
 })
 
-/** OpenSSL and what is built upon it print this, and name plain HTTP as the usual cause. */
+/** OpenSSL and its users print this error, and document plain HTTP as its usual cause. */
 test('a TLS client reports that the listener does not speak TLS', async () => {
   const sidecar = await startSidecar(CONFIG)
   const { port } = new URL(sidecar.proxyUrl)
@@ -128,7 +128,7 @@ test('a TLS client reports that the listener does not speak TLS', async () => {
   expect(String(error)).toMatch(/wrong version number|packet length too long/)
 })
 
-test('the preface of HTTP/2 behind a request of HTTP/1.1 is refused', async () => {
+test('an HTTP/2 preface after an HTTP/1.1 request is rejected', async () => {
   const sidecar = await startSidecar(CONFIG)
   const options = 'OPTIONS / HTTP/1.1\r\nHost: localhost\r\nMax-Forwards: 0\r\n\r\n'
   const answer = await exchangeRaw(sidecar.proxyUrl, `${options}PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n`)

@@ -13,13 +13,13 @@ import { type RunningSidecar, startSidecar, temporaryDirectory } from '../helper
 import { until } from '../helpers/wait.ts'
 
 /*
- * Every setting outside of credentials and routes has an effect that can be observed. The settings come from
- * the schema, so that a new one without a probe is a failure.
+ * Every setting outside of credentials and routes has an observable effect. The settings are derived from
+ * the schema, so that a new one without a probe fails.
  */
 
 type Lines = Readonly<Record<string, unknown>>
 
-/** For each setting, two configurations that differ in it alone. */
+/** Two configurations that differ in one setting only. */
 type Probe = {
   readonly base?: Lines
   readonly changed: Lines
@@ -49,12 +49,12 @@ const PROBES: Readonly<Record<string, Probe>> = {
   },
   'log.access': { changed: { log: { access: 'off' } } },
   'log.sample': { changed: { log: { sample: 0 } } },
-  // The API takes longer than that.
+  // The API takes longer than 1 ms.
   'log.slow': { changed: { log: { slow: '1ms' } } },
   'log.query': { changed: { log: { query: true } } },
 }
 
-/** Settings that are about the end of the process or about time, with the tests that set them. */
+/** Settings of shutdown and timeouts, with the tests that set them. */
 const TESTED_ELSEWHERE: Readonly<Record<string, string>> = {
   'limits.headersTimeout': 'test/e2e/stalls.test.ts',
   'listen.address': 'test/e2e/listener-tls.test.ts',
@@ -66,7 +66,7 @@ const TESTED_ELSEWHERE: Readonly<Record<string, string>> = {
   'shutdown.upgraded': 'test/e2e/shutdown.test.ts',
 }
 
-/** Those that have a test of their own below. */
+/** Settings with a separate test below. */
 const TESTED_BELOW = [
   'admin',
   'admin.mode',
@@ -97,7 +97,7 @@ function linesOf(top: Lines): string {
     .join('')
 }
 
-/** Everything that can be seen of one request: by the client, by the API and in the log. */
+/** What the client, the API and the log show of one request. */
 async function effectsOf(top: Lines, { target = '/orders?a=b', fields = {} }: Probe) {
   const received: unknown[] = []
   const api = await startServer((req, res) => {
@@ -119,7 +119,7 @@ async function effectsOf(top: Lines, { target = '/orders?a=b', fields = {} }: Pr
 }
 
 test.for(Object.entries(PROBES))(
-  '%s changes what the client, the API or the log sees',
+  '%s changes what the client, the API or the log shows',
   async ([, probe]) => {
     const first = await effectsOf(probe.base ?? {}, probe)
     expect(await effectsOf(probe.base ?? {}, probe)).toBe(first)
@@ -128,7 +128,7 @@ test.for(Object.entries(PROBES))(
 )
 
 test.for(['listen', 'admin'] as const)(
-  '%s decides where a listener is, and who may connect',
+  '%s sets the address of a listener, and the mode of its Unix socket',
   async (name) => {
     const api = await startServer((_req, res) => void res.end())
     const addressWith = async (address: string): Promise<string> => {
@@ -146,7 +146,7 @@ test.for(['listen', 'admin'] as const)(
   },
 )
 
-/** A connection of a client, idle after one request. */
+/** A client connection that is idle after one request. */
 async function connectIdle({ proxyUrl }: RunningSidecar) {
   const { hostname, port } = new URL(proxyUrl)
   const socket = connect(Number(port), hostname)
@@ -167,16 +167,16 @@ test.for([
   expect((await fetch(sidecar.proxyUrl)).status).toBe(given.status)
 })
 
-test('limits.keepAlive decides how long an idle connection stays open', async () => {
+test('limits.keepAlive limits how long an idle connection stays open', async () => {
   const api = await startServer((_req, res) => void res.end())
   const startWith = async (keepAlive: string) =>
     await startSidecar(linesOf({ limits: { keepAlive } }) + forwardConfig(api))
-  const [patient, quick] = [await startWith('1h'), await startWith('50ms')]
-  // With one limit for both, the connection that was opened first would be closed first.
-  const kept = await connectIdle(patient)
-  const closed = await connectIdle(quick)
+  const [long, short] = [await startWith('1h'), await startWith('50ms')]
+  // With the same limit for both, the connection that was opened first would be closed first.
+  const open = await connectIdle(long)
+  const closed = await connectIdle(short)
   await once(closed.resume(), 'close')
-  expect(kept.closed).toBe(false)
+  expect(open.closed).toBe(false)
 })
 
 /** What the program writes to standard output until `POST /quit` or a signal ends it. */
@@ -195,25 +195,25 @@ async function outputWith(top: Lines): Promise<string> {
 }
 
 async function postQuit(socketPath: string): Promise<number | undefined> {
-  const asked = request({
+  const sent = request({
     socketPath,
     path: '/quit',
     method: 'POST',
     headers: { host: 'localhost' },
   })
   const { promise, resolve, reject } = Promise.withResolvers<number | undefined>()
-  asked.on('response', (res) => resolve(res.resume().statusCode)).on('error', reject)
-  asked.end()
+  sent.on('response', (res) => resolve(res.resume().statusCode)).on('error', reject)
+  sent.end()
   return await promise
 }
 
-test('log.level and log.format decide which lines are written, and how; shutdown.quit lets a request end the program', async () => {
+test('log.level selects the lines, log.format their form, and shutdown.quit allows POST /quit', async () => {
   expect(await outputWith({ log: { format: 'json' } })).toMatch(/^\{.*"message":"listening"\}$/m)
   expect(await outputWith({ log: { format: 'json', level: 'error' } })).toBe('')
   expect(await outputWith({ log: { format: 'pretty' } })).toMatch(/^[^{].*listening/m)
 })
 
-test('without shutdown.quit, a request does not end the program', async () => {
+test('without shutdown.quit, POST /quit gets a 403', async () => {
   const admin = join(await temporaryDirectory(), 'admin')
   const sidecar = await startSidecar(
     forwardConfig('http://127.0.0.1:1'),

@@ -85,7 +85,7 @@ test.for([
   expect(await runProgram(['check', '-c', file], { timeoutMs: 10_000 })).toMatchObject({ code: 3 })
 })
 
-/** An unsupported Node of this machine, if there is one. */
+/** An installed Node of an unsupported version, if there is one. */
 const OLD_NODE = [process.env['npm_node_execpath'] ?? '', ...findPrograms('node')]
   .filter((path) => path !== '')
   .find((path) => unsupportedNode(versionOf(path)) !== undefined)

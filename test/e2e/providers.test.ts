@@ -8,13 +8,13 @@ import { createSigningKey, KEY_ID } from '../helpers/signing-keys.ts'
 import { sendToken, startTokenEndpoint } from '../helpers/token-endpoint.ts'
 import { until } from '../helpers/wait.ts'
 
-type Place = {
+type DocumentedEndpoint = {
   readonly provider: NonNullable<CredentialConfig['provider']>
   readonly issuer: string
   readonly tokenEndpoint: string
 }
 
-const PLACES: readonly Place[] = [
+const DOCUMENTED_ENDPOINTS: readonly DocumentedEndpoint[] = [
   {
     provider: { name: 'entra', tenant: 'contoso.example' },
     issuer: 'https://login.microsoftonline.com/contoso.example/v2.0',
@@ -32,7 +32,7 @@ const PLACES: readonly Place[] = [
   },
   {
     provider: { name: 'auth0', domain: 'example.eu.auth0.com' },
-    // With the slash: Auth0 compares it to the letter.
+    // Auth0 compares issuers as strings, including the trailing slash.
     issuer: 'https://example.eu.auth0.com/',
     tokenEndpoint: 'https://example.eu.auth0.com/oauth/token',
   },
@@ -88,10 +88,10 @@ const PLACES: readonly Place[] = [
   },
 ]
 
-test.for(PLACES)(
+test.for(DOCUMENTED_ENDPOINTS)(
   'the preset of $provider.name has the documented token endpoint: $tokenEndpoint',
-  (place) => {
-    const { provider, ...expected } = place
+  (documented) => {
+    const { provider, ...expected } = documented
     expect(presetOf({ provider })).toMatchObject(expected)
   },
 )
@@ -112,7 +112,7 @@ test.for([
 const key = createSigningKey('RS256')
 const env = { SECRET: 's', KEY: key.text('JWK') }
 
-/** The one token request of a credential with these lines; the token endpoint is a local one. */
+/** The token request of a credential with these settings and a local token endpoint. */
 async function tokenRequestOf(lines: string) {
   const endpoint = await startTokenEndpoint((_request, res) => sendToken(res))
   const credential = `tokenEndpoint: ${endpoint.url}\n${lines}`
@@ -253,7 +253,7 @@ const BY_KEY_CASES = [
   },
 ]
 
-/** For `audience` undefined: the token endpoint. */
+/** Where `audience` is undefined, the token endpoint is expected. */
 test.for(BY_KEY_CASES)(
   'the token request to $what with a key has the documented form',
   async (given) => {

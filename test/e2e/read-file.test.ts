@@ -20,7 +20,7 @@ async function reasonOf(path: string): Promise<string> {
   return await readText(path).catch(unreadableReason)
 }
 
-test('a named pipe is read to its end, also if its writer opens it later', async () => {
+test('a named pipe is read to its end even if its writer opens it later', async () => {
   const path = await namedPipe()
   const reading = readText(path)
   await writeFile(path, 'a secret')
@@ -31,7 +31,7 @@ test('reading a named pipe without a writer fails after 5 s, without blocking ot
   const path = await namedPipe()
   const file = join(await temporaryDirectory(), 'file')
   await writeFile(file, 'text')
-  // More than libuv has threads.
+  // More than libuv has threads in its pool.
   const reasons = Promise.all(Array.from({ length: 8 }, async () => await reasonOf(path)))
   expect(await readText(file)).toBe('text')
   expect(new Set(await reasons)).toEqual(new Set(['reading it took longer than 5 s']))

@@ -23,7 +23,7 @@ type Received = {
   readonly body: Buffer
 }
 
-/** An API that tells of each request what can be told to its client. */
+/** An API whose response describes the request, without its token. */
 function createApi() {
   const requests: Received[] = []
   const listener: RequestListener = (req, res) => {
@@ -31,8 +31,8 @@ function createApi() {
       requests.push(received)
       if (req.url === '/orders/old') res.writeHead(302, { location: '/orders/new' }).end()
       else {
-        const answer = answerTo(req.method, req.url, received.body)
-        res.writeHead(200, { 'content-length': answer.length }).end(answer)
+        const body = responseTo(req.method, req.url, received.body)
+        res.writeHead(200, { 'content-length': body.length }).end(body)
       }
     })
   }
@@ -44,11 +44,11 @@ async function receive(req: IncomingMessage): Promise<Received> {
   return { method, url, headers, body: await buffer(req) }
 }
 
-function answerTo(method = '', url = '', body: string | Buffer = ''): string {
+function responseTo(method = '', url = '', body: string | Buffer = ''): string {
   return `${method} ${url} ${createHash('sha256').update(body).digest('hex')}`
 }
 
-/** An https server at https://localhost, and a file with the authority that it is to be trusted by. */
+/** A server at https://localhost, and a file with its CA certificate. */
 async function startTlsServer(listener: RequestListener) {
   const authority = await createAuthority()
   const { certificate, key } = await authority.issue('server', ['localhost'])
@@ -76,14 +76,14 @@ routes:
 `
 }
 
-/** A sidecar in front of such an API, and how clients are told of it. */
-type World = {
+/** A sidecar in front of such an API, and how clients reach it. */
+type Deployment = {
   readonly requests: readonly Received[]
   readonly base: string
   readonly proxyPort: string | undefined
 }
 
-const MODES: Readonly<Record<string, () => Promise<World>>> = {
+const MODES: Readonly<Record<string, () => Promise<Deployment>>> = {
   async 'by its base URL'() {
     const { requests, listener } = createApi()
     const upstream = `${await startServer(listener)}/orders`
@@ -102,15 +102,15 @@ const MODES: Readonly<Record<string, () => Promise<World>>> = {
   },
 }
 
-/** A sidecar that is an HTTP proxy for one host, which exists nowhere else. */
+/** A sidecar as HTTP proxy for a host that does not resolve. */
 async function startForPartner(to: Omit<Route, 'match'>, settings = '') {
   const config = await configFor({ ...to, match: `{ host: ${PARTNER} }` })
   const sidecar = await startSidecar(config + settings)
   return { base: `http://${PARTNER}`, proxyPort: new URL(sidecar.proxyUrl).port }
 }
 
-/** The client is content, and knows nothing of the token. */
-function expectAnswer(outcome: Outcome, body: string): void {
+/** The client succeeds, and its output does not contain the token. */
+function expectResponse(outcome: Outcome, body: string): void {
   expect(outcome).toMatchObject({ code: 0, out: body })
   expect(outcome.out + outcome.err).not.toContain(TOKEN)
 }
@@ -119,14 +119,14 @@ function summary(requests: readonly Received[]): string[] {
   return requests.map(({ method, url, headers }) => `${method} ${url} ${headers.authorization}`)
 }
 
-describe.for(HTTP_CLIENTS)('$name', ({ call, isThere, isOptional }) => {
+describe.for(HTTP_CLIENTS)('$name', ({ call, isInstalled, isOptional }) => {
   describe.for(Object.entries(MODES))('%s', ([, start]) => {
-    const maySkip = !isThere && (isOptional || MAY_SKIP)
+    const maySkip = !isInstalled && (isOptional || MAY_SKIP)
 
     test.skipIf(maySkip)('gets a response (skipped if the client is not installed)', async () => {
       const { base, proxyPort, requests } = await start()
       const outcome = await call({ url: `${base}/orders/7?a=%20b&a=2`, proxyPort })
-      expectAnswer(outcome, answerTo('GET', '/orders/7?a=%20b&a=2'))
+      expectResponse(outcome, responseTo('GET', '/orders/7?a=%20b&a=2'))
       expect(summary(requests)).toEqual([`GET /orders/7?a=%20b&a=2 Bearer ${TOKEN}`])
     })
 
@@ -135,7 +135,7 @@ describe.for(HTTP_CLIENTS)('$name', ({ call, isThere, isOptional }) => {
       const body = '{"müde": "ja"}\r\n'.repeat(10_000)
       const bodyFile = await fileWith(body)
       const outcome = await call({ url: `${base}/orders`, proxyPort, bodyFile })
-      expectAnswer(outcome, answerTo('POST', '/orders', body))
+      expectResponse(outcome, responseTo('POST', '/orders', body))
       expect(summary(requests)).toEqual([`POST /orders Bearer ${TOKEN}`])
     })
 
@@ -144,7 +144,7 @@ describe.for(HTTP_CLIENTS)('$name', ({ call, isThere, isOptional }) => {
       async () => {
         const { base, proxyPort, requests } = await start()
         const outcome = await call({ url: `${base}/orders/old`, proxyPort })
-        expectAnswer(outcome, answerTo('GET', '/orders/new'))
+        expectResponse(outcome, responseTo('GET', '/orders/new'))
         expect(summary(requests)).toEqual([
           `GET /orders/old Bearer ${TOKEN}`,
           `GET /orders/new Bearer ${TOKEN}`,
@@ -156,7 +156,7 @@ describe.for(HTTP_CLIENTS)('$name', ({ call, isThere, isOptional }) => {
 
 const WITHOUT_CURL = findPrograms('curl').length === 0 && MAY_SKIP
 
-/** curl, told to tell everything on the side. */
+/** curl with verbose output on standard error. */
 async function curl(args: readonly string[], input?: Buffer): Promise<Outcome> {
   return await run('curl', ['--silent', '--verbose', ...args], input && { input })
 }
@@ -169,12 +169,12 @@ describe.for(Object.entries(MODES))('curl %s', ([, start]) => {
       ...proxyOption(proxyPort),
       '--data-binary',
       `@${await fileWith(body)}`,
-      // More than the test may take: without a 100 it fails.
+      // Longer than the time limit of the test, so that it fails without a 100.
       '--expect100-timeout',
       '600',
       `${base}/orders`,
     ])
-    expectAnswer(outcome, answerTo('POST', '/orders', body))
+    expectResponse(outcome, responseTo('POST', '/orders', body))
     expect(outcome.err).toContain('> Expect: 100-continue')
     expect(outcome.err).toContain('< HTTP/1.1 100 Continue')
     expect(summary(requests)).toEqual([`POST /orders Bearer ${TOKEN}`])
@@ -185,7 +185,7 @@ describe.for(Object.entries(MODES))('curl %s', ([, start]) => {
     const body = randomBytes(1024 ** 2)
     const url = `${base}/orders/7`
     const outcome = await curl([...proxyOption(proxyPort), '--upload-file', '-', url], body)
-    expectAnswer(outcome, answerTo('PUT', '/orders/7', body))
+    expectResponse(outcome, responseTo('PUT', '/orders/7', body))
     expect(summary(requests)).toEqual([`PUT /orders/7 Bearer ${TOKEN}`])
     expect(requests[0]?.headers).toMatchObject({ 'transfer-encoding': 'chunked' })
     expect(requests[0]?.headers).not.toHaveProperty('content-length')
@@ -194,7 +194,7 @@ describe.for(Object.entries(MODES))('curl %s', ([, start]) => {
   test.skipIf(WITHOUT_CURL)('sends a HEAD request (skipped without curl)', async () => {
     const { base, proxyPort, requests } = await start()
     const outcome = await curl([...proxyOption(proxyPort), '--head', `${base}/orders/7`])
-    const length = answerTo('HEAD', '/orders/7').length
+    const length = responseTo('HEAD', '/orders/7').length
     expect(outcome.code).toBe(0)
     expect(outcome.out).toMatch(/^HTTP\/1\.1 200 OK\r\n/)
     expect(outcome.out.toLowerCase()).toContain(`\r\ncontent-length: ${length}\r\n`)
@@ -216,12 +216,12 @@ test.skipIf(WITHOUT_CURL)(
     const config = await configFor({ match: '{ path: /orders }', upstream })
     await startRun(await writeConfig(`listen: unix:${socket}\nadmin: 127.0.0.1:0\n${config}`))
     const outcome = await curl(['--unix-socket', socket, 'http://localhost/orders/7'])
-    expectAnswer(outcome, answerTo('GET', '/orders/7'))
+    expectResponse(outcome, responseTo('GET', '/orders/7'))
     expect(summary(requests)).toEqual([`GET /orders/7 Bearer ${TOKEN}`])
   },
 )
 
-/** What curl prints besides: the status of the answer, and that of the proxy to a CONNECT. */
+/** curl prints the status of the response and that of CONNECT. */
 const STATUS = ['--output', '/dev/null', '--write-out', '%{http_code} %{http_connect}']
 
 test.skipIf(WITHOUT_CURL)(
@@ -248,14 +248,14 @@ test.skipIf(WITHOUT_CURL)(
     const { listener, requests } = createApi()
     const { origin, ca } = await startTlsServer(listener)
     const upstream = await startServer(() => {})
-    const { proxyPort: denying } = await startForPartner({ upstream })
-    const { proxyPort: passing } = await startForPartner({ upstream }, 'forward: pass\n')
-    const through = async (port: string, options: readonly string[]): Promise<Outcome> =>
+    const { proxyPort: denyPort } = await startForPartner({ upstream })
+    const { proxyPort: passPort } = await startForPartner({ upstream }, 'forward: pass\n')
+    const fetchThrough = async (port: string, options: readonly string[]): Promise<Outcome> =>
       await curl([...options, ...proxyOption(port), '--cacert', ca, `${origin}/orders/7`])
 
-    expect(await through(denying, STATUS)).toMatchObject({ out: '000 403' })
+    expect(await fetchThrough(denyPort, STATUS)).toMatchObject({ out: '000 403' })
     expect(requests).toEqual([])
-    expectAnswer(await through(passing, []), answerTo('GET', '/orders/7'))
+    expectResponse(await fetchThrough(passPort, []), responseTo('GET', '/orders/7'))
     expect(summary(requests)).toEqual(['GET /orders/7 undefined'])
   },
 )
@@ -266,14 +266,14 @@ test.skipIf(WITHOUT_CURL)(
     const { listener, requests } = createApi()
     const other = await startServer(listener)
     const upstream = await startServer(() => {})
-    const { proxyPort: denying } = await startForPartner({ upstream })
-    const { proxyPort: passing } = await startForPartner({ upstream }, 'forward: pass\n')
-    const through = async (port: string): Promise<Outcome> =>
+    const { proxyPort: denyPort } = await startForPartner({ upstream })
+    const { proxyPort: passPort } = await startForPartner({ upstream }, 'forward: pass\n')
+    const fetchThrough = async (port: string): Promise<Outcome> =>
       await curl([...proxyOption(port), `${other}/orders/7`])
 
-    expect(JSON.parse((await through(denying)).out)).toMatchObject({ code: 'egress_denied' })
+    expect(JSON.parse((await fetchThrough(denyPort)).out)).toMatchObject({ code: 'egress_denied' })
     expect(requests).toEqual([])
-    expectAnswer(await through(passing), answerTo('GET', '/orders/7'))
+    expectResponse(await fetchThrough(passPort), responseTo('GET', '/orders/7'))
     expect(summary(requests)).toEqual(['GET /orders/7 undefined'])
   },
 )
@@ -285,12 +285,16 @@ test.skipIf(WITHOUT_CURL)(
     const upstream = `${await startServer(listener)}/orders`
     const sidecar = await startSidecar(await configFor({ match: '{ path: /orders }', upstream }))
     const { port } = new URL(sidecar.proxyUrl)
-    const through = async (url: string): Promise<Outcome> => await curl([...proxyOption(port), url])
+    const fetchThrough = async (url: string): Promise<Outcome> =>
+      await curl([...proxyOption(port), url])
 
-    const { out } = await through(`http://${PARTNER}/orders/7`)
+    const { out } = await fetchThrough(`http://${PARTNER}/orders/7`)
     expect(JSON.parse(out)).toMatchObject({ status: 403, code: 'egress_denied' })
     expect(requests).toEqual([])
-    expectAnswer(await through(`${sidecar.proxyUrl}/orders/7`), answerTo('GET', '/orders/7'))
+    expectResponse(
+      await fetchThrough(`${sidecar.proxyUrl}/orders/7`),
+      responseTo('GET', '/orders/7'),
+    )
     expect(summary(requests)).toEqual([`GET /orders/7 Bearer ${TOKEN}`])
   },
 )
@@ -308,6 +312,9 @@ test.skipIf(WITHOUT_CURL)(
     const { out } = await curl([...STATUS, ...address, url])
     expect(out).toBe('403 000')
     expect(requests).toEqual([])
-    expectAnswer(await curl([`http://localhost:${port}/orders/7`]), answerTo('GET', '/orders/7'))
+    expectResponse(
+      await curl([`http://localhost:${port}/orders/7`]),
+      responseTo('GET', '/orders/7'),
+    )
   },
 )

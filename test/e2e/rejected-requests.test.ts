@@ -12,9 +12,9 @@ const CLAIMS = { iss: 'https://login.example.com', aud: 'invoices', scope: 'orde
 type Api = {
   status: number
   challenge: string
-  /** The one token that it accepts. */
+  /** The only accepted token. */
   accepted?: string
-  /** Whether it accepts handshakes. */
+  /** Whether it responds to a handshake with 101. */
   switches?: boolean
 }
 
@@ -22,8 +22,8 @@ function encoded(value: unknown): string {
   return Buffer.from(JSON.stringify(value)).toString('base64url')
 }
 
-/** An API that answers as `api` says, and an authorization server whose tokens are JWTs, each another. */
-async function startScene({ route = '', credential = '', opaque = false } = {}) {
+/** An API that responds as `api` sets, and an authorization server that issues a different JWT each time. */
+async function start({ route = '', credential = '', opaque = false } = {}) {
   const api: Api = { status: 401, challenge: 'Bearer error="invalid_token"' }
   const tokens: string[] = []
   const endpoint = await startTokenEndpoint((_request, res) => {
@@ -57,7 +57,7 @@ async function startScene({ route = '', credential = '', opaque = false } = {}) 
 }
 
 test('an API that rejects every token shows in /status, as a warning in /readyz, and in /metrics', async () => {
-  const { tokens, sidecar, call, read } = await startScene()
+  const { tokens, sidecar, call, read } = await start()
   expect(await call()).toBe(401)
   const ready = await fetch(`${sidecar.adminUrl}/readyz`)
   expect(ready.status).toBe(200)
@@ -98,13 +98,13 @@ test('an API that rejects every token shows in /status, as a warning in /readyz,
   expect(tokens).toHaveLength(2)
   for (const token of tokens) {
     expect(JSON.stringify(status) + metrics).not.toContain(token)
-    // Neither its signature nor its payload.
+    // No part of the token is shown, its signature and payload included.
     for (const part of token.split('.')) expect(JSON.stringify(status)).not.toContain(part)
   }
 })
 
-test('the warning about rejected tokens ends with the first success only', async () => {
-  const { api, call, read } = await startScene()
+test('the warning about rejected tokens ends with the first 2xx response to a method other than OPTIONS', async () => {
+  const { api, call, read } = await start()
   await call()
   api.status = 502
   await call()
@@ -121,7 +121,7 @@ test('the warning about rejected tokens ends with the first success only', async
 })
 
 test('without a replay no freshly issued token counts as rejected', async () => {
-  const { call, read } = await startScene({ route: 'replay: { enabled: false }' })
+  const { call, read } = await start({ route: 'replay: { enabled: false }' })
   await call()
   expect(await read('/status')).toMatchObject({
     routes: [{ rejection: { freshTokenRejected: false, count: 1 } }],
@@ -132,7 +132,7 @@ test('without a replay no freshly issued token counts as rejected', async () => 
 })
 
 test('a token that is replaced successfully does not count as rejected', async () => {
-  const { api, call, read, sidecar } = await startScene({ opaque: true })
+  const { api, call, read, sidecar } = await start({ opaque: true })
   api.accepted = 'opaque-2'
   expect(await call()).toBe(200)
   const status = await read('/status')
@@ -145,7 +145,7 @@ test('a token that is replaced successfully does not count as rejected', async (
 })
 
 test('responses with 403 are shown with their challenge and advice', async () => {
-  const { api, call, read } = await startScene()
+  const { api, call, read } = await start()
   api.status = 403
   api.challenge = 'Bearer error="insufficient_scope", scope="orders.write"'
   expect(await call()).toBe(403)
@@ -169,7 +169,7 @@ test('responses with 403 are shown with their challenge and advice', async () =>
 })
 
 test('for an opaque token only the scopes and the expiry are shown', async () => {
-  const { call, read } = await startScene({ opaque: true })
+  const { call, read } = await start({ opaque: true })
   await call()
   expect(await read('/status')).toMatchObject({
     routes: [
@@ -187,8 +187,8 @@ test('for an opaque token only the scopes and the expiry are shown', async () =>
   })
 })
 
-test("the application's own rejected token is not reported as one of the sidecar", async () => {
-  const { call, read } = await startScene({ route: 'existingAuthorization: keep' })
+test("a rejected token of the application's own is not reported as a token of the sidecar", async () => {
+  const { call, read } = await start({ route: 'existingAuthorization: keep' })
   await call({ authorization: 'Bearer own' })
   const status = await read('/status')
   expect(status).toMatchObject({ routes: [{ rejection: { hasToken: false } }] })
@@ -209,7 +209,7 @@ test('a route without a token that gets only 401 responses causes a warning', as
 })
 
 test('/status shows the token endpoint, the client, the scopes and the claims of a token', async () => {
-  const { read } = await startScene({ credential: 'audience: [https://orders.example.com]' })
+  const { read } = await start({ credential: 'audience: [https://orders.example.com]' })
   expect(await read('/status')).toMatchObject({
     tokens: [
       {
@@ -224,7 +224,7 @@ test('/status shows the token endpoint, the client, the scopes and the claims of
 })
 
 test('a rejected WebSocket handshake counts, and one that is accepted is a success', async () => {
-  const { api, call, read, sidecar } = await startScene()
+  const { api, call, read, sidecar } = await start()
   const handshake = (): Promise<string> =>
     exchangeRaw(
       sidecar.proxyUrl,

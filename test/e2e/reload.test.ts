@@ -8,7 +8,7 @@ import { type RunningProgram, startProgramAt, temporaryDirectory } from '../help
 import { sendToken, startTokenEndpoint } from '../helpers/token-endpoint.ts'
 import { until } from '../helpers/wait.ts'
 
-/** A configuration file that a test changes, and the program that runs with it. */
+/** A program, and a function that replaces its configuration file. */
 async function startReloading(yaml: string) {
   const file = join(await temporaryDirectory(), 'token-sidecar.yaml')
   const write = async (text: string): Promise<void> => {
@@ -43,7 +43,7 @@ async function metric({ adminUrl }: RunningProgram, sample: string): Promise<num
   return Number(line?.slice(sample.length + 1))
 }
 
-async function answer({ proxyUrl }: RunningProgram): Promise<string> {
+async function responseText({ proxyUrl }: RunningProgram): Promise<string> {
   return await (await fetch(proxyUrl)).text()
 }
 
@@ -52,9 +52,9 @@ test('a changed configuration file is used for the next request, without a signa
   const two = await startServer((_req, res) => void res.end('two'))
   const { program, write } = await startReloading(forwarding(one))
   const before = await configuration(program)
-  expect(await answer(program)).toBe('one')
+  expect(await responseText(program)).toBe('one')
   await write(forwarding(two))
-  await until(async () => (await answer(program)) === 'two')
+  await until(async () => (await responseText(program)) === 'two')
   const after = await configuration(program)
   expect(after.version).not.toBe(before.version)
   expect(await metric(program, 'token_sidecar_config_reloads_total{outcome="success"}')).toBe(1)
@@ -65,20 +65,20 @@ test('a ConfigMap update, which replaces a symbolic link, is detected', async ()
   const one = await startServer((_req, res) => void res.end('one'))
   const two = await startServer((_req, res) => void res.end('two'))
   const directory = await temporaryDirectory()
-  const place = async (name: string, upstream: string): Promise<void> => {
+  const publish = async (name: string, upstream: string): Promise<void> => {
     await mkdir(join(directory, name))
     const text = `listen: 127.0.0.1:0\nadmin: 127.0.0.1:0\n${forwarding(upstream)}`
     await writeFile(join(directory, name, 'token-sidecar.yaml'), text)
     await symlink(name, join(directory, '..data_tmp'))
     await rename(join(directory, '..data_tmp'), join(directory, '..data'))
   }
-  await place('..2026_1', one)
+  await publish('..2026_1', one)
   const file = join(directory, 'token-sidecar.yaml')
   await symlink('..data/token-sidecar.yaml', file)
   const program = await startProgramAt(file)
-  expect(await answer(program)).toBe('one')
-  await place('..2026_2', two)
-  await until(async () => (await answer(program)) === 'two')
+  expect(await responseText(program)).toBe('one')
+  await publish('..2026_2', two)
+  await until(async () => (await responseText(program)) === 'two')
 })
 
 test('SIGHUP reloads the configuration, and logs if nothing has changed', async () => {
@@ -89,7 +89,7 @@ test('SIGHUP reloads the configuration, and logs if nothing has changed', async 
     async () =>
       (await metric(program, 'token_sidecar_config_reloads_total{outcome="unchanged"}')) === 1,
   )
-  expect(await answer(program)).toBe('one')
+  expect(await responseText(program)).toBe('one')
 })
 
 test('an invalid configuration changes nothing, and is reported until it is fixed', async () => {
@@ -104,8 +104,8 @@ test('an invalid configuration changes nothing, and is reported until it is fixe
   })
   expect(await metric(program, 'token_sidecar_config_reload_success')).toBe(0)
   await until(() => program.output().includes('did you mean'))
-  expect(await answer(program)).toBe('one')
-  // Whoever asks again is told again.
+  expect(await responseText(program)).toBe('one')
+  // SIGHUP logs the problems again.
   const reports = (): number => program.output().split('did you mean').length - 1
   const before = reports()
   program.process.kill('SIGHUP')
@@ -116,7 +116,7 @@ test('an invalid configuration changes nothing, and is reported until it is fixe
   expect(await metric(program, 'token_sidecar_config_reload_success')).toBe(1)
 })
 
-test('a secret in the wrong place of a configuration is in neither the log nor /status', async () => {
+test('a secret in the wrong place of a configuration appears in neither the log nor /status', async () => {
   const upstream = await startServer((_req, res) => void res.end('one'))
   const { program, write } = await startReloading(forwarding(upstream))
   for (const mistake of [
@@ -142,7 +142,7 @@ test('a missing configuration file is reported by /status, and requests are stil
   await unlink(file)
   program.process.kill('SIGHUP')
   await until(async () => (await configuration(program)).problems.length > 0)
-  expect(await answer(program)).toBe('one')
+  expect(await responseText(program)).toBe('one')
 })
 
 test('a changed setting that needs a restart is logged, and the other changes apply', async () => {
@@ -150,7 +150,7 @@ test('a changed setting that needs a restart is logged, and the other changes ap
   const two = await startServer((_req, res) => void res.end('two'))
   const { program, file } = await startReloading(forwarding(one))
   await writeFile(file, `listen: 127.0.0.1:1\nadmin: 127.0.0.1:0\n${forwarding(two)}`)
-  await until(async () => (await answer(program)) === 'two')
+  await until(async () => (await responseText(program)) === 'two')
   await until(() => program.output().includes('these settings need a restart to change'))
   expect(program.output()).toContain('"settings":["listen"]')
 })
@@ -169,7 +169,7 @@ test('a request in flight is not affected by a reload', async () => {
     async () =>
       (await metric(program, 'token_sidecar_config_reloads_total{outcome="success"}')) === 1,
   )
-  expect(await answer(program)).toBe('two')
+  expect(await responseText(program)).toBe('two')
   gate.resolve()
   expect(await slow.text()).toBe('slow one')
 })
@@ -194,10 +194,10 @@ test('frequent reloads under load cause no failure and no token request', async 
   const { program, write } = await startReloading(variant(0))
   await until(async () => (await fetch(`${program.adminUrl}/readyz`)).status === 200)
 
-  const over = new AbortController()
+  const stopLoad = new AbortController()
   let served = 0
   const load = Array.from({ length: 8 }, async () => {
-    while (!over.signal.aborted) {
+    while (!stopLoad.signal.aborted) {
       const response = await fetch(program.proxyUrl, { method: 'POST', body: 'x'.repeat(1000) })
       expect(await response.text()).toBe('ok')
       expect(response.status).toBe(200)
@@ -209,7 +209,7 @@ test('frequent reloads under load cause no failure and no token request', async 
     await write(variant(number))
     await until(async () => (await metric(program, reloads)) >= number)
   }
-  over.abort()
+  stopLoad.abort()
   await Promise.all(load)
   expect(served).toBeGreaterThan(100)
   expect(endpoint.requests).toHaveLength(1)
@@ -252,9 +252,9 @@ test('a reload closes connections that no route uses any more', async () => {
     socket.off('close', closed.resolve).on('close', closed.resolve)
   })
   const { program, write } = await startReloading(forwarding(watching.origin))
-  expect(await answer(program)).toBe('old')
+  expect(await responseText(program)).toBe('old')
   await write(forwarding(one.origin))
-  await until(async () => (await answer(program)) === 'one')
+  await until(async () => (await responseText(program)) === 'one')
   await closed.promise
   expect(
     await metric(program, `token_sidecar_upstream_connections{upstream="${one.origin}"}`),
@@ -273,7 +273,7 @@ test('a reload keeps the rejections of an unchanged route, and clears them if it
 routes: [{ name: orders, match: { path: / }, upstream: '${upstream}', credential: corp }]
 ${more}`
   const { program, write } = await startReloading(config('read'))
-  await answer(program)
+  await responseText(program)
   const rejecting = 'token_sidecar_upstream_rejecting{route="orders"}'
   const success = 'token_sidecar_config_reloads_total{outcome="success"}'
   expect(await metric(program, rejecting)).toBe(1)

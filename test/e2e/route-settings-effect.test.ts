@@ -14,8 +14,8 @@ import { startSidecar } from '../helpers/sidecar.ts'
 import { sendToken, startTokenEndpoint } from '../helpers/token-endpoint.ts'
 
 /*
- * Every setting of a route that `check` accepts has an effect that can be observed. The settings come from the
- * schema, so that a new one without a probe is a failure.
+ * Every setting of a route that `check` accepts has an observable effect. The settings are derived from the
+ * schema, so that a new one without a probe fails.
  */
 
 type Lines = Readonly<Record<string, unknown>>
@@ -28,7 +28,7 @@ type Circumstances = {
   readonly issuesTokens?: boolean
 }
 
-/** For each setting, two routes that differ in it alone. */
+/** Two routes that differ in one setting only. */
 type Probe = Circumstances & { readonly base: Lines; readonly changed: Lines }
 
 const PROBES: Readonly<Record<string, Probe>> = {
@@ -63,18 +63,18 @@ const PROBES: Readonly<Record<string, Probe>> = {
   readiness: { base: {}, changed: { readiness: false }, issuesTokens: false },
 }
 
-/** Settings whose effect takes more than one request to observe, with the tests that do. */
+/** Settings whose effect needs more than one request to observe, with the tests that do so. */
 const TESTED_ELSEWHERE: Readonly<Record<string, string>> = {
-  connections: 'test/e2e/lost-connections.test.ts',
+  connections: 'test/e2e/stale-connections.test.ts',
   http2: 'test/unit/outbound/negotiation.test.ts',
-  retry: 'test/e2e/lost-connections.test.ts',
+  retry: 'test/e2e/stale-connections.test.ts',
   'timeouts.idle': 'test/e2e/timeouts.test.ts',
   'timeouts.response': 'test/e2e/timeouts.test.ts',
   'timeouts.token': 'test/e2e/token-failures.test.ts',
-  'timeouts.upgraded': 'test/e2e/tunnel-ends.test.ts',
+  'timeouts.upgraded': 'test/e2e/tunnel-lifetime.test.ts',
 }
 
-/** Those that have a test of their own below. */
+/** Settings with a separate test below. */
 const TESTED_BELOW = [
   'allowPlaintext',
   'timeouts.connect',
@@ -95,14 +95,14 @@ test.for(Object.entries(TESTED_ELSEWHERE))('%s is set by a test in %s', ([settin
   expect(readFileSync(file, 'utf8')).toContain(`${setting.split('.').at(-1)}: `)
 })
 
-/** Header fields that differ from one request to the next by nature. */
+/** Header fields that differ between requests with the same settings. */
 const VOLATILE: ReadonlySet<string> = new Set(['date', 'via', 'traceparent'])
 
 function stableFields(fields: Iterable<readonly [string, unknown]>): unknown[] {
   return [...fields].filter(([name]) => !VOLATILE.has(name))
 }
 
-/** Everything that can be seen of one request through a route: by the client, the API and the authorization server. */
+/** What the client, the API and the authorization server receive for one request. */
 async function effectsOf(route: Lines, given: Circumstances): Promise<string> {
   const { method = 'GET', apiStatus = 200, issuesTokens = true } = given
   const received: unknown[] = []
@@ -162,7 +162,7 @@ function asBlock(json: string): string {
 }
 
 test.for(Object.entries(PROBES))(
-  '%s changes what the client, the API or the authorization server sees',
+  '%s changes what the client, the API or the authorization server receives',
   async ([, { base, changed, ...given }]) => {
     const first = await effectsOf(base, given)
     expect(await effectsOf(base, given)).toBe(first)
@@ -171,7 +171,7 @@ test.for(Object.entries(PROBES))(
 )
 
 test.for([true, false])(
-  'allowPlaintext: %s decides whether a token may be sent without TLS to another machine',
+  'allowPlaintext: %s decides whether a token may be sent without TLS to another host',
   async (allowPlaintext) => {
     const corp = { issuer: 'https://a.example', clientId: 'app', auth: { method: 'none' } }
     const route = { credential: 'corp', allowPlaintext }
@@ -202,13 +202,13 @@ test('timeouts.connect limits the TLS handshake', async () => {
     ended.push(connect)
     return problem
   }
-  // With one limit for both, the request that was sent first would fail first.
+  // With the same limit for both, the request that was sent first would fail first.
   requestWith('2s').catch(() => {})
   expect(await requestWith('50ms')).toMatchObject({ code: 'upstream_timeout' })
   expect(ended).toEqual(['50ms'])
 })
 
-test('each setting of tls decides about the connection to the API', async () => {
+test('each setting of tls affects the connection to the API', async () => {
   const authority = await createAuthority()
   const { certificate, key } = await authority.issue('api.example', ['api.example'])
   const client = await authority.issue('app', ['app.example'])

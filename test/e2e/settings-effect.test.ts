@@ -17,16 +17,16 @@ import { createSigningKey } from '../helpers/signing-keys.ts'
 import { sendToken, startTokenEndpoint } from '../helpers/token-endpoint.ts'
 
 /*
- * Every setting of a credential that `check` accepts has an effect on the wire. The settings come from the
- * schema, so that a new one without a probe is a failure. Routes are in route-settings-effect.test.ts, the rest
- * of the file is in process-settings-effect.test.ts.
+ * Every setting of a credential that `check` accepts has an effect on the wire. The settings are derived from
+ * the schema, so that a new one without a probe fails. Routes are in route-settings-effect.test.ts, all other
+ * settings in process-settings-effect.test.ts.
  */
 
 const KEYS = { one: createSigningKey('ES256'), other: createSigningKey('ES256') }
 const ED_KEY = createSigningKey('EdDSA')
 const SECRET = 'a-long-secret-of-32-characters-00'
 
-/** A JWT without what differs from one to the next by nature. */
+/** A JWT without the claims that differ between assertions with the same settings. */
 function readableJwt(jwt: string): unknown {
   const claims = Object.entries(decodeJwt(jwt)).filter(([name]) => !VOLATILE.has(name))
   return { header: decodeProtectedHeader(jwt), claims, signature: jwt.split('.')[2]?.length }
@@ -43,7 +43,7 @@ const VOLATILE: ReadonlySet<string> = new Set([
 
 type Lines = Readonly<Record<string, unknown>>
 
-/** What the authorization server receives for a credential, and what comes of it. */
+/** What the authorization server receives for a credential, and the result of the request. */
 async function wireOf(credential: Lines, answer: Lines = {}): Promise<string> {
   const endpoint = await startTokenEndpoint((_request, res) => sendToken(res, answer))
   const { status, body } = await callWith(
@@ -73,7 +73,7 @@ async function wireOf(credential: Lines, answer: Lines = {}): Promise<string> {
   )
 }
 
-/** For each setting, two credentials that differ in it alone. */
+/** Two credentials that differ in one setting only. */
 type Probe = { readonly base: Lines; readonly changed: Lines; readonly answer?: Lines }
 
 const authProbe = (base: Lines, changed: Lines): Probe => ({
@@ -169,17 +169,17 @@ async function probes(): Promise<Readonly<Record<string, Probe>>> {
   }
 }
 
-/** What these decide is when, and whether at all, something is sent; or they name the server. */
+/** Settings of timing, prefetch and the server, which do not change the content of a token request. */
 const TESTED_ELSEWHERE = [
   'issuer', // discovery.test.ts
   'tokenEndpoint',
   'allowPlaintext',
   'defaultLifetime', // token-responses.test.ts
-  'prefetch', // token-life.test.ts
+  'prefetch', // token-lifetime.test.ts
   'refresh.jitter',
   'refresh.leeway',
   'timeout', // token-failures.test.ts
-  // Below: their tests in this file.
+  // In this file.
   'proxy',
   'tls.ca',
   'tls.client.certificate',
@@ -196,7 +196,7 @@ test('every setting of a credential has a probe', async () => {
   )
 })
 
-test('every setting that has a probe changes what the authorization server receives or what is made of its response', async () => {
+test('every setting with a probe changes the token request or how its response is interpreted', async () => {
   for (const [setting, { base, changed, answer }] of Object.entries(await probes())) {
     expect([setting, await wireOf(changed, answer)]).not.toEqual([
       setting,
@@ -237,7 +237,7 @@ const HEADERS = [
   'Host',
 ] as const
 
-test('a parameter or a header that check accepts is on the wire, whatever else is set', async () => {
+test('a parameter or header that check accepts is sent, with every authentication method and grant', async () => {
   const assertion = await fileWith('an-assertion')
   const subject = await fileWith('a-subject')
   const methods = [
@@ -344,7 +344,7 @@ test.for<readonly [Provider, Provider]>([
   )
 })
 
-test('proxy is the way that a token request takes', async () => {
+test('a token request uses the configured proxy', async () => {
   const proxy = await startConnectProxy()
   await callWith(
     JSON.stringify({
@@ -357,7 +357,7 @@ test('proxy is the way that a token request takes', async () => {
   expect(proxy.targets).toContain('CONNECT as.invalid:443')
 })
 
-test('each setting of tls decides about the connection to the authorization server', async () => {
+test('each setting of tls affects the connection to the authorization server', async () => {
   const authority = await createAuthority()
   const { certificate, key } = await authority.issue('as.example', ['as.example'])
   const client = await authority.issue('app', ['app.example'])
@@ -427,33 +427,36 @@ const ENDPOINTS = [
   'urn:example:token',
 ]
 
-test.for(ENDPOINTS)('%s works through configuration if it works through discovery', async (url) => {
-  for (const allowPlaintext of [false, true]) {
-    // An issuer without TLS on this machine, as one with TLS cannot name an endpoint without.
-    const issuer = 'http://127.0.0.1:8080'
-    const metadata = createDiscoveredMetadata({
-      issuer,
-      client: {
-        fetch: async () => await Promise.resolve(Response.json({ issuer, token_endpoint: url })),
-      },
-      allowPlaintext,
-      timeoutMs: 10_000,
-      clock: systemClock,
-    })
-    const discovered = await metadata.get(AbortSignal.timeout(10_000)).then(
-      () => true,
-      () => false,
-    )
-    const faults = await faultsOf(
-      { credential: { issuer: undefined, tokenEndpoint: url, allowPlaintext } },
-      { env: { CORP_SECRET: 's' } },
-    )
-    expect({ allowPlaintext, works: faults.length === 0 }).toEqual({
-      allowPlaintext,
-      works: discovered,
-    })
-  }
-})
+test.for(ENDPOINTS)(
+  '%s is accepted as configured token endpoint if and only if discovery accepts it',
+  async (url) => {
+    for (const allowPlaintext of [false, true]) {
+      // A plaintext issuer on loopback, because an https issuer cannot name a plaintext endpoint.
+      const issuer = 'http://127.0.0.1:8080'
+      const metadata = createDiscoveredMetadata({
+        issuer,
+        client: {
+          fetch: async () => await Promise.resolve(Response.json({ issuer, token_endpoint: url })),
+        },
+        allowPlaintext,
+        timeoutMs: 10_000,
+        clock: systemClock,
+      })
+      const discovered = await metadata.get(AbortSignal.timeout(10_000)).then(
+        () => true,
+        () => false,
+      )
+      const faults = await faultsOf(
+        { credential: { issuer: undefined, tokenEndpoint: url, allowPlaintext } },
+        { env: { CORP_SECRET: 's' } },
+      )
+      expect({ allowPlaintext, works: faults.length === 0 }).toEqual({
+        allowPlaintext,
+        works: discovered,
+      })
+    }
+  },
+)
 
 test('the query of a configured token endpoint is sent', async () => {
   const urls: (string | undefined)[] = []

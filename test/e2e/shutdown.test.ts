@@ -13,7 +13,7 @@ import { handshake, startSwitchingServer, SWITCHING } from '../helpers/switching
 import { startTokenEndpoint } from '../helpers/token-endpoint.ts'
 import { until } from '../helpers/wait.ts'
 
-/** Without a request, which might be taken on just before the end. */
+/** Opens a connection without a request, which could be accepted just before the listener closes. */
 async function isListening(origin: string): Promise<boolean> {
   const { hostname, port } = new URL(origin)
   const socket = connect(Number(port), hostname)
@@ -27,7 +27,7 @@ async function isListening(origin: string): Promise<boolean> {
   }
 }
 
-test('SIGTERM completes requests in flight, refuses new connections and exits with 0', async () => {
+test('SIGTERM completes requests in flight, closes the listener and exits with 0', async () => {
   const gate = Promise.withResolvers<void>()
   let arrived = 0
   const upstream = await startServer((_req, res) => {
@@ -56,14 +56,14 @@ test('an idle keep-alive connection does not delay the exit', async () => {
   const program = await startProgram(`${forwardConfig(upstream)}\nshutdown: { deadline: 60s }`)
   const agent = new Agent({ keepAlive: true })
   const sent = request(program.proxyUrl, { agent }).end()
-  const answered = once(sent, 'response')
+  const responded = once(sent, 'response')
   await until(() => arrived === 1)
   const stopped = program.stop()
   await until(() => program.output().includes('shutting down'))
   gate.resolve()
-  const [response] = await answered
+  const [response] = await responded
   expect(await text(response)).toBe('finished')
-  // Well within the deadline, which is also the time limit of this test.
+  // The deadline is longer than the time limit of the test.
   expect((await stopped).code).toBe(0)
   agent.destroy()
 })

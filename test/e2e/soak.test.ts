@@ -10,7 +10,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
 import { endpointConfig } from '../helpers/config-text.ts'
 import { parseExposition } from '../helpers/exposition.ts'
-import { inspect, INSPECTABLE, type Inside } from '../helpers/inspector.ts'
+import { inspect, INSPECTABLE, type MemorySnapshot } from '../helpers/inspector.ts'
 import { startServer } from '../helpers/servers.ts'
 import { type RunningProgram, startProgram } from '../helpers/sidecar.ts'
 import { sendToken, startTokenEndpoint } from '../helpers/token-endpoint.ts'
@@ -20,28 +20,28 @@ const KIB = 1024
 const PART = Buffer.alloc(64 * KIB, 'a')
 const LARGE = Buffer.alloc(512 * KIB, 'b')
 
-const IN_A_THIRD = 2000
-const AT_ONCE = 50
+const REQUESTS_PER_THIRD = 2000
+const CONCURRENCY = 50
 
 /**
- * What an exchange may leave in the heap. The least that one could leak, a closure in a list of
- * listeners, is more; what compiled code and counters grow by is a quarter of it.
+ * Heap growth per exchange that is not a leak: a leaked listener needs more, compiled code and counters
+ * grow by a quarter of it.
  */
 const LEAK_BYTES = 256
 /**
- * What is resident also depends on when pages are given back: 50 MB have been seen without any leak.
- * One outside of the heap shows from 25 kB for each of the 4,000 exchanges of the last two thirds.
+ * Resident memory also depends on when pages are returned: up to 50 MB were measured without a leak.
+ * A leak outside of the heap is detected from 25 kB per exchange on.
  */
-const RESIDENT_ALLOWANCE = 96 * KIB ** 2
+const MAX_RESIDENT_GROWTH_BYTES = 96 * KIB ** 2
 
-/** One way in which an exchange goes, seen from both of its ends. */
+/** One kind of exchange: the behaviour of its client and its upstream. */
 type Kind = {
   readonly method: 'GET' | 'PUT'
-  /** Begins the request, and ends it unless the client leaves before. */
+  /** Begins the request, and ends it unless the client disconnects. */
   readonly send: (sent: ClientRequest) => void
-  /** What the upstream does. It may say that the client has to leave now. */
-  readonly answer: (req: IncomingMessage, res: ServerResponse, leave: () => void) => void
-  /** How the client reads; all at once if left out. */
+  /** How the upstream responds; `disconnect` makes the client disconnect. */
+  readonly respond: (req: IncomingMessage, res: ServerResponse, disconnect: () => void) => void
+  /** How the client reads; by default at once. */
   readonly read?: (response: IncomingMessage, sent: ClientRequest) => void
 }
 
@@ -49,47 +49,47 @@ const end = (sent: ClientRequest): void => void sent.end()
 const upload = (sent: ClientRequest): void => void sent.end(LARGE)
 
 const COMPLETE: readonly Kind[] = [
-  { method: 'GET', send: end, answer: (_req, res) => void res.end('ok') },
+  { method: 'GET', send: end, respond: (_req, res) => void res.end('ok') },
   {
     method: 'PUT',
     send: upload,
-    answer: (req, res) => void req.resume().on('end', () => res.end('ok')),
+    respond: (req, res) => void req.resume().on('end', () => res.end('ok')),
   },
   {
     method: 'GET',
     send: end,
-    answer: (_req, res) => void res.end(LARGE),
+    respond: (_req, res) => void res.end(LARGE),
     read: (response) => void readSlowly(response),
   },
-  // The token is refused, so all of this is kept to be sent again.
+  // A 401, so that the body is buffered and replayed.
   {
     method: 'PUT',
     send: (sent) => void sent.end(PART),
-    answer: (req, res) => void req.resume().on('end', () => res.writeHead(401).end('no')),
+    respond: (req, res) => void req.resume().on('end', () => res.writeHead(401).end('no')),
   },
 ]
 
-const CLIENT_LEAVES: readonly Kind[] = [
-  { method: 'GET', send: end, answer: (_req, _res, leave) => leave() },
+const CLIENT_DISCONNECTS: readonly Kind[] = [
+  { method: 'GET', send: end, respond: (_req, _res, disconnect) => disconnect() },
   {
     method: 'PUT',
     send: (sent) => void sent.write(PART),
-    answer: (req, _res, leave) => void req.once('data', leave),
+    respond: (req, _res, disconnect) => void req.once('data', disconnect),
   },
   {
     method: 'GET',
     send: end,
-    answer: (_req, res) => writeForEver(res),
+    respond: (_req, res) => writeEndlessly(res),
     read: (response, sent) => void response.once('data', () => sent.destroy()),
   },
 ]
 
 const UPSTREAM_RESETS: readonly Kind[] = [
-  { method: 'GET', send: end, answer: (req) => void req.socket.resetAndDestroy() },
+  { method: 'GET', send: end, respond: (req) => void req.socket.resetAndDestroy() },
   {
     method: 'GET',
     send: end,
-    answer(req, res) {
+    respond(req, res) {
       res.writeHead(200, { 'content-length': LARGE.length })
       res.write(PART, () => void req.socket.resetAndDestroy())
     },
@@ -97,11 +97,11 @@ const UPSTREAM_RESETS: readonly Kind[] = [
   {
     method: 'PUT',
     send: upload,
-    answer: (req) => void req.once('data', () => req.socket.resetAndDestroy()),
+    respond: (req) => void req.once('data', () => req.socket.resetAndDestroy()),
   },
 ]
 
-const KINDS = [...COMPLETE, ...CLIENT_LEAVES, ...UPSTREAM_RESETS]
+const KINDS = [...COMPLETE, ...CLIENT_DISCONNECTS, ...UPSTREAM_RESETS]
 
 async function readSlowly(response: IncomingMessage): Promise<void> {
   while (!response.closed) {
@@ -110,7 +110,7 @@ async function readSlowly(response: IncomingMessage): Promise<void> {
   }
 }
 
-function writeForEver(res: ServerResponse): void {
+function writeEndlessly(res: ServerResponse): void {
   const push = (): void => {
     while (!res.destroyed && res.write(PART));
   }
@@ -118,18 +118,18 @@ function writeForEver(res: ServerResponse): void {
   push()
 }
 
-/** The application and the API: both of them know from the path which kind of exchange it is. */
+/** The application and the API; the path tells both the kind of the exchange. */
 async function startBothEnds() {
-  const underWay = new Map<string, ClientRequest>()
+  const inFlight = new Map<string, ClientRequest>()
   const agent = new Agent({ keepAlive: true })
   onTestFinished(() => agent.destroy())
   const upstream = await startServer((req, res) => {
     const [, kind, number = ''] = (req.url ?? '').split('/')
     req.on('error', () => {})
-    KINDS[Number(kind)]?.answer(req, res, () => underWay.get(number)?.destroy())
+    KINDS[Number(kind)]?.respond(req, res, () => inFlight.get(number)?.destroy())
   })
 
-  /** One exchange, until its end, whatever that is. */
+  /** Runs one exchange until its connection or response ends. */
   const exchange = async (proxyUrl: string, number: number): Promise<void> => {
     const index = number % KINDS.length
     const kind = KINDS[index]
@@ -137,7 +137,7 @@ async function startBothEnds() {
     const url = `${proxyUrl}/orders/${index}/${number}`
     const { promise: closed, resolve } = Promise.withResolvers<void>()
     const sent = request(url, { method: kind.method, agent })
-    underWay.set(String(number), sent)
+    inFlight.set(String(number), sent)
     sent.on('error', () => {})
     sent.on('close', resolve)
     sent.on('response', (response) => {
@@ -147,18 +147,18 @@ async function startBothEnds() {
     })
     kind.send(sent)
     await closed
-    underWay.delete(String(number))
+    inFlight.delete(String(number))
   }
 
   return {
     upstream,
-    /** A third of all exchanges, some of them at once. */
+    /** A third of all exchanges, with CONCURRENCY at a time. */
     async exchangeThird(proxyUrl: string): Promise<void> {
-      const numbers = Array.from({ length: IN_A_THIRD }, (_, number) => number).values()
+      const numbers = Array.from({ length: REQUESTS_PER_THIRD }, (_, number) => number).values()
       const work = async (): Promise<void> => {
         for (const number of numbers) await exchange(proxyUrl, number)
       }
-      await Promise.all(Array.from({ length: AT_ONCE }, work))
+      await Promise.all(Array.from({ length: CONCURRENCY }, work))
       agent.destroy()
     },
   }
@@ -168,7 +168,7 @@ async function openFiles(program: RunningProgram): Promise<number> {
   return (await readdir(`/proc/${program.process.pid}/fd`)).length
 }
 
-/** Reads the metrics, and sums up the series of one, or of those with a label of that value. */
+/** Returns a function that sums the series of a metric, optionally those with a given label value. */
 async function readMetrics(program: RunningProgram) {
   const response = await fetch(`${program.adminUrl}/metrics`, { headers: { connection: 'close' } })
   const samples = parseExposition(await response.text()).flatMap((family) => family.samples)
@@ -189,7 +189,7 @@ test(
       `${endpointConfig({ endpoint: endpoint.url, upstream })}\nlog: { access: 'off' }`,
       INSPECTABLE,
     )
-    const look = await inspect(program)
+    const takeSnapshot = await inspect(program)
     // Idle connections to the upstream are closed after 4 s.
     const isIdle = async (): Promise<boolean> => {
       const sumOf = await readMetrics(program)
@@ -198,34 +198,36 @@ test(
         sumOf('token_sidecar_upstream_connections') === 0
       )
     }
-    const lookWhenIdle = async (): Promise<Inside> => {
+    const snapshotWhenIdle = async (): Promise<MemorySnapshot> => {
       await until(isIdle)
-      let inside = await look()
-      // The last lines of the log may still be on their way.
-      while (inside.resources.includes('FSReqCallback')) inside = await look()
-      return inside
+      let snapshot = await takeSnapshot()
+      // The last lines of the log may not be written yet.
+      while (snapshot.resources.includes('FSReqCallback')) snapshot = await takeSnapshot()
+      return snapshot
     }
-    const before = await lookWhenIdle()
+    const before = await snapshotWhenIdle()
     const filesBefore = await openFiles(program)
 
     await exchangeThird(program.proxyUrl)
-    const early = await lookWhenIdle()
+    const early = await snapshotWhenIdle()
     await exchangeThird(program.proxyUrl)
     await exchangeThird(program.proxyUrl)
-    const late = await lookWhenIdle()
+    const late = await snapshotWhenIdle()
 
     expect(late.resources).toEqual(before.resources)
     expect(await openFiles(program)).toBeLessThanOrEqual(filesBefore)
-    expect((late.keptBytes - early.keptBytes) / (2 * IN_A_THIRD)).toBeLessThan(LEAK_BYTES)
-    expect(late.residentBytes - early.residentBytes).toBeLessThan(RESIDENT_ALLOWANCE)
+    expect((late.retainedBytes - early.retainedBytes) / (2 * REQUESTS_PER_THIRD)).toBeLessThan(
+      LEAK_BYTES,
+    )
+    expect(late.residentBytes - early.residentBytes).toBeLessThan(MAX_RESIDENT_GROWTH_BYTES)
 
     const sumOf = await readMetrics(program)
-    const ofEach = (3 * IN_A_THIRD) / KINDS.length
-    expect(sumOf('token_sidecar_requests_total')).toBe(3 * IN_A_THIRD)
+    const ofEach = (3 * REQUESTS_PER_THIRD) / KINDS.length
+    expect(sumOf('token_sidecar_requests_total')).toBe(3 * REQUESTS_PER_THIRD)
     const failures = (code: string): number => sumOf('token_sidecar_request_failures_total', code)
     // A client that closes its connection during an upload has sent an incomplete request.
     expect(failures('request_invalid')).toBe(ofEach)
-    expect(failures('client_closed')).toBe((CLIENT_LEAVES.length - 1) * ofEach)
+    expect(failures('client_closed')).toBe((CLIENT_DISCONNECTS.length - 1) * ofEach)
     expect(failures('upstream_reset')).toBe(UPSTREAM_RESETS.length * ofEach)
     expect(sumOf('token_sidecar_request_failures_total')).toBe(
       failures('request_invalid') + failures('client_closed') + failures('upstream_reset'),

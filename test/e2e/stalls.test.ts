@@ -11,7 +11,7 @@ import { until } from '../helpers/wait.ts'
 
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
 
-/** A connection to the sidecar, open until the test is over. */
+/** A connection to the sidecar, open until the end of the test. */
 async function dial({ proxyUrl }: RunningSidecar) {
   const { hostname, port } = new URL(proxyUrl)
   const socket = connect({ host: hostname, port: Number(port), allowHalfOpen: true })
@@ -105,7 +105,7 @@ test('the buffered end of a response is discarded if the client does not read it
   expect(await failures(sidecar)).toMatchObject([{ code: 'request_timeout' }])
 })
 
-test('without timeouts, neither side has to send anything', async () => {
+test('with timeouts of 0s, a request and a response may pause without limit', async () => {
   const upstream = await startRawUpstream(() => {})
   const sidecar = await startFrozenSidecar(
     forwardConfig(upstream.origin, 'timeouts: { idle: 0s, response: 0s }'),
@@ -174,7 +174,7 @@ test('a client that is still uploading can read an early response completely', a
       if (!socket.write('x'.repeat(10_000))) await once(socket, 'drain')
     }
   }
-  // A client that is busy sending reads late. A reset would discard what it has not read yet.
+  // The client reads only after sending; a reset would discard what it has not read yet.
   await send()
   await responded
   await send()
@@ -224,7 +224,7 @@ test('pipelined requests are limited by backpressure, and other clients are serv
     count,
   )
   socket.write('GET /first HTTP/1.1\r\nHost: localhost\r\n\r\n')
-  // The sidecar does not read all of it; the rest stays with the client.
+  // The sidecar stops reading, so the rest stays in the buffer of the client.
   expect(socket.write(rest)).toBe(false)
   for (let others = 0; others < 200; others += 1) {
     expect(await (await fetch(sidecar.proxyUrl)).text()).toBe('ok')
@@ -239,7 +239,7 @@ test('pipelined requests are limited by backpressure, and other clients are serv
   expect(received).toBeGreaterThanOrEqual(count)
 })
 
-test('bytes after the last request of a connection are not processed', async () => {
+test('bytes after a rejected request or after Connection: close are not processed', async () => {
   const reached: string[] = []
   const upstream = await startServer((req, res) => {
     reached.push(req.url ?? '')

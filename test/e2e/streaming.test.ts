@@ -51,14 +51,14 @@ test('an upload is streamed to the upstream', async () => {
   })
   const sidecar = await startSidecar(forwardConfig(upstream))
   const upload = request(sidecar.proxyUrl, { method: 'POST' })
-  const answered = once(upload, 'response')
+  const responded = once(upload, 'response')
   upload.write('one')
   await arrived[0]?.promise
   expect(parts).toEqual(['one'])
   upload.write('two')
   await arrived[1]?.promise
   upload.end()
-  const [response] = await answered
+  const [response] = await responded
   expect(response.statusCode).toBe(200)
   response.resume()
   expect(parts.join('')).toBe('onetwo')

@@ -48,7 +48,7 @@ routes:
 
 const env = { SECRET: 's' }
 
-test('a private CA is trusted where the configuration names it', async () => {
+test('a private CA is trusted for the credential and the route that configure it', async () => {
   const { origin, ca } = await startTlsServer('localhost')
   const sidecar = await startSidecar(config(origin, { token: ca, upstream: ca }), env)
   const response = await fetch(sidecar.proxyUrl)
@@ -92,8 +92,8 @@ test('a certificate for another host is rejected', async () => {
   })
 })
 
-/** An upstream whose certificate is for localhost; tells what the connection is like. */
-async function startCuriousServer(options: TlsOptions = {}) {
+/** An upstream at https://localhost that responds with properties of the TLS connection. */
+async function startReportingServer(options: TlsOptions = {}) {
   const authority = await createAuthority()
   const { certificate, key } = await authority.issue('localhost', ['localhost'])
   const server = createServer({ cert: certificate, key, ...options }, (req, res) => {
@@ -115,13 +115,13 @@ async function startCuriousServer(options: TlsOptions = {}) {
   return { origin: `https://localhost:${portOf(server)}`, ca }
 }
 
-test('TLS 1.2 is the minimum version, also if NODE_OPTIONS allows an older one', async () => {
+test('TLS 1.2 is the minimum version even if NODE_OPTIONS allows an older one', async () => {
   const oldServer = {
     minVersion: 'TLSv1',
     maxVersion: 'TLSv1.1',
     ciphers: 'DEFAULT@SECLEVEL=0',
   } as const
-  const { origin, ca } = await startCuriousServer(oldServer)
+  const { origin, ca } = await startReportingServer(oldServer)
   const program = await startProgram(forwardConfig(origin, `tls: ${tls(ca)}`), {
     NODE_OPTIONS: '--tls-min-v1.0 --tls-cipher-list=DEFAULT@SECLEVEL=0',
   })
@@ -131,20 +131,20 @@ test('TLS 1.2 is the minimum version, also if NODE_OPTIONS allows an older one',
 })
 
 test('a route can require TLS 1.3', async () => {
-  const { origin, ca } = await startCuriousServer({ maxVersion: 'TLSv1.2' })
-  const insisting = await startSidecar(
+  const { origin, ca } = await startReportingServer({ maxVersion: 'TLSv1.2' })
+  const strict = await startSidecar(
     forwardConfig(origin, `tls: { ca: { file: ${ca} }, minVersion: TLSv1.3 }`),
   )
-  expect((await fetch(insisting.proxyUrl)).status).toBe(502)
-  const easy = await startSidecar(forwardConfig(origin, `tls: ${tls(ca)}`))
-  expect(await (await fetch(easy.proxyUrl)).json()).toMatchObject({ version: 'TLSv1.2' })
+  expect((await fetch(strict.proxyUrl)).status).toBe(502)
+  const lenient = await startSidecar(forwardConfig(origin, `tls: ${tls(ca)}`))
+  expect(await (await fetch(lenient.proxyUrl)).json()).toMatchObject({ version: 'TLSv1.2' })
 })
 
 test('the next connection resumes the TLS session', async () => {
-  const { origin, ca } = await startCuriousServer()
+  const { origin, ca } = await startReportingServer()
   const sidecar = await startSidecar(forwardConfig(origin, `tls: ${tls(ca)}`))
   expect(await (await fetch(sidecar.proxyUrl)).json()).toMatchObject({ resumed: false })
-  // The ticket comes behind the first answer.
+  // The session ticket arrives after the first response.
   await until(async () => {
     const { resumed } = z
       .object({ resumed: z.boolean() })
@@ -153,8 +153,8 @@ test('the next connection resumes the TLS session', async () => {
   })
 })
 
-test("the certificate is verified for the upstream's host, also if the Host of the request is kept", async () => {
-  const { origin, ca } = await startCuriousServer()
+test("the certificate is verified for the upstream's host even with keepHost", async () => {
+  const { origin, ca } = await startReportingServer()
   const sidecar = await startSidecar(forwardConfig(origin, `tls: ${tls(ca)}\nkeepHost: true`))
   const { host } = new URL(sidecar.proxyUrl)
   expect(await (await fetch(sidecar.proxyUrl)).json()).toMatchObject({ name: 'localhost', host })

@@ -41,7 +41,7 @@ const FAILURES: readonly Failure[] = [
     oauthError: 'invalid_target',
   },
   {
-    what: 'an error code that no RFC knows',
+    what: 'an unregistered error code',
     respond: json(400, { error: 'canary-4711' }),
     status: 502,
     code: 'token_rejected',
@@ -66,7 +66,7 @@ const FAILURES: readonly Failure[] = [
     code: 'token_unavailable',
   },
   {
-    what: '503 with a page of HTML',
+    what: '503 with an HTML page',
     respond: (res) => void res.writeHead(503, { 'content-type': 'text/html' }).end('<html>'),
     status: 503,
     code: 'token_unavailable',
@@ -78,13 +78,13 @@ const FAILURES: readonly Failure[] = [
     code: 'token_unavailable',
   },
   {
-    what: 'a connection that is cut',
+    what: 'a connection reset',
     respond: (res) => void res.destroy(),
     status: 503,
     code: 'token_unavailable',
   },
   {
-    what: 'a body that is cut',
+    what: 'a truncated body',
     respond: (res) =>
       void res
         .writeHead(200, { 'content-type': 'application/json', 'content-length': 100 })
@@ -93,13 +93,13 @@ const FAILURES: readonly Failure[] = [
     code: 'token_unavailable',
   },
   {
-    what: 'no answer within the time limit',
+    what: 'no data within the time limit',
     respond: () => {},
     status: 503,
     code: 'token_unavailable',
   },
   {
-    what: 'an answer that drips',
+    what: 'a body that arrives byte by byte',
     respond(res) {
       res.writeHead(200, { 'content-type': 'application/json' })
       const drip = setInterval(() => res.write(' '), 50)
@@ -140,7 +140,7 @@ const FAILURES: readonly Failure[] = [
     code: 'token_invalid',
   },
   {
-    what: 'a token with a line break in it',
+    what: 'a token with a line break',
     respond: (res) => sendToken(res, { access_token: 'a\r\nX-Evil: 1' }),
     status: 502,
     code: 'token_invalid',
@@ -152,7 +152,7 @@ const FAILURES: readonly Failure[] = [
     code: 'token_invalid',
   },
   {
-    what: 'an answer of ten megabytes',
+    what: 'a body of ten megabytes',
     respond: (res) => sendToken(res, { access_token: 'a'.repeat(10_000_000) }),
     status: 502,
     code: 'token_invalid',
@@ -254,14 +254,14 @@ test('a client that disconnects does not cancel the token request for others', a
   const sidecar = await startSidecar(
     endpointConfig({ endpoint: endpoint.url, upstream, credential: 'prefetch: false' }),
   )
-  const leaving = new AbortController()
-  const left = fetch(`${sidecar.proxyUrl}/orders`, { signal: leaving.signal })
-  const stayed = fetch(`${sidecar.proxyUrl}/orders`)
+  const controller = new AbortController()
+  const aborted = fetch(`${sidecar.proxyUrl}/orders`, { signal: controller.signal })
+  const other = fetch(`${sidecar.proxyUrl}/orders`)
   await until(() => endpoint.requests.length > 0)
-  leaving.abort()
-  await expect(left).rejects.toThrow('abort')
+  controller.abort()
+  await expect(aborted).rejects.toThrow('abort')
   gate.resolve()
-  expect((await stayed).status).toBe(200)
+  expect((await other).status).toBe(200)
   expect(endpoint.requests.length).toBe(1)
 })
 
@@ -269,7 +269,7 @@ test.for([
   { existing: 'keep', status: 200 },
   { existing: 'reject', status: 400 },
 ])(
-  'a request with its own Authorization waits for no token on a route that says $existing',
+  'a request with its own Authorization does not wait for a token with existingAuthorization: $existing',
   async ({ existing, status }) => {
     const endpoint = await startTokenEndpoint(() => {})
     const upstream = await startServer((req, res) => void res.end(req.headers.authorization))

@@ -24,8 +24,8 @@ async function startHttpsEndpoint(certificateFor = 'localhost') {
   return {
     host,
     requests: () => requests,
-    credential: (place: string, proxy: string): string => `
-${place}
+    credential: (endpoint: string, proxy: string): string => `
+${endpoint}
 clientId: app
 auth: { method: none }
 tls: { ca: { file: '${ca}' } }

@@ -5,7 +5,7 @@ import { startSidecar } from '../helpers/sidecar.ts'
 import { sendToken, startTokenEndpoint } from '../helpers/token-endpoint.ts'
 import { until } from '../helpers/wait.ts'
 
-/** The one token request that a credential with these lines makes. */
+/** The token request of a credential with these settings. */
 async function tokenRequestOf(credential: string, route = '') {
   const endpoint = await startTokenEndpoint((_request, res) => sendToken(res))
   const upstream = await startServer((_req, res) => void res.end())
@@ -50,7 +50,7 @@ test('a configuration with the parameter grant_type is rejected', async () => {
   )
 })
 
-// RFC 6749 section 2.3.1 and appendix B: both parts are form-encoded before Basic encodes them.
+// RFC 6749 section 2.3.1 and appendix B: both parts are form-encoded before the Basic encoding.
 test('client_secret_basic form-encodes special characters of the secret', async () => {
   const endpoint = await startTokenEndpoint((_request, res) => sendToken(res))
   const upstream = await startServer((_req, res) => void res.end())

@@ -28,7 +28,7 @@ function sendFields(fields: Readonly<Record<string, unknown>>): Respond {
   return (res) => sendToken(res, fields)
 }
 
-/** One call with a token of this response. */
+/** A request whose token request gets this response. */
 async function callAfter(respond: Respond, credential = '') {
   const endpoint = await startTokenEndpoint((_request, res) => respond(res))
   return await callWith(
@@ -82,7 +82,7 @@ const USABLE: readonly { what: string; respond: Respond; token?: string }[] = [
     }),
   },
   {
-    what: 'a content coding that was undone on the way',
+    what: 'a content coding that an intermediary has removed',
     respond: send(JSON_TEXT, { 'content-encoding': 'gzip' }),
   },
   {
@@ -106,15 +106,15 @@ const USABLE: readonly { what: string; respond: Respond; token?: string }[] = [
     respond: send(`\uFEFF${JSON_TEXT}`, { 'content-encoding': 'utf-8' }),
   },
   {
-    what: 'UTF-16 and a content coding that was undone on the way',
+    what: 'UTF-16 and a content coding that an intermediary has removed',
     respond: send(Buffer.from(`\uFEFF${JSON_TEXT}`, 'utf16le'), { 'content-encoding': 'gzip' }),
   },
   {
-    what: 'white space and a content coding that was undone on the way',
+    what: 'white space and a content coding that an intermediary has removed',
     respond: send(`${' '.repeat(100)}${JSON_TEXT}`, { 'content-encoding': 'br' }),
   },
   {
-    what: 'a content coding whose header field was removed on the way',
+    what: 'a content coding without Content-Encoding',
     respond: send(gzipSync(JSON_TEXT)),
   },
   {
@@ -160,35 +160,35 @@ const USABLE: readonly { what: string; respond: Respond; token?: string }[] = [
   { what: 'status 202', respond: send(JSON_TEXT, {}, 202) },
   { what: 'status 206', respond: send(JSON_TEXT, {}, 206) },
   { what: 'a header field that is not ASCII', respond: sendLatin1Field },
-  { what: 'an interim response before it', respond: sendAfterEarlyHints },
+  { what: 'a preceding interim response', respond: sendAfterEarlyHints },
   { what: 'HTTP/1.0', respond: sendAsHttp10 },
   { what: 'an error that is 0', respond: sendFields({ error: 0, error_description: null }) },
   {
-    what: 'members that have the name of a property of every object',
+    what: 'members named like properties of Object.prototype',
     respond: send(JSON_TEXT.replace('300', '300,"__proto__":{"error":"x"},"constructor":1')),
   },
   {
-    what: 'a token that is written with escapes',
+    what: 'a token with JSON escapes',
     respond: send(JSON_TEXT.replace('a-token', '\\u0061-token')),
   },
   {
     what: 'the type between a tab and a line break',
     respond: sendFields({ token_type: '\tBearer\r\n' }),
   },
-  { what: 'a scope that is a list', respond: sendFields({ scope: ['a', 'b'] }) },
+  { what: 'a scope that is an array', respond: sendFields({ scope: ['a', 'b'] }) },
   { what: 'a scope that is a number', respond: sendFields({ scope: 7 }) },
-  { what: 'a scope that is a map', respond: sendFields({ scope: { a: true } }) },
+  { what: 'a scope that is an object', respond: sendFields({ scope: { a: true } }) },
   { what: 'a scope that is null', respond: sendFields({ scope: null }) },
   { what: 'a refresh token that is null', respond: sendFields({ refresh_token: null }) },
-  { what: 'an ID token that is none', respond: sendFields({ id_token: 'none' }) },
+  { what: 'an invalid ID token', respond: sendFields({ id_token: 'none' }) },
   { what: 'an error that is null', respond: sendFields({ error: null }) },
   { what: 'ext_expires_in', respond: sendFields({ ext_expires_in: '300', not_before: '0' }) },
   { what: 'the type in lower case', respond: sendFields({ token_type: 'bearer' }) },
   { what: 'the type in upper case', respond: sendFields({ token_type: 'BEARER' }) },
   { what: 'the type between spaces', respond: sendFields({ token_type: ' Bearer ' }) },
-  { what: 'a lifetime that is no number', respond: sendFields({ expires_in: 'soon' }) },
-  { what: 'a lifetime that is a list', respond: sendFields({ expires_in: [] }) },
-  { what: 'keys that occur twice', respond: send(`{"token_type":"x",${JSON_TEXT.slice(1)}`) },
+  { what: 'a lifetime that is not a number', respond: sendFields({ expires_in: 'soon' }) },
+  { what: 'a lifetime that is an array', respond: sendFields({ expires_in: [] }) },
+  { what: 'duplicate members', respond: send(`{"token_type":"x",${JSON_TEXT.slice(1)}`) },
 ]
 
 test.for(USABLE)('a token response with $what is used', async ({ respond, token = 'a-token' }) => {
@@ -196,7 +196,7 @@ test.for(USABLE)('a token response with $what is used', async ({ respond, token 
   expect({ status, body }).toEqual({ status: 200, body: `Bearer ${token}` })
 })
 
-const UNUSABLE: readonly { what: string; respond: Respond; told: string; code?: string }[] = [
+const UNUSABLE: readonly { what: string; respond: Respond; detail: string; code?: string }[] = [
   ...(
     [
       ['a space', 'a b', 'a space at position 2'],
@@ -206,62 +206,62 @@ const UNUSABLE: readonly { what: string; respond: Respond; told: string; code?: 
       ['a letter that is not ASCII', 'gr\u00FCn', 'a character that is not ASCII at position 3'],
       ['a C1 control character', 'a\u0085', 'a character that is not ASCII at position 2'],
     ] as const
-  ).map(([what, access_token, told]) => ({
+  ).map(([what, access_token, detail]) => ({
     what: `${what} in the token`,
     respond: sendFields({ access_token }),
-    told,
+    detail,
   })),
   {
     what: 'a token that is a number',
     respond: sendFields({ access_token: 7 }),
-    told: 'access_token',
+    detail: 'access_token',
   },
   {
     what: 'a token that is null',
     respond: sendFields({ access_token: null }),
-    told: 'access_token',
+    detail: 'access_token',
   },
   {
     what: 'a token within another member',
     respond: send(JSON.stringify({ data: TOKEN })),
-    told: 'no access_token',
+    detail: 'no access_token',
   },
-  { what: 'a list', respond: send(`[${JSON_TEXT}]`), told: 'not a JSON object' },
+  { what: 'an array', respond: send(`[${JSON_TEXT}]`), detail: 'not a JSON object' },
   {
     what: 'a form as JSON',
     respond: send('access_token=a-token&token_type=bearer'),
-    told: 'not a JSON object',
+    detail: 'not a JSON object',
   },
   {
-    what: 'a page that contains a form',
+    what: 'an HTML page that contains a form',
     respond: send('<a href="/?a&access_token=a-token&token_type=bearer">', {
       'content-type': 'text/html',
     }),
-    told: 'not a JSON object',
+    detail: 'not a JSON object',
   },
   {
     what: 'an unescaped line break in the token',
     respond: send(JSON_TEXT.replace('a-token', 'a\ntoken')),
-    told: 'a space at position 2',
+    detail: 'a space at position 2',
   },
-  { what: 'status 204', respond: (res) => void res.writeHead(204).end(), told: 'status 204' },
-  { what: 'status 205', respond: (res) => void res.writeHead(205).end(), told: 'status 205' },
+  { what: 'status 204', respond: (res) => void res.writeHead(204).end(), detail: 'status 204' },
+  { what: 'status 205', respond: (res) => void res.writeHead(205).end(), detail: 'status 205' },
   {
-    what: 'a body that is damaged',
+    what: 'a truncated gzip body',
     respond: send(gzipSync(JSON_TEXT).subarray(0, 30), { 'content-encoding': 'gzip' }),
-    told: 'the body is not valid "gzip"',
+    detail: 'the body is not valid "gzip"',
   },
   {
-    what: 'a content coding that is not known',
+    what: 'an unknown content coding',
     respond: send(gzipSync(JSON_TEXT), { 'content-encoding': 'compress' }),
-    told: 'content coding is not supported',
+    detail: 'content coding is not supported',
   },
   {
     what: 'four content codings',
     respond: send(gzipSync(gzipSync(gzipSync(gzipSync(JSON_TEXT)))), {
       'content-encoding': 'gzip, gzip, gzip, gzip',
     }),
-    told: 'content coding is not supported',
+    detail: 'content coding is not supported',
   },
   ...(
     [
@@ -271,25 +271,25 @@ const UNUSABLE: readonly { what: string; respond: Respond; told: string; code?: 
       ['zstd', zstdCompressSync],
     ] as const
   ).map(([coding, compress]) => ({
-    what: `ten megabytes in a few bytes of ${coding}`,
+    what: `a decompression bomb in ${coding}`,
     respond: send(compress(JSON.stringify({ ...TOKEN, more: ' '.repeat(10_000_000) })), {
       'content-encoding': coding,
     }),
-    told: 'the body is too large',
+    detail: 'the body is too large',
   })),
   {
     what: 'status 200 and an error',
     respond: send('{"error":"invalid_client","access_token":null}'),
     code: 'token_rejected',
-    told: 'invalid_client',
+    detail: 'invalid_client',
   },
 ]
 
 test.for(UNUSABLE)(
-  'a token response with $what is not used',
-  async ({ respond, told, code = 'token_invalid' }) => {
+  'a token response with $what is rejected',
+  async ({ respond, detail, code = 'token_invalid' }) => {
     const { body } = await callAfter(respond)
-    expect(JSON.parse(body)).toMatchObject({ code, detail: expect.stringContaining(told) })
+    expect(JSON.parse(body)).toMatchObject({ code, detail: expect.stringContaining(detail) })
   },
 )
 
@@ -326,7 +326,7 @@ async function tokenOf(adminUrl: string): Promise<unknown> {
   return status.tokens[0]
 }
 
-test('expires_in that JSON writes as 3600.0 or 3.6e3 is a lifetime of 3600 s', async () => {
+test('expires_in as the JSON number 3600.0 or 3.6e3 is a lifetime of 3600 s', async () => {
   for (const written of ['3600.0', '3.6e3']) {
     const { sidecar } = await callAfter(send(JSON_TEXT.replace('300', written)))
     expect(await tokenOf(sidecar.adminUrl)).toMatchObject({ lifetimeSeconds: 3600 })
@@ -352,32 +352,36 @@ test.for([
 test.for([
   {
     received: undefined,
-    told: 'it has no token_type; if its tokens are bearer tokens, set "tokenType: Bearer"',
+    detail: 'it has no token_type; if its tokens are bearer tokens, set "tokenType: Bearer"',
   },
   {
     received: 'BearerToken',
-    told: 'its token_type is "BearerToken"; if its tokens are bearer tokens, set "tokenType: BearerToken"',
+    detail:
+      'its token_type is "BearerToken"; if its tokens are bearer tokens, set "tokenType: BearerToken"',
   },
   {
     received: 'mac',
-    told: 'its token_type is "mac", which cannot be sent as a bearer token (see "tokenType")',
+    detail: 'its token_type is "mac", which cannot be sent as a bearer token (see "tokenType")',
   },
-  { received: 'N_A', told: 'its token_type is "N_A", which cannot be sent' },
-  { received: 'DPoP', told: 'its token_type is "DPoP", and the credential has no "dpop"' },
-  { received: 7, told: 'its token_type is unknown (see "tokenType")' },
-  { received: 'a-token', told: 'its token_type is unknown' },
-  { received: 'x\u001B[2J', told: 'its token_type is unknown' },
-  { received: 'x'.repeat(41), told: 'its token_type is unknown' },
-])('the token_type $received is refused, and what to do is said', async ({ received, told }) => {
-  for (const credential of ['', 'tokenType: Other']) {
-    if (received === undefined && credential !== '') continue
-    const { status, body } = await callAfter(sendFields({ token_type: received }), credential)
-    expect(status).toBe(502)
-    expect(JSON.parse(body)).toMatchObject({ detail: expect.stringContaining(told) })
-  }
-})
+  { received: 'N_A', detail: 'its token_type is "N_A", which cannot be sent' },
+  { received: 'DPoP', detail: 'its token_type is "DPoP", and the credential has no "dpop"' },
+  { received: 7, detail: 'its token_type is unknown (see "tokenType")' },
+  { received: 'a-token', detail: 'its token_type is unknown' },
+  { received: 'x\u001B[2J', detail: 'its token_type is unknown' },
+  { received: 'x'.repeat(41), detail: 'its token_type is unknown' },
+])(
+  'the token_type $received is rejected, with the setting to change',
+  async ({ received, detail }) => {
+    for (const credential of ['', 'tokenType: Other']) {
+      if (received === undefined && credential !== '') continue
+      const { status, body } = await callAfter(sendFields({ token_type: received }), credential)
+      expect(status).toBe(502)
+      expect(JSON.parse(body)).toMatchObject({ detail: expect.stringContaining(detail) })
+    }
+  },
+)
 
-/** A server that responds with this status line, whatever it says. */
+/** A request whose token request gets this status code, valid or not. */
 async function callAfterStatus(code: string) {
   const server = createServer((socket) => {
     socket.once('data', () => {
@@ -393,25 +397,28 @@ async function callAfterStatus(code: string) {
   )
 }
 
-test.for(['600', '700', '999'])('the invalid status code %s is reported as it is', async (code) => {
-  const { status, body } = await callAfterStatus(code)
-  expect(status).toBe(503)
-  expect(JSON.parse(body)).toMatchObject({
-    code: 'token_unavailable',
-    detail: expect.stringMatching(new RegExp(`it has the invalid status code ${code}$`)),
-  })
-})
+test.for(['600', '700', '999'])(
+  'the invalid status code %s is reported with its value',
+  async (code) => {
+    const { status, body } = await callAfterStatus(code)
+    expect(status).toBe(503)
+    expect(JSON.parse(body)).toMatchObject({
+      code: 'token_unavailable',
+      detail: expect.stringMatching(new RegExp(`it has the invalid status code ${code}$`)),
+    })
+  },
+)
 
 test.for([
-  { code: '000', told: 'invalid status code' },
-  { code: '099', told: 'invalid status code' },
-  { code: '101', told: 'an unrequested 101' },
-  { code: '20', told: 'the response is not valid HTTP' },
-  { code: '1000', told: 'the response is not valid HTTP' },
-])('the status code $code is reported as a fault of the server', async ({ code, told }) => {
+  { code: '000', detail: 'invalid status code' },
+  { code: '099', detail: 'invalid status code' },
+  { code: '101', detail: 'an unrequested 101' },
+  { code: '20', detail: 'the response is not valid HTTP' },
+  { code: '1000', detail: 'the response is not valid HTTP' },
+])('the status code $code is reported as an invalid token response', async ({ code, detail }) => {
   const { body } = await callAfterStatus(code)
   expect(JSON.parse(body)).toMatchObject({
     code: 'token_invalid',
-    detail: expect.stringContaining(told),
+    detail: expect.stringContaining(detail),
   })
 })

@@ -23,17 +23,17 @@ const NOT_PREFETCHED = 'prefetch: false'
 
 type Upstream = {
   readonly origin: string
-  /** The headers of each request, in their order. */
+  /** The header fields of each request, in order of arrival. */
   readonly received: readonly IncomingHttpHeaders[]
 }
 
 async function startUpstream(
-  answer: (req: IncomingMessage, res: ServerResponse) => void = (_req, res) => void res.end('ok'),
+  respond: (req: IncomingMessage, res: ServerResponse) => void = (_req, res) => void res.end('ok'),
 ): Promise<Upstream> {
   const received: IncomingHttpHeaders[] = []
   const origin = await startServer((req, res) => {
     received.push(req.headers)
-    answer(req, res)
+    respond(req, res)
   })
   return { origin, received }
 }
@@ -89,7 +89,7 @@ test('a request has a server span with a client span for the upstream', async ()
   expect(program.output()).toContain(`"traceId":"${request.traceId}"`)
 })
 
-test('a trace contains the wait for a token, and the token request below it', async () => {
+test('a trace contains the wait for a token, with the token request as its child', async () => {
   const receiver = await startOtlpReceiver()
   const endpoint = await startTokenEndpoint((_request, res) => sendToken(res))
   const upstream = await startUpstream()
@@ -106,14 +106,14 @@ test('a trace contains the wait for a token, and the token request below it', as
   const request = await receiver.span('GET orders')
   const wait = await receiver.span('wait for a token')
   expect(wait).toMatchObject({ kind: 'internal', parentSpanId: request.spanId, isError: false })
-  const asked = await receiver.span('token request')
-  expect(asked).toMatchObject({
+  const tokenRequest = await receiver.span('token request')
+  expect(tokenRequest).toMatchObject({
     kind: 'client',
     traceId: request.traceId,
     parentSpanId: wait.spanId,
     isError: false,
   })
-  expect(asked.attributes).toEqual({
+  expect(tokenRequest.attributes).toEqual({
     'token_sidecar.credential': 'corp',
     'server.address': '127.0.0.1',
     'server.port': Number(new URL(endpoint.url).port),
@@ -159,8 +159,8 @@ test('the trace of a replay after a 401 has both attempts and the token request'
   )
   const wait = await receiver.span('wait for a token')
   expect(wait.parentSpanId).toBe(request.spanId)
-  const asked = receiver.spans().filter(({ name }) => name === 'token request')
-  expect(asked.map(({ parentSpanId }) => parentSpanId)).toEqual(['', wait.spanId])
+  const tokenRequest = receiver.spans().filter(({ name }) => name === 'token request')
+  expect(tokenRequest.map(({ parentSpanId }) => parentSpanId)).toEqual(['', wait.spanId])
 })
 
 test('the trace of a retry on a stale connection has both attempts', async () => {
@@ -174,10 +174,10 @@ test('the trace of a retry on a stale connection has both attempts', async () =>
     expect((await fetch(program.proxyUrl)).status).toBe(expected)
   }
   await until(() => namesOf(receiver).length === 5)
-  const [, lost, again] = receiver.spans().filter(({ name }) => name === 'GET')
-  expect(lost).toMatchObject({ isError: true, attributes: { 'error.type': 'upstream_reset' } })
-  expect(again).toMatchObject({
-    parentSpanId: lost?.parentSpanId,
+  const [, stale, retry] = receiver.spans().filter(({ name }) => name === 'GET')
+  expect(stale).toMatchObject({ isError: true, attributes: { 'error.type': 'upstream_reset' } })
+  expect(retry).toMatchObject({
+    parentSpanId: stale?.parentSpanId,
     isError: false,
     attributes: { 'http.request.resend_count': 1 },
   })
@@ -272,7 +272,7 @@ test('the trace context of the application is continued, with its tracestate', a
 })
 
 test.for([
-  { why: 'the application does not want it', flags: '00', env: {} },
+  { why: 'the application does not sample it', flags: '00', env: {} },
   { why: 'the sampler is off', flags: '01', env: { OTEL_TRACES_SAMPLER: 'always_off' } },
 ])(
   'a trace that is not sampled because $why is propagated, not exported',
@@ -335,7 +335,7 @@ test('a background refresh is a separate trace', async () => {
 })
 
 test.for([
-  { what: 'nothing is set', env: (): Record<string, string> => ({}) },
+  { what: 'no variable is set', env: (): Record<string, string> => ({}) },
   {
     what: 'the SDK is disabled',
     env: (url: string) => ({ OTEL_EXPORTER_OTLP_ENDPOINT: url, OTEL_SDK_DISABLED: 'true' }),
@@ -360,17 +360,17 @@ test.for([
 
 test('a failing OTLP receiver is logged once until it recovers, and affects no request', async () => {
   const receiver = await startOtlpReceiver()
-  receiver.answer(500)
+  receiver.respondWith(500)
   const upstream = await startUpstream()
   const program = await startProgram(forwardConfig(upstream.origin), receiver.env)
   for (const exports of [1, 2, 3]) {
     expect((await fetch(program.proxyUrl)).status).toBe(200)
     await until(() => receiver.exports.length >= exports)
   }
-  receiver.answer(200)
+  receiver.respondWith(200)
   await until(async () => {
     await fetch(program.proxyUrl)
-    return program.output().includes('traces are exported again')
+    return program.output().includes('traces are exported retry')
   })
   await program.stop()
   expect(program.output().match(/cannot export traces/g)).toHaveLength(1)
@@ -378,7 +378,7 @@ test('a failing OTLP receiver is logged once until it recovers, and affects no r
   expect(program.output()).not.toContain('canary-answer')
 })
 
-test('an unreachable OTLP receiver does not delay the exit for long', async () => {
+test('an unreachable OTLP receiver delays the exit by less than 5 s', async () => {
   const upstream = await startUpstream()
   const program = await startProgram(forwardConfig(upstream.origin), {
     OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:1',
@@ -409,7 +409,7 @@ test('pending spans are exported before the exit, by default as protobuf', async
   ])
 })
 
-test('exported spans have no secret, token, header or query, and the log no key of the receiver', async () => {
+test('exported spans contain no secret, token, header or query, and the log no OTLP key', async () => {
   const receiver = await startOtlpReceiver()
   const endpoint = await startTokenEndpoint((_request, res) =>
     sendToken(res, { access_token: `canary-token-${endpoint.requests.length}` }),

@@ -8,12 +8,12 @@ import { expect, onTestFinished, test } from 'vitest'
 import { temporaryDirectory } from '../helpers/sidecar.ts'
 import { until } from '../helpers/wait.ts'
 
-/** Namespaces in which /etc/resolv.conf names a server of the test. */
+/** Namespaces with a different /etc/resolv.conf. */
 const UNSHARE = ['--map-root-user', '--mount', '--net']
 const HAS_NAMESPACES =
   spawnSync('unshare', [...UNSHARE, 'ip', 'link', 'set', 'lo', 'up']).status === 0
 
-/** A DNS server that never responds, and an upstream; they end with their standard input. */
+/** A DNS server that never responds, and an upstream; the process exits at the end of its standard input. */
 const SERVERS = `
 import { createSocket } from 'node:dgram'
 import { createServer } from 'node:http'
@@ -45,7 +45,7 @@ routes:
 `
 
 test.skipIf(!HAS_NAMESPACES)(
-  'with a DNS server that never responds, other routes, the admin pages and the log go on, and SIGTERM ends the process',
+  'with a DNS server that never responds, other routes, the admin listener and the log work, and SIGTERM ends the process',
   async () => {
     const directory = await temporaryDirectory()
     writeFileSync(join(directory, 'token-sidecar.yaml'), CONFIG(directory))
@@ -54,7 +54,7 @@ test.skipIf(!HAS_NAMESPACES)(
       join(directory, 'resolv.conf'),
       'nameserver 127.0.0.1\noptions timeout:30 attempts:5\n',
     )
-    // A file, because its lines are written by the threads that DNS lookups occupy.
+    // A file, because Node writes to files on the threads that DNS lookups occupy.
     const logFile = join(directory, 'log')
     const log = openSync(logFile, 'a')
     const command = [...UNSHARE, 'sh', '-ec', START, process.execPath, directory]

@@ -8,7 +8,7 @@ import { startProgramAt, temporaryDirectory } from '../helpers/sidecar.ts'
 import { sendToken, startTokenEndpoint } from '../helpers/token-endpoint.ts'
 import { until } from '../helpers/wait.ts'
 
-/** Opening a named pipe without a writer, or reading from it, hangs like a file server that is gone. */
+/** Opening or reading a named pipe without a writer hangs, like an unreachable file server. */
 function replaceByPipe(path: string): void {
   rmSync(path)
   execFileSync('mkfifo', [path])
@@ -33,7 +33,7 @@ async function startWithFiles() {
   return { program, secret, config, isServed }
 }
 
-test('while the file of a secret hangs, the token in hand is used, and a renewal fails after 5 s', async () => {
+test('while reading a secret file hangs, the cached token is used, and a renewal fails after 5 s', async () => {
   const { program, secret, isServed } = await startWithFiles()
   replaceByPipe(secret)
   const renewal: { response?: Response } = {}
@@ -50,7 +50,7 @@ test('while the file of a secret hangs, the token in hand is used, and a renewal
   expect((await program.stop()).code).toBe(0)
 })
 
-test('while the configuration file hangs, requests are served, and a reload fails with the reason', async () => {
+test('while reading the configuration file hangs, requests are served, and a reload fails with the reason', async () => {
   const { program, config, isServed } = await startWithFiles()
   replaceByPipe(config)
   program.process.kill('SIGHUP')

@@ -9,7 +9,7 @@ import { until } from '../helpers/wait.ts'
 const HEAD = 'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n'
 const CHUNK = `${(64 * 1024).toString(16)}\r\n${'x'.repeat(64 * 1024)}\r\n`
 
-/** What a server does with each connection after the first bytes of a request. */
+/** How a server behaves after the first bytes of a request. */
 const BEHAVIOURS: readonly { readonly what: string; readonly respond: (socket: Socket) => void }[] =
   [
     { what: 'never responds', respond: () => {} },
@@ -58,8 +58,8 @@ async function startUnresponsive(respond: (socket: Socket) => void): Promise<Unr
   return { origin: `http://127.0.0.1:${portOf(server)}`, requests: () => requests }
 }
 
-/** Far beyond the time limit of a test: only the limits of the sidecar itself can end a wait. */
-const NEVER = { OTEL_EXPORTER_OTLP_TIMEOUT: '600000', OTEL_BSP_EXPORT_TIMEOUT: '600000' }
+/** Longer than the time limit of a test, so that only the limits of the sidecar end a wait. */
+const LONG_TIMEOUTS = { OTEL_EXPORTER_OTLP_TIMEOUT: '600000', OTEL_BSP_EXPORT_TIMEOUT: '600000' }
 const DEADLINE = 'shutdown: { deadline: 200ms }'
 
 test.for(BEHAVIOURS)(
@@ -68,7 +68,7 @@ test.for(BEHAVIOURS)(
     const receiver = await startUnresponsive(respond)
     const upstream = await startServer((_req, res) => void res.end('ok'))
     const program = await startProgram(`${forwardConfig(upstream)}\n${DEADLINE}`, {
-      ...NEVER,
+      ...LONG_TIMEOUTS,
       OTEL_EXPORTER_OTLP_ENDPOINT: receiver.origin,
       OTEL_BSP_SCHEDULE_DELAY: '10',
     })

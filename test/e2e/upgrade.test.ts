@@ -21,8 +21,8 @@ import { until } from '../helpers/wait.ts'
 
 const MIB = 1024 ** 2
 
-/** The same bytes in pieces of any size. */
-function* inPieces(bytes: Buffer): Generator<Buffer> {
+/** The bytes in chunks of random size. */
+function* inChunks(bytes: Buffer): Generator<Buffer> {
   for (let at = 0; at < bytes.length;) {
     const length = randomInt(1, 128 * 1024)
     yield bytes.subarray(at, at + length)
@@ -34,7 +34,7 @@ function digest(bytes: Buffer): string {
   return createHash('sha256').update(bytes).digest('hex')
 }
 
-/** Of all that comes; a loop over the socket would end the other direction, too. */
+/** Digest of all data; iterating over the socket would destroy it at the end, the other direction included. */
 async function digestOf(socket: Socket): Promise<string> {
   const hash = createHash('sha256')
   socket.on('data', (chunk: Buffer) => void hash.update(chunk))
@@ -91,7 +91,7 @@ test('a tunnel carries megabytes in both directions at once', async () => {
   const upstream = await startSwitchingServer((socket) => {
     socket.write(SWITCHING)
     arrived.resolve(digestOf(socket))
-    void pipeline(Readable.from(inPieces(downwards)), socket)
+    void pipeline(Readable.from(inChunks(downwards)), socket)
   })
   const sidecar = await startSidecar(forwardConfig(upstream.origin))
   const { socket } = await openRaw(sidecar.proxyUrl)
@@ -108,7 +108,7 @@ test('a tunnel carries megabytes in both directions at once', async () => {
   })
   const ended = once(socket, 'end')
   socket.write(handshake())
-  await pipeline(Readable.from(inPieces(upwards)), socket)
+  await pipeline(Readable.from(inChunks(upwards)), socket)
   await ended
   expect(await arrived.promise).toBe(digest(upwards))
   expect(hash.digest('hex')).toBe(digest(downwards))
@@ -134,7 +134,7 @@ test.for(['upstream', 'client'] as const)(
     })
     reader.pause()
     let written = 0
-    // The systems' own buffers take some megabytes; the sidecar takes next to nothing.
+    // The operating system buffers some megabytes.
     while (writer.writableLength < MIB && written < 256 * MIB) {
       writer.write(part)
       written += part.length
@@ -204,23 +204,23 @@ test.for([
 )
 
 test('backpressure applies to a large response to an upgrade request', async () => {
-  const answering = Promise.withResolvers<Socket>()
+  const responding = Promise.withResolvers<Socket>()
   const upstream = await startServer((req, res) => {
     res.writeHead(403).end(LARGE)
-    answering.resolve(req.socket)
+    responding.resolve(req.socket)
   })
   const sidecar = await startSidecar(forwardConfig(upstream))
   const client = await openRaw(sidecar.proxyUrl)
   client.socket.pause()
   client.socket.write(handshake())
-  await isStuck(await answering.promise)
+  await untilBlocked(await responding.promise)
   client.socket.resume()
   expect(await client.ended).toBe('end')
   expect(client.received().length).toBeGreaterThan(LARGE.length)
 })
 
-/** Settles when nothing has gone out for a while, although there is more. */
-async function isStuck(socket: Socket): Promise<void> {
+/** Waits until writing to the socket has stopped because of backpressure. */
+async function untilBlocked(socket: Socket): Promise<void> {
   let seen = 0
   let unchanged = 0
   await until(() => {
@@ -230,20 +230,20 @@ async function isStuck(socket: Socket): Promise<void> {
   })
 }
 
-/** Asks for another protocol and takes whatever comes, until the connection ends. */
+/** Sends an upgrade request, and reads the response until the connection ends. */
 async function fetchHandshake(origin: string, path = '/orders', headers = HANDSHAKE) {
-  const answer = await exchangeRaw(origin, handshake(path, headers))
-  const headEnd = answer.indexOf('\r\n\r\n')
-  const head = answer.slice(0, headEnd)
-  const rest = answer.slice(headEnd + 4)
+  const response = await exchangeRaw(origin, handshake(path, headers))
+  const headEnd = response.indexOf('\r\n\r\n')
+  const head = response.slice(0, headEnd)
+  const rest = response.slice(headEnd + 4)
   return {
-    status: Number(answer.slice('HTTP/1.1 '.length, 'HTTP/1.1 '.length + 3)),
+    status: Number(response.slice('HTTP/1.1 '.length, 'HTTP/1.1 '.length + 3)),
     head,
-    body: /^transfer-encoding: chunked$/im.test(head) ? unchunked(rest) : rest,
+    body: /^transfer-encoding: chunked$/im.test(head) ? dechunk(rest) : rest,
   }
 }
 
-function unchunked(text: string): string {
+function dechunk(text: string): string {
   let body = ''
   let at = 0
   for (;;) {
@@ -344,16 +344,19 @@ test('an upgrade request gets 504 if the upstream does not respond', async () =>
   await until(() => upstream.open.size === 0)
 })
 
-// RFC 9110 section 7.8: only to what was asked for, and it has to say to what.
+// RFC 9110 section 7.8: a 101 has to name the new protocol, which must be one that the client offered.
 test.for([
-  { what: 'another protocol', answer: 'Connection: Upgrade\r\nUpgrade: other\r\n' },
-  { what: 'another version', answer: 'Connection: Upgrade\r\nUpgrade: custom/2\r\n' },
-  { what: 'one more protocol', answer: 'Connection: Upgrade\r\nUpgrade: custom/1, other\r\n' },
-  { what: 'it does not say what', answer: 'Connection: Upgrade\r\n' },
-  { what: 'nothing that is about the connection', answer: 'Upgrade: custom/1\r\n' },
-])('a 101 that switches to $what is rejected', async ({ answer }) => {
+  { what: 'another protocol', response: 'Connection: Upgrade\r\nUpgrade: other\r\n' },
+  { what: 'another version', response: 'Connection: Upgrade\r\nUpgrade: custom/2\r\n' },
+  {
+    what: 'an additional protocol',
+    response: 'Connection: Upgrade\r\nUpgrade: custom/1, other\r\n',
+  },
+  { what: 'no named protocol', response: 'Connection: Upgrade\r\n' },
+  { what: 'a protocol without Connection: Upgrade', response: 'Upgrade: custom/1\r\n' },
+])('a 101 that switches to $what is rejected', async ({ response }) => {
   const upstream = await startRawUpstream((_received, socket) => {
-    socket.write(`HTTP/1.1 101 Switching Protocols\r\n${answer}\r\nwelcome`)
+    socket.write(`HTTP/1.1 101 Switching Protocols\r\n${response}\r\nwelcome`)
   })
   const sidecar = await startSidecar(forwardConfig(upstream.origin))
   const { status, body } = await fetchHandshake(sidecar.proxyUrl)
@@ -386,11 +389,14 @@ test.for([
   },
   { what: 'HTTP/2 or a WebSocket', lines: 'Connection: Upgrade\r\nUpgrade: h2c, websocket\r\n' },
   {
-    what: 'HTTP/2 in another line',
+    what: 'HTTP/2 in a second field line',
     lines: 'Connection: Upgrade\r\nUpgrade: websocket\r\nUpgrade: H2C\r\n',
   },
-  { what: 'what Connection does not name', lines: 'Upgrade: custom/1\r\n' },
-  { what: 'something behind a body', lines: `${HANDSHAKE}Transfer-Encoding: chunked\r\n` },
+  { what: 'a protocol without Connection: Upgrade', lines: 'Upgrade: custom/1\r\n' },
+  {
+    what: 'a protocol in a request with a body',
+    lines: `${HANDSHAKE}Transfer-Encoding: chunked\r\n`,
+  },
 ])('an Upgrade to $what is not forwarded', async ({ lines }) => {
   const upstream = await startRawUpstream((_received, socket) => {
     socket.end('HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\nplain')
@@ -398,8 +404,8 @@ test.for([
   const sidecar = await startSidecar(forwardConfig(upstream.origin))
   const body = lines.includes('chunked') ? '2\r\nhi\r\n0\r\n\r\n' : ''
   const request = `POST / HTTP/1.1\r\nHost: localhost\r\n${lines}\r\n${body}`
-  const answer = await exchangeRaw(sidecar.proxyUrl, request, (part) => part.endsWith('plain'))
-  expect(answer).toMatch(/^HTTP\/1\.1 200 /)
+  const response = await exchangeRaw(sidecar.proxyUrl, request, (part) => part.endsWith('plain'))
+  expect(response).toMatch(/^HTTP\/1\.1 200 /)
   const received = upstream.connections[0]?.received ?? ''
   expect(received).not.toMatch(/^(?:upgrade|http2-settings|connection: upgrade)/im)
   expect(received.includes('\r\nhi\r\n')).toBe(body !== '')
@@ -417,9 +423,9 @@ test('Upgrade in an HTTP/1.0 request is ignored', async () => {
 
 test('a pipelined upgrade request is processed in order', async () => {
   const gate = Promise.withResolvers<void>()
-  const asked: (string | undefined)[] = []
+  const received: (string | undefined)[] = []
   const upstream = await startServer((req, res) => {
-    asked.push(req.url)
+    received.push(req.url)
     if (req.url === '/first') void gate.promise.then(() => res.end(`first ${LARGE}`))
     else res.end('second')
   })
@@ -428,7 +434,7 @@ test('a pipelined upgrade request is processed in order', async () => {
     sidecar.proxyUrl,
     `GET /first HTTP/1.1\r\nHost: localhost\r\n\r\n${handshake('/second')}`,
   )
-  await until(() => asked.includes('/first'))
+  await until(() => received.includes('/first'))
   gate.resolve()
   await client.sees('second')
   expect(client.received().match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 200', 'HTTP/1.1 200'])

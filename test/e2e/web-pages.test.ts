@@ -3,10 +3,10 @@ import { exchangeRaw } from '../helpers/raw-http.ts'
 import { startServer } from '../helpers/servers.ts'
 import { startSidecar } from '../helpers/sidecar.ts'
 
-type Asked = { readonly answer: string; readonly reached: number }
+type Outcome = { readonly response: string; readonly reached: number }
 
-/** What a request with these header lines gets, and how many requests the API has seen. */
-async function ask(lines: readonly string[], settings = ''): Promise<Asked> {
+/** The response to a request with these field lines, and the number of requests that the API received. */
+async function send(lines: readonly string[], settings = ''): Promise<Outcome> {
   let reached = 0
   const upstream = await startServer((_req, res) => {
     reached += 1
@@ -19,84 +19,87 @@ routes:
 `)
   const { port } = new URL(sidecar.proxyUrl)
   const request = ['GET / HTTP/1.1', ...lines, '', ''].join('\r\n').replaceAll('PORT', port)
-  const answer = await exchangeRaw(
+  const response = await exchangeRaw(
     sidecar.proxyUrl,
     request,
     (soFar) => soFar.endsWith('}\n') || soFar.endsWith('only'),
   )
-  return { answer, reached }
+  return { response, reached }
 }
 
 test.for([
   { what: 'a program', lines: ['Host: localhost:PORT'] },
   { what: 'a program that calls an address', lines: ['Host: 127.0.0.1:PORT'] },
-  { what: 'one that calls an IPv6 address', lines: ['Host: [::1]:PORT'] },
-  { what: 'one that calls without a port', lines: ['Host: localhost'] },
-  { what: 'one that calls a name of this machine', lines: ['Host: billing.localhost:PORT'] },
-  { what: 'one that spells with a dot at the end', lines: ['Host: LOCALHOST.:PORT'] },
-  { what: 'one that calls a host that a route names', lines: ['Host: api.partner.example'] },
+  { what: 'a program that calls an IPv6 address', lines: ['Host: [::1]:PORT'] },
+  { what: 'a program that omits the port', lines: ['Host: localhost'] },
+  { what: 'a program that calls *.localhost', lines: ['Host: billing.localhost:PORT'] },
+  { what: 'a program that adds a trailing dot', lines: ['Host: LOCALHOST.:PORT'] },
+  { what: 'a program that calls the host of a route', lines: ['Host: api.partner.example'] },
   {
-    what: 'a page that came through the sidecar itself',
+    what: 'a same-origin page',
     lines: ['Host: localhost:PORT', 'Origin: http://localhost:PORT', 'Sec-Fetch-Site: same-origin'],
   },
   {
-    what: 'somebody who typed the address',
+    what: 'a navigation by the user',
     lines: ['Host: localhost:PORT', 'Sec-Fetch-Site: none'],
   },
 ])('the origin check accepts a request: $what', async ({ lines }) => {
-  const { answer, reached } = await ask(lines)
-  expect(answer).toMatch(/^HTTP\/1.1 200 /)
+  const { response, reached } = await send(lines)
+  expect(response).toMatch(/^HTTP\/1.1 200 /)
   expect(reached).toBe(1)
 })
 
 test.for([
   {
-    what: 'a page of another site',
+    what: 'a cross-site page',
     lines: ['Host: localhost:PORT', 'Sec-Fetch-Site: cross-site'],
   },
   {
-    what: 'a page of another local server',
+    what: 'a same-site page of another origin',
     lines: ['Host: localhost:PORT', 'Sec-Fetch-Site: same-site'],
   },
   {
-    what: 'a browser in capitals',
+    what: 'a cross-site page, in capitals',
     lines: ['Host: localhost:PORT', 'SEC-FETCH-SITE: Cross-Site'],
   },
   {
     what: 'a form of another origin',
     lines: ['Host: localhost:PORT', 'Origin: https://evil.example'],
   },
-  { what: 'another port', lines: ['Host: localhost:PORT', 'Origin: http://localhost:1'] },
-  { what: 'a page in a sandbox', lines: ['Host: localhost:PORT', 'Origin: null'] },
-  { what: 'a name that was bound again', lines: ['Host: evil.example:PORT'] },
-  { what: 'such a name without a port', lines: ['Host: evil.example'] },
-  { what: 'a name that only starts right', lines: ['Host: localhost.evil.example:PORT'] },
-  { what: 'an address of another machine', lines: ['Host: 10.0.0.7:PORT'] },
+  { what: 'a page of another port', lines: ['Host: localhost:PORT', 'Origin: http://localhost:1'] },
+  { what: 'a page with an opaque origin', lines: ['Host: localhost:PORT', 'Origin: null'] },
+  { what: 'a host name after DNS rebinding', lines: ['Host: evil.example:PORT'] },
+  { what: 'a foreign host name without a port', lines: ['Host: evil.example'] },
   {
-    what: 'a name that was bound again, and says so',
+    what: 'a host name that only starts with localhost',
+    lines: ['Host: localhost.evil.example:PORT'],
+  },
+  { what: 'an address of another host', lines: ['Host: 10.0.0.7:PORT'] },
+  {
+    what: 'a host name after DNS rebinding, with its Origin',
     lines: ['Host: evil.example', 'Origin: http://evil.example'],
   },
 ])('the origin check rejects a request, and nothing reaches the API: $what', async ({ lines }) => {
-  const { answer, reached } = await ask(lines)
-  expect(answer).toMatch(/^HTTP\/1.1 403 /)
-  expect(answer).toContain('"code":"egress_denied"')
-  expect(answer).not.toMatch(/^access-control/im)
+  const { response, reached } = await send(lines)
+  expect(response).toMatch(/^HTTP\/1.1 403 /)
+  expect(response).toContain('"code":"egress_denied"')
+  expect(response).not.toMatch(/^access-control/im)
   expect(reached).toBe(0)
 })
 
 test.for([
   {
-    what: 'a further host',
+    what: 'a host of access.hosts',
     settings: 'access: { hosts: [Sidecar.internal] }',
     lines: ['Host: sidecar.internal:PORT'],
   },
   {
-    what: 'a page by its origin',
+    what: 'an origin of access.origins',
     settings: 'access: { origins: ["http://localhost:3000"] }',
     lines: ['Host: localhost:PORT', 'Origin: http://localhost:3000', 'Sec-Fetch-Site: same-site'],
   },
 ])('access settings can allow a request: $what', async ({ settings, lines }) => {
-  expect((await ask(lines, settings)).answer).toMatch(/^HTTP\/1.1 200 /)
+  expect((await send(lines, settings)).response).toMatch(/^HTTP\/1.1 200 /)
 })
 
 test('a listener on a non-loopback address accepts any Host, but no foreign Origin', async () => {

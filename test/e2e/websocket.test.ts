@@ -13,14 +13,14 @@ import { startSidecar } from '../helpers/sidecar.ts'
 import { sendToken, startTokenEndpoint } from '../helpers/token-endpoint.ts'
 import { until } from '../helpers/wait.ts'
 
-const LARGEST = 16 * 1024 ** 2
+const MAX_MESSAGE_BYTES = 16 * 1024 ** 2
 
-/** A WebSocket server that says everything back, and knows what the handshakes looked like. */
+/** A WebSocket echo server that records handshakes. */
 async function startEcho(server: Server | HttpsServer = createServer()) {
   const sockets = new WebSocketServer({
     server,
     perMessageDeflate: { threshold: 0 },
-    maxPayload: LARGEST,
+    maxPayload: MAX_MESSAGE_BYTES,
     handleProtocols: (offered) => (offered.has('chat.v2') ? 'chat.v2' : false),
   })
   const handshakes: { readonly authorization: string | undefined; readonly extensions: string }[] =
@@ -41,18 +41,18 @@ async function startEcho(server: Server | HttpsServer = createServer()) {
 
 function open(url: string, protocols: string[] = [], options = {}): WebSocket {
   const socket = new WebSocket(url.replace('http:', 'ws:'), protocols, {
-    maxPayload: LARGEST,
+    maxPayload: MAX_MESSAGE_BYTES,
     ...options,
   })
   onTestFinished(() => socket.terminate())
   return socket
 }
 
-/** Sends each message and waits for its echo. */
-async function echoes(socket: WebSocket, message: string | Buffer) {
-  const answered = once(socket, 'message')
+/** Sends a message, and returns its echo. */
+async function echoOf(socket: WebSocket, message: string | Buffer) {
+  const responded = once(socket, 'message')
   socket.send(message)
-  const [data, isBinary]: unknown[] = await answered
+  const [data, isBinary]: unknown[] = await responded
   return { data: Buffer.isBuffer(data) ? data : Buffer.alloc(0), isBinary }
 }
 
@@ -73,9 +73,9 @@ test('a WebSocket carries messages, with the token in its handshake', async () =
   ])
   for (let round = 0; round < 20; round += 1) {
     const text = `message ${round} ${'ä'.repeat(round * 100)}`
-    expect(await echoes(socket, text)).toEqual({ data: Buffer.from(text), isBinary: false })
+    expect(await echoOf(socket, text)).toEqual({ data: Buffer.from(text), isBinary: false })
     const bytes = randomBytes(round * 1000)
-    expect(await echoes(socket, bytes)).toEqual({ data: bytes, isBinary: true })
+    expect(await echoOf(socket, bytes)).toEqual({ data: bytes, isBinary: true })
   }
   const closed = once(socket, 'close')
   socket.close(4001, 'that was all')
@@ -99,7 +99,7 @@ test('a plaintext WebSocket is forwarded over TLS', async () => {
   const socket = open(sidecar.proxyUrl)
   await once(socket, 'open')
   const message = randomBytes(1024 ** 2)
-  expect((await echoes(socket, message)).data.equals(message)).toBe(true)
+  expect((await echoOf(socket, message)).data.equals(message)).toBe(true)
   const other = open(sidecar.proxyUrl)
   await once(other, 'open')
   socket.close()
@@ -116,8 +116,8 @@ test('a WebSocket carries a message of 16 MiB', async () => {
   const sidecar = await startSidecar(forwardConfig(upstream.origin))
   const socket = open(sidecar.proxyUrl, [], { perMessageDeflate: false })
   await once(socket, 'open')
-  const message = randomBytes(LARGEST)
-  const { data } = await echoes(socket, message)
+  const message = randomBytes(MAX_MESSAGE_BYTES)
+  const { data } = await echoOf(socket, message)
   expect(data.equals(message)).toBe(true)
 })
 
@@ -128,7 +128,7 @@ test('100 concurrent WebSockets are closed without a leak', async () => {
   await Promise.all(
     sockets.map(async (socket, index) => {
       await once(socket, 'open')
-      expect((await echoes(socket, `from ${index}`)).data.toString()).toBe(`from ${index}`)
+      expect((await echoOf(socket, `from ${index}`)).data.toString()).toBe(`from ${index}`)
     }),
   )
   expect(await metric(sidecar, 'token_sidecar_tunnels_open', { route: 'all' })).toBe(100)

@@ -30,7 +30,7 @@ export const RULES = z
 export const ALERTS = RULES.filter((one) => 'alert' in one)
 export const RECORDED = RULES.flatMap((one) => ('record' in one ? [one.record] : []))
 
-/** What the runbook has a section for, by the anchor of its heading. */
+/** Alert names of the sections of the runbook, by the anchor of the heading. */
 export const RUNBOOK_SECTIONS: ReadonlyMap<string, string> = new Map(
   [...readFileSync('docs/runbook.md', 'utf8').matchAll(/^## (?<name>TokenSidecar\w+)$/gm)].map(
     ({ groups }) => {

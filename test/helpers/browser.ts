@@ -2,34 +2,34 @@ import { type Browser, type BrowserContextOptions, chromium, type Page } from 'p
 import { onTestFinished } from 'vitest'
 import { findPrograms } from './tools.ts'
 
-/** The browser of this machine, if it has one. */
+/** The path of the installed browser, if there is one. */
 export const CHROMIUM = findPrograms('chromium')[0] ?? findPrograms('google-chrome')[0]
 
 export type OpenPage = {
   readonly page: Page
-  /** What the browser complained about: faults of scripts, and what the policy forbade. */
-  readonly complaints: readonly string[]
-  /** Every address that the page asked for. */
-  readonly asked: readonly string[]
+  /** Console messages and page errors, violations of the Content-Security-Policy included. */
+  readonly consoleMessages: readonly string[]
+  /** The URL of every request of the page. */
+  readonly requestedUrls: readonly string[]
 }
 
-/** A page of its own in a real browser, which is closed when the test is over. */
+/** A page in a new browser, which is closed at the end of the test. */
 export async function openPage(
   url: string,
   options: BrowserContextOptions = {},
 ): Promise<OpenPage> {
-  // The machine that tests is a container, where Chromium can't build a sandbox.
+  // Chromium cannot create a sandbox in most containers.
   const browser: Browser = await chromium.launch({
     ...(CHROMIUM !== undefined && { executablePath: CHROMIUM }),
     args: ['--no-sandbox'],
   })
   onTestFinished(async () => await browser.close())
   const page = await (await browser.newContext(options)).newPage()
-  const complaints: string[] = []
-  const asked: string[] = []
-  page.on('console', (message) => complaints.push(message.text()))
-  page.on('pageerror', ({ message }) => complaints.push(message))
-  page.on('request', (request) => asked.push(request.url()))
+  const consoleMessages: string[] = []
+  const requestedUrls: string[] = []
+  page.on('console', (message) => consoleMessages.push(message.text()))
+  page.on('pageerror', ({ message }) => consoleMessages.push(message))
+  page.on('request', (request) => requestedUrls.push(request.url()))
   await page.goto(url)
-  return { page, complaints, asked }
+  return { page, consoleMessages, requestedUrls }
 }

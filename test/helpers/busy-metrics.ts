@@ -22,14 +22,14 @@ export function busyMetrics(): Metrics {
   metrics.tokenRequests('corp').finished('success', 100)
   metrics.tokenRequests('corp').finished('token_rejected', 100)
   metrics.tokenRequests('partner').finished('success', 5)
-  const inHand = { usable: true, expiresAtMs: 1_793_534_400_500, lifetimeMs: 300_000 }
-  const none = { usable: false, expiresAtMs: undefined, lifetimeMs: undefined }
+  const usable = { usable: true, expiresAtMs: 1_793_534_400_500, lifetimeMs: 300_000 }
+  const unusable = { usable: false, expiresAtMs: undefined, lifetimeMs: undefined }
   const load = { connected: 3, running: 2, queued: 1 }
   metrics.watch({
     tokens: [
-      { credential: 'corp', token: 'corp', read: () => inHand },
-      { credential: 'corp', token: 'corp/invoices', read: () => inHand },
-      { credential: 'partner', token: 'partner', read: () => none },
+      { credential: 'corp', token: 'corp', read: () => usable },
+      { credential: 'corp', token: 'corp/invoices', read: () => usable },
+      { credential: 'partner', token: 'partner', read: () => unusable },
     ],
     upstreams: [
       { origin: 'https://orders.example.com', read: () => load },

@@ -1,11 +1,11 @@
-// A program, because the suite keeps its state in its modules: each run needs a process of its own.
-// It is what the suite's own cli.mjs does, and it keeps the answers, too: without a cache most tests
-// end at their first expectation, and what an intermediary changed behind that would go unnoticed.
+// A program, because the suite has module state, so that each run needs a new process.
+// In contrast to cli.mjs of the suite, it also prints the responses: without a cache most tests fail at
+// their first expectation, so that later changes by an intermediary would remain undetected.
 import { createRequire } from 'node:module'
 
-/** By a test's identifier. */
+/** By the identifier of a test. */
 export type SuiteRun = {
-  /** Whether it passed, or why it did not. */
+  /** True, or the reason why the test failed. */
   readonly outcomes: Readonly<Record<string, true | readonly string[]>>
   readonly answers: Readonly<Record<string, readonly Answer[]>>
 }

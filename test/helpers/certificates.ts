@@ -1,10 +1,10 @@
-// x509 injects its parts by decorators, which need this.
+// x509 uses decorators, which need this polyfill.
 import 'reflect-metadata'
 import { KeyObject, webcrypto } from 'node:crypto'
 import * as x509 from '@peculiar/x509'
 
 export type Certificate = {
-  /** Both in PEM form. */
+  /** The certificate and the key are in PEM form. */
   readonly certificate: string
   readonly key: string
 }
@@ -16,7 +16,7 @@ export type Authority = Certificate & {
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
 const DAY_MS = 86_400_000
 
-/** A certificate authority of the test's own. */
+/** A new certificate authority. */
 export async function createAuthority(name = 'test authority'): Promise<Authority> {
   const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify'])
   const root = await x509.X509CertificateGenerator.createSelfSigned({
@@ -49,7 +49,7 @@ export async function createAuthority(name = 'test authority'): Promise<Authorit
   }
 }
 
-/** A client certificate that no authority has issued. */
+/** A self-signed client certificate. */
 export async function createSelfSigned(subject: string): Promise<Certificate> {
   const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify'])
   const own = await x509.X509CertificateGenerator.createSelfSigned({

@@ -97,7 +97,7 @@ function spawnProgram(args: readonly string[], options: ProgramOptions = {}) {
     timeout: timeoutMs,
     killSignal: 'SIGKILL',
   })
-  // Also if it was expected to end by itself.
+  // Needed if the program does not end as expected.
   onTestFinished(() => void child.kill('SIGKILL'))
   return child
 }

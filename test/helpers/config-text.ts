@@ -13,7 +13,7 @@ export function ordersConfig(given: Given & { readonly issuer: string }): string
   return routeWithToken({ server: `issuer: ${given.issuer}`, ...given })
 }
 
-/** The same with a token from `endpoint`. */
+/** One route to `upstream` with a token from `endpoint`. */
 export function endpointConfig(given: Given & { readonly endpoint: string }): string {
   return routeWithToken({ server: `tokenEndpoint: ${given.endpoint}`, ...given })
 }
@@ -37,7 +37,7 @@ ${indent(route, 4)}
 `
 }
 
-/** One route that only forwards everything. */
+/** One route for all requests, without a token. */
 export function forwardConfig(upstream: string, route = ''): string {
   return `
 routes:

@@ -9,8 +9,8 @@ export type ConnectProxy = {
   readonly targets: readonly string[]
 }
 
-/** An HTTP proxy that only tunnels (RFC 9110 section 9.3.6); with `refusal` it answers just that. */
-export async function startConnectProxy(refusal?: number): Promise<ConnectProxy> {
+/** A proxy for CONNECT only (RFC 9110 section 9.3.6); with `rejection` it responds with that status code. */
+export async function startConnectProxy(rejection?: number): Promise<ConnectProxy> {
   const targets: string[] = []
   const sockets = new Set<Socket>()
   const server = createServer((req, res) => {
@@ -20,17 +20,17 @@ export async function startConnectProxy(refusal?: number): Promise<ConnectProxy>
   server.on('connect', (req, socket) => {
     targets.push(`${req.method} ${req.url}`)
     socket.on('error', () => socket.destroy())
-    if (refusal !== undefined) {
-      socket.end(`HTTP/1.1 ${refusal} No\r\ncontent-length: 0\r\n\r\n`)
+    if (rejection !== undefined) {
+      socket.end(`HTTP/1.1 ${rejection} No\r\ncontent-length: 0\r\n\r\n`)
       return
     }
     const { hostname, port } = new URL(`http://${req.url}`)
-    const onward = connect(Number(port), hostname, () => {
+    const target = connect(Number(port), hostname, () => {
       socket.write('HTTP/1.1 200 Connection established\r\n\r\n')
-      onward.pipe(socket).pipe(onward)
+      target.pipe(socket).pipe(target)
     })
-    sockets.add(onward)
-    onward.on('error', () => socket.destroy())
+    sockets.add(target)
+    target.on('error', () => socket.destroy())
   })
   const url = await startListening(server)
   onTestFinished(() => {

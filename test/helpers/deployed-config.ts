@@ -5,7 +5,7 @@ import type { Config } from '../../src/config/schema.ts'
 export type Deployed = {
   readonly config: Config
   readonly warnings: readonly string[]
-  /** The files that it names. */
+  /** The files that the configuration names. */
   readonly files: readonly string[]
 }
 
@@ -14,7 +14,7 @@ function makeKey(): string {
   return privateKey.export({ type: 'pkcs8', format: 'pem' })
 }
 
-/** A configuration as it is checked where it is deployed: with every file that it names. */
+/** Loads a configuration as it is deployed, where all its files exist. */
 export async function loadDeployed(
   text: string,
   env: Readonly<Record<string, string>> = {},

@@ -7,7 +7,7 @@ import { startServer } from './servers.ts'
 
 type DpopAttempt = {
   readonly status: number
-  /** Why it was refused. */
+  /** Why it was rejected. */
   readonly reason: string | undefined
   readonly alg: string
   readonly nonce: unknown
@@ -17,20 +17,20 @@ type DpopAttempt = {
 export type DpopApi = {
   readonly origin: string
   readonly attempts: readonly DpopAttempt[]
-  /** The nonce that proofs must have, from now on. */
+  /** Sets the nonce that proofs must have. */
   wantNonce(nonce: string | undefined): void
-  /** Refuses all tokens that were issued until now. */
+  /** Rejects all tokens that were used so far. */
   revokeAll(): void
 }
 
-/** An API that takes bound tokens only, and looks at all of each proof (RFC 9449 sections 4.3 and 7.1). */
+/** An API that requires DPoP-bound tokens and verifies each proof (RFC 9449 sections 4.3 and 7.1). */
 export async function startDpopApi(issuer: Pick<RunningProvider, 'verify'>): Promise<DpopApi> {
   const attempts: DpopAttempt[] = []
   const seenIds = new Set<string>()
   const seenTokens = new Set<string>()
   const revoked = new Set<string>()
   let wanted: string | undefined
-  const origin = await startServer((req, res) => void answer(req, res))
+  const origin = await startServer((req, res) => void respond(req, res))
 
   return {
     origin,
@@ -43,18 +43,20 @@ export async function startDpopApi(issuer: Pick<RunningProvider, 'verify'>): Pro
     },
   }
 
-  async function answer(req: IncomingMessage, res: ServerResponse): Promise<void> {
+  async function respond(req: IncomingMessage, res: ServerResponse): Promise<void> {
     const body = await text(req)
-    const { status, ...verdict } = await judge(req)
-    attempts.push({ alg: '', nonce: undefined, reason: undefined, ...verdict, status, body })
+    const { status, ...outcome } = await verifyRequest(req)
+    attempts.push({ alg: '', nonce: undefined, reason: undefined, ...outcome, status, body })
     if (wanted !== undefined) res.setHeader('DPoP-Nonce', wanted)
-    if (verdict.reason !== undefined) {
-      res.setHeader('WWW-Authenticate', `DPoP error="${verdict.reason}", algs="ES256"`)
+    if (outcome.reason !== undefined) {
+      res.setHeader('WWW-Authenticate', `DPoP error="${outcome.reason}", algs="ES256"`)
     }
-    res.writeHead(status).end(verdict.reason ?? `accepted ${body}`)
+    res.writeHead(status).end(outcome.reason ?? `accepted ${body}`)
   }
 
-  async function judge(req: IncomingMessage): Promise<Partial<DpopAttempt> & { status: number }> {
+  async function verifyRequest(
+    req: IncomingMessage,
+  ): Promise<Partial<DpopAttempt> & { status: number }> {
     const proofs = req.headersDistinct['dpop'] ?? []
     const credentials = req.headersDistinct['authorization'] ?? []
     const [scheme, token = ''] = credentials[0]?.split(' ') ?? []

@@ -6,7 +6,7 @@ import type { AccessToken } from '../../src/tokens/access-token.ts'
 import { issued } from './issued-token.ts'
 import { upstreamRequest } from './upstream-request.ts'
 
-/** A request without token, tracing and body, with what is given instead. */
+/** A request without token, tracing and body, with overrides. */
 export function exchangeRequest(given: Partial<ExchangeRequest> = {}): ExchangeRequest {
   return {
     ...upstreamRequest(),
@@ -21,7 +21,7 @@ export function exchangeRequest(given: Partial<ExchangeRequest> = {}): ExchangeR
   }
 }
 
-/** A response without content, with what is given instead. */
+/** A response without content, with overrides. */
 export function upstreamResponse(given: Partial<UpstreamResponse> = {}): UpstreamResponse {
   return {
     status: 200,
@@ -40,7 +40,7 @@ export function accessToken(value: string): AccessToken {
   return issued(value, { monotonicMs: 0, wallMs: 0 }, 60_000)
 }
 
-/** A body that has arrived and was kept, with what is given instead. */
+/** A body that was received and buffered completely, with overrides. */
 export function requestBody(given: Partial<RequestBody> = {}): RequestBody {
   return {
     stream: Readable.from([]),

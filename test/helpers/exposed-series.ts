@@ -5,10 +5,10 @@ import { startServer } from './servers.ts'
 import { startSidecar } from './sidecar.ts'
 import { sendToken, startTokenEndpoint } from './token-endpoint.ts'
 
-/** Every series name of `/metrics`, with its labels and the values that they have there. */
+/** Every series name of `/metrics`, with its labels and their values. */
 export type ExposedSeries = ReadonlyMap<string, ReadonlyMap<string, ReadonlySet<string>>>
 
-/** Reads the metrics of a sidecar that has served a request, and another that failed. */
+/** The metrics of a sidecar after a successful and a failed request. */
 export async function readExposedSeries(): Promise<ExposedSeries> {
   const endpoint = await startTokenEndpoint((_request, res) => sendToken(res))
   const upstream = await startServer((req, res) => {
@@ -33,12 +33,12 @@ export async function readExposedSeries(): Promise<ExposedSeries> {
   return series
 }
 
-/** Labels that come from the scrape, and not from the program. */
+/** Labels that Prometheus adds to scraped series. */
 const OF_THE_SCRAPE = ['job', 'instance', 'pod']
-/** What Prometheus makes itself. */
+/** Series of Prometheus itself. */
 const OF_PROMETHEUS = ['up', 'ALERTS']
 
-/** What an expression asks for and will never get; `recorded` are the names of recording rules. */
+/** Metrics and labels of an expression that do not exist; `recorded` are the names of recording rules. */
 export function missingIn(
   expr: string,
   series: ExposedSeries,
@@ -55,7 +55,7 @@ export function missingIn(
     if (known === undefined) missing.push(metric)
     for (const matcher of matchers) {
       const { label, operator, value } = matcher
-      // A variable of the dashboard may be anything.
+      // Dashboard variables can have any value.
       if (OF_THE_SCRAPE.includes(label) || value.startsWith('$')) continue
       if (!matchesAny(matcher, known?.get(label) ?? [])) {
         missing.push(`${metric}{${label}${operator}"${value}"}`)

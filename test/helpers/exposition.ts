@@ -1,4 +1,4 @@
-/** A metric in the Prometheus text format, with everything that belongs to it. */
+/** A metric family in the Prometheus text format. */
 export type Family = {
   readonly name: string
   readonly type: string
@@ -7,13 +7,13 @@ export type Family = {
 }
 
 type Sample = {
-  /** With `_bucket`, `_sum` or `_count` behind it, for a histogram. */
+  /** For a histogram with the suffix `_bucket`, `_sum` or `_count`. */
   readonly name: string
   readonly labels: Readonly<Record<string, string>>
   readonly value: number
 }
 
-/** Reads metrics strictly: what has no HELP and TYPE of its own right above it is an error. */
+/** A strict parser: each family must have HELP and TYPE lines directly above its samples. */
 export function parseExposition(text: string): Family[] {
   const families: Family[] = []
   let help: RegExpExecArray | undefined

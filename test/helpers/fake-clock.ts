@@ -1,11 +1,11 @@
 import type { Clock } from '../../src/lib/clock.ts'
 
 export type FakeClock = Clock & {
-  /** Lets time pass on both clocks; timers run in order, with what they set off. */
+  /** Advances both clocks, and runs due timers in order, including timers that these schedule. */
   advance(ms: number): Promise<void>
-  /** Sets the wall clock forward or back, as NTP does. */
+  /** Steps the wall clock forward or back, as NTP does. */
   stepWall(ms: number): void
-  /** Sleeps: the wall clock goes on, the monotonic clock and its timers do not. */
+  /** Suspends the machine: the wall clock advances, the monotonic clock and its timers do not. */
   suspend(ms: number): void
 }
 
@@ -51,7 +51,7 @@ export function createFakeClock(): FakeClock {
   }
 }
 
-/** Lets everything run that waits for nothing but its turn. */
+/** Runs pending microtasks. */
 async function settle(): Promise<void> {
   for (let turn = 0; turn < 20; turn += 1) await Promise.resolve()
 }

@@ -3,7 +3,7 @@ import * as fc from 'fast-check'
 /** A header field: its name and its value. */
 export type Field = readonly [string, string]
 
-/** RFC 9110 section 7.6.1, and those of RFC 9110 appendix A and of old that end at a hop, too. */
+/** Connection-specific fields of RFC 9110 section 7.6.1, and obsolete ones. */
 export const HOP_BY_HOP: readonly string[] = [
   'connection',
   // RFC 7540 section 3.2.1.
@@ -18,7 +18,7 @@ export const HOP_BY_HOP: readonly string[] = [
   'upgrade',
 ]
 
-/** Fields that belong to the message, whatever Connection says. */
+/** Fields that are forwarded even if Connection lists them. */
 const PROTECTED = ['host', 'content-length', 'content-type']
 
 const TOKEN = "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -44,17 +44,17 @@ const anyName = fc.string({
 })
 const fieldName = fc.oneof({ weight: 5, arbitrary: knownName }, { weight: 1, arbitrary: anyName })
 
-/** What a parser lets through in a value: visible characters, blanks between them, other bytes. */
+/** Values that a parser accepts: visible characters, inner whitespace, obs-text. */
 const fieldValue = fc
   .string({ unit: fc.constantFrom(...`${TOKEN} \t,;="\x80\xe9\xff`.split('')), maxLength: 12 })
   .map(trimBlanks)
 
-/** A list with all the freedom of RFC 9110 section 5.6.1: empty members, blanks around commas. */
+/** A list with everything that RFC 9110 section 5.6.1 allows: empty members, whitespace around commas. */
 const connectionValue = fc
   .array(fc.tuple(fc.constantFrom('', ' ', '\t', ', ,'), fc.option(fieldName, { nil: 'close' })))
   .map((members) => members.map(([before, name]) => before + name).join(','))
 
-/** The fields of a message, many of them named in its Connection. */
+/** The fields of a message, many of them listed in its Connection. */
 export const fields: fc.Arbitrary<Field[]> = fc.array(
   fc.oneof(
     { weight: 4, arbitrary: fc.tuple(fieldName, fieldValue) },
@@ -66,7 +66,7 @@ export const fields: fc.Arbitrary<Field[]> = fc.array(
   { maxLength: 12 },
 )
 
-/** As node:http has them. */
+/** Names and values alternate, as in `rawHeaders`. */
 export function flat(list: readonly Field[]): string[] {
   return list.flat()
 }
@@ -79,7 +79,7 @@ export function isNamed([name]: Field, ...names: readonly string[]): boolean {
   return names.includes(name.toLowerCase())
 }
 
-/** Whether a field ends at this hop, as the RFC has it. */
+/** Whether a field is hop-by-hop (RFC 9110 section 7.6.1). */
 export function endsHere(field: Field, all: readonly Field[]): boolean {
   const listed = all
     .filter((each) => isNamed(each, 'connection'))

@@ -3,7 +3,7 @@ import { createFakeClock } from './fake-clock.ts'
 import { type RunningSidecar, startSidecar } from './sidecar.ts'
 
 export type FrozenSidecar = RunningSidecar & {
-  /** Lets time pass, in steps between which everything that is ready on sockets is processed. */
+  /** Advances time in steps, and processes pending socket events between them. */
   pass(ms: number): Promise<void>
 }
 
@@ -11,7 +11,7 @@ const STEP_MS = 100
 /** Event-loop turns in which data crosses the sidecar in both directions. */
 const TURNS_PER_STEP = 20
 
-/** A sidecar for which time stands still except in `pass`, so that no time limit depends on the load of the machine. */
+/** A sidecar whose time advances only in `pass`, so that its time limits do not depend on the load of the machine. */
 export async function startFrozenSidecar(yaml: string): Promise<FrozenSidecar> {
   const clock = createFakeClock()
   const schedule = (delayMs: number, callback: () => void): (() => void) => {

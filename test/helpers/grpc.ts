@@ -36,7 +36,7 @@ export async function startGrpcServer(
 ): Promise<GrpcServer> {
   const calls: Metadata[] = []
   let cancelled = 0
-  const refuse = (call: Call): Error | undefined => {
+  const checkAuthorization = (call: Call): Error | undefined => {
     calls.push(call.metadata)
     call.on('cancelled', () => {
       cancelled += 1
@@ -50,15 +50,15 @@ export async function startGrpcServer(
   server.addService(SERVICE, {
     unary(call: ServerUnaryCall<Buffer, Buffer>, respond: Respond) {
       const message = call.request.toString()
-      const refusal = refuse(call) ?? (message === 'fail' ? failure(call.metadata) : null)
+      const error = checkAuthorization(call) ?? (message === 'fail' ? failure(call.metadata) : null)
       if (message === 'wait') return
-      if (refusal === null) respond(null, call.request, call.metadata)
-      else respond(refusal)
+      if (error === null) respond(null, call.request, call.metadata)
+      else respond(error)
     },
     collect(call: ServerReadableStream<Buffer, Buffer>, respond: Respond) {
-      const refusal = refuse(call)
-      if (refusal !== undefined) {
-        respond(refusal)
+      const error = checkAuthorization(call)
+      if (error !== undefined) {
+        respond(error)
         return
       }
       const messages: Buffer[] = []
@@ -66,9 +66,9 @@ export async function startGrpcServer(
       call.on('end', () => respond(null, Buffer.concat(messages)))
     },
     repeat(call: ServerWritableStream<Buffer, Buffer>) {
-      const refusal = refuse(call)
-      if (refusal !== undefined) {
-        call.emit('error', refusal)
+      const error = checkAuthorization(call)
+      if (error !== undefined) {
+        call.emit('error', error)
         return
       }
       for (let i = 0; i < 3; i += 1) call.write(call.request)
@@ -76,9 +76,9 @@ export async function startGrpcServer(
       else if (call.request.toString() !== 'wait') call.end()
     },
     chat(call: ServerDuplexStream<Buffer, Buffer>) {
-      const refusal = refuse(call)
-      if (refusal !== undefined) {
-        call.emit('error', refusal)
+      const error = checkAuthorization(call)
+      if (error !== undefined) {
+        call.emit('error', error)
         return
       }
       call.on('data', (message: Buffer) => call.write(message))
@@ -179,9 +179,9 @@ export function createGrpcClient(origin: string): GrpcClient {
   }
 }
 
-/** How a call ends. */
+/** The status of a call, once it has ended. */
 export async function statusOf(call: EventEmitter): Promise<Omit<CallOutcome, 'messages'>> {
-  // The status says the same; without a listener the error would end the process.
+  // The status contains the error; without a listener, the error event would end the process.
   call.on('error', () => {})
   const ended = Promise.withResolvers<StatusObject>()
   call.once('status', ended.resolve)

@@ -1,6 +1,6 @@
 /*
- * HPACK (RFC 7541) for tests: fields are written as literals, exactly as given, and read in every form that
- * an encoder may choose.
+ * HPACK (RFC 7541) for tests: the encoder writes fields as unmodified literals, the decoder reads every
+ * representation.
  */
 
 /** Names and values alternate; each octet is a character (Latin-1). Nothing is verified. */
@@ -34,7 +34,7 @@ function encodeInteger(value: number, prefixBits: number): Buffer {
   return Buffer.from(octets)
 }
 
-/** Decodes the header sections of one connection, one after the other: names and values alternate. */
+/** Decodes the header sections of a connection in order; names and values alternate. */
 export function createFieldDecoder(): (block: Buffer) => string[] {
   const dynamic: Field[] = []
   let maxSize = 4096
@@ -165,7 +165,7 @@ www-authenticate
     return [name, words.join(' ')]
   })
 
-/** Appendix B: the length of the code of each octet and of the end, in base 36. The codes are canonical. */
+/** Appendix B: the code length of each octet and of EOS, in base 36; the codes are canonical. */
 const CODE_LENGTHS = [
   'dnsssssssoussussssssssusssssssss6aacd68baa8b8666555666666678f6ca',
   'd67777777777777777777777878djde6f56565666577666567655677777fbeds',
@@ -174,7 +174,7 @@ const CODE_LENGTHS = [
   'u',
 ].join('')
 
-/** From a code, as a string of binary digits, to its octet. */
+/** The octet of a code, which is a string of binary digits. */
 const OCTET_OF: ReadonlyMap<string, number> = (() => {
   const symbols = CODE_LENGTHS.split('').map((digit, symbol) => ({
     symbol,
@@ -205,6 +205,6 @@ function decodeHuffman(octets: Buffer): string {
       code = ''
     }
   }
-  // Section 5.2: the rest is padding, the beginning of the code of the end.
+  // Section 5.2: the rest is padding, a prefix of the code of EOS.
   return text
 }

@@ -13,9 +13,9 @@ export type Outcome = {
   readonly err: string
 }
 
-type Surroundings = {
+type RunOptions = {
   readonly env?: Readonly<Record<string, string>>
-  /** What the program reads from its standard input. */
+  /** The standard input of the program. */
   readonly input?: Buffer
 }
 
@@ -23,12 +23,12 @@ type Surroundings = {
 export async function run(
   program: string,
   args: readonly string[],
-  { env = {}, input }: Surroundings = {},
+  { env = {}, input }: RunOptions = {},
 ): Promise<Outcome> {
   const { PATH, HOME } = process.env
   const child = spawn(program, args, { env: { PATH, HOME, ...env } })
   onTestFinished(() => void child.kill('SIGKILL'))
-  // It may end before it has read everything.
+  // The program may end before it has read its input.
   child.stdin.on('error', () => {})
   child.stdin.end(input)
   const [out, err, [code]] = await Promise.all([
@@ -41,17 +41,17 @@ export async function run(
 
 type Call = {
   readonly url: string
-  /** The port on 127.0.0.1 of the HTTP proxy to ask. */
+  /** The port of the HTTP proxy on 127.0.0.1. */
   readonly proxyPort: string | undefined
   /** Its content is sent with POST. */
   readonly bodyFile?: string
 }
 
-/** A program that prints the body of the answer, follows redirects, and tells about all of it on the side. */
+/** A program that follows redirects, and prints the response body to stdout and header fields to stderr. */
 export type HttpClient = {
   readonly name: string
-  readonly isThere: boolean
-  /** Whether a machine that has to have all tools may be without it. */
+  readonly isInstalled: boolean
+  /** Whether it may be missing even with REQUIRE_TOOLS. */
   readonly isOptional: boolean
   readonly call: (call: Call) => Promise<Outcome>
 }
@@ -85,7 +85,7 @@ class Client {
 export const HTTP_CLIENTS: readonly HttpClient[] = [
   {
     name: 'curl',
-    isThere: findPrograms('curl').length > 0,
+    isInstalled: findPrograms('curl').length > 0,
     isOptional: false,
     async call({ url, proxyPort, bodyFile }) {
       const body = bodyFile === undefined ? [] : ['--data-binary', `@${bodyFile}`]
@@ -95,7 +95,7 @@ export const HTTP_CLIENTS: readonly HttpClient[] = [
   },
   {
     name: 'wget',
-    isThere: findPrograms('wget').length > 0,
+    isInstalled: findPrograms('wget').length > 0,
     isOptional: false,
     async call({ url, proxyPort, bodyFile }) {
       const body = bodyFile === undefined ? [] : [`--post-file=${bodyFile}`]
@@ -105,7 +105,7 @@ export const HTTP_CLIENTS: readonly HttpClient[] = [
   },
   {
     name: 'urllib of Python',
-    isThere: findPrograms('python3').length > 0,
+    isInstalled: findPrograms('python3').length > 0,
     isOptional: false,
     async call({ url, proxyPort, bodyFile = [] }) {
       const args = ['-c', PYTHON, url].concat(bodyFile)
@@ -114,8 +114,8 @@ export const HTTP_CLIENTS: readonly HttpClient[] = [
   },
   {
     name: 'HttpURLConnection of Java',
-    // To run a source needs the compiler, too.
-    isThere: findPrograms('java').length > 0 && findPrograms('javac').length > 0,
+    // Running a source file needs the compiler, too.
+    isInstalled: findPrograms('java').length > 0 && findPrograms('javac').length > 0,
     isOptional: true,
     async call({ url, proxyPort, bodyFile = [] }) {
       const source = join(await temporaryDirectory(), 'Client.java')
@@ -129,7 +129,7 @@ export const HTTP_CLIENTS: readonly HttpClient[] = [
   },
 ]
 
-/** In lower case, because curl does not look at HTTP_PROXY: a CGI script gets that from its client. */
+/** In lower case, because curl ignores HTTP_PROXY, which a client can set for CGI scripts. */
 function proxyVariable(port: string | undefined): Record<string, string> {
   return port === undefined ? {} : { http_proxy: `http://127.0.0.1:${port}` }
 }

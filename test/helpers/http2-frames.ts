@@ -213,7 +213,7 @@ export async function openFrameClient(
   }
 }
 
-/** Unread data does not end the connection. */
+/** Half-open, so that data can be sent after the server has ended its side. */
 function connectTo(origin: string): Socket {
   if (origin.startsWith('unix:')) return connect({ path: origin.slice('unix:'.length) })
   const { hostname, port } = new URL(origin)

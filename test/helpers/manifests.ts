@@ -43,7 +43,7 @@ const kustomization = {
   images: z.array(image).optional(),
 }
 
-/** By apiVersion and kind. Those that are not part of Kubernetes know only what is used here. */
+/** By apiVersion and kind. Schemas of kinds that are not part of Kubernetes have only the members used here. */
 const KINDS = new Map<string, z.ZodType>([
   ...Object.entries(schemas.kinds).map(
     ([kind, $ref]) => [kind, z.fromJSONSchema({ $ref, $defs: definitions() })] as const,
@@ -83,7 +83,7 @@ function definitions() {
   return z.record(z.string(), z.record(z.string(), z.json())).parse(schemas.$defs)
 }
 
-/** What Kubernetes would say about each document of a file; empty where all is well. */
+/** Validation errors of each document of a file, as Kubernetes would report them. */
 export function manifestProblems(text: string): string[] {
   return readDocuments(text).flatMap((document) => {
     const named = z.object({ apiVersion: z.string(), kind: z.string() }).safeParse(document)

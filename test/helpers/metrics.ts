@@ -1,7 +1,7 @@
 import { parseExposition } from './exposition.ts'
 import type { RunningSidecar } from './sidecar.ts'
 
-/** The value of one sample of `/metrics`, by its labels; undefined where there is none. */
+/** The value of the sample of `/metrics` with these labels, if there is one. */
 export async function metric(
   { adminUrl }: Pick<RunningSidecar, 'adminUrl'>,
   name: string,

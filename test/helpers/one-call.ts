@@ -5,7 +5,7 @@ import { type RunningSidecar, startSidecar, temporaryDirectory } from './sidecar
 
 type Environment = Readonly<Record<string, string | undefined>>
 
-/** Everything goes to `upstream`, with a token of a credential that is made of these lines. */
+/** One route for all requests to `upstream`, with a credential of these settings. */
 export function credentialConfig(credential: string, upstream: string, route = ''): string {
   return `
 credentials:
@@ -26,12 +26,12 @@ function indent(text: string): string {
 
 export type Call = {
   readonly status: number
-  /** The answer: what the upstream got as Authorization, or why there is none. */
+  /** The Authorization that the upstream received, or a problem response. */
   readonly body: string
   readonly sidecar: RunningSidecar
 }
 
-/** One request through a sidecar with this credential, to an API that tells what token it got. */
+/** One request through a sidecar with this credential, to an API that responds with the received token. */
 export async function callWith(credential: string, env: Environment = {}): Promise<Call> {
   const upstream = await startServer((req, res) => void res.end(req.headers.authorization))
   const sidecar = await startSidecar(credentialConfig(credential, upstream), env)
@@ -39,7 +39,7 @@ export async function callWith(credential: string, env: Environment = {}): Promi
   return { status: response.status, body: await response.text(), sidecar }
 }
 
-/** A file with this content, gone when the test is over. Returns its path. */
+/** The path of a file with this content, which is removed at the end of the test. */
 export async function fileWith(content: string | Buffer): Promise<string> {
   const path = join(await temporaryDirectory(), 'file')
   await writeFile(path, content)

@@ -15,7 +15,7 @@ type ReceivedSpan = {
   readonly kind: 'internal' | 'server' | 'client'
   readonly traceId: string
   readonly spanId: string
-  /** Empty for one that begins a trace. */
+  /** Empty for a root span. */
   readonly parentSpanId: string
   readonly attributes: Readonly<Record<string, unknown>>
   readonly isError: boolean
@@ -25,17 +25,17 @@ type ReceivedSpan = {
 export type OtlpReceiver = {
   readonly url: string
   readonly exports: readonly Export[]
-  /** The variables for a program that sends JSON here, soon after each span. */
+  /** The environment of a program that exports each span here, soon, as JSON. */
   readonly env: Readonly<Record<string, string>>
-  /** What it answers from now on. */
-  answer(status: number): void
-  /** Those spans that came in JSON. */
+  /** Sets the status of further responses. */
+  respondWith(status: number): void
+  /** The spans that were received as JSON. */
   spans(): ReceivedSpan[]
-  /** The span with this name, when it has come. */
+  /** The span with this name, once it was received. */
   span(name: string): Promise<ReceivedSpan>
 }
 
-/** A real receiver of OTLP over HTTP. */
+/** A receiver of OTLP over HTTP. */
 export async function startOtlpReceiver(): Promise<OtlpReceiver> {
   const exports: Export[] = []
   let status = 200
@@ -55,7 +55,7 @@ export async function startOtlpReceiver(): Promise<OtlpReceiver> {
       OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json',
       OTEL_BSP_SCHEDULE_DELAY: '20',
     },
-    answer(next) {
+    respondWith(next) {
       status = next
     },
     spans,
@@ -112,7 +112,7 @@ function spansOf(json: string): ReceivedSpan[] {
   )
 }
 
-/** What the spans of an export in JSON say that they are spans of. */
+/** The resource attributes of an export in JSON. */
 export function resourceOf(json: string): Readonly<Record<string, unknown>> {
   return REQUEST.parse(JSON.parse(json)).resourceSpans[0]?.resource.attributes ?? {}
 }
@@ -129,7 +129,7 @@ export function spansInProtobuf(body: Buffer): { name: string; traceId: string }
     }))
 }
 
-/** All values of one field of a message, for fields that announce their length. */
+/** All values of a length-delimited field of a message. */
 function fieldsOf(message: Buffer, wanted: number): Buffer[] {
   const values: Buffer[] = []
   let at = 0

@@ -3,21 +3,21 @@ import type { Deployed } from './deployed-config.ts'
 import type { Container, PodTemplate } from './manifests.ts'
 import { readImage } from './shipped-image.ts'
 
-/** What has to be so in every pod with the sidecar, beyond what Kubernetes asks for. */
+/** Violations of the rules for every pod with the sidecar, beyond the schema of Kubernetes. */
 export function podProblems({ spec }: PodTemplate, deployed: Deployed): string[] {
   const { config } = deployed
   const image = readImage()
   const problems: string[] = []
-  const expect = (isSo: boolean, problem: string): void => {
-    if (!isSo) problems.push(problem)
+  const expect = (isMet: boolean, problem: string): void => {
+    if (!isMet) problems.push(problem)
   }
   const all = [...spec.initContainers, ...spec.containers]
   const sidecar = all.find(({ name }) => name === 'token-sidecar')
   if (sidecar === undefined) return ['there is no container "token-sidecar"']
 
-  const isBeside = spec.initContainers.includes(sidecar)
+  const isSidecarContainer = spec.initContainers.includes(sidecar)
   expect(
-    !isBeside || sidecar.restartPolicy === 'Always',
+    !isSidecarContainer || sidecar.restartPolicy === 'Always',
     'the init container does not keep running',
   )
   expect(sidecar.image === `token-sidecar:${image.version}`, 'the image is of another version')
@@ -41,14 +41,14 @@ export function podProblems({ spec }: PodTemplate, deployed: Deployed): string[]
     spec.volumes.filter(({ secret }) => secret !== undefined).map(({ name }) => name),
   )
   for (const { name, volumeMounts } of all.filter((container) => container !== sidecar)) {
-    const sees = volumeMounts.some((mount) => secrets.has(mount.name))
-    expect(!sees, `"${name}" mounts the secret of the sidecar`)
+    const mountsSecret = volumeMounts.some((mount) => secrets.has(mount.name))
+    expect(!mountsSecret, `"${name}" mounts the secret of the sidecar`)
   }
-  if (isBeside && config.listen.kind === 'tcp') {
+  if (isSidecarContainer && config.listen.kind === 'tcp') {
     expect(config.listen.host === '127.0.0.1', '"listen" is open to other pods')
     const url = `http://127.0.0.1:${config.listen.port}`
-    const asked = spec.containers.flatMap(({ env }) => env.map(({ value }) => value))
-    expect(asked.includes(url), `no container is told ${url}`)
+    const values = spec.containers.flatMap(({ env }) => env.map(({ value }) => value))
+    expect(values.includes(url), `no container has ${url} in its environment`)
   }
   return problems
 }
@@ -73,7 +73,7 @@ function securityProblems({ name, securityContext, resources, image }: Container
   ]
 }
 
-/** A tag that says which, or a digest. */
+/** An image must have a version tag. */
 export function imageProblems(image: string): string[] {
   const tag = /:(?<tag>[\w.-]+)(?:@sha256:[\da-f]{64})?$/.exec(image)?.groups?.['tag']
   const isPinned = tag !== undefined && /\d+\.\d+/.test(tag)

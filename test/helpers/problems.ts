@@ -1,16 +1,19 @@
 import { type LoadResult, loadConfig } from '../../src/config/load.ts'
 import type { Problem } from '../../src/config/problem.ts'
 
-/** What stands around a configuration file. */
-export type Surroundings = {
+/** The environment of a configuration file. */
+export type ConfigEnvironment = {
   readonly env?: Readonly<Record<string, string>>
   /** Other files, by the path that the configuration has for them. */
   readonly files?: Readonly<Record<string, string>>
 }
 
-/** Loads a configuration among files that exist only here. */
-export async function loadText(text: string, around: Surroundings = {}): Promise<LoadResult> {
-  const { env = {}, files = {} } = around
+/** Loads a configuration with these variables and files. */
+export async function loadText(
+  text: string,
+  environment: ConfigEnvironment = {},
+): Promise<LoadResult> {
+  const { env = {}, files = {} } = environment
   return await loadConfig(text, {
     env,
     async readFile(path) {
@@ -21,18 +24,21 @@ export async function loadText(text: string, around: Surroundings = {}): Promise
   })
 }
 
-/** Everything that is wrong with a configuration, as a person reads it: `8:5 routes[0]: expected …`. */
-export async function problemsOf(text: string, around: Surroundings = {}): Promise<string[]> {
-  const result = await loadText(text, around)
+/** The problems of a configuration, as they are printed: `8:5 routes[0]: expected …`. */
+export async function problemsOf(
+  text: string,
+  environment: ConfigEnvironment = {},
+): Promise<string[]> {
+  const result = await loadText(text, environment)
   return result.ok ? [] : result.problems.map(formatPlace)
 }
 
-/** The same for warnings; undefined for a file that is wrong. */
+/** The warnings of a configuration; undefined if it is invalid. */
 export async function warningsOf(
   text: string,
-  around: Surroundings = {},
+  environment: ConfigEnvironment = {},
 ): Promise<string[] | undefined> {
-  const result = await loadText(text, around)
+  const result = await loadText(text, environment)
   return result.ok ? result.warnings.map(formatPlace) : undefined
 }
 
@@ -40,14 +46,14 @@ function formatPlace({ line, column, path, message }: Problem): string {
   return `${line}:${column} ${path === '' ? '' : `${path}: `}${message}`
 }
 
-/** What a test has to say about a configuration; all the rest is right. */
+/** Changes to an otherwise valid configuration. */
 export type Given = {
   readonly credential?: object
   readonly route?: object
   readonly top?: object
 }
 
-/** The configuration with what is given; a key that is given as undefined is left out. */
+/** A valid configuration with these changes; a key with the value undefined is removed. */
 export function configWith({ credential, route, top }: Given): object {
   return {
     credentials: {
@@ -71,11 +77,14 @@ export function configWith({ credential, route, top }: Given): object {
   }
 }
 
-/** Like problemsOf for one that is right but for what is given, without the positions. */
-export async function faultsOf(given: Given, around: Surroundings = {}): Promise<string[]> {
+/** The problems of a valid configuration with these changes, without positions. */
+export async function faultsOf(
+  given: Given,
+  environment: ConfigEnvironment = {},
+): Promise<string[]> {
   const problems = await problemsOf(JSON.stringify(configWith(given)), {
-    ...around,
-    env: { CORP_SECRET: 's', ...around.env },
+    ...environment,
+    env: { CORP_SECRET: 's', ...environment.env },
   })
   return problems.map((problem) => problem.replace(/^\d+:\d+ /, ''))
 }

@@ -7,7 +7,7 @@ const SELECTOR =
 const MATCHER = /(?<label>\w+)\s*(?<operator>=~|!~|!=|=)\s*"(?<value>[^"]*)"/g
 const GROUPING = /\b(?:by|without|on|ignoring|group_left|group_right)\s*\((?<labels>[^)]*)\)/g
 
-/** The series that a PromQL expression asks for: metrics of ours, recorded ones, and the two of Prometheus. */
+/** The selectors of a PromQL expression: metrics of the sidecar, recorded ones, and those of Prometheus. */
 export function selectorsOf(expr: string): Selector[] {
   return [...expr.matchAll(SELECTOR)].map(({ groups }) => ({
     metric: groups?.['metric'] ?? '',
@@ -27,7 +27,7 @@ export function groupingLabelsOf(expr: string): string[] {
     .filter((label) => label !== '')
 }
 
-/** Whether the matcher lets at least one of these values through. */
+/** Whether the matcher matches at least one of these values. */
 export function matchesAny({ operator, value }: Matcher, values: Iterable<string>): boolean {
   const isNegated = operator.startsWith('!')
   const whole = new RegExp(`^(?:${value})$`)

@@ -19,7 +19,7 @@ const API = 'https://orders.example.com'
 
 export type ProviderOptions = {
   readonly clients: readonly ClientMetadata[]
-  /** Serves https, and asks clients for their certificates. */
+  /** Serves https, and requests client certificates. */
   readonly tls?: Certificate & { readonly clientAuthority: string }
   readonly features?: Configuration['features']
   readonly configuration?: Configuration
@@ -28,22 +28,22 @@ export type ProviderOptions = {
 export type RunningProvider = {
   readonly issuer: string
   readonly tokenEndpoint: string
-  /** The status of every answer of the token endpoint. */
-  readonly answers: readonly number[]
-  /** Every client assertion whose signature it has found good. */
+  /** The status of every response of the token endpoint. */
+  readonly statuses: readonly number[]
+  /** Every client assertion with a valid signature. */
   readonly assertions: readonly { header: object; claims: object }[]
-  /** The claims of an access token that it has issued for `API`; fails for any other. */
+  /** The claims of an access token that this server has issued for `API`; rejects for any other. */
   verify(token: string): Promise<JWTPayload>
 }
 
-/** A real authorization server (oidc-provider), set up as the test needs it. */
+/** A real authorization server (oidc-provider) with these options. */
 export async function startProvider(options: ProviderOptions): Promise<RunningProvider> {
   const { clients, tls, features, configuration } = options
   const handler = Promise.withResolvers<RequestListener>()
-  const answers: number[] = []
+  const statuses: number[] = []
   const assertions: { header: object; claims: object }[] = []
   const listener: RequestListener = (req, res) => {
-    if (req.url === '/token') res.once('finish', () => answers.push(res.statusCode))
+    if (req.url === '/token') res.once('finish', () => statuses.push(res.statusCode))
     void handler.promise.then((handle) => handle(req, res))
   }
   const server =
@@ -55,7 +55,7 @@ export async function startProvider(options: ProviderOptions): Promise<RunningPr
             key: tls.key,
             ca: tls.clientAuthority,
             requestCert: true,
-            // Whom to trust depends on the client's method.
+            // The provider verifies the certificate, depending on the method of the client.
             rejectUnauthorized: false,
           },
           listener,
@@ -68,7 +68,7 @@ export async function startProvider(options: ProviderOptions): Promise<RunningPr
     clients: [...clients],
     scopes: ['orders.read'],
     jwks: { keys: [jwk] },
-    cookies: { keys: ['unused: nobody logs in here'] },
+    cookies: { keys: ['unused: there is no login'] },
     assertJwtClientAuthClaimsAndHeader: (_ctx, claims, header) => {
       assertions.push({ claims, header })
     },
@@ -104,7 +104,7 @@ export async function startProvider(options: ProviderOptions): Promise<RunningPr
   return {
     issuer,
     tokenEndpoint: `${issuer}/token`,
-    answers,
+    statuses,
     assertions,
     async verify(token) {
       const { payload } = await jwtVerify(token, keys, { issuer, audience: API, typ: 'at+jwt' })
@@ -113,7 +113,7 @@ export async function startProvider(options: ProviderOptions): Promise<RunningPr
   }
 }
 
-/** As RFC 8705 wants it, with the connection's own certificate. */
+/** RFC 8705, with the certificate of the connection. */
 const MUTUAL_TLS = {
   enabled: true,
   tlsClientAuth: true,
@@ -126,7 +126,7 @@ const MUTUAL_TLS = {
     property === 'tls_client_auth_subject_dn' && clientCertificate(socket)?.subject === expected,
 } as const
 
-/** What the other side of a connection has proved to be. */
+/** The client certificate of a connection. */
 export function clientCertificate(socket: Socket): X509Certificate | undefined {
   return socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined
 }
@@ -140,7 +140,7 @@ async function createTokenKey(): Promise<{ jwk: object; keys: JWTVerifyGetKey }>
   }
 }
 
-/** A client that is no user's: it may do nothing but ask for tokens of its own. */
+/** A client for the client credentials grant only. */
 export function machineClient(metadata: ClientMetadata): ClientMetadata {
   return {
     grant_types: ['client_credentials'],

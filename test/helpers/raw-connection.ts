@@ -3,22 +3,22 @@ import { connect, type Socket } from 'node:net'
 import { onTestFinished } from 'vitest'
 import { until } from './wait.ts'
 
-/** One side of a connection, which a test writes to and ends as it likes. */
+/** One side of a connection that a test controls. */
 export type RawConnection = {
   readonly socket: Socket
-  /** Every byte that has come, as latin1. */
+  /** Everything received so far, as latin1. */
   received(): string
-  /** Settles when `text` has come. */
+  /** Resolves when `text` has been received. */
   sees(text: string): Promise<void>
-  /** Settles when the other side has ended: with FIN, or by breaking off. */
+  /** Resolves when the other side has ended, with FIN or a reset. */
   readonly ended: Promise<'end' | 'reset'>
 }
 
-/** A connection that does not end its own side when the other one ends, open until the test is over. */
+/** A half-open connection until the end of the test. */
 export async function openRaw(origin: string, first = ''): Promise<RawConnection> {
   const { hostname, port } = new URL(origin)
   const socket = connect({ port: Number(port), host: hostname, allowHalfOpen: true })
-  // So that nobody takes it for a client that has only stopped sending.
+  // A reset, because a FIN would be taken for a half-close.
   onTestFinished(() => void socket.resetAndDestroy())
   const connection = follow(socket)
   await once(socket, 'connect')
@@ -26,7 +26,7 @@ export async function openRaw(origin: string, first = ''): Promise<RawConnection
   return connection
 }
 
-/** The same for a socket that is there already. */
+/** Follows an existing socket. */
 export function follow(socket: Socket): RawConnection {
   let received = ''
   const ended = Promise.withResolvers<'end' | 'reset'>()

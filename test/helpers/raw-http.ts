@@ -4,8 +4,8 @@ import { onTestFinished } from 'vitest'
 import { portOf } from './servers.ts'
 
 /**
- * Sends bytes as they are and returns every byte that comes back until the peer closes, or until
- * `isComplete` says that it is enough.
+ * Sends bytes unchanged, and returns all received bytes once the peer closes or `isComplete` returns
+ * true.
  */
 export async function exchangeRaw(
   origin: string,
@@ -15,27 +15,27 @@ export async function exchangeRaw(
   const { hostname, port } = new URL(origin)
   const socket = connect(Number(port), hostname)
   let received = ''
-  const enough = Promise.withResolvers<void>()
+  const done = Promise.withResolvers<void>()
   socket.on('data', (chunk: Buffer) => {
     received += chunk.toString('latin1')
-    if (isComplete(received)) enough.resolve()
+    if (isComplete(received)) done.resolve()
   })
-  socket.on('error', () => enough.resolve())
-  socket.on('close', () => enough.resolve())
+  socket.on('error', () => done.resolve())
+  socket.on('close', () => done.resolve())
   await once(socket, 'connect')
   socket.write(request, 'latin1')
-  await enough.promise
+  await done.promise
   socket.destroy()
   return received
 }
 
 export type RawUpstream = {
   readonly origin: string
-  /** Every connection, with the bytes that it has received. */
+  /** Every connection, with its received bytes. */
   readonly connections: readonly { readonly received: string; readonly socket: Socket }[]
 }
 
-/** An upstream without any HTTP in it: `respond` sees the bytes of a connection and may write. */
+/** An upstream without HTTP: `respond` is called with all received bytes of a connection after each read. */
 export async function startRawUpstream(
   respond: (received: string, socket: Socket) => void,
 ): Promise<RawUpstream> {
@@ -60,13 +60,13 @@ export async function startRawUpstream(
   return { origin: `http://127.0.0.1:${portOf(server)}`, connections }
 }
 
-/** Whether a whole request, of a known length or chunked, has been received. */
+/** Whether a complete request, with a Content-Length or chunked, has been received. */
 export function isWholeRequest(received: string): boolean {
   const headEnd = received.indexOf('\r\n\r\n')
   if (headEnd === -1) return false
   const head = received.slice(0, headEnd).toLowerCase()
   const body = received.slice(headEnd + 4)
-  // The last chunk, and a trailer section that may be empty.
+  // The last chunk, and a possibly empty trailer section.
   if (head.includes('transfer-encoding: chunked'))
     return /(?:^|\r\n)0\r\n(?:[^\r\n]+\r\n)*\r\n$/.test(body)
   const length = /content-length: (\d+)/.exec(head)?.[1]

@@ -1,6 +1,6 @@
 import { configJsonSchema, type JsonSchema } from '../../src/config/json-schema.ts'
 
-/** The paths of all settings below a schema; a secret or a map of the user's own is one setting. */
+/** The paths of all settings below a schema; a secret or a free-form map is one setting. */
 function settingsOf(schema: JsonSchema, path: string): string[] {
   const branches = schema.oneOf ?? schema.anyOf
   if (branches !== undefined) {

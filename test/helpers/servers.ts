@@ -9,12 +9,12 @@ import {
   startAuthorizationServer,
 } from '../../demo/authorization-server.ts'
 
-/** A real HTTP server on a free port, closed when the test is over. Returns its origin. */
+/** Starts an HTTP server on a free port until the end of the test, and returns its origin. */
 export async function startServer(handler: RequestListener): Promise<string> {
   return await startListening(createServer(handler))
 }
 
-/** The same for a server of the test's own making. */
+/** Starts the given server in the same way. */
 export async function startListening(server: Server | HttpsServer): Promise<string> {
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -37,7 +37,7 @@ export const CLIENT_ID = 'legacy-billing'
 export const CLIENT_SECRET = 'issuer-secret-canary-4711'
 export const RESOURCE = 'https://orders.example.com'
 
-/** A real authorization server (oidc-provider) that knows one client. */
+/** A real authorization server (oidc-provider) with one client. */
 export async function startIssuer(
   options: Partial<AuthorizationServerOptions> = {},
 ): Promise<AuthorizationServer> {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 
-/** What the Dockerfile promises to whoever deploys the image. */
+/** The properties of the image that deployments depend on. */
 export function readImage(dockerfile = readFileSync('Dockerfile', 'utf8')) {
   const found = (pattern: RegExp): string => {
     const value = pattern.exec(dockerfile)?.[1]

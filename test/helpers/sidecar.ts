@@ -91,7 +91,7 @@ export async function startProgram(yaml: string, env: Environment = {}): Promise
   return await startProgramAt(file, env)
 }
 
-/** The same with a given configuration file. */
+/** Starts `dist/cli.js` with a given configuration file. */
 export async function startProgramAt(file: string, env: Environment = {}): Promise<RunningProgram> {
   const child = spawn(process.execPath, ['dist/cli.js', 'run', '-c', file], {
     env: { PATH: process.env['PATH'], ...env },

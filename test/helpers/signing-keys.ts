@@ -3,7 +3,7 @@ import type { JWK } from 'jose'
 
 export type Algorithm = 'RS256' | 'PS256' | 'ES256' | 'EdDSA'
 
-/** In which form a private key lies in its file. */
+/** The format of a private key file. */
 export type KeyForm = 'PKCS#8' | 'encrypted PKCS#8' | 'PKCS#1' | 'SEC 1' | 'JWK'
 
 export const PASSPHRASE = 'passphrase-canary-4711'
@@ -12,9 +12,9 @@ export const KEY_ID = 'key-of-the-test'
 export type SigningKey = {
   readonly privateKey: KeyObject
   readonly publicKey: KeyObject
-  /** As the client is registered with it. */
+  /** The key for the registration of the client. */
   readonly publicJwk: JWK
-  /** What is in the file of the private key. */
+  /** The content of the private key file. */
   text(form: KeyForm): string
 }
 

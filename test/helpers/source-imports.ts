@@ -3,11 +3,11 @@ import { parseSync, Visitor } from 'rolldown/utils'
 export type SourceImport = {
   /** As written: `./clock.ts`, `node:http`, `yaml`. */
   readonly from: string
-  /** Whether nothing of it is left at run time. */
+  /** Whether it is erased at run time. */
   readonly isType: boolean
 }
 
-/** Every import of a TypeScript file, in whatever way it is written; re-exports count, too. */
+/** Every import of a TypeScript file in any syntax, re-exports included. */
 export function importsOf(source: string): SourceImport[] {
   const { program, errors } = parseSync('source.ts', source)
   if (errors.length > 0) throw new SyntaxError(errors[0]?.message)
@@ -17,7 +17,7 @@ export function importsOf(source: string): SourceImport[] {
     imports.push({ from, isType: kind === 'type' })
   }
   new Visitor({
-    // `import { type A }` leaves `import {}` behind, so it counts as an import of values.
+    // `import { type A }` becomes `import {}`, so it counts as a value import.
     ImportDeclaration: ({ source: from, importKind }) => add(from.value, importKind),
     ExportAllDeclaration: ({ source: from, exportKind }) => add(from.value, exportKind),
     ExportNamedDeclaration({ source: from, exportKind }) {

@@ -4,7 +4,7 @@ import type { Duplex } from 'node:stream'
 import { onTestFinished } from 'vitest'
 import { startListening } from './servers.ts'
 
-/** The application's wish for another protocol, and an upstream's consent (RFC 9110 section 7.8). */
+/** An upgrade request and the response that accepts it (RFC 9110 section 7.8). */
 export const HANDSHAKE = 'Connection: Upgrade\r\nUpgrade: custom/1\r\n'
 export const SWITCHING = `HTTP/1.1 101 Switching Protocols\r\n${HANDSHAKE}\r\n`
 
@@ -14,13 +14,13 @@ export function handshake(path = '/orders', headers = HANDSHAKE): string {
 
 export type SwitchingServer = {
   readonly origin: string
-  /** Every request that asked for another protocol. */
+  /** Every upgrade request. */
   readonly handshakes: readonly IncomingMessage[]
-  /** Their connections, as long as they are open. */
+  /** The open connections of upgrade requests. */
   readonly open: ReadonlySet<Duplex>
 }
 
-/** An HTTP server that hands connections to `onUpgrade`, which answers the handshake itself. */
+/** An HTTP server that passes upgraded connections to `onUpgrade`, which sends the response. */
 export async function startSwitchingServer(
   onUpgrade: (socket: Socket, request: IncomingMessage, early: Buffer) => void,
   onRequest: RequestListener = (_req, res) => void res.end('no tunnel'),

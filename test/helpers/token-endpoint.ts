@@ -5,7 +5,7 @@ import { startServer } from './servers.ts'
 export type ReceivedTokenRequest = {
   readonly method: string | undefined
   readonly headers: IncomingHttpHeaders
-  /** As it came. */
+  /** The raw body. */
   readonly body: string
 }
 
@@ -14,7 +14,7 @@ export type TokenEndpoint = {
   readonly requests: readonly ReceivedTokenRequest[]
 }
 
-/** A token endpoint that answers as the test says: for everything that a real server does not do on demand. */
+/** A token endpoint with the responses of the test, for what a real server does not do on demand. */
 export async function startTokenEndpoint(
   respond: (request: ReceivedTokenRequest, res: ServerResponse) => void,
 ): Promise<TokenEndpoint> {
@@ -30,13 +30,13 @@ export async function startTokenEndpoint(
   return { url: `${origin}/token`, requests }
 }
 
-/** A token response (RFC 6749 section 5.1); what `answer` has as undefined is left out. */
+/** A token response (RFC 6749 section 5.1); members with the value undefined are omitted. */
 export function sendToken(
   res: ServerResponse,
-  answer: Readonly<Record<string, unknown>> = {},
+  members: Readonly<Record<string, unknown>> = {},
 ): void {
   res.writeHead(200, { 'content-type': 'application/json' })
   res.end(
-    JSON.stringify({ access_token: 'a-token', token_type: 'Bearer', expires_in: 300, ...answer }),
+    JSON.stringify({ access_token: 'a-token', token_type: 'Bearer', expires_in: 300, ...members }),
   )
 }

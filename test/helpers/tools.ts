@@ -1,7 +1,7 @@
 import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
-/** Every program of that name on the PATH, in its order. */
+/** Every program of that name on the PATH, in order. */
 export function findPrograms(name: string): string[] {
   return (process.env['PATH'] ?? '')
     .split(delimiter)
@@ -9,7 +9,7 @@ export function findPrograms(name: string): string[] {
     .filter(isExecutable)
 }
 
-/** Whether a test that needs a program may be left out where it is missing. */
+/** Whether tests of programs that are not installed are skipped. */
 export const MAY_SKIP = process.env['REQUIRE_TOOLS'] !== '1'
 
 function isExecutable(path: string): boolean {

@@ -87,7 +87,7 @@ function sendOver(
     if (failure !== undefined) return
     settle()
     const { code, message, cause, retry } = toUpstreamFailure(origin, thrown)
-    // undici does not tell whether the connection had been used before.
+    // undici does not report whether the connection had been used before.
     const isStale = retry === undefined && code === 'upstream_reset' && isUntouched
     failure = new SidecarError(code, message, {
       cause,
@@ -107,7 +107,7 @@ function sendOver(
     return {
       status,
       phrase,
-      // undici does not tell the version.
+      // undici does not report the version.
       version: '1.1',
       fields,
       length: Number(length),
@@ -168,7 +168,7 @@ function sendOver(
       onRequestUpgrade(started, status, _headers, socket) {
         settle()
         socket.pause()
-        // Until the tunnel listens: an error without a listener would end the process.
+        // Until the tunnel has a listener, because an unhandled error event would end the process.
         socket.on('error', () => {})
         head.resolve(responseOf(status, '', started.rawHeaders, socket))
       },
@@ -196,7 +196,7 @@ function bodyOf({ body }: UpstreamRequest): Readable | Buffer | null {
   return body?.content ?? null
 }
 
-/** Names and values, alternating, one character for each octet. */
+/** Names and values alternate; each octet is a character (Latin-1). */
 function pairsOf(raw: Dispatcher.DispatchController['rawHeaders']): string[] {
   return Array.isArray(raw) ? raw.map((part) => part.toString('latin1')) : []
 }

@@ -2,8 +2,8 @@ import type { OpenUpstream } from '../../src/outbound/upstream.ts'
 import { openUndiciUpstream } from './undici-upstream.ts'
 
 /**
- * `UPSTREAM_CLIENT=undici` runs the sidecars of tests and of the benchmark with undici towards upstreams;
- * undefined stands for the client that is shipped.
+ * `UPSTREAM_CLIENT=undici` runs the sidecars of tests and the benchmark with undici as upstream client;
+ * undefined selects the client of the product.
  */
 export const upstreamClient: OpenUpstream | undefined = chosen(process.env['UPSTREAM_CLIENT'])
 

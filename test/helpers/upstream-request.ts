@@ -1,7 +1,7 @@
 import type { ResponseWriter } from '../../src/http/response-writer.ts'
 import type { RoundTrip, UpstreamRequest } from '../../src/http/round-trip.ts'
 
-/** A `GET /` without fields, with what is given instead. */
+/** A `GET /` without fields, with overrides. */
 export function upstreamRequest(given: Partial<UpstreamRequest> = {}): UpstreamRequest {
   return {
     method: 'GET',

@@ -1,7 +1,7 @@
 import { parse, stringify } from 'yaml'
 import { configWith } from './problems.ts'
 
-/** A file with every key that there is. */
+/** A configuration with most keys. */
 export const WHOLE = parse(
   stringify({
     listen: '127.0.0.1:8080',
@@ -42,7 +42,7 @@ export const WHOLE = parse(
 
 export type Path = readonly (string | number)[]
 
-/** The paths of everything in a value, itself included. */
+/** The paths of all values in a value, including itself. */
 export function pathsOf(value: unknown): Path[] {
   if (typeof value !== 'object' || value === null) return [[]]
   return [
@@ -53,7 +53,7 @@ export function pathsOf(value: unknown): Path[] {
   ]
 }
 
-/** The value with another one at a path. */
+/** A copy of a value with another value at a path. */
 export function withAt(value: unknown, [key, ...rest]: Path, put: unknown): unknown {
   if (key === undefined) return put
   if (Array.isArray(value)) {

@@ -20,8 +20,8 @@ const REQUESTS = [
   'GET /orders HTTP/1.0\r\n\r\n',
 ] as const
 
-/** An upstream with every bad habit. */
-function misbehave(req: IncomingMessage, res: ServerResponse): void {
+/** An upstream that fails in the way that the path names. */
+function failAsNamed(req: IncomingMessage, res: ServerResponse): void {
   req.on('error', () => {})
   switch (req.url) {
     case '/cut': {
@@ -51,8 +51,8 @@ function misbehave(req: IncomingMessage, res: ServerResponse): void {
   }
 }
 
-/** The same numbers in every run, below `limit`. */
-function createDice(): (limit: number) => number {
+/** A seeded pseudorandom generator of integers below `limit`. */
+function createRandom(): (limit: number) => number {
   let state = 26
   return (limit) => {
     state = (state * 1_103_515_245 + 12_345) % 2 ** 31
@@ -60,25 +60,30 @@ function createDice(): (limit: number) => number {
   }
 }
 
-/** A request, or what a bad line, a bad program or a bad person makes of it. */
-function mangled(dice: (limit: number) => number): Buffer {
-  const bytes = Buffer.from(REQUESTS[dice(REQUESTS.length)] ?? '', 'latin1')
-  for (let slips = dice(4); slips > 0; slips -= 1) bytes[dice(bytes.length)] = dice(256)
-  return dice(3) === 0 ? bytes.subarray(0, dice(bytes.length)) : bytes
+/** A request with up to three random bytes replaced, sometimes truncated. */
+function mutatedRequest(random: (limit: number) => number): Buffer {
+  const bytes = Buffer.from(REQUESTS[random(REQUESTS.length)] ?? '', 'latin1')
+  for (let mutations = random(4); mutations > 0; mutations -= 1)
+    bytes[random(bytes.length)] = random(256)
+  return random(3) === 0 ? bytes.subarray(0, random(bytes.length)) : bytes
 }
 
-async function harass(program: RunningProgram, dice: (limit: number) => number): Promise<void> {
+async function sendMutated(
+  program: RunningProgram,
+  random: (limit: number) => number,
+): Promise<void> {
   const { hostname, port } = new URL(program.proxyUrl)
   const socket: Socket = connect(Number(port), hostname)
   socket.on('error', () => {})
   const closed = once(socket, 'close').catch(() => {})
   socket.resume()
   socket.once('connect', () => {
-    for (let requests = 1 + dice(3); requests > 0; requests -= 1) socket.write(mangled(dice))
-    const manner = dice(4)
-    if (manner === 0) socket.resetAndDestroy()
-    else if (manner === 1) socket.destroySoon()
-    else setTimeout(() => socket.destroy(), dice(30))
+    for (let requests = 1 + random(3); requests > 0; requests -= 1)
+      socket.write(mutatedRequest(random))
+    const closing = random(4)
+    if (closing === 0) socket.resetAndDestroy()
+    else if (closing === 1) socket.destroySoon()
+    else setTimeout(() => socket.destroy(), random(30))
   })
   await closed
 }
@@ -90,15 +95,15 @@ test.for(['', 'dpop: { algorithm: ES256 }'])(
     const endpoint = await startTokenEndpoint((_request, res) =>
       sendToken(res, { token_type: type, expires_in: 2 }),
     )
-    const upstream = await startServer(misbehave)
+    const upstream = await startServer(failAsNamed)
     const program = await startProgram(
       endpointConfig({ endpoint: endpoint.url, upstream, credential }),
     )
-    const dice = createDice()
-    const crowd = Array.from({ length: 40 }, async () => {
-      for (let visit = 0; visit < 75; visit += 1) await harass(program, dice)
+    const random = createRandom()
+    const clients = Array.from({ length: 40 }, async () => {
+      for (let connection = 0; connection < 75; connection += 1) await sendMutated(program, random)
     })
-    await Promise.all(crowd)
+    await Promise.all(clients)
 
     expect(program.process.exitCode).toBeNull()
     expect((await fetch(`${program.proxyUrl}/orders/well`)).status).toBe(200)

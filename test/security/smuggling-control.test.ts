@@ -6,7 +6,7 @@ import { portOf } from '../helpers/servers.ts'
 import { SMUGGLING } from '../wire/cases/smuggling.ts'
 import { faultsOf, type StartWireProxy } from '../wire/run-wire-case.ts'
 
-/** A proxy that is known to have such faults, with a token that it adds to each request. */
+/** A proxy with known vulnerabilities that adds a token to each request. */
 const startHttpProxy: StartWireProxy = async (upstreamOrigin) => {
   const proxy = httpProxy.createProxyServer({
     target: upstreamOrigin,
@@ -25,27 +25,30 @@ const startHttpProxy: StartWireProxy = async (upstreamOrigin) => {
   return { url: `http://127.0.0.1:${portOf(server)}`, authorization: 'Bearer TOKEN' }
 }
 
-// That the sidecar passes the table means something only if there is somebody who does not.
+// Shows that the table detects vulnerabilities.
 test.for([
   // http-party/node-http-proxy#1720 and #1721.
   {
-    family: 'Bodies where none is expected',
+    family: 'Unexpected bodies',
     finds: /^arrived: 2 messages instead of 1: .*GET \/orders\/prize HTTP/,
-    names: ['DELETE with the prize in a chunk', 'OPTIONS with the prize in a chunk'],
+    names: [
+      'DELETE with the smuggled request in a chunk',
+      'OPTIONS with the smuggled request in a chunk',
+    ],
   },
   {
-    family: 'Chunks in HTTP/1.0',
-    finds: /^it was not refused$/,
-    names: ['Alone', 'On a connection that is to stay'],
+    family: 'Chunked bodies in HTTP/1.0',
+    finds: /^it was not rejected$/,
+    names: ['A chunked body', 'A chunked body with keep-alive'],
   },
   {
-    family: 'Hosts',
-    finds: /^it was not refused$/,
+    family: 'Invalid hosts',
+    finds: /^it was not rejected$/,
     names: [
       String.raw`Host: localhost\r\nHost: evil`,
       'Host: evil@localhost',
       'Host: localhost/evil',
-      'A target of http://evil/orders',
+      'The target http://evil/orders',
     ],
   },
 ])('http-proxy is vulnerable to: $family', async ({ family, finds, names }) => {
@@ -57,10 +60,12 @@ test.for([
   }
 })
 
-test('http-proxy passes the harmless rows of the table', async () => {
-  const held = SMUGGLING.filter(({ family }) => /^CL|^Sizes|^Line feeds/.test(family))
-  expect(held.length).toBeGreaterThan(4)
-  for (const wireCase of held.flatMap(({ cases }) => cases)) {
+test('http-proxy passes the passing CL.TE, CL.CL, chunk sizes and line feeds', async () => {
+  const passing = SMUGGLING.filter(({ family }) =>
+    /^CL|^Chunk sizes|^Invalid chunk sizes|^Bare CR/.test(family),
+  )
+  expect(passing.length).toBeGreaterThan(4)
+  for (const wireCase of passing.flatMap(({ cases }) => cases)) {
     expect(await faultsOf(wireCase, startHttpProxy)).toEqual([])
   }
 })

@@ -118,7 +118,7 @@ async function run(given: Given, io: Io): Promise<number> {
   return results.some(hasFailed) ? 1 : 0
 }
 
-/** A server that does not start says nothing about the next one. */
+/** Reports a server that does not start, so that the next one is still tested. */
 async function runOrReport(
   server: AuthorizationServer,
   options: LifeCycleOptions,

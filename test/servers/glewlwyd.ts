@@ -20,7 +20,7 @@ const START_DEADLINE_MS = 30_000
 /** Glewlwyd requires the token endpoint as `aud`. */
 const JWT = { audience: 'tokenEndpoint' }
 
-/** It does not decode the form encoding of RFC 6749 section 2.3.1, which leaves these secrets unchanged. */
+/** It does not form-decode secrets (RFC 6749 section 2.3.1). */
 const RAW = { encoding: 'raw' }
 
 /** The defaults of the database in the package. */
@@ -95,7 +95,7 @@ export const glewlwyd: AuthorizationServer = {
 }
 
 type Program = {
-  /** Where the packages were unpacked. */
+  /** The directory of the unpacked packages. */
   readonly root: string
   readonly program: string
   readonly env: Readonly<Record<string, string>>

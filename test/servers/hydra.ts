@@ -7,7 +7,7 @@ import { verifyByIntrospection } from './verify-token.ts'
 
 const VERSION = 'v2.3.0'
 
-// "go install" refuses a module that replaces others, as Hydra replaces its database layer.
+// "go install" rejects modules with replace directives, and Hydra replaces its database layer.
 const GO_MOD = `module token-sidecar.invalid/hydra
 
 go 1.22

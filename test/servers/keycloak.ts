@@ -133,11 +133,11 @@ type Admin = (method: string, path: string, json?: unknown) => Promise<unknown>
 /** The administration API, with a new token for each call, because tokens expire after a minute. */
 function createAdmin(http: HttpClient, origin: string): Admin {
   return async (method, path, json) => {
-    const answer = await http.expect(`${origin}/realms/master/protocol/openid-connect/token`, {
+    const response = await http.expect(`${origin}/realms/master/protocol/openid-connect/token`, {
       method: 'POST',
       form: { grant_type: 'password', client_id: 'admin-cli', ...ADMIN },
     })
-    const { access_token: token } = z.object({ access_token: z.string() }).parse(answer)
+    const { access_token: token } = z.object({ access_token: z.string() }).parse(response)
     return await http.expect(`${origin}/admin/realms${path}`, {
       method,
       headers: { authorization: `Bearer ${token}` },

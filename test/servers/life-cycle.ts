@@ -100,7 +100,7 @@ export async function runLifeCycle(
 
     const configOf = (
       some: readonly TestedClient[],
-      place: 'directory' | 'wrongDirectory',
+      directoryKey: 'directory' | 'wrongDirectory',
       more: Readonly<Record<string, unknown>> = {},
     ): string =>
       JSON.stringify({
@@ -112,7 +112,7 @@ export async function runLifeCycle(
             credentialName(each),
             {
               scopes: [SCOPE],
-              ...credentialOf(each.case, each[place], address, stage.tls.caFile),
+              ...credentialOf(each.case, each[directoryKey], address, stage.tls.caFile),
               ...more,
             },
           ]),

@@ -4,12 +4,12 @@ import { type AuthorizationServer, DPOP } from './authorization-server.ts'
 import { findJava, type Installer, sourceHash } from './installer.ts'
 import { verifyByJwks } from './verify-token.ts'
 
-/** Of Spring Security; spring/pom.xml names the Spring Boot that brings it. */
+/** The version of Spring Security, which depends on that of Spring Boot in spring/pom.xml. */
 const VERSION = '7.0.6'
 const SOURCE = join(import.meta.dirname, 'spring')
 const START_DEADLINE_MS = 120_000
 
-/** Its validator knows the value "JWT" and no other. */
+/** Its validator accepts only the `typ` "JWT". */
 const JWT = { header: { typ: 'JWT' } }
 
 export const spring: AuthorizationServer = {
@@ -23,7 +23,7 @@ export const spring: AuthorizationServer = {
     { id: 'private_key_jwt', method: 'private_key_jwt', auth: JWT },
     { id: 'tls_client_auth', method: 'tls_client_auth' },
     { id: 'self_signed_tls_client_auth', method: 'self_signed_tls_client_auth' },
-    // Not without clientId: its converter requires the parameter client_id beside an assertion.
+    // Not without clientId, because its converter requires client_id in addition to an assertion.
     { id: 'client_assertion_file', method: 'client_assertion_file' },
     DPOP,
   ],

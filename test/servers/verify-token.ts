@@ -34,15 +34,15 @@ export async function verifyByIntrospection(
   token: string,
   { http, url, authorization }: { http: HttpClient; url: string; authorization?: string },
 ): Promise<VerifiedToken> {
-  const answer = await http.expect(url, {
+  const response = await http.expect(url, {
     method: 'POST',
     form: { token },
     ...(authorization !== undefined && { headers: { authorization } }),
   })
-  if (!z.object({ active: z.literal(true) }).safeParse(answer).success) {
+  if (!z.object({ active: z.literal(true) }).safeParse(response).success) {
     throw new Error('introspection: the token is not active')
   }
-  return verifiedToken(answer)
+  return verifiedToken(response)
 }
 
 function verifiedToken(value: unknown): VerifiedToken {

@@ -2,13 +2,13 @@ import { nameOf, type Reading, type ReadMessage, valuesOf } from './read-message
 import type { Message } from './wire-case.ts'
 
 export type Rules = {
-  /** The names that count only where a case names them. */
+  /** Names of fields that are compared only where a case lists them. */
   readonly free: ReadonlySet<string>
-  /** The proxy's name in `Via`, if it is known. */
+  /** The name of the proxy in `Via`, if it is known. */
   readonly proxyName: string | undefined
 }
 
-/** What is different between what a case expects on one side and what was there. */
+/** The differences between expected and actual messages on one side. */
 export function compareMessages(
   what: string,
   expected: readonly Message[],
@@ -32,7 +32,7 @@ export function compareMessages(
     if (unfinished !== undefined) faults.push(`and ${JSON.stringify(unfinished)}`)
   } else if (unfinished?.state === 'incomplete' && unfinished.message !== undefined) {
     faults.push(...compareOne(cut, unfinished.message, rules))
-  } else faults.push('nothing that breaks off')
+  } else faults.push('no truncated message')
   return faults.map((fault) => (fault.startsWith(what) ? fault : `${what}: ${fault}`))
 }
 
@@ -62,13 +62,13 @@ function compareOne(expected: Message, actual: ReadMessage, rules: Rules): strin
   return faults
 }
 
-/** A field as `readMessage` gives it. */
+/** A field line in the form that `readMessage` returns. */
 function normal(field: string): string {
   const colon = field.indexOf(':')
   return `${field.slice(0, colon)}: ${field.slice(colon + 1).trim()}`
 }
 
-/** RFC 9110 section 5.3: the order matters only among lines of one name. */
+/** RFC 9110 section 5.3: order matters only among field lines with the same name. */
 function meaningOf(fields: readonly string[]): string[] {
   return fields
     .map((field) => nameOf(field) + field.slice(field.indexOf(':')))

@@ -6,14 +6,14 @@ import { sendToken, startTokenEndpoint } from '../helpers/token-endpoint.ts'
 import type { StartWireProxy } from './run-wire-case.ts'
 
 /**
- * The same cases can be held against any other proxy that forwards everything to one port here:
- * `WIRE_PROXY=http://127.0.0.1:PORT` and `WIRE_UPSTREAM_PORT=PORT` say where they are. Where it adds
- * an `Authorization`, as the cases of smuggling would have it, `WIRE_AUTHORIZATION` is its value.
+ * The cases can test any other proxy that forwards all requests to one local port:
+ * `WIRE_PROXY=http://127.0.0.1:PORT` is its URL, `WIRE_UPSTREAM_PORT=PORT` that port, and
+ * `WIRE_AUTHORIZATION` the `Authorization` that it adds, if any (for the smuggling cases).
  */
 const other = process.env['WIRE_PROXY']
 const otherAuthorization = process.env['WIRE_AUTHORIZATION']
 
-/** Where the upstream has to listen; 0 for anywhere. */
+/** The port of the upstream; 0 for any free port. */
 export const UPSTREAM_PORT = Number(process.env['WIRE_UPSTREAM_PORT'] ?? 0)
 
 export const startForwarding: StartWireProxy = async (upstreamOrigin) => {

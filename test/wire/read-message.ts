@@ -2,7 +2,7 @@ import type { Framing } from './wire-case.ts'
 
 export type ReadMessage = {
   readonly line: string
-  /** `Name: value`, without the whitespace around the value. */
+  /** `Name: value`, without whitespace around the value. */
   readonly fields: readonly string[]
   readonly framing: Framing
   readonly body: string
@@ -11,15 +11,15 @@ export type ReadMessage = {
 
 export type Reading =
   | { readonly state: 'whole'; readonly message: ReadMessage; readonly rest: string }
-  /** More would have to come; `message` is there if its head is. */
+  /** More data is needed; `message` is set once its header section is complete. */
   | { readonly state: 'incomplete'; readonly message?: ReadMessage }
   | { readonly state: 'malformed'; readonly why: string }
 
 export type Reader = {
   readonly of: 'requests' | 'responses'
-  /** Whether these are answers to HEAD. */
+  /** Whether these are responses to HEAD. */
   readonly toHead?: boolean
-  /** Whether no more will come. */
+  /** Whether the connection has ended. */
   readonly isEnded: boolean
 }
 
@@ -29,8 +29,8 @@ const FIELD_LINE =
   /^([\w!#$%&'*+\-.^`|~]+):[\t ]*((?:[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?)?)[\t ]*$/
 
 /**
- * Reads one message from the front of `bytes`, as strictly as RFC 9112 permits: it judges what a
- * proxy writes, and what two readers could take differently is no message at all.
+ * Reads one message from the beginning of `bytes`, as strictly as RFC 9112 permits: a message that two
+ * parsers could interpret differently is malformed.
  */
 export function readMessage(bytes: string, reader: Reader): Reading {
   const headEnd = bytes.indexOf('\r\n\r\n')
@@ -52,7 +52,7 @@ export function readMessage(bytes: string, reader: Reader): Reading {
 
 type Head = Pick<ReadMessage, 'line' | 'fields'>
 
-/** RFC 9112 section 6.3, in its order, without what it only tolerates. */
+/** RFC 9112 section 6.3 in order, without the forms that it only tolerates. */
 function readBody(head: Head, bytes: string, reader: Reader): Reading {
   const lengths = valuesOf(head.fields, 'content-length')
   const codings = valuesOf(head.fields, 'transfer-encoding')
@@ -101,7 +101,7 @@ function readChunks(head: Head, bytes: string): Reading {
         message: { ...head, framing: 'chunked', body: body + rest.slice(0, length), trailers: [] },
       }
     }
-    if (rest.slice(length, length + 2) !== '\r\n') return malformed('no line break behind a chunk')
+    if (rest.slice(length, length + 2) !== '\r\n') return malformed('no CRLF after a chunk')
     body += rest.slice(0, length)
     rest = rest.slice(length + 2)
   }
@@ -138,7 +138,7 @@ function readField(line: string): string | undefined {
   return found === null ? undefined : `${found[1] ?? ''}: ${found[2] ?? ''}`
 }
 
-/** In lower case. */
+/** The name of a field line, in lower case. */
 export function nameOf(field: string): string {
   return field.slice(0, field.indexOf(':')).toLowerCase()
 }
@@ -151,7 +151,7 @@ export function valuesOf(fields: readonly string[], name: string): string[] {
 
 export type ReadAll = {
   readonly whole: readonly ReadMessage[]
-  /** Of what is behind the last whole message. */
+  /** What follows the last complete message. */
   readonly rest: 'nothing' | Exclude<Reading, { state: 'whole' }>
 }
 

@@ -16,8 +16,8 @@ async function startOkUpstream(): Promise<RawUpstream> {
   })
 }
 
-/** What the upstream gets, to the byte, when the application sends `request` on a route with these lines. */
-async function whatArrives(request: string, route = ''): Promise<string> {
+/** The bytes that the upstream receives for `request` through a route with these settings. */
+async function requestAtUpstream(request: string, route = ''): Promise<string> {
   const upstream = await startOkUpstream()
   const endpoint = await startTokenEndpoint((_request, res) =>
     sendToken(res, { access_token: 'TOKEN' }),
@@ -25,7 +25,7 @@ async function whatArrives(request: string, route = ''): Promise<string> {
   const sidecar = await startSidecar(
     endpointConfig({ endpoint: endpoint.url, upstream: `${upstream.origin}/v2`, route }),
   )
-  await exchangeRaw(sidecar.proxyUrl, request, (answer) => answer.endsWith('ok'))
+  await exchangeRaw(sidecar.proxyUrl, request, (response) => response.endsWith('ok'))
   expect(upstream.connections).toHaveLength(1)
   return (upstream.connections[0]?.received ?? '').replaceAll(
     upstream.origin.slice('http://'.length),
@@ -35,9 +35,9 @@ async function whatArrives(request: string, route = ''): Promise<string> {
 
 const lines = (...parts: readonly string[]): string => parts.join('\r\n')
 
-test('the request arrives as it was sent, with the token behind it', async () => {
+test('a request is forwarded unchanged, except for Host, Via, Authorization and Connection', async () => {
   expect(
-    await whatArrives(
+    await requestAtUpstream(
       lines(
         'GET /orders/7?a=1&a=%20 HTTP/1.1',
         'Host: localhost',
@@ -76,8 +76,8 @@ test('the request arrives as it was sent, with the token behind it', async () =>
   )
 })
 
-test("the application's own Authorization is replaced, all of it", async () => {
-  const arrived = await whatArrives(
+test('all Authorization fields of the application are replaced', async () => {
+  const arrived = await requestAtUpstream(
     lines(
       'GET /orders HTTP/1.1',
       'Host: localhost',
@@ -90,7 +90,7 @@ test("the application's own Authorization is replaced, all of it", async () => {
   expect(arrived.match(/^authorization: .*$/gim)).toEqual(['Authorization: Bearer TOKEN'])
 })
 
-test('or kept, where the route says so', async () => {
+test('existingAuthorization: keep forwards the Authorization of the application', async () => {
   const request = lines(
     'GET /orders HTTP/1.1',
     'Host: localhost',
@@ -98,16 +98,16 @@ test('or kept, where the route says so', async () => {
     '',
     '',
   )
-  const arrived = await whatArrives(request, 'existingAuthorization: keep')
+  const arrived = await requestAtUpstream(request, 'existingAuthorization: keep')
   expect(arrived.match(/^authorization: .*$/gim)).toEqual(['Authorization: Basic own'])
-  const without = await whatArrives(
+  const without = await requestAtUpstream(
     lines('GET /orders HTTP/1.1', 'Host: localhost', '', ''),
     'existingAuthorization: keep',
   )
   expect(without.match(/^authorization: .*$/gim)).toEqual(['Authorization: Bearer TOKEN'])
 })
 
-test('or refused', async () => {
+test('existingAuthorization: reject rejects a request with Authorization', async () => {
   const upstream = await startOkUpstream()
   const endpoint = await startTokenEndpoint((_request, res) => sendToken(res))
   const sidecar = await startSidecar(
@@ -125,8 +125,8 @@ test('or refused', async () => {
   expect(upstream.connections).toHaveLength(0)
 })
 
-test('the token goes into the header that the route names', async () => {
-  const arrived = await whatArrives(
+test('the token is injected into the field of inject.header', async () => {
+  const arrived = await requestAtUpstream(
     lines(
       'GET /orders HTTP/1.1',
       'Host: localhost',
@@ -141,8 +141,8 @@ test('the token goes into the header that the route names', async () => {
   expect(arrived).toContain('Authorization: Basic own')
 })
 
-test('headers are set and removed as the route says', async () => {
-  const arrived = await whatArrives(
+test('headers.set and headers.remove set and remove fields', async () => {
+  const arrived = await requestAtUpstream(
     lines(
       'GET /orders HTTP/1.1',
       'Host: localhost',
@@ -157,13 +157,13 @@ test('headers are set and removed as the route says', async () => {
   expect(arrived.match(/^x-(?:tenant|debug|kept): .*$/gim)).toEqual(['X-Kept: 1', 'X-Tenant: blue'])
 })
 
-test('a route without a credential adds nothing and keeps what the application sends', async () => {
+test('a route without a credential forwards the Authorization of the application', async () => {
   const upstream = await startOkUpstream()
   const sidecar = await startSidecar(forwardConfig(upstream.origin))
   await exchangeRaw(
     sidecar.proxyUrl,
     lines('GET /x HTTP/1.1', 'Host: localhost', 'Authorization: Basic own', '', ''),
-    (answer) => answer.endsWith('ok'),
+    (response) => response.endsWith('ok'),
   )
   expect(upstream.connections[0]?.received.match(/^authorization: .*$/gim)).toEqual([
     'Authorization: Basic own',
@@ -187,7 +187,7 @@ test.for([
   { target: '/orders?x=//y\\z', sent: '/v2?x=//y\\z' },
   { target: '/orders-old', sent: undefined },
   { target: '/Orders', sent: undefined },
-])('$target is sent as $sent', async ({ target, sent }) => {
+])('the target $target is sent to the upstream as $sent', async ({ target, sent }) => {
   const upstream = await startOkUpstream()
   const sidecar = await startSidecar(`
 routes:
@@ -196,13 +196,13 @@ routes:
   await exchangeRaw(
     sidecar.proxyUrl,
     lines(`GET ${target} HTTP/1.1`, 'Host: localhost', '', ''),
-    (answer) => answer.endsWith('ok') || answer.endsWith('}\n'),
+    (response) => response.endsWith('ok') || response.endsWith('}\n'),
   )
   expect(upstream.connections[0]?.received.split(' ')[1]).toBe(sent)
 })
 
-test('keepPath keeps the matched path behind that of the upstream', async () => {
-  const arrived = await whatArrives(
+test('keepPath appends the matched path to that of the upstream', async () => {
+  const arrived = await requestAtUpstream(
     lines('GET /orders/7 HTTP/1.1', 'Host: localhost', '', ''),
     'keepPath: true',
   )

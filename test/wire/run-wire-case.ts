@@ -14,18 +14,18 @@ import {
 import { connectWireClient, type WireClient } from './wire-client.ts'
 import { PROBE_BODY, PROBE_TARGET, startWireUpstream, type WireUpstream } from './wire-upstream.ts'
 
-/** A proxy that forwards everything to the upstream that it was started for. */
+/** A proxy that forwards all requests to one upstream. */
 type WireProxy = {
   readonly url: string
-  /** What it calls itself in `Via`; any name will do unless it is known. */
+  /** Its name in `Via`; without it any name is accepted. */
   readonly name?: string
-  /** The `Authorization` that it must add to each request, instead of any other. */
+  /** The `Authorization` that it must set in each request. */
   readonly authorization?: string
 }
 
 export type StartWireProxy = (upstreamOrigin: string) => Promise<WireProxy>
 
-/** Sends one case through a proxy and says what is wrong with what came out of it; nothing, if all is well. */
+/** Runs one case through a proxy, and returns the violations. */
 export async function faultsOf(
   wireCase: WireCase,
   startProxy: StartWireProxy,
@@ -35,30 +35,30 @@ export async function faultsOf(
   const proxy = await startProxy(upstream.origin)
   const client = await connectWireClient(proxy.url)
   const toHead = allBytes(wireCase).startsWith('HEAD ')
-  const seen: Seen = {
+  const run: Run = {
     upstream,
     proxy,
     client,
-    answers: () =>
+    responses: () =>
       readMessages(client.received(), { of: 'responses', toHead, isEnded: client.isClosed() }),
   }
 
-  await send(seen, wireCase.sends)
+  await send(run, wireCase.sends)
   const faults =
     'refused' in wireCase
-      ? await refusalFaults(seen, wireCase)
+      ? await rejectionFaults(run, wireCase)
       : 'atMost' in wireCase
-        ? await doubtFaults(seen, wireCase)
-        : await exchangeFaults(seen, wireCase)
+        ? await ambiguityFaults(run, wireCase)
+        : await exchangeFaults(run, wireCase)
   if (faults.length > 0) faults.push(`the client got ${show(client.received())}`)
   return faults
 }
 
-type Seen = {
+type Run = {
   readonly upstream: WireUpstream
   readonly proxy: WireProxy
   readonly client: WireClient
-  readonly answers: () => ReadAll
+  readonly responses: () => ReadAll
 }
 
 function allBytes({ sends }: WireCase): string {
@@ -67,7 +67,7 @@ function allBytes({ sends }: WireCase): string {
 }
 
 async function send(
-  { client, upstream, proxy }: Seen,
+  { client, upstream, proxy }: Run,
   sends: string | readonly Step[],
 ): Promise<void> {
   for (const step of typeof sends === 'string' ? [sends] : sends) {
@@ -90,16 +90,16 @@ async function send(
   client.resume()
 }
 
-async function exchangeFaults(seen: Seen, expected: Exchange): Promise<string[]> {
-  const { client, upstream, proxy } = seen
+async function exchangeFaults(run: Run, expected: Exchange): Promise<string[]> {
+  const { client, upstream, proxy } = run
   const { arrives, comesBack = [OK], connection } = expected
   if (comesBack === 'failure' || comesBack === 'bad gateway')
-    await client.waitUntil(() => finals(seen).length > 0)
+    await client.waitUntil(() => finals(run).length > 0)
   else if (comesBack.some(({ cut }) => cut === true)) await client.waitUntil(client.isClosed)
-  else await client.waitUntil(() => finals(seen).length >= comesBack.filter(isFinal).length)
-  const answers = seen.answers()
+  else await client.waitUntil(() => finals(run).length >= comesBack.filter(isFinal).length)
+  const responses = run.responses()
   const usedConnections = upstream.usedConnections()
-  const after = await afterFaults(seen, connection)
+  const after = await afterFaults(run, connection)
 
   const requestRules: Rules = {
     free: freeInRequests(proxy),
@@ -107,9 +107,9 @@ async function exchangeFaults(seen: Seen, expected: Exchange): Promise<string[]>
   }
   const faults: string[] = []
   if (arrives === 'no whole request') {
-    if (upstream.requests.length > 0) faults.push('a whole request arrived')
+    if (upstream.requests.length > 0) faults.push('a complete request arrived')
     if (upstream.leftOvers().some(({ state }) => state === 'malformed'))
-      faults.push('what arrived is no HTTP')
+      faults.push('what arrived is not valid HTTP')
   } else {
     // Pipelined requests may take several connections, in any order.
     const inOrder = upstream.requests.toSorted((a, b) => compare(a.line, b.line))
@@ -119,100 +119,102 @@ async function exchangeFaults(seen: Seen, expected: Exchange): Promise<string[]>
       ...leftOverFaults(upstream),
     )
   }
-  faults.push(...authorizationFaults(seen))
-  if (upstream.isOvertaken()) faults.push('a request arrived before the one before it was answered')
+  faults.push(...authorizationFaults(run))
+  if (upstream.isOvertaken())
+    faults.push('a request arrived before the response to the previous one')
 
   const responseRules: Rules = { free: FREE_IN_RESPONSES, proxyName: proxy.name }
   const { upstreamConnections = usedConnections } = expected
   if (usedConnections !== upstreamConnections) {
     faults.push(`arrived on ${usedConnections} connections instead of ${upstreamConnections}`)
   }
-  if (comesBack === 'failure') faults.push(...wholeAnswerFaults(answers))
-  else if (comesBack === 'bad gateway') faults.push(...badGatewayFaults(answers))
+  if (comesBack === 'failure') faults.push(...completeResponseFaults(responses))
+  else if (comesBack === 'bad gateway') faults.push(...badGatewayFaults(responses))
   else {
-    const got = answers.rest === 'nothing' ? [] : [answers.rest]
-    faults.push(...compareMessages('came back', comesBack, answers.whole, responseRules, got))
+    const got = responses.rest === 'nothing' ? [] : [responses.rest]
+    faults.push(...compareMessages('came back', comesBack, responses.whole, responseRules, got))
   }
   return [...faults, ...after]
 }
 
-/** What a broken message may lead to: never an answer that looks whole. */
-function wholeAnswerFaults({ whole, rest }: ReadAll): string[] {
-  const answer = whole.find(isFinal)
-  if (answer !== undefined) {
-    return [400, 502].includes(statusOf(answer)) ? [] : ['a whole answer came back']
+/** An invalid response must not be forwarded as a complete one. */
+function completeResponseFaults({ whole, rest }: ReadAll): string[] {
+  const response = whole.find(isFinal)
+  if (response !== undefined) {
+    return [400, 502].includes(statusOf(response)) ? [] : ['a complete response came back']
   }
   return rest !== 'nothing' && rest.state === 'malformed'
-    ? [`what came back is no HTTP: ${rest.why}`]
+    ? [`what came back is not valid HTTP: ${rest.why}`]
     : []
 }
 
 function badGatewayFaults({ whole, rest }: ReadAll): string[] {
-  const [answer, ...others] = whole.filter(isFinal)
-  const isBadGateway = answer !== undefined && statusOf(answer) === 502 && answer.body !== ''
+  const [response, ...others] = whole.filter(isFinal)
+  const isBadGateway = response !== undefined && statusOf(response) === 502 && response.body !== ''
   return isBadGateway && others.length === 0 && rest === 'nothing'
     ? []
-    : ['it is no 502 with a body']
+    : ['it is not a 502 with a body']
 }
 
-async function refusalFaults(seen: Seen, { refused, connection }: Refusal): Promise<string[]> {
-  const { client, upstream } = seen
-  await client.waitUntil(() => finals(seen).length > 0)
-  const answers = seen.answers()
-  const faults = await afterFaults(seen, connection ?? 'closes')
-  const statuses = answers.whole.map(statusOf)
+async function rejectionFaults(run: Run, { refused, connection }: Refusal): Promise<string[]> {
+  const { client, upstream } = run
+  await client.waitUntil(() => finals(run).length > 0)
+  const responses = run.responses()
+  const faults = await afterFaults(run, connection ?? 'closes')
+  const statuses = responses.whole.map(statusOf)
   if (statuses.length !== 1 || !refused.includes(statuses[0] ?? 0)) {
-    faults.push(`expected one answer of ${refused.join(' or ')}, got [${statuses.join(', ')}]`)
+    faults.push(`expected one response of ${refused.join(' or ')}, got [${statuses.join(', ')}]`)
   }
-  if (answers.rest !== 'nothing') faults.push('something is left behind the answer')
+  if (responses.rest !== 'nothing') faults.push('something is left behind the response')
   return [...faults, ...anyByteFaults(upstream)]
 }
 
-async function doubtFaults(seen: Seen, { atMost, about = 'the end' }: Doubt): Promise<string[]> {
-  const { client, upstream, proxy } = seen
-  await client.waitUntil(() => finals(seen).length > 0)
-  const [answer] = finals(seen)
-  const isRefused = answer === undefined ? client.isClosed() : statusOf(answer) >= 400
+async function ambiguityFaults(run: Run, { atMost, about = 'the end' }: Doubt): Promise<string[]> {
+  const { client, upstream, proxy } = run
+  await client.waitUntil(() => finals(run).length > 0)
+  const [response] = finals(run)
+  const isRefused = response === undefined ? client.isClosed() : statusOf(response) >= 400
   const mustClose = isRefused && about !== 'the meaning'
-  const faults = await afterFaults(seen, mustClose ? 'closes' : undefined)
-  const { whole, rest } = seen.answers()
-  if (rest !== 'nothing') faults.push('something is left behind the answer')
+  const faults = await afterFaults(run, mustClose ? 'closes' : undefined)
+  const { whole, rest } = run.responses()
+  if (rest !== 'nothing') faults.push('something is left behind the response')
   if (isRefused) {
     if (about === 'the body') return [...faults, ...arrivalFaults(upstream)]
-    if (answer === undefined) faults.push('it was refused without a word')
+    if (response === undefined) faults.push('it was rejected without a response')
     return [...faults, ...anyByteFaults(upstream)]
   }
-  if (atMost === undefined) return [...faults, 'it was not refused', ...arrivalFaults(upstream)]
-  // What is behind the request may still be refused.
+  if (atMost === undefined) return [...faults, 'it was not rejected', ...arrivalFaults(upstream)]
+  // Data after the request may be rejected.
   if (whole.filter((message) => isFinal(message) && statusOf(message) < 400).length > 1) {
-    faults.push('more than one answer came back')
+    faults.push('more than one response came back')
   }
   const rules: Rules = { free: freeInRequests(proxy), proxyName: proxy.name }
   return [
     ...faults,
     ...compareMessages('arrived', [atMost], upstream.requests, rules),
     ...leftOverFaults(upstream),
-    ...authorizationFaults(seen),
+    ...authorizationFaults(run),
   ]
 }
 
 /**
- * What the client's connection is good for now, and whether the proxy still answers others. Its
- * answer to a probe comes when all that it had begun to send before has arrived as well; and if a
- * part of one request was taken for another, then the probe is what gets the wrong answer.
+ * Checks the client connection, and whether the proxy still serves others. The response to a probe also
+ * shows that everything sent before has arrived; and if a part of the request was taken for another one, the
+ * probe gets the wrong response.
  */
 async function afterFaults(
-  seen: Seen,
+  run: Run,
   connection: Exchange['connection'] | Refusal['connection'],
 ): Promise<string[]> {
-  const { client, proxy } = seen
+  const { client, proxy } = run
   const faults: string[] = []
   if (connection === 'closes' && !(await client.waitUntil(client.isClosed))) {
     faults.push('the connection stayed open')
   }
   if (connection === 'stays') {
     const before = client.received().length
-    if (!(await isServed(client, before))) faults.push('the connection is of no use any more')
+    if (!(await isServed(client, before)))
+      faults.push('the connection does not serve another request')
   }
   const other = await connectWireClient(proxy.url)
   if (!(await isServed(other, 0))) faults.push(`another client got ${show(other.received())}`)
@@ -222,11 +224,11 @@ async function afterFaults(
 }
 
 async function isServed(client: WireClient, from: number): Promise<boolean> {
-  const answers = (): ReadAll =>
+  const responses = (): ReadAll =>
     readMessages(client.received().slice(from), { of: 'responses', isEnded: client.isClosed() })
   await client.write(head(`GET ${PROBE_TARGET} HTTP/1.1`, 'Host: localhost'))
-  await client.waitUntil(() => answers().whole.length > 0)
-  const { whole, rest } = answers()
+  await client.waitUntil(() => responses().whole.length > 0)
+  const { whole, rest } = responses()
   return whole.length === 1 && whole[0]?.body === PROBE_BODY && rest === 'nothing'
 }
 
@@ -244,7 +246,7 @@ function anyByteFaults(upstream: WireUpstream): string[] {
 function leftOverFaults(upstream: WireUpstream): string[] {
   return upstream
     .leftOvers()
-    .map((reading) => `behind the requests arrived: ${show(JSON.stringify(reading))}`)
+    .map((reading) => `arrived after the requests: ${show(JSON.stringify(reading))}`)
 }
 
 function freeInRequests({ authorization }: WireProxy): ReadonlySet<string> {
@@ -253,7 +255,7 @@ function freeInRequests({ authorization }: WireProxy): ReadonlySet<string> {
     : new Set([...FREE_IN_REQUESTS, 'authorization'])
 }
 
-function authorizationFaults({ proxy, upstream }: Seen): string[] {
+function authorizationFaults({ proxy, upstream }: Run): string[] {
   if (proxy.authorization === undefined) return []
   return upstream.requests
     .map(({ fields }) => valuesOf(fields, 'authorization'))
@@ -261,8 +263,8 @@ function authorizationFaults({ proxy, upstream }: Seen): string[] {
     .map((values) => `arrived with Authorization ${JSON.stringify(values)}`)
 }
 
-function finals(seen: Seen): readonly ReadMessage[] {
-  return seen.answers().whole.filter(isFinal)
+function finals(run: Run): readonly ReadMessage[] {
+  return run.responses().whole.filter(isFinal)
 }
 
 function isFinal({ line }: { readonly line: string }): boolean {

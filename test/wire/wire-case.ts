@@ -1,60 +1,59 @@
 /**
- * One exchange through a proxy, as data: what goes in on both sides and what must come out of both.
- * All strings are bytes (latin1). Nothing here knows what the proxy is.
+ * One exchange through a proxy as data: what the client and the upstream send, and what each of them must
+ * receive. All strings are bytes (latin1). The cases do not depend on the proxy.
  *
- * Compared is what HTTP gives a meaning (RFC 9110 sections 5.1 to 5.3): names in any case, and the
- * order of lines of one name. A proxy may write some fields itself (`FREE_IN_REQUESTS`,
- * `FREE_IN_RESPONSES`), wherever and however it likes; they count only where a case names them.
- * Besides these it may add nothing and lose nothing.
+ * The comparison is semantic (RFC 9110 sections 5.1 to 5.3): field names are case-insensitive, and order
+ * matters only among field lines with the same name. The proxy may set some fields itself
+ * (`FREE_IN_REQUESTS`, `FREE_IN_RESPONSES`), which are compared only where a case lists them. It must not add
+ * or remove any other field.
  */
 export type WireCase = {
-  /** A sentence. */
+  /** States what is tested, as a sentence. */
   readonly name: string
-  /** The RFC and the section that say so, such as `9110 7.6.1`. */
+  /** The RFC and section of the requirement, such as `9110 7.6.1`. */
   readonly rfc: string
-  /** What the client sends, at once or in steps. `AUTHORITY` stands for host and port of the proxy. */
+  /** What the client sends, at once or in steps; `AUTHORITY` stands for host and port of the proxy. */
   readonly sends: string | readonly Step[]
-  /** What the upstream does with what arrives; it says `OK` unless told otherwise. */
+  /** How the upstream responds; the default is `OK`. */
   readonly upstream?: UpstreamScript
 } & (Exchange | Refusal | Doubt)
 
-/** The request is passed on, and something comes back. */
+/** The request is forwarded, and the client gets a response. */
 export type Exchange = {
   /**
-   * All requests that must arrive, whole and well-formed. `no whole request`: it may have begun to
-   * arrive, but must not look finished.
+   * All requests that must arrive, complete and well-formed. `no whole request`: a part of the request may
+   * arrive, but not a complete one.
    */
   readonly arrives: readonly Message[] | 'no whole request'
   /**
-   * All that the client must get, interim responses too; `OK` unless told otherwise. `failure`: the
-   * proxy says so (502, or 400 where the request is to blame), or the answer is visibly cut.
-   * `bad gateway`: the proxy says so, with a 502 that has a body.
+   * All responses that the client must get, including interim ones; the default is `OK`. `failure`: a 502, a
+   * 400 if the request is invalid, or a response that is visibly truncated. `bad gateway`: a 502 with a body.
    */
   readonly comesBack?: readonly Message[] | 'failure' | 'bad gateway'
-  /** On how many connections the requests arrive, if that matters. */
+  /** The number of connections on which the requests must arrive, if it matters. */
   readonly upstreamConnections?: number
-  /** What becomes of the client's connection: `stays` means that another request is answered on it. */
+  /** The state of the client connection afterwards: `stays` means that it serves another request. */
   readonly connection?: 'stays' | 'closes'
 }
 
-/** The proxy answers by itself, and not one byte reaches the upstream. */
+/** The proxy responds itself, and no byte reaches the upstream. */
 export type Refusal = {
-  /** The statuses that will do. */
+  /** The accepted status codes. */
   readonly refused: readonly number[]
-  /** It closes, unless the case says that it stays, or that either is as good. */
+  /** The default is that the client connection closes. */
   readonly connection?: 'stays' | 'either'
 }
 
 /**
- * What parsers are known to disagree about. Either it is refused, with a status of 400 or above and
- * the end of the connection, before a byte reaches the upstream; or exactly this one request arrives
- * (never a second one), and it is answered. Undefined: it can only be refused.
+ * A request that parsers are known to interpret differently. Either it is rejected, with a status of 400 or
+ * above, and the connection closed, before a byte reaches the upstream; or exactly this one request arrives,
+ * and gets a response. Undefined: it must be rejected.
  */
 export type Doubt = {
   readonly atMost: Message | undefined
   /**
-   * A fault in the body is found when the head may be under way: then no whole request may arrive.
-   * Where only the meaning is in doubt, but not where the request ends, its connection may stay.
+   * `the body`: the header section may have been forwarded when the fault is found, but no complete request
+   * may arrive. `the meaning`: the end of the request is unambiguous, so its connection may persist.
    */
   readonly about?: 'the end' | 'the body' | 'the meaning'
 }
@@ -62,20 +61,20 @@ export type Doubt = {
 export type Message = {
   /** The request line or status line. */
   readonly line: string
-  /** All fields, besides those that are free; none unless said. */
+  /** All fields except free ones; the default is none. */
   readonly fields?: readonly string[]
-  /** The names must be in this case and the lines in this order: more than HTTP asks for. */
+  /** Compares the case of names and the order of all field lines, too. */
   readonly asWritten?: boolean
-  /** What must not be in the head, whoever wrote it. */
+  /** Patterns that no field line may match. */
   readonly lacks?: readonly RegExp[]
-  /** The members of all `Via` fields, in order; `PROXY` stands for the proxy's own name. */
+  /** The members of all `Via` fields, in order; `PROXY` stands for the name of the proxy. */
   readonly via?: readonly string[]
-  /** The content, without its framing; empty unless said. */
+  /** The content without framing; the default is empty. */
   readonly body?: string
   readonly framing?: Framing
-  /** The fields behind a chunked body; none unless said. */
+  /** The trailer fields; the default is none. */
   readonly trailers?: readonly string[]
-  /** It must break off here: the end of its connection without the end of its body. */
+  /** The message must be truncated here: the connection ends before the body does. */
   readonly cut?: boolean
 }
 
@@ -84,8 +83,8 @@ export type Framing = 'chunked' | 'length' | 'none' | 'close'
 export type Step =
   | string
   /**
-   * Wait until this has come back; or, without reading, until the upstream has answered; or until
-   * another client has been served; or until the upstream has interrupted, or has two connections.
+   * Waits until the client has received this; or until the upstream has responded, without reading; or until
+   * another client has been served; or until the upstream has sent `interrupts`, or has two connections.
    */
   | {
       readonly until:
@@ -97,21 +96,21 @@ export type Step =
     }
 
 export type UpstreamScript = {
-  /** What it answers, or what it answers to requests for each of these targets. */
+  /** The response, or the response for each target. */
   readonly answers?: string | Readonly<Record<string, string>>
-  /** Whether it closes after that. */
+  /** Whether the upstream closes the connection after the response. */
   readonly closes?: boolean
-  /** The target that it answers only when it has served another client; until then no other may arrive. */
+  /** The target that gets its response only after another client has been served; no other request may arrive before. */
   readonly holdsBack?: string
-  /** What it sends on its first connections before anything has arrived. */
+  /** What the upstream sends on its first connections before it has received a request. */
   readonly greets?: { readonly bytes: string; readonly connections: number }
-  /** What it sends on its first connection, when the case says so; it closes then, or waits for that. */
+  /** What the upstream sends unsolicited on its first connection; then it closes it, or waits until it is closed. */
   readonly interrupts?: { readonly bytes: string; readonly closes: boolean }
-  /** It does not wait for the body. */
+  /** Responds without waiting for the request body. */
   readonly isEarly?: boolean
 }
 
-/** What the upstream answers when a case does not care, and how that comes back. */
+/** The default response of the upstream, and its expected form at the client. */
 export const OK_ANSWER = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
 export const OK: Message = { line: 'HTTP/1.1 200 OK', body: 'ok' }
 
@@ -123,7 +122,7 @@ export const FREE_IN_REQUESTS: ReadonlySet<string> = new Set([
   'via',
 ])
 
-/** RFC 9110 section 6.6.1 has a proxy add `Date` where there is none. */
+/** RFC 9110 section 6.6.1: a proxy may add a missing `Date`. */
 export const FREE_IN_RESPONSES: ReadonlySet<string> = new Set([
   'connection',
   'content-length',
@@ -133,17 +132,17 @@ export const FREE_IN_RESPONSES: ReadonlySet<string> = new Set([
   'via',
 ])
 
-/** Lines, with what belongs between them. */
+/** Joins lines with CRLF. */
 export function lines(...parts: readonly string[]): string {
   return parts.join('\r\n')
 }
 
-/** A start line and fields, and the empty line behind them. */
+/** A start line and field lines, with the empty line that ends them. */
 export function head(...parts: readonly string[]): string {
   return lines(...parts, '', '')
 }
 
-/** A chunked body of these chunks, and its end. */
+/** A complete chunked body. */
 export function chunked(...chunks: readonly string[]): string {
   return [...chunks.map(chunk), lastChunk()].join('')
 }
@@ -152,7 +151,7 @@ export function chunk(data: string): string {
   return lines(data.length.toString(16), data, '')
 }
 
-/** The end of a chunked body, with these trailers. */
+/** The last chunk and the trailer section of a chunked body. */
 export function lastChunk(...trailers: readonly string[]): string {
   return lines('0', ...trailers, '', '')
 }

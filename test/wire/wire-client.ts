@@ -5,9 +5,9 @@ import { onTestFinished } from 'vitest'
 export type WireClient = {
   write(bytes: string): Promise<void>
   received(): string
-  /** Whether the proxy has ended the connection, in whatever way. */
+  /** Whether the proxy has ended the connection, with a FIN or a reset. */
   isClosed(): boolean
-  /** Settles with true when `isEnough` holds, with false when it can't any more or takes too long. */
+  /** Resolves with true when `isEnough` holds, and with false when the connection ends or after a timeout. */
   waitUntil(isEnough: () => boolean): Promise<boolean>
   /** Stops reading. */
   pause(): void
@@ -15,29 +15,29 @@ export type WireClient = {
   leave(): void
 }
 
-/** Nothing of what is waited for takes a tenth of this. */
-const PATIENCE_MS = 4_000
+/** More than ten times as long as any of these waits takes. */
+const TIMEOUT_MS = 4_000
 
-const nothing = (): void => {}
+const noop = (): void => {}
 
-/** A connection to the proxy that says what it is told to say and remembers what it hears. */
+/** A raw connection to the proxy that records what it receives. */
 export async function connectWireClient(proxyUrl: string): Promise<WireClient> {
   const { hostname, port } = new URL(proxyUrl)
   const socket = connect(Number(port), hostname)
   onTestFinished(() => void socket.destroy())
   let received = ''
   let isClosed = false
-  let look = nothing
+  let onProgress = noop
   const end = (): void => {
     isClosed = true
-    look()
+    onProgress()
   }
   await once(socket, 'connect')
   socket.on('data', (data: Buffer) => {
     received += data.toString('latin1')
-    look()
+    onProgress()
   })
-  // A reset ends the connection as well; what it cost shows in what was received.
+  // A reset ends the connection, too; lost data is missing from `received`.
   socket.on('error', end)
   socket.on('end', end)
   socket.on('close', end)
@@ -45,11 +45,11 @@ export async function connectWireClient(proxyUrl: string): Promise<WireClient> {
   return {
     async write(bytes) {
       const { promise, resolve } = Promise.withResolvers<void>()
-      // A proxy that reads no further must not hold up the case.
-      const patience = setTimeout(resolve, PATIENCE_MS)
+      // A proxy that stops reading must not block the case.
+      const timer = setTimeout(resolve, TIMEOUT_MS)
       socket.write(bytes, 'latin1', () => resolve())
       await promise
-      clearTimeout(patience)
+      clearTimeout(timer)
     },
     received: () => received,
     isClosed: () => isClosed,
@@ -57,16 +57,16 @@ export async function connectWireClient(proxyUrl: string): Promise<WireClient> {
       if (isEnough()) return true
       if (isClosed) return false
       const { promise, resolve } = Promise.withResolvers<boolean>()
-      look = () => {
+      onProgress = () => {
         if (isEnough()) resolve(true)
         else if (isClosed) resolve(false)
       }
-      const patience = setTimeout(() => resolve(false), PATIENCE_MS)
+      const timer = setTimeout(() => resolve(false), TIMEOUT_MS)
       try {
         return await promise
       } finally {
-        clearTimeout(patience)
-        look = nothing
+        clearTimeout(timer)
+        onProgress = noop
       }
     },
     pause: () => void socket.pause(),

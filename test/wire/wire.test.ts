@@ -14,14 +14,14 @@ import { faultsOf } from './run-wire-case.ts'
 
 describe.for([
   { theme: 'targets', cases: TARGETS },
-  { theme: 'headers of requests', cases: REQUEST_HEADERS },
-  { theme: 'headers of responses', cases: RESPONSE_HEADERS },
-  { theme: 'framing of requests', cases: REQUEST_FRAMING },
-  { theme: 'framing of responses', cases: RESPONSE_FRAMING },
+  { theme: 'request headers', cases: REQUEST_HEADERS },
+  { theme: 'response headers', cases: RESPONSE_HEADERS },
+  { theme: 'request framing', cases: REQUEST_FRAMING },
+  { theme: 'response framing', cases: RESPONSE_FRAMING },
   { theme: 'interim responses', cases: INTERIM_RESPONSES },
   { theme: 'truncation', cases: TRUNCATION },
-  { theme: 'connections', cases: CONNECTIONS },
-  { theme: 'connections to the upstream', cases: UPSTREAM_CONNECTIONS },
+  { theme: 'client connections', cases: CONNECTIONS },
+  { theme: 'upstream connections', cases: UPSTREAM_CONNECTIONS },
 ])('$theme', ({ cases }) => {
   for (const wireCase of cases) {
     test(`${wireCase.name} (RFC ${wireCase.rfc})`, async () => {

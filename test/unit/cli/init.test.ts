@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path'
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { runCommand } from '../../helpers/cli.ts'
-import { loadText, type Surroundings } from '../../helpers/problems.ts'
+import { loadText, type ConfigEnvironment } from '../../helpers/problems.ts'
 import { temporaryDirectory } from '../../helpers/sidecar.ts'
 
 const SECRET = { files: { './client-secret': 's3cret\n' } }
@@ -166,7 +166,7 @@ async function roundTrip(clientId: string): Promise<string | undefined> {
 }
 
 /** The credential in a configuration that `init` has written with these options. */
-async function credentialOf(given: readonly string[], around: Surroundings = SECRET) {
+async function credentialOf(given: readonly string[], around: ConfigEnvironment = SECRET) {
   const { code, out, err } = await runCommand(['init', '-', ...given])
   if (code !== 0) throw new Error(err)
   const result = await loadText(out, around)

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { loadText, problemsOf } from '../../helpers/problems.ts'
 
-const AROUND = { env: { SECRET: 's3cret' }, files: { 'one.secret': 's3cret' } }
+const ENVIRONMENT = { env: { SECRET: 's3cret' }, files: { 'one.secret': 's3cret' } }
 
 const CONFIG = `
 defaults:
@@ -36,11 +36,11 @@ routes:
 `
 
 async function configOf(text: string) {
-  const { config } = await loadText(text, AROUND)
+  const { config } = await loadText(text, ENVIRONMENT)
   return config
 }
 
-test('what a route does not set is its default, map by map; lists are replaced', async () => {
+test('defaults are merged into a route map by map, and lists of the route replace those of the defaults', async () => {
   expect(await configOf(CONFIG)).toMatchObject({
     routes: [
       {
@@ -59,7 +59,7 @@ test('what a route does not set is its default, map by map; lists are replaced',
   })
 })
 
-test('a secret replaces the default as a whole, and its method stays', async () => {
+test('a secret of a credential replaces the default secret as a whole, and keeps the default method', async () => {
   const config = await configOf(CONFIG)
   expect(config?.credentials['one']).toMatchObject({
     issuer: 'https://login.example.com',
@@ -70,7 +70,7 @@ test('a secret replaces the default as a whole, and its method stays', async () 
   expect(config?.credentials['one']?.auth).not.toHaveProperty('clientSecret.env')
 })
 
-test('another method of authentication and another server replace the default as a whole', async () => {
+test('a credential with another auth.method or another server replaces those defaults as a whole', async () => {
   const config = await configOf(CONFIG)
   expect(config?.credentials['two']).toMatchObject({
     tokenEndpoint: 'https://auth.example.com/token',
@@ -83,14 +83,14 @@ test('another method of authentication and another server replace the default as
   expect(config?.credentials['two']?.auth).not.toHaveProperty('clientSecret')
 })
 
-test('a default that is wrong is reported once, where it is, however many routes take it', async () => {
+test('an invalid default that several routes use is reported once, at its position', async () => {
   const text = CONFIG.replace('idle: 7s', 'idle: soon').replace('    timeouts: { idle: 0s }\n', '')
-  expect(await problemsOf(text, AROUND)).toEqual([
+  expect(await problemsOf(text, ENVIRONMENT)).toEqual([
     '12:36 defaults.routes.timeouts.idle: expected a duration such as "500ms", "30s" or "5m", got "soon"',
   ])
 })
 
-test('a default that is wrong is reported also where nothing takes it', async () => {
+test('an invalid default that no route or credential uses is reported', async () => {
   const problems = await problemsOf(
     `defaults: { routes: { keepPath: 7, colour: red }, credentials: { auth: { encoding: x } } }
 routes:
@@ -104,70 +104,70 @@ routes:
   ])
 })
 
-test('what is wrong in a route is reported there, beside defaults', async () => {
+test('an invalid setting of a route is reported at the route, in a file with defaults', async () => {
   const text = CONFIG.replace('idle: 0s', 'idle: soon').replace('name: first', 'nme: first')
-  expect(await problemsOf(text, AROUND)).toEqual([
+  expect(await problemsOf(text, ENVIRONMENT)).toEqual([
     '24:7 routes[0]: unknown key "nme"; did you mean "name"?',
     '29:23 routes[1].timeouts.idle: expected a duration such as "500ms", "30s" or "5m", got "soon"',
   ])
 })
 
-test('what neither a route nor the defaults say is missed in the route', async () => {
+test('a required setting that neither a route nor the defaults have is reported at the route', async () => {
   const text = CONFIG.replace('    upstream: https://api.example.com/v2\n', '')
-  expect(await problemsOf(text, AROUND)).toEqual([
+  expect(await problemsOf(text, ENVIRONMENT)).toEqual([
     '23:5 routes[0].upstream: expected an http(s) URL without user, query or fragment, such as "https://orders.example.com/v2", got nothing',
   ])
 })
 
-test('a rule between keys is reported at the default that breaks it', async () => {
+test('a violation of a rule between keys is reported at the default that causes it', async () => {
   const text = CONFIG.replace('issuer: https:', 'issuer: http:')
-  expect(await problemsOf(text, AROUND)).toEqual([
+  expect(await problemsOf(text, ENVIRONMENT)).toEqual([
     expect.stringMatching(/^4:13 defaults\.credentials\.issuer: expected an https URL/),
   ])
 })
 
-test('a file that a default names and that is not there is reported once, at the default', async () => {
+test('a missing file that a default names is reported once, at the default', async () => {
   const text = CONFIG.replace('  two:\n', '  three: { clientId: three }\n  two:\n').replace(
     '{ env: SECRET }',
     '{ file: missing }',
   )
-  expect(await problemsOf(text, AROUND)).toEqual([
+  expect(await problemsOf(text, ENVIRONMENT)).toEqual([
     '5:63 defaults.credentials.auth.clientSecret.file: expected a file that can be read (no such file)',
   ])
 })
 
-test('a name is no default', async () => {
+test('name is not accepted as a default', async () => {
   const text = CONFIG.replace('    credential: one\n', '    credential: one\n    name: same\n')
-  expect(await problemsOf(text, AROUND)).toEqual([
+  expect(await problemsOf(text, ENVIRONMENT)).toEqual([
     expect.stringMatching(/^12:5 defaults\.routes: unknown key "name"/),
   ])
 })
 
 test.for([
-  ['a list', 'defaults: []', '1:11 defaults: expected a map, got a list'],
+  ['an empty list', 'defaults: []', '1:11 defaults: expected a map, got a list'],
   [
-    'a text for routes',
+    'a string for routes',
     'defaults: { routes: x }',
     '1:21 defaults.routes: expected a map, got a string; write a map of ',
   ],
   ['nothing', 'defaults:', '1:10 defaults: expected a map, got nothing'],
   [
-    'a misspelt kind',
+    'a misspelt key',
     'defaults: { route: {} }',
     '1:13 defaults: unknown key "route"; did you mean "routes"?',
   ],
-] as const)('%s as defaults is judged', async ([, line, problem]) => {
+] as const)('%s as defaults is rejected', async ([, line, problem]) => {
   const routes = `routes: [{ name: a, match: { path: / }, upstream: 'https://a.example', credential: none }]`
   const problems = await problemsOf(`${line}\n${routes}\n`)
   expect(problems).toEqual([expect.stringContaining(problem)])
 })
 
-test('keys at the top that start with "x-" hold anchors, whatever they are', async () => {
-  const text = `x-timeouts: &patient { response: 5m }
+test('top-level keys that start with "x-" may hold anchors, and may have any value', async () => {
+  const text = `x-timeouts: &relaxed { response: 5m }
 x-notes: [anything, { at: all }]
 routes:
-  - { name: a, match: { path: /a }, upstream: 'https://a.example', credential: none, timeouts: *patient }
-  - { name: b, match: { path: /b }, upstream: 'https://a.example', credential: none, timeouts: *patient }
+  - { name: a, match: { path: /a }, upstream: 'https://a.example', credential: none, timeouts: *relaxed }
+  - { name: b, match: { path: /b }, upstream: 'https://a.example', credential: none, timeouts: *relaxed }
 `
   expect(await problemsOf(text)).toEqual([])
   const config = await configOf(text)
@@ -179,7 +179,7 @@ routes:
   ])
 })
 
-test('a name that an alias repeats is reported where the alias is', async () => {
+test('a duplicate name from an alias is reported at the alias', async () => {
   const text = `x-route: &route { name: a, match: { path: / }, upstream: 'https://a.example', credential: none }
 routes:
   - *route

@@ -8,26 +8,26 @@ import { loadText } from '../../helpers/problems.ts'
 
 const EXAMPLE = readFileSync('config.example.yaml', 'utf8')
 
-/** Every variable that the example names. */
+/** Every environment variable in the example. */
 const VARIABLES = [...EXAMPLE.matchAll(/env: (?<name>\w+)/g)].map(
   ({ groups }) => groups?.['name'] ?? '',
 )
 
-test('the example is right, without a warning', async () => {
+test('config.example.yaml is valid, without a warning', async () => {
   const env = Object.fromEntries(VARIABLES.map((name) => [name, `the value of ${name}`]))
   expect(VARIABLES.length).toBeGreaterThan(0)
   expect(await loadText(EXAMPLE, { env })).toMatchObject({ ok: true, warnings: [] })
 })
 
-test('the example with a mistake is wrong', async () => {
+test('config.example.yaml with a misspelt key is invalid', async () => {
   expect(await loadText(EXAMPLE.replace('clientId', 'clientID'))).toMatchObject({ ok: false })
 })
 
-test.for(renderGenerated())('$path is up to date; "npm run generate" makes it so', (generated) => {
+test.for(renderGenerated())('$path is up to date ("npm run generate" writes it)', (generated) => {
   expect(readFileSync(generated.path, 'utf8')).toBe(generated.text)
 })
 
-test('the schema for editors, the documentation of settings and metrics, and the dashboard are generated', () => {
+test('the JSON schema, the documentation of settings and metrics, and the dashboard are generated', () => {
   expect(renderGenerated().map(({ path }) => path)).toEqual([
     'config.schema.json',
     'docs/settings.md',
@@ -36,17 +36,17 @@ test('the schema for editors, the documentation of settings and metrics, and the
   ])
 })
 
-// As zod reads it, an object that is checked twice is open to keys that one of the two does not name.
+// zod accepts unknown keys in an object that two subschemas validate, so they are validated separately.
 const { anyOf, ...closed } = configJsonSchema()
 const schema = z.fromJSONSchema({ ...closed })
 const completeness = z.fromJSONSchema({ ...(anyOf !== undefined && { anyOf }) })
 
-test('the schema for editors takes the example', () => {
+test('the JSON schema accepts config.example.yaml', () => {
   expect(schema.safeParse(parse(EXAMPLE)).error?.issues).toBeUndefined()
   expect(completeness.safeParse(parse(EXAMPLE)).error?.issues).toBeUndefined()
 })
 
-test('the schema for editors takes a route without an upstream only in a file with defaults', () => {
+test('the JSON schema accepts a route without an upstream only in a file with defaults', () => {
   const text = EXAMPLE.replaceAll(/^ {4}upstream: .*$/gm, '')
   expect(text).not.toContain('\n    upstream:')
   const withDefaults = `${text}\ndefaults: { routes: { upstream: 'https://api.example.com' } }\n`
@@ -56,7 +56,7 @@ test('the schema for editors takes a route without an upstream only in a file wi
   }
 })
 
-test('the schema for editors takes top-level keys that start with "x-", and no others that are unknown', () => {
+test('the JSON schema accepts top-level keys that start with "x-", and rejects other unknown ones', () => {
   expect(schema.safeParse(parse(`${EXAMPLE}\nx-common: { a: 1 }\n`)).success).toBe(true)
   expect(schema.safeParse(parse(`${EXAMPLE}\ny-common: { a: 1 }\n`)).success).toBe(false)
 })
@@ -66,9 +66,9 @@ test.for([
   ['an unknown key in a route', 'upstream:', 'upstrem:'],
   ['a number for a client identifier', 'clientId: legacy-billing', 'clientId: 7'],
   ['a list for a map', 'match: { path: /orders }', 'match: []'],
-  ['an unknown method of authentication', 'client_secret_post', 'client_secret_pst'],
+  ['an unknown authentication method', 'client_secret_post', 'client_secret_pst'],
   ['a duration without a unit', 'token: 10s', 'token: 10'],
-] as const)('the schema for editors refuses %s', ([, right, wrong]) => {
+] as const)('the JSON schema rejects %s', ([, right, wrong]) => {
   expect(EXAMPLE).toContain(right)
   expect(schema.safeParse(parse(EXAMPLE.replace(right, wrong))).success).toBe(false)
 })

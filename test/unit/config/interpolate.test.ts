@@ -5,7 +5,7 @@ import { faultsOf } from '../../helpers/problems.ts'
 const ENV = { HOST: 'login.example.com', EMPTY: '', DOLLAR: '${HOST}', _x1: 'underscore' }
 
 test.for([
-  ['nothing to fill in', 'nothing to fill in'],
+  ['no variable', 'no variable'],
   ['', ''],
   ['${HOST}', 'login.example.com'],
   ['https://${HOST}/${_x1}', 'https://login.example.com/underscore'],
@@ -20,13 +20,13 @@ test.for([
   ['$$${HOST}', '$${HOST}'],
   ['$${HOST}${HOST}', '${HOST}login.example.com'],
   ['a $ b $$ c $HOST {HOST}', 'a $ b $$ c $HOST {HOST}'],
-  // What comes from a variable is not looked at again.
+  // The value of a variable is not interpolated.
   ['${DOLLAR}', '${HOST}'],
-] as const)('%s becomes %s', ([text, filled]) => {
+] as const)('%s is interpolated as %s', ([text, filled]) => {
   expect(interpolate(text, ENV)).toMatchObject({ text: filled, missing: [] })
 })
 
-test('variables that are not set are named, each time', () => {
+test('each occurrence of an unset variable is reported', () => {
   expect(interpolate('${A}/${HOST}/${B}/${A}', ENV)).toMatchObject({
     text: '/login.example.com//',
     missing: ['A', 'B', 'A'],
@@ -34,7 +34,7 @@ test('variables that are not set are named, each time', () => {
 })
 
 test.for(['constructor', 'toString', '__proto__'])(
-  'a variable called %s is not set just because every object has that',
+  'an unset variable named %s is reported as unset',
   (name) => {
     expect(interpolate(`\${${name}}`, {})).toMatchObject({ text: '', missing: [name] })
   },
@@ -53,10 +53,10 @@ test.for([
   '${NOPE:-${HOST}}',
   '${HOST:-{}}',
   '$${HOST}${',
-])('%s is refused, because it would be sent as it is', async (text) => {
+])('the invalid interpolation %s is rejected', async (text) => {
   expect(await faultsOf({ credential: { clientId: text } }, { env: ENV })).toHaveLength(1)
 })
 
-test('a literal "${" is written "$${"', async () => {
+test('"$${" is a literal "${"', async () => {
   expect(await faultsOf({ credential: { clientId: '$${HOST' } })).toEqual([])
 })

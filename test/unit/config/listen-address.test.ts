@@ -10,7 +10,7 @@ test.for([
   ['unix:/run/app.sock', { kind: 'unix', path: '/run/app.sock', mode: 0o660 }],
   ['unix:app.sock', { kind: 'unix', path: 'app.sock', mode: 0o660 }],
   ['unix:/run/a b:8080', { kind: 'unix', path: '/run/a b:8080', mode: 0o660 }],
-] as const)('%s is an address', ([text, address]) => {
+] as const)('%s is a valid listen address', ([text, address]) => {
   expect(parseListenAddress(text)).toEqual(address)
 })
 
@@ -35,6 +35,6 @@ test.for([
   'local host:8080',
   'localhost:8080\n',
   'unix:',
-])('%j is no address', (text) => {
+])('%j is an invalid listen address', (text) => {
   expect(parseListenAddress(text)).toBeUndefined()
 })

@@ -10,7 +10,7 @@ import { createSigningKey, PASSPHRASE } from '../../helpers/signing-keys.ts'
 
 const AT = 'credentials.corp.auth.clientSecret'
 
-/** What is said about a secret file with this content; undefined for no file. */
+/** The problems of a secret file with this content; undefined for a missing file. */
 async function secretFileFaults(content: string | undefined): Promise<string[]> {
   return await faultsOf(
     { credential: { auth: { clientSecret: { file: 'secret' } } } },
@@ -19,7 +19,7 @@ async function secretFileFaults(content: string | undefined): Promise<string[]> 
 }
 
 test.for(['s3cret', 's3cret\n', 's3cret\r\n', ' with spaces ', '~!"#%'])(
-  'the secret file %j is fine',
+  'the secret file %j is accepted',
   async (content) => {
     expect(await secretFileFaults(content)).toEqual([])
   },
@@ -45,7 +45,7 @@ test.for([
     '\uFEFFs3cret',
     'expected a secret of printable ASCII characters on one line, and character 1 is U+FEFF (byte order mark)',
   ],
-] as const)('the secret file %j is refused: %s', async ([content, message]) => {
+] as const)('the secret file %j is rejected: %s', async ([content, message]) => {
   expect(await secretFileFaults(content)).toEqual([`${AT}.file: ${message}`])
 })
 
@@ -53,7 +53,7 @@ test.for([
   [{}, 'it is not set'],
   [{ OTHER: '' }, 'it is empty'],
 ] as const)(
-  'a variable for a secret is refused and named where %j is set: %s',
+  'a secret from a variable is rejected with the name of the variable, in the environment %j: %s',
   async ([env, state]) => {
     expect(
       await faultsOf({ credential: { auth: { clientSecret: { env: 'OTHER' } } } }, { env }),
@@ -63,13 +63,13 @@ test.for([
   },
 )
 
-test('a secret in a variable that every object has is refused', async () => {
+test('a secret from an unset variable named like a property of Object.prototype is rejected', async () => {
   expect(
     await faultsOf({ credential: { auth: { clientSecret: { env: 'constructor' } } } }),
   ).toHaveLength(1)
 })
 
-test('a certificate is looked at, for a server and for an upstream', async () => {
+test('a CA certificate is validated, for a credential and for a route', async () => {
   const { certificate } = await createAuthority()
   const tls = { ca: { file: 'ca.pem' } }
   const given: Given = { credential: { tls }, route: { tls } }
@@ -97,11 +97,11 @@ const KEYS = {
   'locked.pem': createSigningKey('ES256').text('encrypted PKCS#8'),
   'broken.pem': '-----BEGIN PRIVATE KEY-----\nnone\n-----END PRIVATE KEY-----\n',
   'broken.jwk': '{"kty":"EC","d":',
-  'word.txt': 's3cret\n',
+  'text.txt': 's3cret\n',
   'empty.pem': '\n',
 }
 
-/** What is said about a private key that signs with an algorithm. */
+/** The problems of a private key for this algorithm. */
 async function keyFaults(file: string, algorithm: string, passphrase?: string): Promise<string[]> {
   const locked = passphrase === undefined ? {} : { passphrase: { env: 'PASSPHRASE' } }
   const auth = { method: 'private_key_jwt', algorithm, key: { file }, ...locked }
@@ -120,7 +120,7 @@ test.for([
   { file: 'ec.jwk', algorithm: 'ES256' },
   { file: 'ed.pem', algorithm: 'EdDSA' },
   { file: 'locked.pem', algorithm: 'ES256', passphrase: PASSPHRASE },
-])('the key $file is fine for $algorithm', async ({ file, algorithm, passphrase }) => {
+])('the key $file is accepted for $algorithm', async ({ file, algorithm, passphrase }) => {
   expect(await keyFaults(file, algorithm, passphrase)).toEqual([])
 })
 
@@ -129,20 +129,20 @@ test.for([
   { file: 'empty.pem', algorithm: 'ES256' },
   { file: 'broken.pem', algorithm: 'ES256' },
   { file: 'broken.jwk', algorithm: 'ES256' },
-  { file: 'word.txt', algorithm: 'ES256' },
+  { file: 'text.txt', algorithm: 'ES256' },
   { file: 'rsa.pem', algorithm: 'ES256' },
   { file: 'ec.pem', algorithm: 'RS256' },
   { file: 'ec.pem', algorithm: 'EdDSA' },
   { file: 'locked.pem', algorithm: 'ES256' },
   { file: 'locked.pem', algorithm: 'ES256', passphrase: 'another' },
-])('the key $file is refused for $algorithm, before any token is asked for', async (given) => {
+])('the key $file is rejected for $algorithm when the configuration is loaded', async (given) => {
   expect(await keyFaults(given.file, given.algorithm, given.passphrase)).toEqual([
     expect.stringMatching(/^credentials\.corp\.auth\.key\.file: expected a /),
   ])
 })
 
-test('the keys of a grant and of DPoP are looked at, too', async () => {
-  const key = { file: 'word.txt' }
+test('the keys of a grant and of DPoP are validated', async () => {
+  const key = { file: 'text.txt' }
   const auth = { method: 'none' }
   expect(
     await faultsOf(
@@ -155,33 +155,33 @@ test('the keys of a grant and of DPoP are looked at, too', async () => {
   ])
 })
 
-/** A route whose client certificate has this file for its key. */
-function pair(key: string): Given {
+/** A route with a client certificate and this key file. */
+function withClientKey(key: string): Given {
   return {
     route: { tls: { client: { certificate: { file: 'mine.pem' }, key: { file: key } } } },
   }
 }
 
-test('a client certificate needs the key that belongs to it', async () => {
+test('a client certificate with another key is rejected', async () => {
   const authority = await createAuthority()
   const mine = await authority.issue('me', ['me.example'])
   const other = await authority.issue('other', ['other.example'])
   const files = { 'mine.pem': mine.certificate, 'mine.key': mine.key, 'other.key': other.key }
-  expect(await faultsOf(pair('mine.key'), { files })).toEqual([])
-  expect(await faultsOf(pair('other.key'), { files })).toEqual([
+  expect(await faultsOf(withClientKey('mine.key'), { files })).toEqual([])
+  expect(await faultsOf(withClientKey('other.key'), { files })).toEqual([
     'routes[0].tls.client: expected a certificate and the private key that belongs to it',
   ])
-  expect(await faultsOf(pair('none.key'), { files })).toEqual([
+  expect(await faultsOf(withClientKey('none.key'), { files })).toEqual([
     'routes[0].tls.client.key.file: expected a file that can be read (no such file), got "none.key"',
   ])
 })
 
-test('what is called "file" in a map of the user’s own is no file', async () => {
+test('a key "file" in a free-form map is not a file name', async () => {
   const parameters = { file: 'a', env: 'b', value: 'c' }
   expect(await faultsOf({ credential: { parameters, headers: parameters } })).toEqual([])
 })
 
-test('every file that is missing is reported, also where the file is wrong elsewhere', async () => {
+test('every missing file is reported, even if the configuration has other problems', async () => {
   const missing = { auth: { clientSecret: { file: 'missing' } }, tls: { ca: { file: 'missing' } } }
   expect(
     await faultsOf({
@@ -203,7 +203,7 @@ test('every file that is missing is reported, also where the file is wrong elsew
   )
 })
 
-test('files are found from where the configuration is, and unreadable ones are named so', async () => {
+test('file names are relative to the directory of the configuration, and unreadable files are reported', async () => {
   const directory = await temporaryDirectory()
   await mkdir(join(directory, 'folder'))
   await writeFile(join(directory, 'folder', 'secret'), 's3cret\n')
@@ -223,7 +223,7 @@ test('files are found from where the configuration is, and unreadable ones are n
   })
 })
 
-test('a file that is only missing its secrets is still a configuration, one that is wrong is not', async () => {
+test('a configuration whose only problem is a missing secret is returned, an invalid one is not', async () => {
   const places = { env: {}, readFile: createFileReader(await temporaryDirectory()) }
   const load = async (given: Given, more = '') =>
     await loadConfig(JSON.stringify(configWith(given)) + more, places)
@@ -232,7 +232,7 @@ test('a file that is only missing its secrets is still a configuration, one that
   expect(await load({ route: { credential: 'x' } })).toMatchObject({ ok: false, config: undefined })
 })
 
-test('a file with a key twice is no configuration: nobody knows which is meant', async () => {
+test('a configuration with a duplicate key is not returned', async () => {
   const places = { env: {}, readFile: createFileReader(await temporaryDirectory()) }
   const route = 'match: { path: / }, upstream: "https://a.example", credential: none'
   const result = await loadConfig(`routes: [{ name: a, name: b, ${route} }]`, places)

@@ -4,10 +4,10 @@ import { faultsOf, type Given, problemsOf, warningsOf } from '../../helpers/prob
 const BASIC = { clientSecret: { env: 'CORP_SECRET' } }
 const KEY = { env: 'CORP_SECRET' }
 
-/** What is wrong with a configuration that is right but for this, to the last word. */
+/** The exact problem of an otherwise valid configuration. */
 const HINTS: readonly (Given & { readonly what: string; readonly fault: string })[] = [
   {
-    what: 'a client secret as a text',
+    what: 'a client secret as a string',
     credential: { auth: { clientSecret: 'hunter2' } },
     fault:
       'credentials.corp.auth.clientSecret: expected a map, got a string; write where it is stored: { file: … } or { env: … }',
@@ -25,7 +25,7 @@ const HINTS: readonly (Given & { readonly what: string; readonly fault: string }
       'credentials.corp.grant.subjectToken: expected a map, got a list; write where it is stored: { file: … } or { env: … }',
   },
   {
-    what: 'a certificate as a text',
+    what: 'a certificate as a string',
     route: { tls: { ca: '/etc/ssl/ca.pem' } },
     fault: 'routes[0].tls.ca: expected a map, got a string; write { file: … }',
   },
@@ -35,7 +35,7 @@ const HINTS: readonly (Given & { readonly what: string; readonly fault: string }
     fault: 'routes[0].match: expected a map, got a string; write a map of host, path, methods',
   },
   {
-    what: 'authentication as a text',
+    what: 'authentication as a string',
     credential: { auth: 'hunter2' },
     fault:
       'credentials.corp.auth: expected a map, got a string; write a map of method, clientSecret, encoding',
@@ -46,7 +46,7 @@ const HINTS: readonly (Given & { readonly what: string; readonly fault: string }
     fault: 'credentials.corp.scopes: expected a list, got a string; write [orders.read]',
   },
   {
-    what: 'several scopes in one text',
+    what: 'several scopes in one string',
     route: { scopes: 'orders.read orders.write' },
     fault: 'routes[0].scopes: expected a list, got a string; write [orders.read, orders.write]',
   },
@@ -66,7 +66,7 @@ const HINTS: readonly (Given & { readonly what: string; readonly fault: string }
     fault: 'access.origins: expected a list, got a string; write [http://localhost:3000]',
   },
   {
-    what: 'a list for one text',
+    what: 'a list instead of a string',
     credential: { clientId: ['a'] },
     fault: 'credentials.corp.clientId: expected a string, got a list; write it without brackets',
   },
@@ -76,12 +76,12 @@ const HINTS: readonly (Given & { readonly what: string; readonly fault: string }
     fault: 'routes: expected a list, got a map; begin each item with "- "',
   },
   {
-    what: 'a truth value in quotes',
+    what: 'a boolean in quotes',
     route: { retry: 'true' },
     fault: 'routes[0].retry: expected true or false, got "true"; write it without quotes',
   },
   {
-    what: '"off" for a truth value',
+    what: '"off" for a boolean',
     route: { retry: 'off' },
     fault:
       'routes[0].retry: expected true or false, got "off"; YAML 1.2 has only true and false: write false',
@@ -113,7 +113,7 @@ const HINTS: readonly (Given & { readonly what: string; readonly fault: string }
     fault: 'unknown key "keepPath"; it belongs in routes[]',
   },
   {
-    what: 'an unknown key that is a word',
+    what: 'an unknown key that may be a secret',
     top: { colour: 'red' },
     fault:
       'unknown key; expected one of listen, admin, credentials, routes, forward, access, via, limits, log, shutdown, defaults',
@@ -132,7 +132,7 @@ const HINTS: readonly (Given & { readonly what: string; readonly fault: string }
   },
 ]
 
-test.for(HINTS)('$what is told what to write instead', async ({ fault, ...given }) => {
+test.for(HINTS)('the problem of $what says what to write instead', async ({ fault, ...given }) => {
   const faults = await faultsOf(given)
   expect(faults).toContain(fault)
   expect(faults.join('\n')).not.toContain('hunter2')
@@ -155,7 +155,7 @@ test.for([
   ['null', 'nothing', '"null"'],
   ['.inf', 'the number .inf', '".inf"'],
 ] as const)(
-  'the client identifier %s, which YAML takes for %s, is to be quoted',
+  'the problem of the client identifier %s, which YAML parses as %s, suggests quotes',
   async ([text, what, quoted]) => {
     const config = `credentials:
   corp: { issuer: https://a.example, clientId: ${text}, auth: { method: none } }
@@ -166,7 +166,7 @@ routes:${ROUTE.replace('none', 'corp')}`
   },
 )
 
-test('a secret that YAML takes for a number is to be quoted, and not repeated', async () => {
+test('the problem of a secret that YAML parses as a number suggests quotes, and does not contain it', async () => {
   const auth = { clientSecret: { value: 4711 } }
   expect(await faultsOf({ credential: { auth } })).toEqual([
     'credentials.corp.auth.clientSecret.value: expected a string; put it in quotes',
@@ -191,7 +191,7 @@ test.for([
     'expected the name of an environment variable that is set, or a default as in "${NAME:-default}"',
   ],
 ] as const)(
-  'the variable ${%s}, which is not set, is named if it looks like one',
+  'the problem of the unset variable ${%s} contains its name only if that cannot be a secret',
   async ([name, message]) => {
     const problems = await problemsOf(`listen: "\${${name}}"\nroutes:${ROUTE}`, {
       env: { CORP_SECRET: 's' },
@@ -200,13 +200,13 @@ test.for([
   },
 )
 
-test('a key that is there twice is named, with the line where it is first', async () => {
+test('the problem of a duplicate key contains the key and the line of its first occurrence', async () => {
   expect(await problemsOf(`log: {}\nroutes:${ROUTE}log: {}\n`)).toEqual([
     '7:1 expected each key once; "log" is also on line 1',
   ])
 })
 
-test('a merge key is said not to be YAML 1.2, and what it would bring is not missed', async () => {
+test('a merge key is reported as unsupported, and the keys that it would merge are not reported as missing', async () => {
   const config = `x-route: &common
   upstream: https://api.example.com
   credential: none
@@ -220,7 +220,7 @@ routes:
   ])
 })
 
-test('a merge key of several maps is one problem as well, and quoted it is a name', async () => {
+test('a merge key with several maps is one problem, and a quoted "<<" is a plain string', async () => {
   const config = `x-a: &a { upstream: https://api.example.com }
 x-b: &b { credential: none }
 routes:
@@ -242,7 +242,7 @@ test.for([
   [' s3cret', 'begins'],
   ['s3cret ', 'ends'],
   [' s3cret ', 'begins and ends'],
-] as const)('the secret %j is warned of, because it %s with white space', async ([secret, how]) => {
+] as const)('the secret %j, which %s with whitespace, causes a warning', async ([secret, how]) => {
   const message = `the secret ${how} with whitespace`
   const files = { secret: `${secret}\n` }
   expect(await warningsOf(secretAt('{ file: secret }'), { files })).toEqual([
@@ -254,7 +254,7 @@ test.for([
 })
 
 test.for(['0.0.0.0:8080', '"[::]:8080"', '"0:8080"', '192.168.1.7:8080', '"[2001:db8::1]:8080"'])(
-  'listen: %s is warned of, because other machines can reach it',
+  'listen: %s causes a warning, because other hosts can reach it',
   async (listen) => {
     expect(await warningsOf(`listen: ${listen}\nroutes:${ROUTE}`)).toEqual([
       expect.stringMatching(
@@ -265,7 +265,7 @@ test.for(['0.0.0.0:8080', '"[::]:8080"', '"0:8080"', '192.168.1.7:8080', '"[2001
 )
 
 test.for(['0.0.0.0:9090', '"[::]:9090"', '192.168.1.7:9090'])(
-  'admin: %s causes a warning, because other machines can reach it',
+  'admin: %s causes a warning, because other hosts can reach it',
   async (admin) => {
     expect(await warningsOf(`admin: ${admin}\nroutes:${ROUTE}`)).toEqual([
       expect.stringMatching(/^1:8 admin: every machine that can connect to this address can read/),
@@ -286,7 +286,7 @@ test.for([
   '"[::1]:8080"',
   'localhost:8080',
   'unix:/run/a.sock',
-])('listen: %s is not warned of', async (listen) => {
+])('listen: %s causes no warning', async (listen) => {
   expect(await warningsOf(`listen: ${listen}\nroutes:${ROUTE}`)).toEqual([])
 })
 
@@ -296,7 +296,7 @@ function clientConfig(clientId: string): string {
 routes:${ROUTE.replace('none', 'corp')}`
 }
 
-test('a client identifier that looks like a variable of a shell causes a warning', async () => {
+test('a client identifier that looks like a shell variable causes a warning', async () => {
   expect(await warningsOf(clientConfig('$CLIENT_ID'))).toEqual([
     '2:48 credentials.corp.clientId: the text is used as it is; a variable is written "${NAME}"',
   ])
@@ -308,7 +308,7 @@ test('a path with "*" causes a warning', async () => {
   ])
 })
 
-test('a client identifier with white space around it is warned of, without repeating it', async () => {
+test('a client identifier with leading whitespace causes a warning that does not contain it', async () => {
   expect(await warningsOf(clientConfig('" hunter2"'))).toEqual([
     '2:48 credentials.corp.clientId: the text begins or ends with whitespace, which is not ignored',
   ])

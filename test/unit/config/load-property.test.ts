@@ -4,7 +4,7 @@ import { stringify } from 'yaml'
 import { loadText } from '../../helpers/problems.ts'
 import { pathsOf, WHOLE, withAt } from '../../helpers/whole-config.ts'
 
-const AROUND = { env: { CORP_SECRET: 's' } }
+const ENVIRONMENT = { env: { CORP_SECRET: 's' } }
 
 const PATHS = pathsOf(WHOLE)
 const { anything } = fc.letrec<{ anything: unknown }>((tie) => ({
@@ -25,27 +25,27 @@ const { anything } = fc.letrec<{ anything: unknown }>((tie) => ({
   ),
 }))
 
-test('the whole file is right', async () => {
-  expect(await loadText(stringify(WHOLE), AROUND)).toMatchObject({ ok: true })
+test('the configuration with most keys is valid', async () => {
+  expect(await loadText(stringify(WHOLE), ENVIRONMENT)).toMatchObject({ ok: true })
   expect(PATHS.length).toBeGreaterThan(60)
 })
 
-test('whatever stands anywhere in a file, it is loaded or refused, at places within it', async () => {
+test('a configuration with any value at any path is loaded, or rejected with problems at positions within it', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.constantFrom(...PATHS),
       anything,
       fc.constantFrom(...PATHS.filter((path) => path.length > 0)),
       async (path, put, nulled) => {
-        expect(await absurditiesIn(stringify(withAt(WHOLE, path, put)))).toEqual([])
-        expect(await absurditiesIn(stringify(withAt(WHOLE, nulled, null)))).toEqual([])
+        expect(await invalidProblemsOf(stringify(withAt(WHOLE, path, put)))).toEqual([])
+        expect(await invalidProblemsOf(stringify(withAt(WHOLE, nulled, null)))).toEqual([])
       },
     ),
     { numRuns: 400, seed: 26 },
   )
 })
 
-test('whatever text a file is, it is loaded or refused, at places within it', async () => {
+test('any text is loaded as configuration, or rejected with problems at positions within it', async () => {
   const text = stringify(WHOLE)
   const slice = fc.tuple(fc.nat(text.length), fc.nat(text.length))
   const spliced = fc
@@ -56,25 +56,25 @@ test('whatever text a file is, it is loaded or refused, at places within it', as
     .map(([[from, to], put]) => text.slice(0, from) + put + text.slice(to))
   await fc.assert(
     fc.asyncProperty(fc.oneof(fc.string({ unit: 'binary' }), spliced), async (anyText) => {
-      expect(await absurditiesIn(anyText)).toEqual([])
+      expect(await invalidProblemsOf(anyText)).toEqual([])
     }),
     { numRuns: 400, seed: 26 },
   )
 })
 
-/** What is wrong with how a file is judged, right or not. */
-async function absurditiesIn(text: string): Promise<string[]> {
-  const result = await loadText(text, AROUND)
+/** Invalid problems or warnings: outside of the file, or on several lines. */
+async function invalidProblemsOf(text: string): Promise<string[]> {
+  const result = await loadText(text, ENVIRONMENT)
   const problems = result.ok ? result.warnings : result.problems
-  const absurdities = !result.ok && problems.length === 0 ? ['refused for no reason'] : []
+  const invalid = !result.ok && problems.length === 0 ? ['rejected without a problem'] : []
   const lines = text.split('\n')
   for (const { line, column, path, message } of problems) {
     const columns = (lines[line - 1] ?? '').length + 1
     if (line < 1 || line > lines.length || column < 1 || column > columns) {
-      absurdities.push(`${line}:${column} is not in the file`)
+      invalid.push(`${line}:${column} is not in the file`)
     }
-    // One line for each problem, whatever the file has in its keys and values.
-    if (/[\n\r]/.test(path + message)) absurdities.push('a problem on several lines')
+    // Each problem is one line, even if keys or values contain line breaks.
+    if (/[\n\r]/.test(path + message)) invalid.push('a problem on several lines')
   }
-  return absurdities
+  return invalid
 }

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { faultsOf, type Given, loadText, problemsOf, warningsOf } from '../../helpers/problems.ts'
 import { createSigningKey } from '../../helpers/signing-keys.ts'
 
-test('what a file leaves out has a default', async () => {
+test('omitted settings have defaults', async () => {
   const text = `
 credentials:
   corp:
@@ -98,14 +98,14 @@ const PLAINTEXT_SECRET =
 const PLAINTEXT_TOKEN =
   'expected an https URL, because the token would be sent unencrypted; "allowPlaintext: true" permits it'
 
-const AROUND = { files: { 'ec.pem': createSigningKey('ES256').text('PKCS#8') } }
+const ENVIRONMENT = { files: { 'ec.pem': createSigningKey('ES256').text('PKCS#8') } }
 
 type Rule = Given & { readonly what: string; readonly faults: readonly string[] }
 
-/** What is wrong with a file that is right but for this. The start of each message will do. */
-const REFUSED: readonly Rule[] = [
+/** The problems of an otherwise valid configuration; only the beginning of each message is compared. */
+const REJECTED: readonly Rule[] = [
   {
-    what: 'a socket mode that YAML takes for a decimal number',
+    what: 'a socket mode that YAML parses as a decimal number',
     top: { listen: { unix: '/run/app.sock', mode: 660 } },
     faults: ['listen.mode: expected a file mode as quoted octal digits'],
   },
@@ -128,12 +128,12 @@ const REFUSED: readonly Rule[] = [
     ],
   },
   {
-    what: 'a policy for forward-proxy requests that is none',
+    what: 'an unknown value of forward',
     top: { forward: 'allow' },
     faults: ['forward: expected "deny" or "pass"'],
   },
   {
-    what: 'a further host with a port',
+    what: 'a host of access.hosts with a port',
     top: { access: { hosts: ['billing.internal:8080'] } },
     faults: ['access.hosts[0]: expected a host without a port'],
   },
@@ -143,12 +143,12 @@ const REFUSED: readonly Rule[] = [
     faults: ['access.origins[0]: expected an origin such as'],
   },
   {
-    what: 'a name in Via with a space',
+    what: 'a Via pseudonym with a space',
     top: { via: 'token sidecar' },
     faults: ['via: expected a word such as "token-sidecar", or "off"'],
   },
   {
-    what: 'no connections at all',
+    what: 'connection limits of 0 and 1.5',
     top: { limits: { connections: 0 } },
     route: { connections: 1.5 },
     faults: [
@@ -157,7 +157,7 @@ const REFUSED: readonly Rule[] = [
     ],
   },
   {
-    what: 'a version of TLS that is too old',
+    what: 'TLS 1.1 as the minimum version',
     route: { tls: { minVersion: 'TLSv1.1' } },
     faults: ['routes[0].tls.minVersion: expected "TLSv1.2" or "TLSv1.3"'],
   },
@@ -177,21 +177,21 @@ const REFUSED: readonly Rule[] = [
     faults: ['credentials.corp.tokenEndpoint: expected '],
   },
   {
-    what: 'a secret that is nowhere',
+    what: 'a secret without file, env and value',
     credential: { auth: { clientSecret: {} } },
     faults: [
       'credentials.corp.auth.clientSecret: expected exactly one of "file", "env" and "value"',
     ],
   },
   {
-    what: 'a secret that is in two places',
+    what: 'a secret with both env and value',
     credential: { auth: { clientSecret: { env: 'CORP_SECRET', value: 's' } } },
     faults: [
       'credentials.corp.auth.clientSecret: expected exactly one of "file", "env" and "value"',
     ],
   },
   {
-    what: 'a secret that is left empty, as in "clientSecret:"',
+    what: 'an empty "clientSecret:"',
     credential: { auth: { clientSecret: null } },
     faults: ['credentials.corp.auth.clientSecret: expected a map'],
   },
@@ -226,7 +226,7 @@ const REFUSED: readonly Rule[] = [
     faults: ['credentials.corp.resource[1]: expected an absolute URI without a fragment'],
   },
   {
-    what: 'a resource that is no URI',
+    what: 'a resource that is not a URI',
     credential: { resource: 'api' },
     faults: ['credentials.corp.resource: expected an absolute URI without a fragment'],
   },
@@ -241,7 +241,7 @@ const REFUSED: readonly Rule[] = [
     faults: ['credentials.corp.tokenEndpoint: expected an http(s) URL without user or fragment'],
   },
   {
-    what: 'a token endpoint over another protocol',
+    what: 'a token endpoint with another scheme',
     credential: { tokenEndpoint: 'ftp://login.example.com/token' },
     faults: ['credentials.corp.tokenEndpoint: expected an http(s) URL'],
   },
@@ -256,7 +256,7 @@ const REFUSED: readonly Rule[] = [
     faults: [`credentials.corp.issuer: ${PLAINTEXT_SECRET}`],
   },
   {
-    what: 'a token endpoint that only looks like this machine',
+    what: 'a plaintext token endpoint whose host only begins with localhost',
     credential: { tokenEndpoint: 'http://localhost.evil.example/token' },
     faults: [`credentials.corp.tokenEndpoint: ${PLAINTEXT_SECRET}`],
   },
@@ -275,17 +275,17 @@ const REFUSED: readonly Rule[] = [
     faults: [`credentials.corp.provider.url: ${PLAINTEXT_SECRET}`],
   },
   {
-    what: 'a provider by its name alone',
+    what: 'a provider as a string',
     credential: { tokenEndpoint: undefined, provider: 'entra' },
     faults: ['credentials.corp.provider: expected a map, got a string'],
   },
   {
-    what: 'a provider that is not known',
+    what: 'an unknown provider',
     credential: { tokenEndpoint: undefined, provider: { name: 'entar', tenant: 'corp' } },
     faults: ['credentials.corp.provider.name: expected "entra" or "okta"'],
   },
   {
-    what: 'Auth0 without an audience',
+    what: 'the provider Auth0 without an audience',
     credential: {
       tokenEndpoint: undefined,
       provider: { name: 'auth0', domain: 'example.eu.auth0.com' },
@@ -293,12 +293,12 @@ const REFUSED: readonly Rule[] = [
     faults: ['credentials.corp.audience: expected the audience, which Auth0 requires'],
   },
   {
-    what: 'Google without the grant of service accounts',
+    what: 'the provider Google without the grant jwt_bearer',
     credential: { tokenEndpoint: undefined, provider: { name: 'google' } },
     faults: ['credentials.corp.grant.type: expected "jwt_bearer"'],
   },
   {
-    what: 'Apigee without a token endpoint',
+    what: 'the provider Apigee without a token endpoint',
     credential: { tokenEndpoint: undefined, provider: { name: 'apigee' } },
     faults: ['credentials.corp.tokenEndpoint: expected the token endpoint, as every API proxy'],
   },
@@ -313,7 +313,7 @@ const REFUSED: readonly Rule[] = [
     faults: ['credentials.corp.tokenType: expected a type such as "Bearer"'],
   })),
   {
-    what: 'an assertion type that is no URI',
+    what: 'an assertion type that is not a URI',
     credential: {
       auth: { method: 'client_assertion_file', file: 'ec.pem', assertionType: 'JWT Bearer' },
     },
@@ -374,7 +374,7 @@ const REFUSED: readonly Rule[] = [
     faults: ['credentials.corp: unknown key "clientID"; did you mean "clientId"?'],
   },
   {
-    what: 'an assertion as the grant that nobody issues',
+    what: 'the grant jwt_bearer without an issuer',
     credential: {
       clientId: undefined,
       auth: { method: 'none' },
@@ -383,29 +383,29 @@ const REFUSED: readonly Rule[] = [
     faults: ['credentials.corp.grant.issuer: expected the "iss" of the assertion'],
   },
   {
-    what: 'a client certificate that is not there',
+    what: 'tls_client_auth without a client certificate',
     credential: { auth: { method: 'tls_client_auth' } },
     faults: [
       'credentials.corp.tls.client: expected the certificate that "tls_client_auth" authenticates with',
     ],
   },
   {
-    what: 'a signature without a key',
+    what: 'private_key_jwt without a key',
     credential: { auth: { method: 'private_key_jwt' } },
     faults: ['credentials.corp.auth.key: expected a map, got nothing'],
   },
   {
-    what: 'a secret in a misspelt place',
+    what: 'a secret with a misspelt key',
     credential: { auth: { clientSecret: { vlaue: 's' } } },
     faults: ['credentials.corp.auth.clientSecret: unknown key "vlaue"; did you mean "value"?'],
   },
   {
-    what: 'a secret in an unknown place',
+    what: 'a secret with an unknown key',
     credential: { auth: { clientSecret: { vault: 's' } } },
     faults: ['credentials.corp.auth.clientSecret: unknown key'],
   },
   {
-    what: 'an audience for an assertion that is none',
+    what: 'a number as the audience of an assertion',
     credential: {
       auth: { method: 'private_key_jwt', key: { file: 'ec.pem' }, algorithm: 'ES256', audience: 7 },
     },
@@ -414,7 +414,7 @@ const REFUSED: readonly Rule[] = [
     ],
   },
   {
-    what: 'a misspelt audience for an assertion',
+    what: 'a misspelt audience of an assertion',
     credential: {
       auth: {
         method: 'private_key_jwt',
@@ -452,19 +452,19 @@ const REFUSED: readonly Rule[] = [
     faults: [`routes[0].upstream: ${PLAINTEXT_TOKEN}`],
   },
   {
-    what: 'a credential that is not there',
+    what: 'an undefined credential with a similar name',
     route: { credential: 'crop' },
     faults: [
       'routes[0].credential: expected the name of a credential, or "none", got "crop"; did you mean "corp"?',
     ],
   },
   {
-    what: 'a credential that nothing resembles',
+    what: 'an undefined credential without a similar name',
     route: { credential: 'somebody' },
     faults: ['routes[0].credential: expected the name of a credential, or "none"'],
   },
   {
-    what: 'a credential that every object has',
+    what: 'a credential named like a property of Object.prototype',
     route: { credential: 'constructor' },
     faults: ['routes[0].credential: expected the name of a credential, or "none"'],
   },
@@ -479,7 +479,7 @@ const REFUSED: readonly Rule[] = [
     faults: ['routes[0].credential: expected a string, got nothing'],
   },
   {
-    what: 'a route that matches by its method alone',
+    what: 'a match with methods only',
     route: { match: { methods: ['GET'] } },
     faults: ['routes[0].match: expected "host", "path" or both'],
   },
@@ -490,22 +490,22 @@ const REFUSED: readonly Rule[] = [
   },
   { what: 'no routes', top: { routes: [] }, faults: ['routes: expected at least one route'] },
   {
-    what: 'routes that are no list',
+    what: 'routes as a map',
     top: { routes: { orders: {} } },
     faults: ['routes: expected a list, got a map'],
   },
   {
-    what: 'routes that are not there',
+    what: 'a file without routes',
     top: { routes: undefined },
     faults: ['routes: expected a list, got nothing'],
   },
   {
-    what: 'credentials that are a list, however many routes refer to them',
+    what: 'credentials as a list, with a route that refers to one',
     top: { credentials: [{ name: 'corp' }] },
     faults: ['credentials: expected a map, got a list'],
   },
   {
-    what: 'credentials under a misspelt key, however many routes refer to them',
+    what: 'credentials under a misspelt key, with a route that refers to one',
     top: { credentials: undefined, credentails: { corp: {} } },
     faults: ['unknown key "credentails"; did you mean "credentials"?'],
   },
@@ -515,12 +515,12 @@ const REFUSED: readonly Rule[] = [
     faults: ['admin: expected another address than that of "listen", got "127.0.0.1:7070"'],
   },
   {
-    what: 'a listener where the admin listener is if nothing is said',
+    what: 'a listener at the default address of the admin listener',
     top: { listen: '127.0.0.1:9090' },
     faults: ['listen: expected another address than that of "admin", got "127.0.0.1:9090"'],
   },
   {
-    what: 'a scope for a route that only forwards',
+    what: 'scopes, audience and resource of a route without a credential',
     route: { credential: 'none', scopes: ['a'], audience: 'b', resource: ['https://c.example'] },
     faults: [
       'routes[0].scopes: expected a credential other than "none" beside it',
@@ -529,7 +529,7 @@ const REFUSED: readonly Rule[] = [
     ],
   },
   {
-    what: 'a token in a header that HTTP needs itself',
+    what: 'a token in the header Transfer-Encoding',
     route: { inject: { header: 'Transfer-Encoding' } },
     faults: ['routes[0].inject.header: expected a header that can carry a token'],
   },
@@ -544,12 +544,12 @@ const REFUSED: readonly Rule[] = [
     faults: ['routes[0].headers.set.authorization: expected another header than the one'],
   },
   {
-    what: 'setting the header that carries the token, by another name',
+    what: 'setting the header that carries the token, with inject.header',
     route: { inject: { header: 'X-Token' }, headers: { set: { 'X-TOKEN': 'a' } } },
     faults: ['routes[0].headers.set.X-TOKEN: expected another header than the one'],
   },
   {
-    what: 'an unknown key, with a hint where it is near a known one',
+    what: 'an unknown key, similar to a known one or not',
     route: { upstrem: 'x', timeouts: { read: '1s' } },
     faults: [
       'routes[0]: unknown key "upstrem"; did you mean "upstream"?',
@@ -558,11 +558,11 @@ const REFUSED: readonly Rule[] = [
   },
 ]
 
-test.for(REFUSED)('$what is refused, in one sentence', async ({ faults, ...given }) => {
+test.for(REJECTED)('$what: rejected', async ({ faults, ...given }) => {
   const starts = faults.map((fault) =>
     expect.stringMatching(new RegExp(`^${RegExp.escape(fault)}`)),
   )
-  expect(await faultsOf(given, AROUND)).toEqual(starts)
+  expect(await faultsOf(given, ENVIRONMENT)).toEqual(starts)
 })
 
 test.for([
@@ -576,7 +576,7 @@ test.for([
   'trailer',
   'transfer-encoding',
   'upgrade',
-])('the header %s is not for a route to set or remove', async (name) => {
+])('a route cannot set or remove the header %s', async (name) => {
   expect(await faultsOf({ route: { headers: { set: { [name]: 'x' } } } })).toEqual([
     `routes[0].headers.set.${name}: expected a header that the sidecar does not control`,
   ])
@@ -585,37 +585,37 @@ test.for([
   ])
 })
 
-const PERMITTED: readonly (Given & { readonly what: string })[] = [
+const ACCEPTED: readonly (Given & { readonly what: string })[] = [
   { what: 'a unix socket with a mode', top: { listen: { unix: '/run/app.sock', mode: '0600' } } },
   { what: 'a mode of three digits', top: { admin: { unix: '/run/admin.sock', mode: '666' } } },
   {
-    what: 'a socket beside an address that is the default of the other',
+    what: 'a socket, and the default address of that listener for the other one',
     top: { listen: { unix: '/run/app.sock' }, admin: '127.0.0.1:8080' },
   },
   {
-    what: 'a route to another port of this machine',
+    what: 'a route to another port on localhost',
     top: { listen: '127.0.0.1:8081' },
     route: { upstream: 'http://localhost:8082' },
   },
-  { what: 'nothing that is special' },
+  { what: 'no change' },
   {
-    what: 'a token endpoint over plain HTTP, where that is allowed',
+    what: 'a token endpoint over plain HTTP with allowPlaintext',
     credential: { tokenEndpoint: 'http://login.example.com/token', allowPlaintext: true },
   },
   {
-    what: 'a token endpoint over plain HTTP on this machine',
+    what: 'a token endpoint over plain HTTP on a loopback address',
     credential: { tokenEndpoint: 'http://127.0.0.1:8089/token' },
   },
   {
-    what: 'an issuer over plain HTTP on this machine',
+    what: 'an issuer over plain HTTP on a loopback address',
     credential: { tokenEndpoint: undefined, issuer: 'http://[::1]:8089' },
   },
   {
-    what: 'an upstream over plain HTTP, where that is allowed',
+    what: 'an upstream over plain HTTP with allowPlaintext',
     route: { upstream: 'http://orders.example.com', allowPlaintext: true },
   },
   {
-    what: 'an upstream over plain HTTP on this machine',
+    what: 'an upstream over plain HTTP on localhost',
     route: { upstream: 'http://localhost:3000' },
   },
   {
@@ -623,15 +623,15 @@ const PERMITTED: readonly (Given & { readonly what: string })[] = [
     route: { credential: 'none', upstream: 'http://orders.example.com' },
   },
   {
-    what: 'setting Authorization where no token goes',
+    what: 'setting Authorization on a route without a credential',
     route: { credential: 'none', headers: { set: { Authorization: 'Basic eA==' } } },
   },
   {
-    what: 'setting Authorization where the token goes elsewhere',
+    what: 'setting Authorization on a route with another inject.header',
     route: { inject: { header: 'X-Token', prefix: '' }, headers: { set: { Authorization: 'x' } } },
   },
   {
-    what: 'a provider over plain HTTP, where that is allowed',
+    what: 'a provider over plain HTTP with allowPlaintext',
     credential: {
       tokenEndpoint: undefined,
       provider: { name: 'keycloak', url: 'http://keycloak.example.com', realm: 'corp' },
@@ -639,14 +639,14 @@ const PERMITTED: readonly (Given & { readonly what: string })[] = [
     },
   },
   {
-    what: 'a provider over plain HTTP on this machine',
+    what: 'a provider over plain HTTP on localhost',
     credential: {
       tokenEndpoint: undefined,
       provider: { name: 'keycloak', url: 'http://localhost:8080', realm: 'corp' },
     },
   },
   {
-    what: 'an assertion as the grant, without a client',
+    what: 'the grant jwt_bearer without a client',
     credential: {
       clientId: undefined,
       auth: { method: 'none' },
@@ -661,21 +661,21 @@ const PERMITTED: readonly (Given & { readonly what: string })[] = [
   },
   { what: 'one audience or several', credential: { audience: 'a', resource: ['b:c', 'd:e'] } },
   {
-    what: 'listeners on ports of the system’s choice',
+    what: 'listeners on port 0',
     top: { listen: '[::1]:0', admin: '[::1]:0' },
   },
 ]
 
-test.for(PERMITTED)('$what is permitted', async (given) => {
-  expect(await faultsOf(given, AROUND)).toEqual([])
+test.for(ACCEPTED)('$what: accepted', async (given) => {
+  expect(await faultsOf(given, ENVIRONMENT)).toEqual([])
 })
 
-test.for(['corp', '7', 'a.b-c_d', 'Z9'])('%j is a name for a credential', async (name) => {
+test.for(['corp', '7', 'a.b-c_d', 'Z9'])('%j is a valid credential name', async (name) => {
   expect(await credentialNameFaults(name)).toEqual([])
 })
 
 test.for(['none', '', 'a b', 'a/b', '-a', '.a', '_a', 'ä', 'a\nb'])(
-  '%j is no name for a credential',
+  '%j is an invalid credential name',
   async (name) => {
     expect(await credentialNameFaults(name)).toEqual([
       expect.stringContaining('expected a name of letters, digits'),
@@ -692,12 +692,12 @@ async function credentialNameFaults(name: string): Promise<string[]> {
   return await faultsOf({ top: { credentials: { corp: credential, [name]: credential } } })
 }
 
-test.for(['orders', '7', 'a.b-c_d'])('%j is a name for a route', async (name) => {
+test.for(['orders', '7', 'a.b-c_d'])('%j is a valid route name', async (name) => {
   expect(await faultsOf({ route: { name } })).toEqual([])
 })
 
 test.for(['', '(none)', 'a b', '-a', 'a"b', 'a\nb', 'ä'])(
-  '%j is no name for a route',
+  '%j is an invalid route name',
   async (name) => {
     expect(await faultsOf({ route: { name } })).toEqual([
       expect.stringMatching(/^routes\[0\]\.name: expected a name of letters, digits/),
@@ -715,7 +715,7 @@ test.for([
   '[::1]:8080',
   '*.example.com',
   '*.example.com:8443',
-])('%j is a host to match', async (host) => {
+])('%j is a valid match.host', async (host) => {
   expect(await faultsOf({ route: { match: { host } } })).toEqual([])
 })
 
@@ -733,7 +733,7 @@ test.for([
   'api.example.com:http',
   '::1',
   'user@api.example.com',
-])('%j is no host to match', async (host) => {
+])('%j is an invalid match.host', async (host) => {
   expect(await faultsOf({ route: { match: { host } } })).toEqual([
     expect.stringMatching(/^routes\[0\]\.match\.host: expected a host such as/),
   ])
@@ -749,7 +749,7 @@ test.for([
   '/a..b',
   '/.well-known',
   '/@x',
-])('%j is a path to match', async (path) => {
+])('%j is a valid match.path', async (path) => {
   expect(await faultsOf({ route: { match: { path } } })).toEqual([])
 })
 
@@ -769,21 +769,24 @@ test.for([
   '/a\\b',
   '/ä',
   '/a\n',
-])('%j is no path to match', async (path) => {
+])('%j is an invalid match.path', async (path) => {
   expect(await faultsOf({ route: { match: { path } } })).toEqual([
     expect.stringMatching(/^routes\[0\]\.match\.path: expected a path /),
   ])
 })
 
-test.for(['GET', 'M-SEARCH', 'PROPFIND'])('%j is a method to match', async (method) => {
+test.for(['GET', 'M-SEARCH', 'PROPFIND'])('%j is a valid match.methods entry', async (method) => {
   expect(await faultsOf({ route: { match: { path: '/', methods: [method] } } })).toEqual([])
 })
 
-test.for(['get', '', 'GET POST', '*', '-GET'])('%j is no method to match', async (method) => {
-  expect(await faultsOf({ route: { match: { path: '/', methods: [method] } } })).toEqual([
-    expect.stringMatching(/^routes\[0\]\.match\.methods\[0\]: expected a method such as "GET"/),
-  ])
-})
+test.for(['get', '', 'GET POST', '*', '-GET'])(
+  '%j is an invalid match.methods entry',
+  async (method) => {
+    expect(await faultsOf({ route: { match: { path: '/', methods: [method] } } })).toEqual([
+      expect.stringMatching(/^routes\[0\]\.match\.methods\[0\]: expected a method such as "GET"/),
+    ])
+  },
+)
 
 test.for([
   'https://orders.example.com',
@@ -791,7 +794,7 @@ test.for([
   'https://orders.example.com:8443/v2/',
   'https://[2001:db8::1]/v2',
   'HTTPS://orders.example.com',
-])('%j is an upstream', async (upstream) => {
+])('%j is a valid upstream', async (upstream) => {
   expect(await faultsOf({ route: { upstream } })).toEqual([])
 })
 
@@ -811,13 +814,13 @@ test.for([
   ' https://orders.example.com',
   'https:\\\\orders.example.com',
   'https://orders.example.com:99999',
-])('%j is no upstream', async (upstream) => {
+])('%j is an invalid upstream', async (upstream) => {
   expect(await faultsOf({ route: { upstream } })).toEqual([
     expect.stringMatching(/^routes\[0\]\.upstream: expected an http\(s\) URL without user, query/),
   ])
 })
 
-/** Two routes, and whether they would claim the same requests. */
+/** Two routes, and whether they match the same requests. */
 const PAIRS: readonly { first: object; second: object; same: boolean }[] = [
   { first: { path: '/a' }, second: { path: '/a' }, same: true },
   { first: { path: '/a' }, second: { path: '/a/' }, same: true },
@@ -836,7 +839,7 @@ const PAIRS: readonly { first: object; second: object; same: boolean }[] = [
   { first: { host: 'a.example' }, second: { host: 'a.example:8443' }, same: false },
 ]
 
-test.for(PAIRS)('a route with $second beside one with $first: same? $same', async (pair) => {
+test.for(PAIRS)('the matches $first and $second are duplicates: $same', async (pair) => {
   const routes = [pair.first, pair.second].map((match, index) => ({
     name: `route-${index}`,
     match,
@@ -848,7 +851,7 @@ test.for(PAIRS)('a route with $second beside one with $first: same? $same', asyn
   )
 })
 
-test('the third route of one name refers to the mistake, not to its neighbours', async () => {
+test('a duplicate route name refers to the first route with that name', async () => {
   const route = { match: { path: '/' }, upstream: 'https://api.example.com', credential: 'none' }
   const routes = [
     { ...route, name: 'a', match: { path: '/a' } },
@@ -860,7 +863,7 @@ test('the third route of one name refers to the mistake, not to its neighbours',
   ])
 })
 
-test('rules between keys speak even where the file is wrong elsewhere', async () => {
+test('violations of rules between keys are reported even if the file has other problems', async () => {
   const route = { name: 'a', match: { path: '/' }, upstream: 'http://a.example', credential: 'b' }
   expect(
     await faultsOf({
@@ -898,7 +901,7 @@ routes:
   - { name: two, match: { path: /2 }, upstream: 'https://a.example', credential: local }
 `
 
-test('a literal secret for another machine and an unused credential are warned about', async () => {
+test('a literal secret for another host and an unused credential cause warnings', async () => {
   expect(await warningsOf(WARNED, { env: { CORP_SECRET: 's' } })).toEqual([
     '6:36 credentials.corp.auth.clientSecret.value: the secret is part of the configuration file; "file" or "env" keeps it out',
     '12:5 credentials.spare: no route uses this credential',
@@ -924,26 +927,26 @@ test.for([
     place: 'dpop.key',
     lines: 'auth: { clientSecret: { env: CORP_SECRET } }\n    dpop: { key: { value: "LITERAL" } }',
   },
-])('a literal at $place is warned about, too', async ({ place, lines }) => {
+])('a literal secret at $place causes a warning', async ({ place, lines }) => {
   const text = `credentials:
   corp:
     tokenEndpoint: https://login.example.com/token
     clientId: a
-    ${lines.replace('"LITERAL"', JSON.stringify(AROUND.files['ec.pem']))}
+    ${lines.replace('"LITERAL"', JSON.stringify(ENVIRONMENT.files['ec.pem']))}
 routes:
   - { name: one, match: { path: / }, upstream: 'https://a.example', credential: corp }
 `
-  expect(await warningsOf(text, { ...AROUND, env: { CORP_SECRET: 's' } })).toEqual([
+  expect(await warningsOf(text, { ...ENVIRONMENT, env: { CORP_SECRET: 's' } })).toEqual([
     expect.stringMatching(`credentials.corp.${place}.value: the secret is part of the`),
   ])
 })
 
-test('warnings are not mixed with errors', async () => {
+test('warnings are omitted if there are problems', async () => {
   const problems = await problemsOf(`${WARNED}listen: home\n`, { env: { CORP_SECRET: 's' } })
   expect(problems).toEqual([expect.stringMatching(/^18:9 listen: /)])
 })
 
-test('an address is no server name', async () => {
+test('an IP address as tls.serverName is rejected', async () => {
   const problems = await problemsOf(`routes:
   - name: one
     match: { path: / }

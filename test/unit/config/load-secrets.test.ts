@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { problemsOf, type Surroundings } from '../../helpers/problems.ts'
+import { problemsOf, type ConfigEnvironment } from '../../helpers/problems.ts'
 
 const CANARY = 'hunter2canary'
 
@@ -10,7 +10,7 @@ const ROUTES = `routes:
     credential: corp
 `
 
-/** A credential with `auth` and whatever else, and a route that uses it. */
+/** A credential with these further settings, and a route that uses it. */
 function withCredential(lines: string): string {
   return `credentials:
   corp:
@@ -34,8 +34,8 @@ function indent(text: string, columns: number): string {
   return text.replaceAll(/^(?=.)/gm, ' '.repeat(columns))
 }
 
-/** Files with a secret where none belongs, or where a slip makes it something else. */
-const FILES: readonly { what: string; text: string; around?: Surroundings }[] = [
+/** Files with a secret in a wrong place, or with a syntax error near it. */
+const FILES: readonly { what: string; text: string; environment?: ConfigEnvironment }[] = [
   { what: 'the secret instead of the file', text: CANARY },
   { what: 'the secret instead of all credentials', text: `credentials: ${CANARY}\n${ROUTES}` },
   {
@@ -43,7 +43,10 @@ const FILES: readonly { what: string; text: string; around?: Surroundings }[] = 
     text: `credentials: { corp: ${CANARY} }\n${ROUTES}`,
   },
   { what: 'a secret at the top', text: `clientSecret: ${CANARY}\n${withRoute('')}` },
-  { what: 'a secret beside the client', text: withCredential(`clientSecret: ${CANARY}\nauth: {}`) },
+  {
+    what: 'a secret at the level of the client',
+    text: withCredential(`clientSecret: ${CANARY}\nauth: {}`),
+  },
   { what: 'the secret instead of auth', text: withCredential(`auth: ${CANARY}`) },
   { what: 'the secret as a string', text: withCredential(`auth: { clientSecret: ${CANARY} }`) },
   { what: 'the secret as a list', text: withCredential(`auth: { clientSecret: [${CANARY}] }`) },
@@ -56,7 +59,7 @@ const FILES: readonly { what: string; text: string; around?: Surroundings }[] = 
     text: withCredential(`auth: { clientSecret: { vlaue: ${CANARY} } }`),
   },
   {
-    what: 'an unknown place',
+    what: 'a secret with an unknown key',
     text: withCredential(`auth: { clientSecret: { password: ${CANARY} } }`),
   },
   {
@@ -64,15 +67,15 @@ const FILES: readonly { what: string; text: string; around?: Surroundings }[] = 
     text: withCredential(`auth: { method: basic, clientSecret: { value: ${CANARY} } }`),
   },
   {
-    what: 'a secret in place of the method',
+    what: 'a secret with two keys',
     text: withCredential(`auth: { clientSecret: { value: ${CANARY}, env: CORP_SECRET } }`),
   },
   {
-    what: 'no space behind the colon, within braces',
+    what: 'no space after the colon, within braces',
     text: withCredential(`auth: { clientSecret: { value:${CANARY} } }`),
   },
   {
-    what: 'no space behind the colon, on a line of its own',
+    what: 'no space after the colon, on a separate line',
     text: withCredential(`auth:\n  clientSecret:\n    value:${CANARY}`),
   },
   {
@@ -116,7 +119,7 @@ const FILES: readonly { what: string; text: string; around?: Surroundings }[] = 
     text: withCredential(`auth:\n  clientSecret:\n    value: some: ${CANARY}`),
   },
   {
-    what: 'a secret behind a text in quotes',
+    what: 'a secret after a quoted string',
     text: withCredential(`auth:\n  clientSecret:\n    value: "some" ${CANARY}`),
   },
   {
@@ -130,7 +133,7 @@ const FILES: readonly { what: string; text: string; around?: Surroundings }[] = 
   {
     what: 'a secret in a file, with a line break',
     text: withCredential('auth: { clientSecret: { file: secret } }'),
-    around: { files: { secret: `${CANARY}\n${CANARY}\n` } },
+    environment: { files: { secret: `${CANARY}\n${CANARY}\n` } },
   },
   {
     what: 'a secret in place of the name of its file',
@@ -143,7 +146,7 @@ const FILES: readonly { what: string; text: string; around?: Surroundings }[] = 
   {
     what: 'a secret with umlauts in a variable',
     text: withCredential('auth: { clientSecret: { env: CORP_SECRET } }'),
-    around: { env: { CORP_SECRET: `${CANARY}ä` } },
+    environment: { env: { CORP_SECRET: `${CANARY}ä` } },
   },
   {
     what: 'a password in the issuer',
@@ -167,7 +170,7 @@ const FILES: readonly { what: string; text: string; around?: Surroundings }[] = 
     text: upstream(`eyJhbGciOiJSUzI1NiJ9.${'e30'.repeat(30)}.${CANARY}`),
   },
   {
-    what: 'a secret and its key in each other’s place',
+    what: 'a secret exchanged with its key',
     text: withCredential(`auth: { clientSecret: { ${CANARY}: value } }`),
   },
   { what: 'a key in the query', text: upstream(`https://api.example.com/?key=${CANARY}`) },
@@ -190,7 +193,7 @@ const FILES: readonly { what: string; text: string; around?: Surroundings }[] = 
     text: withRoute(`headers: { set: "X-Api-Key: ${CANARY}" }`),
   },
   {
-    what: 'a header without a space behind the colon',
+    what: 'a header without a space after the colon',
     text: withRoute(`headers: { set: { X-Api-Key:${CANARY} } }`),
   },
   {
@@ -198,7 +201,7 @@ const FILES: readonly { what: string; text: string; around?: Surroundings }[] = 
     text: withRoute(`headers: { set: { X-Api-Key: some,${CANARY} } }`),
   },
   {
-    what: 'a header right under headers',
+    what: 'a header directly below headers',
     text: withRoute(`headers: { X-Api-Key: ${CANARY} }`),
   },
   {
@@ -216,7 +219,7 @@ const FILES: readonly { what: string; text: string; around?: Surroundings }[] = 
     ),
   },
   {
-    what: 'a parameter without a space behind the colon',
+    what: 'a parameter without a space after the colon',
     text: withCredential(
       `auth: { clientSecret: { env: CORP_SECRET } }\nparameters: { password:${CANARY} }`,
     ),
@@ -233,36 +236,36 @@ const FILES: readonly { what: string; text: string; around?: Surroundings }[] = 
       'legacy-billing',
       '${CORP_SECRET}',
     ),
-    around: { env: { CORP_SECRET: `${CANARY}\n` } },
+    environment: { env: { CORP_SECRET: `${CANARY}\n` } },
   },
   {
     what: 'a variable for a duration',
     text: withRoute('timeouts: { idle: "${CORP_SECRET}" }'),
-    around: { env: { CORP_SECRET: CANARY } },
+    environment: { env: { CORP_SECRET: CANARY } },
   },
   {
     what: 'a variable for a credential',
     text: withRoute('').replace('credential: corp', 'credential: ${CORP_SECRET}'),
-    around: { env: { CORP_SECRET: CANARY } },
+    environment: { env: { CORP_SECRET: CANARY } },
   },
   {
     what: 'a variable for an upstream with a password',
     text: upstream('${UPSTREAM}'),
-    around: { env: { UPSTREAM: `http://me:${CANARY}@api.example.com`, CORP_SECRET: 's' } },
+    environment: { env: { UPSTREAM: `http://me:${CANARY}@api.example.com`, CORP_SECRET: 's' } },
   },
   {
     what: 'a default for a variable',
     text: upstream(`\${UPSTREAM:-http://me:${CANARY}@api.example.com}`),
   },
   {
-    what: 'a quote that is missing far above the secret',
+    what: 'an unterminated quote far above the secret',
     text: withCredential(`auth: { clientSecret: { value: ${CANARY} } }\nscopes: ['a']`).replace(
       'https://login',
       "'https://login",
     ),
   },
   {
-    what: 'a block of text instead of a map',
+    what: 'a block scalar instead of a map',
     text: withCredential(`auth: |\n  clientSecret: { value: ${CANARY} }`),
   },
   {
@@ -270,7 +273,7 @@ const FILES: readonly { what: string; text: string; around?: Surroundings }[] = 
     text: withRoute(`tls: { ca: { file: "-----BEGIN PRIVATE KEY-----\\n${CANARY}\\n-----END" } }`),
   },
   {
-    what: 'a key without a space behind the colon, within braces',
+    what: 'a key without a space after the colon, within braces',
     text: withCredential(`auth: { method: private_key_jwt, key: { value:${CANARY} } }`),
   },
   {
@@ -280,21 +283,23 @@ const FILES: readonly { what: string; text: string; around?: Surroundings }[] = 
     ),
   },
   {
-    what: 'a private key that is none',
+    what: 'an invalid private key',
     text: withCredential('auth: { method: private_key_jwt, key: { env: KEY } }'),
-    around: { env: { KEY: `-----BEGIN PRIVATE KEY-----\n${CANARY}\n-----END PRIVATE KEY-----` } },
+    environment: {
+      env: { KEY: `-----BEGIN PRIVATE KEY-----\n${CANARY}\n-----END PRIVATE KEY-----` },
+    },
   },
   {
     what: 'a private key with a mistake in its JSON',
     text: withCredential('auth: { method: private_key_jwt, key: { file: key.jwk } }'),
-    around: { files: { 'key.jwk': `{"kty":"EC","d":${CANARY}}` } },
+    environment: { files: { 'key.jwk': `{"kty":"EC","d":${CANARY}}` } },
   },
   {
-    what: 'a private key for proofs with a mistake in its JSON',
+    what: 'a DPoP key with a mistake in its JSON',
     text: withCredential(
       'auth: { clientSecret: { env: CORP_SECRET } }\ndpop: { key: { file: key.jwk } }',
     ),
-    around: { env: { CORP_SECRET: 's' }, files: { 'key.jwk': `{"d":${CANARY}}` } },
+    environment: { env: { CORP_SECRET: 's' }, files: { 'key.jwk': `{"d":${CANARY}}` } },
   },
   {
     what: 'a subject token as a string',
@@ -315,7 +320,7 @@ const FILES: readonly { what: string; text: string; around?: Surroundings }[] = 
     ),
   },
   {
-    what: 'a header of the token request without a space behind the colon',
+    what: 'a header of the token request without a space after the colon',
     text: withCredential(
       `auth: { clientSecret: { env: CORP_SECRET } }\nheaders: { X-Api-Key:${CANARY} }`,
     ),
@@ -338,7 +343,7 @@ const FILES: readonly { what: string; text: string; around?: Surroundings }[] = 
     text: `defaults: { ${CANARY}: x }\n${withRoute('')}`,
   },
   {
-    what: 'a secret as a key that is there twice',
+    what: 'a secret as a duplicate key',
     text: `${CANARY}: x\n${CANARY}: x\n${withRoute('')}`,
   },
   { what: 'a secret instead of an address', text: `listen: ${CANARY}\n${withRoute('')}` },
@@ -350,7 +355,7 @@ const FILES: readonly { what: string; text: string; around?: Surroundings }[] = 
   { what: 'a secret instead of a map', text: withRoute('').replace('{ path: /orders }', CANARY) },
   { what: 'a secret instead of a list', text: withRoute(`scopes: ${CANARY}`) },
   { what: 'a secret instead of a choice', text: withRoute(`existingAuthorization: ${CANARY}`) },
-  { what: 'a secret instead of a truth value', text: withRoute(`retry: ${CANARY}`) },
+  { what: 'a secret instead of a boolean', text: withRoute(`retry: ${CANARY}`) },
   { what: 'a secret in the place of all defaults', text: `defaults: ${CANARY}\n${withRoute('')}` },
   {
     what: 'a secret as a default',
@@ -366,20 +371,20 @@ function upstream(url: string): string {
   return withRoute('').replace('https://orders.example.com', url)
 }
 
-test.for(FILES)('$what: the complaint does not repeat it', async ({ text, around }) => {
-  expect(JSON.stringify([text, around])).toContain(CANARY)
-  const problems = await problemsOf(text, { env: { CORP_SECRET: 's' }, ...around })
+test.for(FILES)('$what: no problem contains the secret', async ({ text, environment }) => {
+  expect(JSON.stringify([text, environment])).toContain(CANARY)
+  const problems = await problemsOf(text, { env: { CORP_SECRET: 's' }, ...environment })
   expect(problems).not.toEqual([])
   expect(problems.join('\n')).not.toContain(CANARY)
 })
 
-test('a short secret behind a key that is long is not repeated either', async () => {
+test('a short secret after a long key without a space appears in no problem', async () => {
   const problems = await problemsOf(withCredential('auth: {clientSecret:abcd}'))
   expect(problems).not.toEqual([])
   expect(problems.join('\n')).not.toContain('abcd')
 })
 
-test('a secret in upper case is not repeated as the name of a variable either', async () => {
+test('a secret in upper case as the name of a variable appears in no problem', async () => {
   const problems = await problemsOf(withRoute('timeouts: { idle: "${HUNTER2CANARY}" }'), {
     env: { CORP_SECRET: 's' },
   })
@@ -401,13 +406,13 @@ test.for([
   },
   { what: 'a header', text: withRoute(`headers: { set: { X-Pin: ${PIN} } }`) },
   { what: 'a prefix', text: withRoute(`inject: { prefix: ${PIN} }`) },
-])('$what of digits, which YAML takes for a number, is not repeated', async ({ text }) => {
+])('$what of digits, which YAML parses as a number, appears in no problem', async ({ text }) => {
   const problems = await problemsOf(text, { env: { CORP_SECRET: 's' } })
   expect(problems).toEqual([expect.stringContaining(': expected a ')])
   expect(problems.join('\n')).not.toContain(PIN)
 })
 
-const SLIPPERY = [
+const TYPO_FILES = [
   {
     what: 'a client secret, a parameter and a header',
     text: `credentials:
@@ -442,24 +447,24 @@ routes: []
   },
 ]
 
-test.for(SLIPPERY)(
-  'no slip of one character in $what makes it part of a complaint',
+test.for(TYPO_FILES)(
+  'with any typo of one character in $what, no problem contains the secret',
   async ({ text }) => {
     const leaks = new Map<string, string>()
     let wrong = 0
-    for (const slip of slipsIn(text)) {
-      const problems = await problemsOf(slip)
+    for (const typo of typosIn(text)) {
+      const problems = await problemsOf(typo)
       if (problems.length > 0) wrong += 1
       const leak = problems.find((problem) => /hunter|canary/.test(problem))
-      if (leak !== undefined) leaks.set(leak, slip)
+      if (leak !== undefined) leaks.set(leak, typo)
     }
     expect(wrong).toBeGreaterThan(1000)
     expect([...leaks.keys()].slice(0, 5)).toEqual([])
   },
 )
 
-/** The text with each character left out, and with others typed before every second. */
-function* slipsIn(text: string): Generator<string> {
+/** The text with each character deleted, and with special characters inserted before every second one. */
+function* typosIn(text: string): Generator<string> {
   for (let at = 0; at <= text.length; at += 1) {
     const before = text.slice(0, at)
     yield before + text.slice(at + 1)

@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest'
 import { faultsOf, type Given } from '../../helpers/problems.ts'
 
-/** The end of what is said about a value that the setting does not take. */
+/** The end of the problem of an invalid value. */
 const VALUES: readonly (readonly [what: string, given: Given, end: string])[] = [
   ['a port alone', { top: { listen: 8080 } }, 'did you mean "127.0.0.1:8080"?'],
-  ['a port behind a colon', { top: { listen: ':8080' } }, 'did you mean "127.0.0.1:8080"?'],
+  ['a port after a colon', { top: { listen: ':8080' } }, 'did you mean "127.0.0.1:8080"?'],
   ['an address as a URL', { top: { listen: 'http://[::1]:81/' } }, 'did you mean "[::1]:81"?'],
   ['every address as "*"', { top: { listen: '*:8080' } }, 'did you mean "0.0.0.0:8080"?'],
   ['a duration without a unit', { credential: { timeout: 10 } }, 'did you mean "10s"?'],
@@ -53,7 +53,7 @@ const VALUES: readonly (readonly [what: string, given: Given, end: string])[] = 
     'expected a host such as "api.example.com" or "*.example.com", got "a.example:99999"',
   ],
   [
-    'the address of the metadata as the issuer',
+    'the metadata URL as the issuer',
     {
       credential: {
         tokenEndpoint: undefined,
@@ -75,11 +75,7 @@ const VALUES: readonly (readonly [what: string, given: Given, end: string])[] = 
   ['a method in lower case', { route: { match: { methods: ['get'] } } }, 'did you mean "GET"?'],
   ['one method in lower case', { route: { match: { methods: 'get' } } }, 'write [GET]'],
   ['a level in capitals', { top: { log: { level: 'DEBUG' } } }, 'did you mean "debug"?'],
-  [
-    'a word that is misspelt',
-    { route: { forwarded: 'x-forwaded' } },
-    'did you mean "x-forwarded"?',
-  ],
+  ['a misspelt value', { route: { forwarded: 'x-forwaded' } }, 'did you mean "x-forwarded"?'],
   [
     'an authentication method in capitals',
     {
@@ -87,26 +83,22 @@ const VALUES: readonly (readonly [what: string, given: Given, end: string])[] = 
     },
     'did you mean "client_secret_post"?',
   ],
-  [
-    'a provider that is misspelt',
-    { credential: { provider: { name: 'kycloak' } } },
-    'mean "keycloak"?',
-  ],
+  ['a misspelt provider', { credential: { provider: { name: 'kycloak' } } }, 'mean "keycloak"?'],
   ['a number as the only scope', { credential: { scopes: 12 } }, 'got the number 12; write ["12"]'],
-  ['a truth value as a scope', { credential: { scopes: true } }, 'write ["true"]'],
+  ['a boolean as a scope', { credential: { scopes: true } }, 'write ["true"]'],
   [
     'no client secret at all',
     { credential: { auth: {} } },
     'got nothing; write where it is stored: { file: … } or { env: … }',
   ],
   [
-    'a client secret with nothing behind it',
+    'an empty client secret',
     { credential: { auth: { clientSecret: null } } },
     'expected a map; write where it is stored: { file: … } or { env: … }',
   ],
 ]
 
-test.for(VALUES)('%s is told what was meant', async ([, given, end]) => {
+test.for(VALUES)('the problem of %s suggests a valid value', async ([, given, end]) => {
   const faults = await faultsOf(given)
   expect(faults.filter((fault) => fault.includes(end))).toHaveLength(1)
 })
@@ -120,13 +112,13 @@ test.for([
   { credential: { auth: { method: 'hunter2canary' } } },
   { route: { headers: { set: { 'X-Key': 4711 } } } },
   { route: { inject: { prefix: 'hunter2 canary' } } },
-] satisfies Given[])('a suggestion for %j does not repeat what may be a secret', async (given) => {
+] satisfies Given[])('the problem of %j does not contain a possible secret', async (given) => {
   const faults = (await faultsOf(given)).join('\n')
   expect(faults).not.toBe('')
   expect(faults).not.toMatch(/hunter2|4711/)
 })
 
-/** Keys as other tools spell them. */
+/** Keys in the spelling of other tools. */
 const KEYS: readonly (readonly [key: string, given: Given, end: string])[] = [
   [
     'client_secret',
@@ -151,7 +143,7 @@ const KEYS: readonly (readonly [key: string, given: Given, end: string])[] = [
 ]
 
 test.for(KEYS)(
-  'the key %s is told how it is spelt, and where it belongs',
+  'the problem of the key %s contains its spelling and its place',
   async ([, given, fault]) => {
     expect(await faultsOf(given)).toContain(fault)
   },

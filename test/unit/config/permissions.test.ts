@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { permissionWarnings } from '../../../src/config/permissions.ts'
 import type { FileFacts } from '../../../src/config/read-file.ts'
 
-/** Warnings about /etc/app/sidecar.yaml, where these paths have other modes than usual. */
+/** Warnings about /etc/app/sidecar.yaml, with these modes instead of the usual ones. */
 async function warningsWith(
   modes: Readonly<Record<string, number>>,
   kind: FileFacts['kind'] = 'file',

@@ -14,7 +14,7 @@ test.for([
   'orders.read',
   '${CORP_URL}',
   '${CORP_URL:-https://login.example.com}',
-])('the value %j may be quoted', (text) => {
+])('the value %j is quotable', (text) => {
   expect(isQuotable(text)).toBe(true)
 })
 
@@ -33,19 +33,19 @@ test.for([
   '6f1c9a52e4d7b803',
   '${swordfish}',
   '${CORP_URL:-swordfish}',
-])('the value %j may be a secret', (text) => {
+])('the value %j is not quotable, because it may be a secret', (text) => {
   expect(isQuotable(text)).toBe(false)
 })
 
 test.for(['HOME', 'CORP_CLIENT_SECRET', 'http_proxy', 'no_proxy', '_CORP', 'Corp_Url', 'V2_URL'])(
-  '%s may be quoted as the name of a variable',
+  '%s is quotable as the name of a variable',
   (name) => {
     expect(isQuotableVariable(name)).toBe(true)
   },
 )
 
 test.for(['swordfish', 'Swordfish', 'openSesame', 'hunter2canary', 'HUNTER2', 'a'.repeat(61)])(
-  '%s may be a secret in the place of the name of a variable',
+  '%s is not quotable as the name of a variable, because it may be a secret',
   (name) => {
     expect(isQuotableVariable(name)).toBe(false)
   },

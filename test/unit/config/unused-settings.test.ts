@@ -2,12 +2,12 @@ import { expect, test } from 'vitest'
 import { faultsOf, type Given, problemsOf } from '../../helpers/problems.ts'
 import { createSigningKey } from '../../helpers/signing-keys.ts'
 
-const AROUND = { files: { 'ec.pem': createSigningKey('ES256').text('PKCS#8'), 'ca.pem': 'x' } }
+const ENVIRONMENT = { files: { 'ec.pem': createSigningKey('ES256').text('PKCS#8'), 'ca.pem': 'x' } }
 const NO_TOKEN = 'expected a credential other than "none" beside it'
 const REPLACED = 'expected nothing, because "tokenEndpoint" replaces the address'
 const KEY = { key: { file: 'ec.pem' }, algorithm: 'ES256' }
 
-/** Settings that have no effect, and the start of what is said about them. */
+/** Settings without effect, and the beginning of their problems. */
 const UNUSED: readonly (Given & { readonly what: string; readonly faults: readonly string[] })[] = [
   {
     what: 'settings of the token of a route without a token',
@@ -76,7 +76,7 @@ const UNUSED: readonly (Given & { readonly what: string; readonly faults: readon
     faults: ['credentials.corp.headers.x-a: expected each header once'],
   },
   {
-    what: 'the share of an access log that is off',
+    what: 'log.sample with the access log off',
     top: { log: { access: 'off', sample: 0.5 } },
     faults: ['log.sample: expected "access: on" beside it'],
   },
@@ -140,7 +140,7 @@ const UNUSED: readonly (Given & { readonly what: string; readonly faults: readon
     faults: [`credentials.corp.provider.sandbox: ${REPLACED}`],
   },
   {
-    what: 'a provider without its address, where nothing replaces it',
+    what: 'a provider without its address',
     credential: { tokenEndpoint: undefined, provider: { name: 'keycloak' } },
     faults: [
       'credentials.corp.provider.url: expected the part of the address that "keycloak" needs, got nothing',
@@ -153,12 +153,12 @@ test.for(UNUSED)('$what: rejected', async ({ what: _what, faults, ...given }) =>
   const starts = faults.map((fault) =>
     expect.stringMatching(new RegExp(`^${RegExp.escape(fault)}`)),
   )
-  expect(await faultsOf(given, AROUND)).toEqual(starts)
+  expect(await faultsOf(given, ENVIRONMENT)).toEqual(starts)
 })
 
 const USED: readonly (Given & { readonly what: string })[] = [
   {
-    what: 'settings of a route without a token that are not about tokens',
+    what: 'settings of a route without a token that do not concern tokens',
     route: { credential: 'none', timeouts: { connect: '1s' }, retry: false, inject: {}, tls: {} },
   },
   { what: 'an empty map for TLS', route: { upstream: 'http://localhost:3000', tls: {} } },
@@ -184,7 +184,7 @@ const USED: readonly (Given & { readonly what: string })[] = [
 ]
 
 test.for(USED)('$what: accepted', async ({ what: _what, ...given }) => {
-  expect(await faultsOf(given, AROUND)).toEqual([])
+  expect(await faultsOf(given, ENVIRONMENT)).toEqual([])
 })
 
 const DEFAULTS = `defaults:
@@ -207,11 +207,11 @@ routes:
   - { name: two, match: { path: /two }, upstream: 'http://a.example', credential: none }
 `
 
-test('a default that does not apply to a route or a credential is no error', async () => {
+test('a default that does not apply to a route or a credential is ignored', async () => {
   expect(await problemsOf(DEFAULTS, { env: { SECRET: 's' } })).toEqual([])
 })
 
-test('what a route sets itself is an error beside a default of the same map', async () => {
+test('a setting of a route without effect is reported, even if the defaults have the same map', async () => {
   const text = DEFAULTS.replace('credential: none', 'credential: none, inject: { prefix: Token }')
   expect(await problemsOf(text, { env: { SECRET: 's' } })).toEqual([
     expect.stringMatching(/^18:\d+ routes\[1\]\.inject: expected a credential other than "none"/),

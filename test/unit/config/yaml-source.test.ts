@@ -18,7 +18,7 @@ nothing:
 `
 const source = readYaml(TEXT, { HOST: 'localhost' })
 
-test('the data has its variables filled in', () => {
+test('the data has its variables interpolated', () => {
   expect(source.data).toEqual({
     listen: 'localhost:8080',
     credentials: {
@@ -38,18 +38,18 @@ test.for([
   { path: ['credentials', 'corp', 'clientId'], value: '5:15', key: '5:5' },
   { path: ['credentials', 'corp', 'scopes', 1], value: '7:7', key: '7:7' },
   { path: ['credentials', 'other'], value: '8:10', key: '8:3' },
-  // The place of what an alias stands for.
+  // The position of the anchored value.
   { path: ['credentials', 'other', 'clientId'], value: '5:15', key: '5:5' },
   { path: ['credentials', '404', 'timeout'], value: '9:19', key: '9:10' },
   { path: ['routes', 0], value: '11:5', key: '11:5' },
   { path: ['routes', 0, 'match'], value: '12:12', key: '12:5' },
-  // Missing: the place of what lacks it.
+  // A missing key has the position of its parent.
   { path: ['admin'], value: '2:1', key: '2:1' },
   { path: ['credentials', 'corp', 'auth'], value: '4:3', key: '4:3' },
   { path: ['routes', 0, 'match', 'path'], value: '12:5', key: '12:5' },
   { path: ['routes', 7], value: '10:1', key: '10:1' },
   { path: ['listen', 'host'], value: '2:1', key: '2:1' },
-])('$path stands at $value, and its key at $key', ({ path, value, key }) => {
+])('the value of $path is at $value, and its key at $key', ({ path, value, key }) => {
   const at = source.locate(path)
   const keyAt = source.locateKey(path)
   expect([`${at.line}:${at.column}`, `${keyAt.line}:${keyAt.column}`]).toEqual([value, key])
@@ -63,7 +63,7 @@ test.for([
   { path: ['credentials', 'other'], text: 'an alias' },
   { path: ['nothing'], text: 'nothing' },
   { path: ['admin'], text: undefined },
-])('$path is described as $text, as it is written', ({ path, text }) => {
+])('the value of $path is described as $text', ({ path, text }) => {
   expect(source.describe(path)).toBe(text)
 })
 
@@ -79,11 +79,11 @@ test.for([
   expect(readYaml(`a: ${value}`, {}).describe(['a'])).toBe(text)
 })
 
-test('a key is never filled in', () => {
+test('keys are not interpolated', () => {
   expect(readYaml('${A}: ${A}', { A: 'b' }).data).toEqual({ '${A}': 'b' })
 })
 
-test('what a variable holds is text, whatever it looks like', () => {
+test('the value of a variable is a string, even if it looks like YAML', () => {
   const env = { A: '7', B: '{ x: [1] }', C: 'a\nb: c', D: '*corp' }
   expect(readYaml('["${A}", "${B}", "${C}", "${D}"]', env).data).toEqual([
     '7',

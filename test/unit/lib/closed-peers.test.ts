@@ -13,20 +13,20 @@ const TABLE = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->whe
    4: 0100007F:8EB2 0100007F:1F90 01 00000000:00000000 00:00000000 00000000     0        0 0 1 0 20 0 0 10 -1
 `
 
-test('sockets that have ended and that no process holds are closed', () => {
+test('sockets in a FIN-WAIT state without an inode are reported as closed', () => {
   expect([...closedSockets(TABLE)]).toEqual([
     '0100007F:8EB0 0100007F:1F90',
     '0100007F:8EB1 0100007F:1F90',
   ])
 })
 
-test('a table that is not there, or of another kind, has no closed sockets', () => {
+test('an empty or invalid table has no closed sockets', () => {
   expect([...closedSockets('')]).toEqual([])
   expect([...closedSockets('a\n\n  b c\n0 0 0 0 0 0 0 0 0 0')]).toEqual([])
 })
 
 test.for(['127.0.0.1', '::1', '::ffff:127.0.0.1'])(
-  'of the clients on %s only those that have closed are reported',
+  'of the clients on %s, only the closed ones are reported',
   async (host) => {
     const accepted: Socket[] = []
     const server = createServer({ allowHalfOpen: true }, (socket) => {
@@ -37,7 +37,7 @@ test.for(['127.0.0.1', '::1', '::ffff:127.0.0.1'])(
     await once(server, 'listening')
     onTestFinished(() => void server.close())
     const clients: Socket[] = []
-    // One after the other, so that both sides are in the same order.
+    // Sequentially, so that both sides are in the same order.
     for (let i = 0; i < 3; i += 1) {
       const client = connect({ host, port: portOf(server), allowHalfOpen: true })
       onTestFinished(() => void client.destroy())

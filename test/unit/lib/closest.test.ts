@@ -19,20 +19,20 @@ test.for([
   ['', undefined],
   ['x', undefined],
   ['xy', undefined],
-] as const)('who writes %j among the keys of the file meant %j', ([word, meant]) => {
+] as const)('the closest top-level key to %j is %j', ([word, meant]) => {
   expect(closest(word, KEYS)).toBe(meant)
 })
 
-test('of two that are equally near the first is meant', () => {
+test('of two equally close candidates, the first is returned', () => {
   expect(closest('cat', ['bat', 'rat'])).toBe('bat')
   expect(closest('cat', ['bat', 'cart', 'cat'])).toBe('cat')
 })
 
-test('among no candidates nothing is meant', () => {
+test('without candidates, nothing is returned', () => {
   expect(closest('listen', [])).toBeUndefined()
 })
 
-test('a candidate that has not one letter of the word in it is never meant', () => {
+test('a candidate without a common letter is never returned', () => {
   const lower = fc.string({ unit: fc.constantFrom('a', 'b', 'c'), minLength: 1 })
   const upper = fc.string({ unit: fc.constantFrom('x', 'y', 'z'), minLength: 1 })
   fc.assert(
@@ -43,12 +43,12 @@ test('a candidate that has not one letter of the word in it is never meant', () 
   )
 })
 
-test('a candidate with one letter doubled, dropped or changed is meant', () => {
+test('a key with one letter removed or replaced is found', () => {
   fc.assert(
     fc.property(fc.constantFrom(...KEYS), fc.nat(), fc.constantFrom('', 'q'), (key, n, typed) => {
       const at = n % key.length
-      const slip = key.slice(0, at) + typed + key.slice(at + 1)
-      expect(closest(slip, KEYS)).toBe(key)
+      const typo = key.slice(0, at) + typed + key.slice(at + 1)
+      expect(closest(typo, KEYS)).toBe(key)
     }),
     { seed: 26 },
   )

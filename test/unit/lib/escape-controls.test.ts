@@ -7,7 +7,7 @@ test.for([
   ['carriage return', '\r', '\\u000d'],
   ['line feed', '\n', '\\u000a'],
   ['DEL', '\u007F', '\\u007f'],
-  ['CSI of C1', '\u009B', '\\u009b'],
+  ['C1 control sequence introducer', '\u009B', '\\u009b'],
   ['soft hyphen', '\u00AD', '\\u00ad'],
   ['Arabic letter mark', '\u061C', '\\u061c'],
   ['zero width space', '\u200B', '\\u200b'],
@@ -21,20 +21,20 @@ test.for([
   ['blank Hangul letter', '\u3164', '\\u3164'],
   ['byte order mark', '\uFEFF', '\\ufeff'],
   ['tag letter', '\u{E0041}', '\\udb40\\udc41'],
-  ['half of a pair', '\uD800', '\\ud800'],
-] as const)('%s is escaped, so that JSON means the same', ([, character, escape]) => {
+  ['lone surrogate', '\uD800', '\\ud800'],
+] as const)('%s is escaped, and JSON keeps its value', ([, character, escape]) => {
   expect(escapeControls(`a${character}b`)).toBe(`a${escape}b`)
   const json = JSON.stringify(`a${character}b`)
   expect(JSON.parse(escapeControlsInLines(json))).toBe(`a${character}b`)
 })
 
 test.for(['plain text', 'Größe, 大きさ, حجم, 😀', '"quotes" and \\backslashes'])(
-  '%s is left as it is',
+  'the text %s is not changed',
   (text) => {
     expect(escapeControls(text)).toBe(text)
   },
 )
 
-test('lines and tabs stay in a text of several lines', () => {
+test('escapeControlsInLines keeps line feeds and tabs', () => {
   expect(escapeControlsInLines('a\n\tb\r\n')).toBe('a\n\tb\\u000d\n')
 })

@@ -3,31 +3,31 @@ import { copyOf, givingBack, shareMemory } from '../../../src/lib/give-back.ts'
 
 const LARGE = 8 * 1024
 
-test('the memory of a chunk is free when it has been written', () => {
+test('the memory of a large chunk is detached after it has been written', () => {
   const chunk = Buffer.alloc(LARGE)
   const { buffer } = chunk
   givingBack(chunk)?.()
   expect(buffer.byteLength).toBe(0)
 })
 
-test('with what came before it in the same read', () => {
+test('the memory of a chunk at the end of a read is detached, the bytes before it included', () => {
   const read = Buffer.alloc(Buffer.poolSize)
   givingBack(read.subarray(10))?.()
   expect(read.buffer.byteLength).toBe(0)
 })
 
-test('but not where something comes behind it', () => {
+test('the memory of a chunk with bytes after it in the same read is not detached', () => {
   const read = Buffer.alloc(LARGE + 10, 'x')
   givingBack(read.subarray(0, LARGE))?.()
   expect(read.toString('latin1', LARGE)).toBe('xxxxxxxxxx')
 })
 
-test('for a small one it is not worth it, and it may lie in memory that others share', () => {
+test('the memory of a small chunk, which may be part of a pool, is not detached', () => {
   expect(givingBack(Buffer.alloc(LARGE - 1))).toBeUndefined()
   expect(givingBack(Buffer.from('small'))).toBeUndefined()
 })
 
-test('nor is that given back from which Node cuts small buffers', () => {
+test('memory of the size of the buffer pool of Node is not detached', () => {
   const memory = new ArrayBuffer(Buffer.poolSize)
   const last = Buffer.from(memory, Buffer.poolSize - LARGE, LARGE)
   givingBack(last)?.()
@@ -35,18 +35,18 @@ test('nor is that given back from which Node cuts small buffers', () => {
   expect(Buffer.allocUnsafe(Buffer.poolSize / 2 - 1).buffer.byteLength).toBeGreaterThanOrEqual(
     Buffer.poolSize,
   )
-  const tooLargeForIt = Buffer.allocUnsafe(Buffer.poolSize / 2)
-  expect(tooLargeForIt.buffer.byteLength).toBe(tooLargeForIt.length)
+  const unpooled = Buffer.allocUnsafe(Buffer.poolSize / 2)
+  expect(unpooled.buffer.byteLength).toBe(unpooled.length)
 })
 
-test('a copy has all of its memory for itself, if it is large', () => {
+test('a copy of a large chunk does not share its memory', () => {
   const copy = copyOf(Buffer.alloc(LARGE, 'x'))
   expect(copy.toString()).toBe('x'.repeat(LARGE))
   expect(copy.buffer.byteLength).toBe(LARGE)
   expect(copyOf(Buffer.from('small')).toString()).toBe('small')
 })
 
-test('the memory that a chunk shares with those of other streams is not detached', () => {
+test('memory that is shared between streams is not detached', () => {
   const read = Buffer.alloc(2 * Buffer.poolSize, 'x')
   const last = read.subarray(Buffer.poolSize)
   shareMemory(last)

@@ -9,11 +9,8 @@ import { systemClock } from '../../../src/lib/clock.ts'
 import { type Address, listen, type Listener } from '../../../src/lib/listen.ts'
 import { temporaryDirectory } from '../../helpers/sidecar.ts'
 
-async function listenAt(
-  address: Address,
-  answer = 'hello',
-): Promise<Listener & { server: Server }> {
-  const server = createServer((_req, res) => void res.end(answer))
+async function listenAt(address: Address, body = 'hello'): Promise<Listener & { server: Server }> {
+  const server = createServer((_req, res) => void res.end(body))
   const listener = await listen(server, address, systemClock)
   onTestFinished(async () => {
     if (server.listening) await listener.close(0)
@@ -26,19 +23,19 @@ async function bodyOf(request: ReturnType<typeof get>): Promise<string> {
   return response === undefined ? '' : await text(response)
 }
 
-test('a port of the system’s choice is told', async () => {
+test('the URL of a listener on port 0 contains its actual port', async () => {
   const { url } = await listenAt({ kind: 'tcp', host: '127.0.0.1', port: 0 })
   expect(url).toMatch(/^http:\/\/127\.0\.0\.1:[1-9]\d*$/)
   expect(await bodyOf(get(url))).toBe('hello')
 })
 
-test('an IPv6 address is told in brackets', async () => {
+test('the URL of an IPv6 listener has its address in brackets', async () => {
   const { url } = await listenAt({ kind: 'tcp', host: '::1', port: 0 })
   expect(url).toMatch(/^http:\/\/\[::1\]:[1-9]\d*$/)
   expect(await bodyOf(get(url))).toBe('hello')
 })
 
-test('a port that is taken is refused', async () => {
+test('listening on a port in use fails with EADDRINUSE', async () => {
   const { server } = await listenAt({ kind: 'tcp', host: '127.0.0.1', port: 0 })
   const bound = server.address()
   const port = typeof bound === 'object' ? (bound?.port ?? 0) : 0
@@ -47,7 +44,7 @@ test('a port that is taken is refused', async () => {
   })
 })
 
-test('a unix socket has the mode that is asked for', async () => {
+test('a Unix socket has the configured mode', async () => {
   const path = join(await temporaryDirectory(), 'app.sock')
   const { url } = await listenAt({ kind: 'unix', path, mode: 0o660 })
   expect(url).toBe(`unix:${path}`)
@@ -55,7 +52,7 @@ test('a unix socket has the mode that is asked for', async () => {
   expect(await bodyOf(get({ socketPath: path }))).toBe('hello')
 })
 
-test('a unix socket that is in use is refused, and goes on', async () => {
+test('listening on a Unix socket in use fails with EADDRINUSE, and the socket still works', async () => {
   const path = join(await temporaryDirectory(), 'app.sock')
   await listenAt({ kind: 'unix', path, mode: 0o660 })
   await expect(listenAt({ kind: 'unix', path, mode: 0o660 })).rejects.toMatchObject({
@@ -64,7 +61,7 @@ test('a unix socket that is in use is refused, and goes on', async () => {
   expect(await bodyOf(get({ socketPath: path }))).toBe('hello')
 })
 
-test('a unix socket of somebody who does not speak HTTP is in use, too', async () => {
+test('a Unix socket of a server without HTTP is detected as in use', async () => {
   const path = join(await temporaryDirectory(), 'app.sock')
   const other = createSocketServer((socket) => socket.destroy())
   other.listen(path)
@@ -75,7 +72,7 @@ test('a unix socket of somebody who does not speak HTTP is in use, too', async (
   })
 })
 
-test('a file that is no socket is not removed', async () => {
+test('a file that is not a socket is not replaced', async () => {
   const path = join(await temporaryDirectory(), 'notes.txt')
   await writeFile(path, 'precious')
   await expect(listenAt({ kind: 'unix', path, mode: 0o660 })).rejects.toMatchObject({
@@ -84,7 +81,7 @@ test('a file that is no socket is not removed', async () => {
   expect(await readFile(path, 'utf8')).toBe('precious')
 })
 
-test('a directory is not removed', async () => {
+test('a directory is not replaced by a Unix socket', async () => {
   const path = join(await temporaryDirectory(), 'folder')
   await mkdir(path)
   await expect(listenAt({ kind: 'unix', path, mode: 0o660 })).rejects.toMatchObject({
@@ -93,12 +90,12 @@ test('a directory is not removed', async () => {
   expect((await stat(path)).isDirectory()).toBe(true)
 })
 
-test('a directory that does not exist is refused', async () => {
+test('listening on a Unix socket in a missing directory fails', async () => {
   const path = join(await temporaryDirectory(), 'none', 'app.sock')
   await expect(listenAt({ kind: 'unix', path, mode: 0o660 })).rejects.toThrow(/EACCES|ENOENT/)
 })
 
-test('closing waits for a running request, and takes no more', async () => {
+test('close waits for a request in flight, and refuses new connections', async () => {
   const arrived = Promise.withResolvers<() => void>()
   const server = createServer((_req, res) => arrived.resolve(() => void res.end('done')))
   const listener = await listen(server, { kind: 'tcp', host: '127.0.0.1', port: 0 }, systemClock)
@@ -111,16 +108,16 @@ test('closing waits for a running request, and takes no more', async () => {
   await closing
 })
 
-test('closing cuts off what runs beyond the deadline', async () => {
+test('close aborts requests in flight at the deadline', async () => {
   const arrived = Promise.withResolvers<void>()
   const server = createServer(() => arrived.resolve())
   const listener = await listen(server, { kind: 'tcp', host: '127.0.0.1', port: 0 }, systemClock)
   const running = bodyOf(get(listener.url))
   const outcome = running.then(
-    () => 'answered',
-    () => 'cut off',
+    () => 'complete',
+    () => 'aborted',
   )
   await arrived.promise
   await listener.close(1)
-  expect(await outcome).toBe('cut off')
+  expect(await outcome).toBe('aborted')
 })

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { isLocalName, isLoopbackHost } from '../../../src/lib/loopback.ts'
 
 test.for(['localhost', 'LOCALHOST', '127.0.0.1', '127.1.2.3', '127.255.255.254', '::1', '[::1]'])(
-  '%s is this machine',
+  '%s is a loopback host',
   (host) => {
     expect(isLoopbackHost(host)).toBe(true)
   },
@@ -40,7 +40,7 @@ test.for([
   '::1\n',
   '127.0.0.1\n',
   '127.0.0.x',
-])('%j is another machine, or may be one', (host) => {
+])('%j is not a loopback host', (host) => {
   expect(isLoopbackHost(host)).toBe(false)
 })
 
@@ -56,19 +56,19 @@ test.for([
   ['http://evil.example#localhost/', false],
   ['http://1２7.0.0.1/', true],
   ['http://ⓛocalhost.evil.example/', false],
-] as const)('the host of %s is this machine: %s', ([url, expected]) => {
+] as const)('the host of %s is a loopback host: %s', ([url, expected]) => {
   expect(isLoopbackHost(new URL(url).hostname)).toBe(expected)
 })
 
 test.for(['localhost', 'app.localhost', 'a.b.LocalHost', '127.0.0.1', '[::1]'])(
-  'a request for %s is for a name of this machine',
+  '%s is a local name',
   (name) => {
     expect(isLocalName(name)).toBe(true)
   },
 )
 
 test.for(['localhost.evil.com', 'evillocalhost', 'app.localhost.', '10.0.0.1'])(
-  'a request for %s may be for a name of another machine',
+  '%s is not a local name',
   (name) => {
     expect(isLocalName(name)).toBe(false)
   },

@@ -29,7 +29,7 @@ test.for([
   ['ERR_TLS_HANDSHAKE_TIMEOUT', 'tls'],
   ['ERR_SSL_WRONG_VERSION_NUMBER', 'tls'],
   ['EPROTO', 'tls'],
-] as const)('%s is %s', ([code, kind]) => {
+] as const)('the error code %s is a network fault of the kind %s', ([code, kind]) => {
   expect(networkFault(withCode(code))?.kind).toBe(kind)
 })
 
@@ -42,11 +42,11 @@ test.for([
   [new errors.ResponseExceededMaxSizeError(), 'protocol'],
   [new errors.ResponseContentLengthMismatchError(), 'protocol'],
   [new errors.HTTPParserError('Invalid header token'), 'protocol'],
-] as const)('undici’s %s is %s', ([error, kind]) => {
+] as const)('the undici error %s is a network fault of the kind %s', ([error, kind]) => {
   expect(networkFault(error)?.kind).toBe(kind)
 })
 
-test('a system’s own error is understood', async () => {
+test('a refused connection is reported as such', async () => {
   const socket = connect(1, '127.0.0.1')
   const [error]: unknown[] = await once(socket, 'error').catch((cause: unknown) => [cause])
   expect(networkFault(error)).toEqual({
@@ -55,7 +55,7 @@ test('a system’s own error is understood', async () => {
   })
 })
 
-test('an error is found in what it is wrapped in', () => {
+test('a network fault is found in causes and aggregated errors', () => {
   const refused = withCode('ECONNREFUSED')
   const fault = { kind: 'unreachable', reason: 'connection refused' }
   expect(networkFault(new TypeError('fetch failed', { cause: refused }))).toEqual(fault)
@@ -75,17 +75,17 @@ test.for([
   [withCode('ERR_INVALID_ARG_TYPE')],
   [new AggregateError([])],
   [Object.assign(new Error('a number'), { code: 7 })],
-] as const)('%o is no network fault', ([error]) => {
+] as const)('%o is not a network fault', ([error]) => {
   expect(networkFault(error)).toBeUndefined()
 })
 
-test('an error that is its own cause is no endless loop', () => {
+test('an error that is its own cause is not a network fault', () => {
   const error = new Error('round')
   error.cause = error
   expect(networkFault(error)).toBeUndefined()
 })
 
-test('no reason repeats the error’s message, which may quote what was sent', () => {
+test('no reason contains the message of the error, which may contain data', () => {
   const codes = ['ECONNREFUSED', 'ERR_SSL_SOMETHING', 'UND_ERR_SOCKET', 'CERT_HAS_EXPIRED']
   for (const code of codes) {
     expect(networkFault(withCode(code, 'canary'))?.reason).not.toContain('canary')

@@ -6,10 +6,10 @@ import { createSecret } from '../../../src/lib/secret.ts'
 
 const TEXT = 's3cret-canary'
 const secret = createSecret(TEXT)
-// As the code sees it that prints whatever it is given.
-const something: unknown = secret
+// As seen by code that prints any value.
+const unknownValue: unknown = secret
 
-test('a secret is only told by reveal', () => {
+test('reveal returns the secret', () => {
   expect(secret.reveal()).toBe(TEXT)
 })
 
@@ -27,22 +27,28 @@ function consoleOutput(write: (console: Console) => void): string {
 }
 
 test.for([
-  ['String()', () => String(something)],
-  ['a template', () => `is ${String([something])}`],
-  ['joining', () => [something].join('')],
+  ['String()', () => String(unknownValue)],
+  ['a template literal', () => `is ${String([unknownValue])}`],
+  ['joining', () => [unknownValue].join('')],
   ['JSON', () => JSON.stringify(secret)],
-  ['JSON of what has it', () => JSON.stringify({ a: [secret] })],
+  ['JSON of an object that contains it', () => JSON.stringify({ a: [secret] })],
   ['inspect', () => inspect(secret)],
-  ['inspect of what has it', () => inspect({ a: { b: secret } }, { depth: Infinity })],
-  ['inspect of all there is', () => inspect(secret, { showHidden: true, getters: true })],
+  [
+    'inspect of an object that contains it',
+    () => inspect({ a: { b: secret } }, { depth: Infinity }),
+  ],
+  [
+    'inspect with hidden properties and getters',
+    () => inspect(secret, { showHidden: true, getters: true }),
+  ],
   ['%s', () => format('%s', secret)],
   ['%j', () => format('%j', secret)],
   ['%o', () => format('%o', secret)],
   ['%O', () => format('%O', secret)],
   ['the console', () => consoleOutput((console) => console.log('is', secret, { secret }))],
   ['a table', () => consoleOutput((console) => console.table([{ secret }]))],
-  ['an error that it is the cause of', () => inspect(new Error('no', { cause: secret }))],
-] as const)('%s gives [redacted] instead', ([, render]) => {
+  ['an error with it as cause', () => inspect(new Error('no', { cause: secret }))],
+] as const)('%s prints [redacted] instead of a secret', ([, render]) => {
   const rendered = render()
   expect(rendered).not.toContain(TEXT)
   expect(rendered).toContain('[redacted]')
@@ -53,10 +59,10 @@ test.for([
   ['its keys and values', () => format(Object.entries(secret), Object.keys(secret))],
   ['a copy', () => format('%o', { ...secret })],
   ['console.dir', () => consoleOutput((console) => console.dir(secret, { showHidden: true }))],
-] as const)('%s does not have it either', ([, render]) => {
+] as const)('%s does not contain the secret', ([, render]) => {
   expect(render()).not.toContain(TEXT)
 })
 
-test('a secret cannot be made to print itself', () => {
+test('toString of a secret cannot be overwritten', () => {
   expect(() => Object.assign(secret, { toString: secret.reveal })).toThrow(TypeError)
 })

@@ -45,7 +45,7 @@ const LINE = {
   requestId: 'abc-1',
 }
 
-/** The lines that a request makes. */
+/** The log lines of a request. */
 async function linesOf(
   request: FinishedRequest,
   options: Partial<AccessLogOptions> = {},
@@ -65,26 +65,26 @@ function parseLines(text: string): unknown[] {
     .map((line): unknown => JSON.parse(line))
 }
 
-test('a request is one line', async () => {
+test('a request is logged as one line', async () => {
   expect(await linesOf(REQUEST)).toEqual([LINE])
 })
 
-test('a gRPC call has its status in the line', async () => {
+test('the log line of a gRPC call has its status', async () => {
   expect(await linesOf({ ...REQUEST, grpcStatus: 14 })).toEqual([{ ...LINE, grpcStatus: 14 }])
 })
 
-test('a request that waited for a token says how long', async () => {
+test('the log line of a request that waited for a token has tokenWaitMs', async () => {
   expect(await linesOf({ ...REQUEST, tokenWaitMs: 3.456 })).toEqual([
     { ...LINE, tokenWaitMs: 3.46 },
   ])
 })
 
-test('without the access log, a request that went well is no line', async () => {
+test('without the access log, a successful request is not logged', async () => {
   expect(await linesOf(REQUEST, { share: 0 })).toEqual([])
 })
 
 test.for([1, 0.1, 0])(
-  'where the share of logged requests is %d, one that failed is a warning with its reason',
+  'with log.sample: %d, a failed request is logged as a warning with its reason',
   async (share) => {
     const failure = new SidecarError('upstream_timeout', 'Cannot wait any longer', {
       cause: new Error('canary'),
@@ -102,7 +102,7 @@ test.for([1, 0.1, 0])(
   },
 )
 
-test('of the ordinary requests a share is logged', async () => {
+test('successful requests are sampled', async () => {
   expect(await linesOf(REQUEST, { share: 0.5, random: () => 0.49 })).toHaveLength(1)
   expect(await linesOf(REQUEST, { share: 0.5, random: () => 0.5 })).toHaveLength(0)
 })
@@ -112,32 +112,32 @@ test.for([
   { slowMs: 13, lines: [] },
   { slowMs: 0, lines: [] },
 ])(
-  'a request of 12.35 ms is slow from $slowMs ms on, whatever the share',
+  'with log.slow: $slowMs ms, a request of 12.35 ms that is not sampled is logged as $lines',
   async ({ slowMs, lines }) => {
     expect(await linesOf(REQUEST, { share: 0, slowMs })).toEqual(lines)
   },
 )
 
-test('a tunnel that was open for long is not slow', async () => {
+test('a long-lived tunnel is not logged as slow', async () => {
   const tunnel = { bytesToUpstream: 1, bytesToClient: 2, end: 'closed' }
   expect(await linesOf({ ...REQUEST, status: 101, tunnel }, { slowMs: 1 })).toEqual([
     { ...LINE, status: 101, ...tunnel },
   ])
 })
 
-test('the query is logged where that is asked for', async () => {
+test('the query is logged with log.query', async () => {
   expect(await linesOf(REQUEST, { withQuery: true })).toEqual([
     { ...LINE, path: '/orders/7?state=open' },
   ])
 })
 
-test('a client that went away is no warning', async () => {
+test('a client that disconnects is not logged as a warning', async () => {
   expect(await linesOf({ ...REQUEST, status: 499, failure: clientClosed() })).toEqual([
     { ...LINE, status: 499, code: 'client_closed' },
   ])
 })
 
-test('a fault of our own says where it comes from, but not what it quotes', async () => {
+test('an internal error is logged with its stack, without its message', async () => {
   const cause = new TypeError('Cannot read canary')
   const failure = new SidecarError('internal_error', 'Cannot handle the request', { cause })
   const lines = await linesOf({ ...REQUEST, status: 500, failure })
@@ -151,7 +151,7 @@ test('a fault of our own says where it comes from, but not what it quotes', asyn
   expect(JSON.stringify(lines)).not.toContain('canary')
 })
 
-test('a request that no route claims has no route', async () => {
+test('the log line of a request without a route has no route', async () => {
   const failure = new SidecarError('route_not_found', 'Cannot route the request')
   const request = { ...REQUEST, route: undefined, upstreamMs: undefined, status: 404, failure }
   const [line] = await linesOf(request)
@@ -159,7 +159,7 @@ test('a request that no route claims has no route', async () => {
   expect(line).not.toHaveProperty('upstreamMs')
 })
 
-test('no query gets into the log, whether a request goes well or fails', async () => {
+test('the log contains no query of successful, unrouted or rejected requests', async () => {
   const upstream = await startServer((_req, res) => void res.end())
   const sidecar = await startSidecar(forwardConfig(upstream).replace('path: /', 'path: /orders'))
   await fetch(`${sidecar.proxyUrl}/orders/7?key=canary`)

@@ -5,7 +5,7 @@ function metric(changes: Partial<MetricSnapshot>): MetricSnapshot {
   return { name: 'requests_total', type: 'counter', help: 'Requests', samples: [], ...changes }
 }
 
-test('a sample has its labels in braces, and none where it has no labels', () => {
+test('a sample has its labels in braces, and no braces without labels', () => {
   const samples = [
     { labels: { route: 'a', status: '2xx' }, value: 3 },
     { labels: {}, value: 0.25 },
@@ -36,7 +36,7 @@ test.for([
   ['a\nb', String.raw`a\nb`],
   ['a\\nb', String.raw`a\\nb`],
   ['ä}', 'ä}'],
-])('the label value %j is written as "%s"', ([route = '', written]) => {
+])('the label value %j is escaped as "%s"', ([route = '', written]) => {
   const samples = [{ labels: { route }, value: 1 }]
   expect(expositionOf([metric({ samples })])).toContain(`{route="${written}"} 1\n`)
 })

@@ -2,7 +2,7 @@ import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { createHistogram } from '../../../src/observe/histogram.ts'
 
-/** The count of each bucket that is not that of the one before, by its bound. */
+/** The cumulative counts at which the buckets increase, by bound. */
 function steps(durationsMs: readonly number[]): Record<string, number> {
   const histogram = createHistogram()
   for (const durationMs of durationsMs) histogram.observe(durationMs)
@@ -24,11 +24,11 @@ test.for([
   { durationsMs: [60_000], buckets: { '60': 1 } },
   { durationsMs: [60_001, 3_600_000], buckets: {} },
   { durationsMs: [40, 7, 9_000], buckets: { '0.01': 1, '0.05': 2, '10': 3 } },
-])('$durationsMs ms fall into $buckets, and every larger one', ({ durationsMs, buckets }) => {
+])('durations of $durationsMs ms increase the buckets $buckets', ({ durationsMs, buckets }) => {
   expect(steps(durationsMs)).toEqual(buckets)
 })
 
-test('buckets are cumulative, the count is of all, and the sum is in seconds', () => {
+test('buckets are cumulative, the count includes all durations, and the sum is in seconds', () => {
   const durations = fc.array(fc.double({ min: 0, max: 1e6, noNaN: true }))
   fc.assert(
     fc.property(durations, (durationsMs) => {
@@ -45,7 +45,7 @@ test('buckets are cumulative, the count is of all, and the sum is in seconds', (
   )
 })
 
-test('reading changes nothing', () => {
+test('reading a histogram does not change it', () => {
   const histogram = createHistogram()
   histogram.observe(5)
   expect(histogram.read()).toEqual(histogram.read())

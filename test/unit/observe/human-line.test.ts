@@ -43,7 +43,7 @@ test('a request begins with its status, method, path and duration', () => {
   )
 })
 
-test('a line that is about no request begins with its message', () => {
+test('a line that does not concern a request begins with its message', () => {
   expect(textOf({ message: 'listening', listen: 'http://127.0.0.1:8080', count: 3 })).toBe(
     'listening  listen=http://127.0.0.1:8080  count=3\n',
   )
@@ -55,7 +55,7 @@ test('an ambiguous value is quoted', () => {
   )
 })
 
-test('a stack follows on lines of its own', () => {
+test('a stack follows on separate lines', () => {
   expect(textOf({ message: 'unexpected error, exiting', stack: 'TypeError\n    at a' })).toBe(
     'unexpected error, exiting\nTypeError\n    at a\n',
   )

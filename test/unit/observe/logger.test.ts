@@ -7,7 +7,7 @@ import { temporaryDirectory } from '../../helpers/sidecar.ts'
 
 type Level = 'debug' | 'info' | 'warn' | 'error'
 
-/** What is written to the log. */
+/** The content of the log. */
 async function logged(
   write: (logger: Logger) => void,
   { level = 'info', format = 'json' }: { level?: Level; format?: 'json' | 'pretty' } = {},
@@ -19,7 +19,7 @@ async function logged(
   return readFileSync(file, 'utf8')
 }
 
-test('a line is one object with level, time and message, and has nothing of the machine', async () => {
+test('a line is one JSON object with level, time and message, without host name and PID', async () => {
   const lines = await logged((logger) => logger.info({ route: 'orders' }, 'request'))
   expect(lines.endsWith('}\n')).toBe(true)
   const line: unknown = JSON.parse(lines)
@@ -36,7 +36,7 @@ test.for([
   ['info', ['info', 'warn', 'error']],
   ['warn', ['warn', 'error']],
   ['error', ['error']],
-] as const)('at level %s the lines of %j are written', async ([level, expected]) => {
+] as const)('at level %s, lines of the levels %j are written', async ([level, expected]) => {
   const lines = await logged(
     (logger) => {
       logger.debug({}, 'debug')
@@ -53,7 +53,7 @@ test.for([
   expect(levels).toEqual(expected)
 })
 
-test('a list in a field stays one', async () => {
+test('an array in a field is logged as an array', async () => {
   const lines = await logged((logger) => logger.info({ settings: ['listen'] }, 'a'))
   expect(lines).toContain('"settings":["listen"]')
 })
@@ -61,7 +61,7 @@ test('a list in a field stays one', async () => {
 const UNWANTED = ['authorization', 'headers', 'secret', 'clientSecret', 'token', 'access_token']
 
 test.for(UNWANTED)(
-  'a field that is called %s is not written, on the top or one below',
+  'a field named %s is redacted, at the top level and one level below',
   async (name) => {
     const lines = await logged((logger) => {
       logger.info({ [name]: 'canary' }, 'a')
@@ -74,7 +74,7 @@ test.for(UNWANTED)(
   },
 )
 
-test('text for a person has the same fields, and leaves out the same', async () => {
+test('the pretty format has the same fields, and redacts the same ones', async () => {
   const coloured = await logged(
     (logger) => logger.warn({ route: 'orders', token: 'canary' }, 'request failed'),
     { format: 'pretty' },
@@ -84,7 +84,7 @@ test('text for a person has the same fields, and leaves out the same', async () 
   expect(text).not.toContain('canary')
 })
 
-test('a message cannot make a line of its own', async () => {
+test('a line break in a field does not start a new line', async () => {
   const lines = await logged((logger) => logger.info({ path: '/a\n{"level":"error"}' }, 'request'))
   expect(lines.trimEnd().split('\n')).toHaveLength(1)
 })

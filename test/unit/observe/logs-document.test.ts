@@ -1,7 +1,7 @@
 import { globSync, readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 
-/** The messages of every call of a logger in the source. */
+/** The message of every logger call in the source. */
 function messages(): string[] {
   return globSync('src/**/*.ts').flatMap((file) =>
     [

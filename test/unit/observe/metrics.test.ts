@@ -7,24 +7,24 @@ import { type Family, parseExposition } from '../../helpers/exposition.ts'
 const METRICS = busyMetrics()
 const FAMILIES = parseExposition(METRICS.expose())
 
-test('metrics are text as Prometheus reads it', () => {
+test('the content type is that of the Prometheus text format', () => {
   expect(METRICS.contentType).toBe('text/plain; version=0.0.4; charset=utf-8')
 })
 
-test('nobody else’s metrics are among them, and each is there once', () => {
+test('only metrics of the sidecar and the process are exposed, each once', () => {
   const names = FAMILIES.map(({ name }) => name)
   expect(names.length).toBeGreaterThan(15)
   expect(names).toEqual([...new Set(names)])
   expect(names.filter((name) => !/^(?:token_sidecar|process)_[a-z\d_]+$/.test(name))).toEqual([])
 })
 
-test('a counter ends in _total, and nothing else does', () => {
+test('names of counters end in _total, and no others', () => {
   for (const { name, type } of FAMILIES) {
     expect([name, type === 'counter']).toEqual([name, name.endsWith('_total')])
   }
 })
 
-test('no series is there twice', () => {
+test('no series is exposed twice', () => {
   const series = FAMILIES.flatMap(({ samples }) =>
     samples.map(({ name, labels }) => JSON.stringify([name, ...Object.entries(labels).flat()])),
   )
@@ -32,7 +32,7 @@ test('no series is there twice', () => {
   expect(series.toSorted()).toEqual([...new Set(series)].toSorted())
 })
 
-test('every value is a number', () => {
+test('every value is a finite number', () => {
   const samples = FAMILIES.flatMap((family) => family.samples)
   expect(samples.filter(({ value }) => !Number.isFinite(value))).toEqual([])
 })
@@ -45,35 +45,43 @@ const HISTOGRAMS = FAMILIES.filter(({ type }) => type === 'histogram').flatMap((
   })),
 )
 
-/** The labels but for the bucket's bound: what one histogram is. */
+/** The labels without the bucket bound, which identify one histogram. */
 function seriesOf({ labels: { le: _le, ...labels } }: Family['samples'][number]): string {
   return JSON.stringify(labels)
 }
 
-test.for(HISTOGRAMS)('the buckets of $name $labels add up', ({ name, samples }) => {
-  const buckets = samples
-    .filter((sample) => sample.name === `${name}_bucket`)
-    .map(({ labels, value }) => ({ le: Number(labels['le']?.replace('+Inf', 'Infinity')), value }))
-  expect(buckets.map(({ le }) => le)).toEqual(buckets.map(({ le }) => le).toSorted((a, b) => a - b))
-  expect(buckets.map(({ value }) => value)).toEqual(
-    buckets.map(({ value }) => value).toSorted((a, b) => a - b),
-  )
-  expect(buckets.length).toBe(17)
-  const count = samples.find((sample) => sample.name === `${name}_count`)
-  expect(buckets.at(-1)).toEqual({ le: Infinity, value: count?.value })
-  expect(samples.filter((sample) => sample.name === `${name}_sum`)).toHaveLength(1)
-})
+test.for(HISTOGRAMS)(
+  'the buckets of $name $labels are cumulative, and complete',
+  ({ name, samples }) => {
+    const buckets = samples
+      .filter((sample) => sample.name === `${name}_bucket`)
+      .map(({ labels, value }) => ({
+        le: Number(labels['le']?.replace('+Inf', 'Infinity')),
+        value,
+      }))
+    expect(buckets.map(({ le }) => le)).toEqual(
+      buckets.map(({ le }) => le).toSorted((a, b) => a - b),
+    )
+    expect(buckets.map(({ value }) => value)).toEqual(
+      buckets.map(({ value }) => value).toSorted((a, b) => a - b),
+    )
+    expect(buckets.length).toBe(17)
+    const count = samples.find((sample) => sample.name === `${name}_count`)
+    expect(buckets.at(-1)).toEqual({ le: Infinity, value: count?.value })
+    expect(samples.filter((sample) => sample.name === `${name}_sum`)).toHaveLength(1)
+  },
+)
 
-test('there are histograms of each route and each credential', () => {
+test('each route and each credential has its histograms', () => {
   expect(HISTOGRAMS).toHaveLength(3 * 3 + 2)
 })
 
-test('a label may have any characters in it', () => {
+test('a label value may contain any character', () => {
   const routes = FAMILIES.flatMap(({ samples }) => samples.map(({ labels }) => labels['route']))
   expect(new Set(routes)).toEqual(new Set(['invoices', 'orders', ODD, undefined]))
 })
 
-test('what has been counted is shown', () => {
+test('recorded values are exposed', () => {
   expect(valueOf('token_sidecar_requests_total', { route: 'orders', method: 'GET' })).toBe(1)
   expect(valueOf('token_sidecar_requests_total', { route: 'orders', status: '5xx' })).toBe(1)
   expect(valueOf('token_sidecar_requests_in_flight', { route: 'orders' })).toBe(1)
@@ -90,7 +98,7 @@ test('what has been counted is shown', () => {
   expect(valueOf('token_sidecar_upstream_requests_queued', upstream)).toBe(1)
 })
 
-test('times are seconds', () => {
+test('times are exposed in seconds', () => {
   const token = { token: 'corp/invoices' }
   expect(valueOf('token_sidecar_token_expiry_timestamp_seconds', token)).toBe(1_793_534_400.5)
   expect(valueOf('token_sidecar_token_lifetime_seconds', token)).toBe(300)
@@ -99,14 +107,14 @@ test('times are seconds', () => {
   expect(Math.abs(startedAt - Date.now() / 1000)).toBeLessThan(3600)
 })
 
-test('a token that is not in hand has no expiry, and is not usable', () => {
+test('a token that was not obtained has no expiry, and is not usable', () => {
   const token = { token: 'partner' }
   expect(valueOf('token_sidecar_token_usable', token)).toBe(0)
   expect(valueOf('token_sidecar_token_expiry_timestamp_seconds', token)).toBeUndefined()
   expect(valueOf('token_sidecar_token_lifetime_seconds', token)).toBeUndefined()
 })
 
-test('a second look shows the same numbers, and then what came since', async () => {
+test('a second exposition has the same values, and includes later changes', async () => {
   const metrics = busyMetrics()
   metrics.expose()
   const total = () =>
@@ -116,13 +124,13 @@ test('a second look shows the same numbers, and then what came since', async () 
   expect(total()).toBe(2)
 })
 
-test('a route is rejected while its API has accepted nothing since the last success', async () => {
+test('token_sidecar_upstream_rejecting is 1 for a route whose API rejects every request', async () => {
   const name = 'token_sidecar_upstream_rejecting'
   expect(currentValue(METRICS, name, { route: 'orders' })).toBe(1)
   expect(currentValue(METRICS, name, { route: 'invoices' })).toBe(0)
 })
 
-test('responses with 401 and 403 are counted apart', async () => {
+test('responses with 401 and 403 are counted separately', async () => {
   const metrics = createMetrics({ version: '1.2.3' })
   const route = metrics.route('orders')
   for (const status of [401, 403, 403] as const) route.notAuthorized(status)
@@ -131,7 +139,7 @@ test('responses with 401 and 403 are counted apart', async () => {
   expect(await of('token_sidecar_upstream_forbidden_total')).toBe(2)
 })
 
-test('two pools to one origin are one series with the sum of both', async () => {
+test('two pools of the same origin are one series with their sum', async () => {
   const metrics = createMetrics({ version: '1.2.3' })
   const origin = 'https://orders.example.com'
   metrics.watch({
@@ -148,7 +156,7 @@ test('two pools to one origin are one series with the sum of both', async () => 
   expect(await of('token_sidecar_upstream_requests_queued')).toBe(31)
 })
 
-test('two sidecars in one process do not share their numbers', async () => {
+test('two sidecars in one process do not share metrics', async () => {
   const one = createMetrics({ version: '1.2.3' })
   const other = createMetrics({ version: '1.2.3' })
   one.route('orders').started()
@@ -157,7 +165,7 @@ test('two sidecars in one process do not share their numbers', async () => {
   expect(currentValue(other, 'token_sidecar_requests_in_flight', route)).toBe(0)
 })
 
-test('every metric has the type and the labels that it is described with', () => {
+test('every metric has the type and the labels of its description', () => {
   const described = METRICS.descriptions.map(
     ({ name, type, labels }) => `${name} ${type} ${labels.join(', ')}`,
   )
@@ -168,7 +176,7 @@ test('every metric has the type and the labels that it is described with', () =>
   expect(described).toEqual(exposed)
 })
 
-/** The running program's, which need no explanation. */
+/** Labels that need no explanation. */
 const PLAIN_LABELS: ReadonlySet<string> = new Set(['version', 'node'])
 
 test('docs/metrics.md explains every label, and no other', () => {
@@ -181,7 +189,7 @@ test('docs/metrics.md explains every label, and no other', () => {
 
 type Labels = Readonly<Record<string, string>>
 
-/** The value of the one series with these labels; undefined if there is none. */
+/** The value of the only series with these labels; undefined if there is none. */
 function valueOf(name: string, labels: Labels, families = FAMILIES): number | undefined {
   const found = families
     .flatMap(({ samples }) => samples)
@@ -189,11 +197,11 @@ function valueOf(name: string, labels: Labels, families = FAMILIES): number | un
     .filter((sample) =>
       Object.entries(labels).every(([label, value]) => sample.labels[label] === value),
     )
-  if (found.length > 1) throw new Error(`${name} is there ${found.length} times`)
+  if (found.length > 1) throw new Error(`${name} has ${found.length} series`)
   return found[0]?.value
 }
 
-/** The same, as it is now. */
+/** The current value of the series. */
 function currentValue(metrics: Metrics, name: string, labels: Labels) {
   return valueOf(name, labels, parseExposition(metrics.expose()))
 }

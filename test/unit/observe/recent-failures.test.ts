@@ -3,7 +3,7 @@ import { SidecarError } from '../../../src/errors.ts'
 import { createRecentFailures } from '../../../src/observe/recent-failures.ts'
 import { createFakeClock } from '../../helpers/fake-clock.ts'
 
-test('failures of one route with one code are one kind, told in the words of the last', async () => {
+test('failures of a route with the same code are one entry, with the latest reason', async () => {
   const clock = createFakeClock()
   const failures = createRecentFailures(clock)
   const startMs = clock.wallMs()
@@ -25,7 +25,7 @@ test('failures of one route with one code are one kind, told in the words of the
   ])
 })
 
-test('the last 20 kinds are kept, the newest first', () => {
+test('the latest 20 entries are kept, newest first', () => {
   const failures = createRecentFailures(createFakeClock())
   for (let i = 0; i < 50; i += 1) failures.note(`r${i}`, new SidecarError('upstream_tls', 'x'))
   const routes = failures.list().map(({ route }) => route)
@@ -33,7 +33,7 @@ test('the last 20 kinds are kept, the newest first', () => {
   expect(routes.slice(0, 2)).toEqual(['r49', 'r48'])
 })
 
-test('a client that leaves is no failure', () => {
+test('a client that disconnects is not recorded as a failure', () => {
   const failures = createRecentFailures(createFakeClock())
   failures.note(undefined, new SidecarError('client_closed', 'x'))
   expect(failures.list()).toEqual([])

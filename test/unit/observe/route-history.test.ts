@@ -3,7 +3,7 @@ import { createRouteHistory } from '../../../src/observe/route-history.ts'
 import { createRouteMetrics } from '../../../src/observe/route-metrics.ts'
 import { createFakeClock } from '../../helpers/fake-clock.ts'
 
-function followOne() {
+function followRoute() {
   const clock = createFakeClock()
   const history = createRouteHistory(clock)
   const metrics = createRouteMetrics()
@@ -14,8 +14,8 @@ function followOne() {
   return { clock, history, metrics, serve }
 }
 
-test('a route that nobody used has no samples, and no errors', async () => {
-  const { clock, history } = followOne()
+test('a route without requests has no samples', async () => {
+  const { clock, history } = followRoute()
   await clock.advance(30_000)
   expect(history.read()).toMatchObject({ latest: 3, intervalSeconds: 10, length: 60, routes: [] })
   expect(history.lastMinute('orders')).toEqual({
@@ -29,8 +29,8 @@ test('a route that nobody used has no samples, and no errors', async () => {
   })
 })
 
-test('each sample counts what came in its ten seconds', async () => {
-  const { clock, history, serve } = followOne()
+test('each sample counts the requests of its ten seconds', async () => {
+  const { clock, history, serve } = followRoute()
   await clock.advance(10_000)
   serve(3, 200, 7)
   serve(1, 502, 7)
@@ -50,13 +50,13 @@ test('each sample counts what came in its ten seconds', async () => {
   ])
 })
 
-test('the figures of the last minute include what has just happened', async () => {
-  const { clock, history, serve } = followOne()
+test('the figures of the last minute include the latest requests', async () => {
+  const { clock, history, serve } = followRoute()
   await clock.advance(60_000)
   serve(120, 200, 7)
   await clock.advance(5_000)
   serve(40, 500, 7)
-  // From 50 to 60 seconds: from the sample at 10 seconds, to now.
+  // The figures cover 55 s: from the sample at 10 s until now.
   expect(history.lastMinute('orders')).toMatchObject({
     requestsPerSecond: 2.90909,
     errorShare: 0.25,
@@ -65,8 +65,8 @@ test('the figures of the last minute include what has just happened', async () =
   expect(history.lastMinute('orders').requestsPerSecond).toBe(0)
 })
 
-test('responses of the API with 401 and 403 are counted by the interval', async () => {
-  const { clock, history, metrics, serve } = followOne()
+test('responses of the API with 401 and 403 are counted for each interval', async () => {
+  const { clock, history, metrics, serve } = followRoute()
   await clock.advance(10_000)
   serve(4, 401, 1)
   for (const status of [401, 403, 403] as const) metrics.notAuthorized(status)
@@ -77,8 +77,8 @@ test('responses of the API with 401 and 403 are counted by the interval', async 
   expect(history.lastMinute('orders')).toMatchObject({ requests: 0, unauthorized: 0, forbidden: 0 })
 })
 
-test('ten minutes are kept, however long it runs', async () => {
-  const { clock, history, serve } = followOne()
+test('only the last ten minutes are kept', async () => {
+  const { clock, history, serve } = followRoute()
   for (let i = 0; i < 150; i += 1) {
     serve(i, 200, 1)
     await clock.advance(10_000)
@@ -87,20 +87,20 @@ test('ten minutes are kept, however long it runs', async () => {
   expect(orders?.requests).toEqual(Array.from({ length: 60 }, (_, i) => 90 + i))
 })
 
-test('whoever has the first samples is given the others', async () => {
-  const { clock, history, serve } = followOne()
+test('reading after a sample returns only later samples', async () => {
+  const { clock, history, serve } = followRoute()
   for (const count of [1, 2, 3, 4]) {
     serve(count, 200, 1)
     await clock.advance(10_000)
   }
   expect(history.read(2).routes[0]?.requests).toEqual([3, 4])
   expect(history.read(4)).toMatchObject({ latest: 4, routes: [] })
-  // It knows another process.
+  // The number is from another process.
   expect(history.read(99).routes[0]?.requests).toEqual([1, 2, 3, 4])
 })
 
-test('a route that goes is forgotten, and one that comes back begins anew', async () => {
-  const { clock, history, metrics, serve } = followOne()
+test('the history of a removed route is discarded, and starts again if the route returns', async () => {
+  const { clock, history, metrics, serve } = followRoute()
   serve(5, 200, 1)
   await clock.advance(10_000)
   history.follow(new Map())
@@ -113,8 +113,8 @@ test('a route that goes is forgotten, and one that comes back begins anew', asyn
   expect(history.read().routes[0]?.requests).toEqual([0, 2])
 })
 
-test('a route that stays keeps its past when others come', async () => {
-  const { clock, history, metrics, serve } = followOne()
+test('a route keeps its history when another route is added', async () => {
+  const { clock, history, metrics, serve } = followRoute()
   serve(5, 200, 1)
   await clock.advance(10_000)
   history.follow(
@@ -126,8 +126,8 @@ test('a route that stays keeps its past when others come', async () => {
   expect(history.read().routes).toMatchObject([{ route: 'orders', requests: [5] }])
 })
 
-test('it stops when it is told to', async () => {
-  const { clock, history } = followOne()
+test('sampling ends after stop', async () => {
+  const { clock, history } = followRoute()
   await clock.advance(10_000)
   history.stop()
   await clock.advance(60_000)

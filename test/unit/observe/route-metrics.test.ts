@@ -23,7 +23,7 @@ test.for([
   expect(metrics.read().requests).toEqual([{ ...counted, count: 1 }])
 })
 
-test('what a client calls its methods makes no further label', () => {
+test('unknown methods share the label "other"', () => {
   const metrics = createRouteMetrics()
   for (let i = 0; i < 100; i += 1) metrics.finished(`METHOD-${i}`, 200, 1)
   expect(metrics.read().requests).toEqual([{ method: 'other', status: '2xx', count: 100 }])
@@ -40,7 +40,7 @@ test('requests are in flight from their start to their end', () => {
   expect(metrics.read().inFlight).toBe(0)
 })
 
-test('every failure is there from the start, so that the first is an increase', () => {
+test('every failure code is exposed from the start, so that the first failure is an increase', () => {
   const metrics = createRouteMetrics()
   expect(metrics.read().failures).toEqual(FAILURE_CODES.map((code) => ({ code, count: 0 })))
   metrics.failed('upstream_reset')
@@ -49,7 +49,7 @@ test('every failure is there from the start, so that the first is an increase', 
   expect(metrics.read().failures).toContainEqual({ code: 'upstream_tls', count: 0 })
 })
 
-test('durations go where they belong', () => {
+test('durations of requests, upstream responses and token waits have separate histograms', () => {
   const metrics = createRouteMetrics()
   metrics.finished('GET', 200, 1_000)
   metrics.upstreamResponded(2_000, '1.1')
@@ -60,7 +60,7 @@ test('durations go where they belong', () => {
   expect(tokenWait.read()).toMatchObject({ count: 1, sumSeconds: 3 })
 })
 
-test('only the upstream’s own 401 is counted as one', () => {
+test('only a 401 of the upstream is counted as unauthorized', () => {
   const metrics = createRouteMetrics()
   metrics.upstreamResponded(1, '1.1')
   metrics.notAuthorized(401)
@@ -70,7 +70,7 @@ test('only the upstream’s own 401 is counted as one', () => {
   expect(metrics.read().unauthorized).toBe(1)
 })
 
-test('outcomes of token requests are there from the start, and counted', () => {
+test('outcomes of token requests are exposed from the start, and counted', () => {
   const metrics = createTokenRequestMetrics()
   expect(Object.fromEntries(metrics.read().outcomes)).toEqual({
     success: 0,

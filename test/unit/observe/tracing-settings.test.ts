@@ -26,7 +26,7 @@ const OFF: readonly Readonly<Record<string, string>>[] = [
   { OTEL_SDK_DISABLED: 'TRUE', OTEL_TRACES_EXPORTER: 'otlp' },
 ]
 
-test.for(OFF)('tracing is off with %j', (env) => {
+test.for(OFF)('tracing is disabled with %j', (env) => {
   expect(readTracingSettings(env)).toEqual({ ok: true, settings: undefined })
 })
 
@@ -71,11 +71,11 @@ const ON: readonly { env: Readonly<Record<string, string>>; settings: object }[]
   },
 ]
 
-test.for(ON)('tracing is on with $env', ({ env, settings }) => {
+test.for(ON)('tracing is enabled with $env', ({ env, settings }) => {
   expect(readTracingSettings(env)).toEqual({ ok: true, settings: { ...DEFAULTS, ...settings } })
 })
 
-const WRONG: readonly { name: string; value: string }[] = [
+const INVALID: readonly { name: string; value: string }[] = [
   { name: 'OTEL_TRACES_EXPORTER', value: 'zipkin' },
   { name: 'OTEL_EXPORTER_OTLP_PROTOCOL', value: 'grpc' },
   { name: 'OTEL_EXPORTER_OTLP_TRACES_PROTOCOL', value: 'grpc' },
@@ -89,9 +89,12 @@ const WRONG: readonly { name: string; value: string }[] = [
   { name: 'OTEL_BSP_SCHEDULE_DELAY', value: '5s' },
 ]
 
-test.for(WRONG)('$name=$value is reported by its name, without the value', ({ name, value }) => {
-  const read = readTracingSettings({ OTEL_TRACES_EXPORTER: 'otlp', [name]: value })
-  const problems = read.ok ? [] : read.problems
-  expect(problems).toEqual([expect.stringMatching(`^${name}: expected `)])
-  expect(problems.join()).not.toContain('canary')
-})
+test.for(INVALID)(
+  'the problem of $name=$value contains the name, not the value',
+  ({ name, value }) => {
+    const read = readTracingSettings({ OTEL_TRACES_EXPORTER: 'otlp', [name]: value })
+    const problems = read.ok ? [] : read.problems
+    expect(problems).toEqual([expect.stringMatching(`^${name}: expected `)])
+    expect(problems.join()).not.toContain('canary')
+  },
+)

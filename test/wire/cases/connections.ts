@@ -1,19 +1,19 @@
 import { chunked, head, lines, OK, type WireCase } from '../wire-case.ts'
 
 const HOST = 'Host: localhost'
-const answer = (body: string): string =>
+const okWith = (body: string): string =>
   lines('HTTP/1.1 200 OK', `Content-Length: ${body.length}`, '', body)
 
 export const CONNECTIONS: readonly WireCase[] = [
   {
-    name: 'A connection of HTTP/1.1 stays',
+    name: 'An HTTP/1.1 connection persists',
     rfc: '9112 9.3',
     sends: head('GET /x HTTP/1.1', HOST),
     arrives: [{ line: 'GET /x HTTP/1.1' }],
     connection: 'stays',
   },
   ...['close', 'Close', 'keep-alive, close', 'x, CLOSE'].map((option): WireCase => ({
-    name: `It ends where the client says so: ${option}`,
+    name: `A connection closes after a request with Connection: ${option}`,
     rfc: '9112 9.6',
     sends: head('GET /x HTTP/1.1', HOST, `Connection: ${option}`),
     arrives: [{ line: 'GET /x HTTP/1.1' }],
@@ -21,21 +21,21 @@ export const CONNECTIONS: readonly WireCase[] = [
     connection: 'closes',
   })),
   {
-    name: 'It ends when the answer to HTTP/1.0 is over',
+    name: 'A connection closes after the response to an HTTP/1.0 request',
     rfc: '9112 9.3',
     sends: head('GET /x HTTP/1.0', HOST),
     arrives: [{ line: 'GET /x HTTP/1.1' }],
     connection: 'closes',
   },
   {
-    name: 'HTTP/1.0 needs no Host',
+    name: 'An HTTP/1.0 request without Host is forwarded',
     rfc: '9112 3.2',
     sends: head('GET /x HTTP/1.0'),
     arrives: [{ line: 'GET /x HTTP/1.1' }],
     connection: 'closes',
   },
   {
-    name: 'A client of HTTP/1.0 may ask to keep its connection',
+    name: 'An HTTP/1.0 connection persists after Connection: keep-alive',
     rfc: '9112 9.3',
     sends: head('GET /x HTTP/1.0', HOST, 'Connection: keep-alive'),
     arrives: [{ line: 'GET /x HTTP/1.1' }],
@@ -43,7 +43,7 @@ export const CONNECTIONS: readonly WireCase[] = [
     connection: 'stays',
   },
   {
-    name: 'A client of HTTP/1.0 gets no chunks, but a body that ends with the connection',
+    name: 'A chunked response is close-delimited for an HTTP/1.0 client',
     rfc: '9112 6.1',
     sends: head('GET /x HTTP/1.0', HOST),
     arrives: [{ line: 'GET /x HTTP/1.1' }],
@@ -54,7 +54,7 @@ export const CONNECTIONS: readonly WireCase[] = [
     connection: 'closes',
   },
   {
-    name: 'Also where it asks to keep its connection',
+    name: 'A chunked response is close-delimited for an HTTP/1.0 client with keep-alive',
     rfc: '9112 6.1',
     sends: head('GET /x HTTP/1.0', HOST, 'Connection: keep-alive'),
     arrives: [{ line: 'GET /x HTTP/1.1' }],
@@ -65,14 +65,14 @@ export const CONNECTIONS: readonly WireCase[] = [
     connection: 'closes',
   },
   {
-    name: 'A client of HTTP/1.0 may send a body of known length',
+    name: 'An HTTP/1.0 request with Content-Length is forwarded with its body',
     rfc: '9112 6.2',
     sends: `${head('POST /x HTTP/1.0', HOST, 'Content-Length: 5')}hello`,
     arrives: [{ line: 'POST /x HTTP/1.1', body: 'hello' }],
     connection: 'closes',
   },
   {
-    name: 'Requests one behind the other are answered in their order',
+    name: 'Pipelined requests get responses in order',
     rfc: '9112 9.3.2',
     sends: [
       head('GET /1 HTTP/1.1', HOST),
@@ -84,7 +84,7 @@ export const CONNECTIONS: readonly WireCase[] = [
       { line: 'GET /2 HTTP/1.1' },
       { line: 'GET /3 HTTP/1.1' },
     ],
-    upstream: { answers: { '/1': answer('one'), '/2': answer('two'), '/3': answer('three') } },
+    upstream: { answers: { '/1': okWith('one'), '/2': okWith('two'), '/3': okWith('three') } },
     comesBack: [
       { line: 'HTTP/1.1 200 OK', body: 'one' },
       { line: 'HTTP/1.1 200 OK', body: 'two' },
@@ -93,7 +93,7 @@ export const CONNECTIONS: readonly WireCase[] = [
     connection: 'stays',
   },
   {
-    name: 'Bodies of requests one behind the other are not mixed up',
+    name: 'Pipelined requests keep their bodies',
     rfc: '9112 9.3.2',
     sends: [
       `${head('POST /1 HTTP/1.1', HOST, 'Content-Length: 5')}first`,
@@ -105,7 +105,7 @@ export const CONNECTIONS: readonly WireCase[] = [
       { line: 'POST /2 HTTP/1.1', body: 'second' },
       { line: 'GET /3 HTTP/1.1' },
     ],
-    upstream: { answers: { '/1': answer('one'), '/2': answer('two'), '/3': answer('three') } },
+    upstream: { answers: { '/1': okWith('one'), '/2': okWith('two'), '/3': okWith('three') } },
     comesBack: [
       { line: 'HTTP/1.1 200 OK', body: 'one' },
       { line: 'HTTP/1.1 200 OK', body: 'two' },
@@ -114,14 +114,14 @@ export const CONNECTIONS: readonly WireCase[] = [
     connection: 'stays',
   },
   {
-    name: 'What is behind an unsafe request waits until that is answered',
+    name: 'A request pipelined after an unsafe one waits for its response',
     rfc: '9112 9.3.2',
     sends: [
       head('DELETE /1 HTTP/1.1', HOST) + head('GET /2 HTTP/1.1', HOST),
       { until: 'another is served' },
     ],
     arrives: [{ line: 'DELETE /1 HTTP/1.1' }, { line: 'GET /2 HTTP/1.1' }],
-    upstream: { holdsBack: '/1', answers: { '/1': answer('one'), '/2': answer('two') } },
+    upstream: { holdsBack: '/1', answers: { '/1': okWith('one'), '/2': okWith('two') } },
     comesBack: [
       { line: 'HTTP/1.1 200 OK', body: 'one' },
       { line: 'HTTP/1.1 200 OK', body: 'two' },
@@ -129,7 +129,7 @@ export const CONNECTIONS: readonly WireCase[] = [
     connection: 'stays',
   },
   {
-    name: 'What is behind a request that ends the connection is not read',
+    name: 'A request pipelined after Connection: close is not processed',
     rfc: '9112 9.6',
     sends: [head('GET /1 HTTP/1.1', HOST, 'Connection: close'), head('GET /2 HTTP/1.1', HOST)].join(
       '',
@@ -138,7 +138,7 @@ export const CONNECTIONS: readonly WireCase[] = [
     connection: 'closes',
   },
   {
-    name: 'HTTP/1.0 without Host is served behind a request that has one',
+    name: 'An HTTP/1.0 request without Host is forwarded after an HTTP/1.1 request',
     rfc: '9112 3.2',
     sends: [head('GET /1 HTTP/1.1', HOST), { until: /ok$/ }, head('GET /2 HTTP/1.0')],
     arrives: [{ line: 'GET /1 HTTP/1.1' }, { line: 'GET /2 HTTP/1.1' }],
@@ -146,7 +146,7 @@ export const CONNECTIONS: readonly WireCase[] = [
     connection: 'closes',
   },
   {
-    name: 'A refused request leaves the connection to the next one',
+    name: 'A connection persists after a rejected request',
     rfc: '9112 9.3',
     sends: [head('GET /x/../y HTTP/1.1', HOST), { until: /request_invalid/ }],
     arrives: [],
@@ -154,7 +154,7 @@ export const CONNECTIONS: readonly WireCase[] = [
     connection: 'stays',
   },
   {
-    name: 'The keep-alive of HTTP/1.0 ends with a request that does not ask for it',
+    name: 'An HTTP/1.0 connection closes after a request without keep-alive',
     rfc: '9112 9.3',
     sends: [
       head('GET /1 HTTP/1.0', HOST, 'Connection: keep-alive'),
@@ -166,7 +166,7 @@ export const CONNECTIONS: readonly WireCase[] = [
     connection: 'closes',
   },
   {
-    name: 'Close wins over keep-alive',
+    name: 'Connection: close takes precedence over keep-alive',
     rfc: '9112 9.3',
     sends: head('GET /x HTTP/1.1', HOST, 'Connection: keep-alive', 'Connection: close'),
     arrives: [{ line: 'GET /x HTTP/1.1' }],
@@ -174,7 +174,7 @@ export const CONNECTIONS: readonly WireCase[] = [
     connection: 'closes',
   },
   {
-    name: 'An empty line between two requests is overlooked',
+    name: 'An empty line between two requests is ignored',
     rfc: '9112 2.2',
     sends: lines(
       `${head('POST /1 HTTP/1.1', HOST, 'Content-Length: 5')}first`,

@@ -6,7 +6,7 @@ const HINTS = head('HTTP/1.1 103 Early Hints', 'Link: </style.css>; rel=preload'
 
 export const INTERIM_RESPONSES: readonly WireCase[] = [
   {
-    name: 'Early hints come back before the answer',
+    name: 'A 103 is forwarded before the final response',
     rfc: '8297 2',
     sends: GET,
     arrives: ARRIVES,
@@ -18,7 +18,7 @@ export const INTERIM_RESPONSES: readonly WireCase[] = [
     connection: 'stays',
   },
   {
-    name: 'All of them do',
+    name: 'Several interim responses are forwarded before the final response',
     rfc: '9110 15.2',
     sends: GET,
     arrives: ARRIVES,
@@ -33,7 +33,7 @@ export const INTERIM_RESPONSES: readonly WireCase[] = [
     connection: 'stays',
   },
   {
-    name: '102 comes back like any other interim response',
+    name: 'A 102 is forwarded',
     rfc: '9110 15.2',
     sends: GET,
     arrives: ARRIVES,
@@ -42,7 +42,7 @@ export const INTERIM_RESPONSES: readonly WireCase[] = [
     connection: 'stays',
   },
   {
-    name: 'So does one that nobody knows, though without its reason (known gap)',
+    name: 'An unknown interim response is forwarded without its reason phrase (known gap)',
     rfc: '9110 15.2',
     sends: GET,
     arrives: ARRIVES,
@@ -51,7 +51,7 @@ export const INTERIM_RESPONSES: readonly WireCase[] = [
     connection: 'stays',
   },
   {
-    name: 'What an interim response says of its connection stays there',
+    name: 'Hop-by-hop fields of an interim response are removed',
     rfc: '9110 7.6.1',
     sends: GET,
     arrives: ARRIVES,
@@ -64,7 +64,7 @@ export const INTERIM_RESPONSES: readonly WireCase[] = [
     ],
   },
   {
-    name: 'A client of HTTP/1.0 gets no interim response',
+    name: 'An HTTP/1.0 client gets no interim response',
     rfc: '9110 15.2',
     sends: head('GET /x HTTP/1.0', 'Host: localhost'),
     arrives: ARRIVES,
@@ -73,7 +73,7 @@ export const INTERIM_RESPONSES: readonly WireCase[] = [
     connection: 'closes',
   },
   {
-    name: 'Nor does one that keeps its connection',
+    name: 'An HTTP/1.0 client with keep-alive gets no interim response',
     rfc: '9110 15.2',
     sends: head('GET /x HTTP/1.0', 'Host: localhost', 'Connection: keep-alive'),
     arrives: ARRIVES,
@@ -81,7 +81,7 @@ export const INTERIM_RESPONSES: readonly WireCase[] = [
     comesBack: [OK],
   },
   {
-    name: 'Interim responses come before the answer to HEAD too',
+    name: 'A 103 is forwarded before the response to HEAD',
     rfc: '9110 15.2',
     sends: head('HEAD /x HTTP/1.1', 'Host: localhost'),
     arrives: [{ line: 'HEAD /x HTTP/1.1' }],
@@ -93,7 +93,7 @@ export const INTERIM_RESPONSES: readonly WireCase[] = [
     connection: 'stays',
   },
   {
-    name: 'A 100 that nobody asked for ends here',
+    name: 'A 100 without Expect is not forwarded',
     rfc: '9110 15.2.1',
     sends: GET,
     arrives: ARRIVES,
@@ -102,7 +102,7 @@ export const INTERIM_RESPONSES: readonly WireCase[] = [
     connection: 'stays',
   },
   {
-    name: 'A length or a transfer coding of an interim response is not passed on, and frames nothing',
+    name: 'Content-Length and Transfer-Encoding of an interim response are ignored and removed',
     rfc: '9110 8.6',
     sends: GET,
     arrives: ARRIVES,
@@ -121,7 +121,7 @@ export const INTERIM_RESPONSES: readonly WireCase[] = [
     connection: 'stays',
   },
   {
-    name: 'Sixty-four interim responses come back',
+    name: 'Sixty-four interim responses are forwarded',
     rfc: '9110 15.2',
     sends: GET,
     arrives: ARRIVES,
@@ -130,7 +130,7 @@ export const INTERIM_RESPONSES: readonly WireCase[] = [
     connection: 'stays',
   },
   {
-    name: 'Each exchange has its own number of interim responses',
+    name: 'The limit of interim responses applies to each exchange separately',
     rfc: '9110 15.2',
     sends: [GET, { until: /ok$/ }, GET],
     arrives: [...ARRIVES, ...ARRIVES],
@@ -145,7 +145,7 @@ export const INTERIM_RESPONSES: readonly WireCase[] = [
     ['103s', HINTS.repeat(65)],
     ['large 103s', head('HTTP/1.1 103 Early Hints', `Link: <${'a'.repeat(15_000)}>`).repeat(5)],
   ].map(([what, answers = '']): WireCase => ({
-    name: `Too many ${what} are a failure`,
+    name: `Too many ${what} cause a 502`,
     rfc: '9110 15.2',
     sends: GET,
     arrives: ARRIVES,
@@ -157,7 +157,7 @@ export const INTERIM_RESPONSES: readonly WireCase[] = [
     ['HTTP/1.0', head('HTTP/1.0 103 Early Hints')],
     ['a folded field', lines('HTTP/1.1 103 Early Hints', 'X-A: 1', ' 2', '', '')],
   ].map(([what, answers = '']): WireCase => ({
-    name: `An interim response with ${what} is a failure`,
+    name: `An interim response with ${what} causes a 502`,
     rfc: '9110 15.2',
     sends: GET,
     arrives: ARRIVES,
@@ -166,7 +166,7 @@ export const INTERIM_RESPONSES: readonly WireCase[] = [
     connection: 'stays',
   })),
   {
-    name: 'An invalid response behind an interim one is a failure',
+    name: 'An invalid response after an interim response causes a 502',
     rfc: '9110 15.2',
     sends: GET,
     arrives: ARRIVES,
@@ -175,7 +175,7 @@ export const INTERIM_RESPONSES: readonly WireCase[] = [
     connection: 'stays',
   },
   {
-    name: 'An upstream that changes the protocol without being asked is broken',
+    name: 'An unsolicited 101 causes a failure',
     rfc: '9110 15.2.2',
     sends: GET,
     arrives: ARRIVES,

@@ -2,7 +2,7 @@ import { chunk, chunked, head, lastChunk, lines, OK, type WireCase } from '../wi
 
 const HOST = 'Host: localhost'
 const LARGE = 'large '.repeat(50_000)
-const EARLY_ANSWER = lines(
+const EARLY_RESPONSE = lines(
   'HTTP/1.1 413 Content Too Large',
   'Connection: close',
   `Content-Length: ${LARGE.length}`,
@@ -12,7 +12,7 @@ const EARLY_ANSWER = lines(
 
 export const REQUEST_FRAMING: readonly WireCase[] = [
   {
-    name: 'A body of known length keeps its length',
+    name: 'A request body keeps its Content-Length',
     rfc: '9112 6.2',
     sends: `${head('PUT /x HTTP/1.1', HOST, 'Content-Type: text/plain', 'Content-Length: 5')}hello`,
     arrives: [
@@ -26,55 +26,55 @@ export const REQUEST_FRAMING: readonly WireCase[] = [
     connection: 'stays',
   },
   {
-    name: 'A body of all bytes arrives to the byte',
+    name: 'A request body with every octet is forwarded unchanged',
     rfc: '9110 6.4',
-    sends: `${head('PUT /x HTTP/1.1', HOST, 'Content-Length: 256')}${allBytes()}`,
-    arrives: [{ line: 'PUT /x HTTP/1.1', body: allBytes() }],
+    sends: `${head('PUT /x HTTP/1.1', HOST, 'Content-Length: 256')}${allOctets()}`,
+    arrives: [{ line: 'PUT /x HTTP/1.1', body: allOctets() }],
   },
   {
-    name: 'A large body of known length arrives whole',
+    name: 'A large request body with Content-Length is forwarded completely',
     rfc: '9112 6.2',
     sends: `${head('PUT /x HTTP/1.1', HOST, `Content-Length: ${LARGE.length}`)}${LARGE}`,
     arrives: [{ line: 'PUT /x HTTP/1.1', body: LARGE }],
     connection: 'stays',
   },
   {
-    name: 'A chunked body stays chunked',
+    name: 'A chunked request body is forwarded chunked',
     rfc: '9112 7.1',
     sends: `${head('POST /x HTTP/1.1', HOST, 'Transfer-Encoding: chunked')}${chunked('hello', ' world')}`,
     arrives: [{ line: 'POST /x HTTP/1.1', body: 'hello world', framing: 'chunked' }],
     connection: 'stays',
   },
   {
-    name: 'The name of the coding may be in any case',
+    name: 'Transfer-Encoding and its value are case-insensitive',
     rfc: '9112 7',
     sends: `${head('POST /x HTTP/1.1', HOST, 'TRANSFER-ENCODING:CHUNKED')}${chunked('hello')}`,
     arrives: [{ line: 'POST /x HTTP/1.1', body: 'hello' }],
     connection: 'stays',
   },
   {
-    name: 'Sizes of chunks may be in capitals and begin with zeros',
+    name: 'A chunk size may have upper-case digits and leading zeros',
     rfc: '9112 7.1',
     sends: `${head('POST /x HTTP/1.1', HOST, 'Transfer-Encoding: chunked')}${lines('0000A', '0123456789', '000', '', '')}`,
     arrives: [{ line: 'POST /x HTTP/1.1', body: '0123456789' }],
     connection: 'stays',
   },
   {
-    name: 'A chunked body of nothing is a body of nothing',
+    name: 'An empty chunked request body is an empty body',
     rfc: '9112 7.1',
     sends: `${head('POST /x HTTP/1.1', HOST, 'Transfer-Encoding: chunked')}${chunked()}`,
     arrives: [{ line: 'POST /x HTTP/1.1' }],
     connection: 'stays',
   },
   {
-    name: 'Chunk extensions end here',
+    name: 'Chunk extensions of a request are removed',
     rfc: '9112 7.1.1',
     sends: `${head('POST /x HTTP/1.1', HOST, 'Transfer-Encoding: chunked')}${lines('5;a=b;c="d e"', 'hello', '0;last', '', '')}`,
     arrives: [{ line: 'POST /x HTTP/1.1', body: 'hello' }],
     connection: 'stays',
   },
   {
-    name: 'Trailer fields of a request are forwarded, and those that are not allowed there are dropped',
+    name: 'Trailer fields of a request are forwarded, except those that are not permitted in trailers',
     rfc: '9112 7.1.2',
     sends: `${head('POST /x HTTP/1.1', HOST, 'Transfer-Encoding: chunked', 'Trailer: X-Sum')}${chunk('hello')}${lastChunk('X-Sum: abc', 'Authorization: Bearer evil', 'Host: evil')}`,
     arrives: [
@@ -90,14 +90,14 @@ export const REQUEST_FRAMING: readonly WireCase[] = [
   },
   ...['GET', 'DELETE', 'OPTIONS', 'PATCH'].flatMap((method): WireCase[] => [
     {
-      name: `${method} may have a body of known length`,
+      name: `${method} with Content-Length is forwarded with its body`,
       rfc: '9110 9.3.1',
       sends: `${head(`${method} /x HTTP/1.1`, HOST, 'Content-Length: 5')}hello`,
       arrives: [{ line: `${method} /x HTTP/1.1`, body: 'hello' }],
       connection: 'stays',
     },
     {
-      name: `${method} may have a chunked body`,
+      name: `${method} with a chunked body is forwarded with its body`,
       rfc: '9112 6.3',
       sends: `${head(`${method} /x HTTP/1.1`, HOST, 'Transfer-Encoding: chunked')}${chunked('hello')}`,
       arrives: [{ line: `${method} /x HTTP/1.1`, body: 'hello' }],
@@ -105,14 +105,14 @@ export const REQUEST_FRAMING: readonly WireCase[] = [
     },
   ]),
   ...['POST', 'PUT', 'PATCH'].map((method): WireCase => ({
-    name: `A ${method} of nothing says so`,
+    name: `A ${method} with Content-Length: 0 is forwarded with that field`,
     rfc: '9110 8.6',
     sends: head(`${method} /x HTTP/1.1`, HOST, 'Content-Length: 0'),
     arrives: [{ line: `${method} /x HTTP/1.1`, fields: ['Content-Length: 0'] }],
     connection: 'stays',
   })),
   {
-    name: 'A GET of nothing has no body, whether it says so or not',
+    name: 'A GET with Content-Length: 0 has no body',
     rfc: '9110 8.6',
     sends: head('GET /x HTTP/1.1', HOST, 'Content-Length: 0'),
     arrives: [{ line: 'GET /x HTTP/1.1' }],
@@ -132,14 +132,14 @@ export const REQUEST_FRAMING: readonly WireCase[] = [
     connection: 'stays',
   },
   {
-    name: 'A length with zeros before it is that length',
+    name: 'Content-Length may have leading zeros',
     rfc: '9110 8.6',
     sends: `${head('POST /x HTTP/1.1', HOST, 'Content-Length: 005')}hello`,
     arrives: [{ line: 'POST /x HTTP/1.1', body: 'hello' }],
     connection: 'stays',
   },
   {
-    name: 'A body that arrives in pieces is one body',
+    name: 'A request body that arrives in parts is one body',
     rfc: '9112 6.2',
     sends: [head('POST /x HTTP/1.1', HOST, 'Content-Length: 10'), 'hello', 'world'],
     arrives: [{ line: 'POST /x HTTP/1.1', body: 'helloworld' }],
@@ -152,7 +152,7 @@ export const REQUEST_FRAMING: readonly WireCase[] = [
     connection: 'stays',
   },
   {
-    name: 'A chunk may come in pieces, its size and its end too',
+    name: 'A chunk, its size and its CRLF may arrive in parts',
     rfc: '9112 7.1',
     sends: [
       head('POST /x HTTP/1.1', HOST, 'Transfer-Encoding: chunked'),
@@ -167,39 +167,39 @@ export const REQUEST_FRAMING: readonly WireCase[] = [
     connection: 'stays',
   },
   {
-    name: 'A chunk size that no number can hold is refused',
+    name: 'A request with an overflowing chunk size is rejected',
     rfc: '9112 7.1',
     sends: `${head('POST /x HTTP/1.1', HOST, 'Transfer-Encoding: chunked')}fffffffffffffffff\r\nx`,
     arrives: 'no whole request',
     comesBack: 'failure',
   },
   {
-    name: 'A length that no number can hold is refused',
+    name: 'A request with an overflowing Content-Length is rejected',
     rfc: '9110 8.6',
     sends: `${head('POST /x HTTP/1.1', HOST, 'Content-Length: 99999999999999999999')}x`,
     refused: [400],
   },
   {
-    name: 'An unknown transfer coding is refused',
+    name: 'A request with an unknown transfer coding is rejected',
     rfc: '9112 6.1',
     sends: head('POST /x HTTP/1.1', HOST, 'Transfer-Encoding: br, chunked') + chunked('hello'),
     refused: [400, 501],
   },
   {
-    name: 'A request whose last coding is not chunked is refused, and the connection ends',
+    name: 'A request whose final transfer coding is not chunked is rejected, and its connection closed',
     rfc: '9112 6.3',
     sends: head('POST /x HTTP/1.1', HOST, 'Transfer-Encoding: gzip'),
     refused: [400],
   },
   {
-    name: 'A POST without any framing has a body of nothing',
+    name: 'A POST without framing is forwarded with Content-Length: 0',
     rfc: '9112 6.3',
     sends: head('POST /x HTTP/1.1', HOST),
     arrives: [{ line: 'POST /x HTTP/1.1', fields: ['Content-Length: 0'] }],
     connection: 'stays',
   },
   {
-    name: 'A HEAD gets the length of a body, and no body',
+    name: 'The response to HEAD has the Content-Length of a body, and no body',
     rfc: '9110 9.3.2',
     sends: head('HEAD /x HTTP/1.1', HOST),
     upstream: { answers: head('HTTP/1.1 200 OK', 'Content-Length: 5') },
@@ -208,13 +208,13 @@ export const REQUEST_FRAMING: readonly WireCase[] = [
     connection: 'stays',
   },
   ...expectations(),
-  ...earlyAnswers(),
+  ...earlyResponses(),
 ]
 
 function expectations(): WireCase[] {
   return [
     {
-      name: 'A client that waits for 100 gets it, and the upstream sees no Expect',
+      name: 'A client with Expect: 100-continue gets a 100, and Expect is not forwarded',
       rfc: '9110 10.1.1',
       sends: [
         head('PUT /x HTTP/1.1', HOST, 'Expect: 100-continue', 'Content-Length: 5'),
@@ -226,7 +226,7 @@ function expectations(): WireCase[] {
       connection: 'stays',
     },
     {
-      name: 'The expectation may be in any case, and the body in chunks',
+      name: 'Expect is case-insensitive, and works with a chunked body',
       rfc: '9110 10.1.1',
       sends: [
         head('PUT /x HTTP/1.1', HOST, 'expect: 100-Continue', 'Transfer-Encoding: chunked'),
@@ -238,27 +238,27 @@ function expectations(): WireCase[] {
       connection: 'stays',
     },
     {
-      name: 'A client that expects a 100 may go on without it',
+      name: 'A client with Expect: 100-continue may send its body without waiting',
       rfc: '9110 10.1.1',
       sends: `${head('PUT /x HTTP/1.1', HOST, 'Expect: 100-continue', 'Content-Length: 5')}hello`,
       arrives: [{ line: 'PUT /x HTTP/1.1', body: 'hello' }],
       comesBack: [{ line: 'HTTP/1.1 100 Continue' }, OK],
     },
     {
-      name: 'An expectation of HTTP/1.0 is overlooked',
+      name: 'Expect in an HTTP/1.0 request is ignored',
       rfc: '9110 10.1.1',
       sends: `${head('PUT /x HTTP/1.0', HOST, 'Expect: 100-continue', 'Content-Length: 5')}hello`,
       arrives: [{ line: 'PUT /x HTTP/1.1', body: 'hello' }],
     },
     {
-      name: 'Any other expectation fails',
+      name: 'An unknown expectation gets a 417',
       rfc: '9110 10.1.1',
       sends: head('GET /x HTTP/1.1', HOST, 'Expect: a-miracle'),
       refused: [417],
       connection: 'stays',
     },
     {
-      name: 'A refusal of the upstream comes behind the 100',
+      name: 'A 417 of the upstream is forwarded after the 100',
       rfc: '9110 10.1.1',
       sends: [
         head('PUT /x HTTP/1.1', HOST, 'Expect: 100-continue', 'Content-Length: 5'),
@@ -276,7 +276,7 @@ function expectations(): WireCase[] {
   ]
 }
 
-function earlyAnswers(): WireCase[] {
+function earlyResponses(): WireCase[] {
   const answer = {
     line: 'HTTP/1.1 413 Content Too Large',
     body: LARGE,
@@ -284,16 +284,16 @@ function earlyAnswers(): WireCase[] {
   } as const
   return [
     {
-      name: 'An answer before the end of an upload comes back whole, and ends the connection',
+      name: 'An early response is forwarded completely, and closes the connection',
       rfc: '9112 9.6',
       sends: [head('PUT /x HTTP/1.1', HOST, 'Content-Length: 10000000'), 'x'.repeat(1000)],
-      upstream: { answers: EARLY_ANSWER, isEarly: true, closes: true },
+      upstream: { answers: EARLY_RESPONSE, isEarly: true, closes: true },
       arrives: 'no whole request',
       comesBack: [answer],
       connection: 'closes',
     },
     {
-      name: 'Also to a client that goes on sending before it reads',
+      name: 'An early response reaches a client that reads it only after sending more',
       rfc: '9112 9.6',
       sends: [
         `${head('PUT /x HTTP/1.1', HOST, 'Content-Length: 10000000')}begin`,
@@ -301,13 +301,13 @@ function earlyAnswers(): WireCase[] {
         'x'.repeat(500_000),
         'x'.repeat(500_000),
       ],
-      upstream: { answers: EARLY_ANSWER, isEarly: true, closes: true },
+      upstream: { answers: EARLY_RESPONSE, isEarly: true, closes: true },
       arrives: 'no whole request',
       comesBack: [answer],
       connection: 'closes',
     },
     {
-      name: 'Also where the upload is chunked',
+      name: 'An early response reaches a client with a chunked upload',
       rfc: '9112 9.6',
       sends: [
         `${head('PUT /x HTTP/1.1', HOST, 'Transfer-Encoding: chunked')}${chunk('begin')}`,
@@ -315,13 +315,13 @@ function earlyAnswers(): WireCase[] {
         chunk('x'.repeat(500_000)),
         chunk('x'.repeat(500_000)),
       ],
-      upstream: { answers: EARLY_ANSWER, isEarly: true, closes: true },
+      upstream: { answers: EARLY_RESPONSE, isEarly: true, closes: true },
       arrives: 'no whole request',
       comesBack: [answer],
       connection: 'closes',
     },
     {
-      name: 'Also where the upstream keeps its connection open',
+      name: 'An early response is forwarded if the upstream keeps its connection open',
       rfc: '9112 9.6',
       sends: [
         `${head('PUT /x HTTP/1.1', HOST, 'Content-Length: 10000000')}begin`,
@@ -339,6 +339,6 @@ function earlyAnswers(): WireCase[] {
   ]
 }
 
-function allBytes(): string {
+function allOctets(): string {
   return String.fromCodePoint(...Array.from({ length: 256 }, (_, i) => i))
 }

@@ -6,7 +6,7 @@ const LONG = `X-Long: ${'x'.repeat(15 * 1024)}`
 
 export const REQUEST_HEADERS: readonly WireCase[] = [
   {
-    name: 'Fields keep their names, their values and their order',
+    name: 'Request fields keep their names, values and order',
     rfc: '9110 5.3',
     sends: head(
       'GET /orders/7?a=1&a=%20 HTTP/1.1',
@@ -40,79 +40,79 @@ export const REQUEST_HEADERS: readonly WireCase[] = [
     ],
   },
   {
-    name: 'Host arrives once, however it is written',
+    name: 'Host in any case is forwarded once',
     rfc: '9112 3.2',
     sends: head('GET /x HTTP/1.1', 'hOsT: localhost'),
     arrives: [{ line: 'GET /x HTTP/1.1' }],
   },
   {
-    name: 'Lines of one name stay lines of their own, in their order',
+    name: 'Request field lines with the same name stay separate, in order',
     rfc: '9110 5.3',
     sends: head('GET /x HTTP/1.1', 'X-Dup: 1', 'Host: localhost', 'x-dup: 2', 'X-DUP: 1'),
     arrives: [{ line: 'GET /x HTTP/1.1', fields: ['X-Dup: 1', 'x-dup: 2', 'X-DUP: 1'] }],
   },
   {
-    name: 'Every byte of obs-text in a value arrives as it is',
+    name: 'Every octet of obs-text in a request field value is forwarded unchanged',
     rfc: '9110 5.5',
     sends: head('GET /x HTTP/1.1', 'Host: localhost', `X-Bytes: ${obsText()}`),
     arrives: [{ line: 'GET /x HTTP/1.1', fields: [`X-Bytes: ${obsText()}`] }],
   },
   {
-    name: 'UTF-8 in a value is not taken for anything else',
+    name: 'UTF-8 in a request field value is forwarded unchanged',
     rfc: '9110 5.5',
     sends: head('GET /x HTTP/1.1', 'Host: localhost', 'X-Name: J\xc3\xb6rg \xe2\x98\x83'),
     arrives: [{ line: 'GET /x HTTP/1.1', fields: ['X-Name: J\xc3\xb6rg \xe2\x98\x83'] }],
   },
   {
-    name: 'An empty value is a value',
+    name: 'Empty field values are forwarded',
     rfc: '9110 5.5',
     sends: head('GET /x HTTP/1.1', 'Host: localhost', 'X-Empty:', 'X-Blank: \t '),
     arrives: [{ line: 'GET /x HTTP/1.1', fields: ['X-Empty:', 'X-Blank:'] }],
   },
   {
-    name: 'The whitespace around a value is no part of it, that inside is',
+    name: 'Whitespace around a field value is removed, whitespace inside is kept',
     rfc: '9112 5.1',
     sends: head('GET /x HTTP/1.1', 'Host: localhost', 'X-Padded: \t a\t b  c \t'),
     arrives: [{ line: 'GET /x HTTP/1.1', fields: ['X-Padded: a\t b  c'] }],
   },
   {
-    name: 'A name may have every character of a token',
+    name: 'A field name may contain every token character',
     rfc: '9110 5.6.2',
     sends: head('GET /x HTTP/1.1', 'Host: localhost', "!#$%&'*+-.^_`|~09azAZ: 1"),
     arrives: [{ line: 'GET /x HTTP/1.1', fields: ["!#$%&'*+-.^_`|~09azAZ: 1"] }],
   },
   {
-    name: 'A value may have colons, commas, quotes and brackets',
+    name: 'A field value may contain colons, commas, quotes and brackets',
     rfc: '9110 5.5',
     sends: head('GET /x HTTP/1.1', 'Host: localhost', 'X-Odd: a:b, "c,d" (e) <f>; g=[h] {i} \\'),
     arrives: [{ line: 'GET /x HTTP/1.1', fields: ['X-Odd: a:b, "c,d" (e) <f>; g=[h] {i} \\'] }],
   },
   {
-    name: 'A field called __proto__ is a field like others',
+    name: 'Fields named __proto__ and constructor are forwarded',
     rfc: '9110 5.1',
     sends: head('GET /x HTTP/1.1', 'Host: localhost', '__proto__: 1', 'constructor: 2'),
     arrives: [{ line: 'GET /x HTTP/1.1', fields: ['__proto__: 1', 'constructor: 2'] }],
   },
   {
-    name: 'Three hundred fields arrive, all of them',
+    name: 'Three hundred request fields are forwarded',
     rfc: '9110 5.4',
     sends: head('GET /x HTTP/1.1', 'Host: localhost', ...MANY),
     arrives: [{ line: 'GET /x HTTP/1.1', fields: MANY, asWritten: true }],
   },
   {
-    name: 'A head just below 16 KiB arrives',
+    name: 'A request header section just below 16 KiB is forwarded',
     rfc: '9110 5.4',
     sends: head('GET /x HTTP/1.1', 'Host: localhost', LONG),
     arrives: [{ line: 'GET /x HTTP/1.1', fields: [LONG] }],
   },
   {
-    name: 'A head above what the proxy reads is refused as such',
+    name: 'A request header section above the limit gets a 431',
     rfc: '6585 5',
     sends: head('GET /x HTTP/1.1', 'Host: localhost', `X-Long: ${'x'.repeat(100_000)}`),
     refused: [431],
   },
   {
-    name: 'traceparent and X-Request-Id pass',
+    name: 'traceparent and X-Request-Id are forwarded',
     rfc: '9110 5.1',
     sends: head(
       'GET /x HTTP/1.1',
@@ -125,7 +125,7 @@ export const REQUEST_HEADERS: readonly WireCase[] = [
     ],
   },
   {
-    name: 'Conditions and ranges pass',
+    name: 'Conditional and range fields are forwarded',
     rfc: '9110 13.1',
     sends: head(
       'GET /x HTTP/1.1',
@@ -150,13 +150,13 @@ export const REQUEST_HEADERS: readonly WireCase[] = [
     ],
   },
   {
-    name: 'Accept-Encoding passes, and is not added where there is none',
+    name: 'Accept-Encoding is forwarded',
     rfc: '9110 12.5.3',
     sends: head('GET /x HTTP/1.1', 'Host: localhost', 'Accept-Encoding: gzip;q=0.5, *;q=0'),
     arrives: [{ line: 'GET /x HTTP/1.1', fields: ['Accept-Encoding: gzip;q=0.5, *;q=0'] }],
   },
   {
-    name: 'Without a credential the Authorization of the client passes',
+    name: 'Without a credential the Authorization of the client is forwarded',
     rfc: '9110 11.6.2',
     sends: head('GET /x HTTP/1.1', 'Host: localhost', 'Authorization: Basic b3duOm93bg=='),
     arrives: [{ line: 'GET /x HTTP/1.1', fields: ['Authorization: Basic b3duOm93bg=='] }],
@@ -172,7 +172,7 @@ function obsText(): string {
 function hopByHop(): WireCase[] {
   return [
     {
-      name: 'A field that Connection names stays behind',
+      name: 'A request field that Connection lists is removed',
       rfc: '9110 7.6.1',
       sends: head(
         'GET /x HTTP/1.1',
@@ -186,7 +186,7 @@ function hopByHop(): WireCase[] {
       ],
     },
     {
-      name: 'All Connection fields count, in any case, with empty members and odd spaces',
+      name: 'All Connection fields are honoured, in any case, with empty members and whitespace',
       rfc: '9110 7.6.1',
       sends: head(
         'GET /x HTTP/1.1',
@@ -202,13 +202,13 @@ function hopByHop(): WireCase[] {
       arrives: [{ line: 'GET /x HTTP/1.1', fields: ['X-Kept: 1'] }],
     },
     {
-      name: 'A member that Connection only begins like is another field',
+      name: 'A field whose name only begins like a Connection option is forwarded',
       rfc: '9110 7.6.1',
       sends: head('GET /x HTTP/1.1', 'Host: localhost', 'Connection: X-Na', 'X-Named: 1', 'X-N: 2'),
       arrives: [{ line: 'GET /x HTTP/1.1', fields: ['X-Named: 1', 'X-N: 2'] }],
     },
     {
-      name: 'Keep-Alive and Proxy-Connection are about this connection, named or not',
+      name: 'Keep-Alive and Proxy-Connection are removed even if Connection does not list them',
       rfc: '9110 7.6.1',
       sends: head(
         'GET /x HTTP/1.1',
@@ -219,13 +219,13 @@ function hopByHop(): WireCase[] {
       arrives: [{ line: 'GET /x HTTP/1.1', lacks: [/^keep-alive:/i, /^proxy-connection:/i] }],
     },
     {
-      name: 'Proxy-Authorization is for the proxy',
+      name: 'Proxy-Authorization is removed',
       rfc: '9110 11.7.2',
       sends: head('GET /x HTTP/1.1', 'Host: localhost', 'Proxy-Authorization: Basic YTpi'),
       arrives: [{ line: 'GET /x HTTP/1.1' }],
     },
     {
-      name: 'TE is about this connection',
+      name: 'TE is removed',
       rfc: '9110 10.1.4',
       sends: head(
         'GET /x HTTP/1.1',
@@ -236,19 +236,19 @@ function hopByHop(): WireCase[] {
       arrives: [{ line: 'GET /x HTTP/1.1' }],
     },
     {
-      name: 'TE stays behind even where Connection forgets to name it',
+      name: 'TE is removed even if Connection does not list it',
       rfc: '9110 10.1.4',
       sends: head('GET /x HTTP/1.1', 'Host: localhost', 'TE: trailers'),
       arrives: [{ line: 'GET /x HTTP/1.1' }],
     },
     {
-      name: 'Trailer is dropped where the request can have no trailer section',
+      name: 'Trailer is removed if the request cannot have a trailer section',
       rfc: '9110 6.6.2',
       sends: head('GET /x HTTP/1.1', 'Host: localhost', 'Trailer: X-Sum'),
       arrives: [{ line: 'GET /x HTTP/1.1' }],
     },
     {
-      name: 'An offer of h2c is not passed on, and the answer is HTTP/1.1',
+      name: 'Upgrade: h2c is removed, and the response is HTTP/1.1',
       rfc: '9110 7.8',
       sends: head(
         'GET /x HTTP/1.1',
@@ -261,7 +261,7 @@ function hopByHop(): WireCase[] {
       connection: 'stays',
     },
     {
-      name: 'Nor is one that Connection does not name',
+      name: 'Upgrade: h2c is removed even if Connection does not list it',
       rfc: '9110 7.8',
       sends: head(
         'GET /x HTTP/1.1',
@@ -272,26 +272,26 @@ function hopByHop(): WireCase[] {
       arrives: [{ line: 'GET /x HTTP/1.1' }],
     },
     {
-      name: 'A client that names Host in Connection does not take it away',
+      name: 'Host is forwarded although Connection lists it',
       rfc: '9110 7.6.1',
       sends: head('GET /x HTTP/1.1', 'Host: localhost', 'Connection: Host, close'),
       arrives: [{ line: 'GET /x HTTP/1.1' }],
       connection: 'closes',
     },
     {
-      name: 'A client that names Content-Length in Connection does not unframe its body',
+      name: 'A body keeps its framing although Connection lists Content-Length',
       rfc: '9110 7.6.1',
       sends: `${head('POST /x HTTP/1.1', 'Host: localhost', 'Connection: content-length', 'Content-Length: 5')}hello`,
       arrives: [{ line: 'POST /x HTTP/1.1', body: 'hello' }],
     },
     {
-      name: 'A client that names Transfer-Encoding in Connection does not unframe its body',
+      name: 'A body keeps its framing although Connection lists Transfer-Encoding',
       rfc: '9110 7.6.1',
       sends: `${head('POST /x HTTP/1.1', 'Host: localhost', 'Connection: transfer-encoding', 'Transfer-Encoding: chunked')}5\r\nhello\r\n0\r\n\r\n`,
       arrives: [{ line: 'POST /x HTTP/1.1', body: 'hello' }],
     },
     {
-      name: 'Connection names no field that begins with a colon or has a space in it',
+      name: 'Invalid Connection options are ignored',
       rfc: '9110 7.6.1',
       sends: head(
         'GET /x HTTP/1.1',
@@ -307,13 +307,13 @@ function hopByHop(): WireCase[] {
 function via(): WireCase[] {
   return [
     {
-      name: 'A request says through what it came',
+      name: 'The proxy adds Via to a request',
       rfc: '9110 7.6.3',
       sends: head('GET /x HTTP/1.1', 'Host: localhost'),
       arrives: [{ line: 'GET /x HTTP/1.1', via: ['1.1 PROXY'] }],
     },
     {
-      name: 'The proxy comes behind those before it',
+      name: 'The proxy is appended to the Via of a request',
       rfc: '9110 7.6.3',
       sends: head(
         'GET /x HTTP/1.1',
@@ -329,13 +329,13 @@ function via(): WireCase[] {
       ],
     },
     {
-      name: 'Via tells the version in which the request came',
+      name: 'Via of a request has the received protocol version',
       rfc: '9110 7.6.3',
       sends: head('GET /x HTTP/1.0', 'Host: localhost'),
       arrives: [{ line: 'GET /x HTTP/1.1', via: ['1.0 PROXY'] }],
     },
     {
-      name: 'A client that names Via in Connection does not take away that of the proxy',
+      name: 'The proxy adds Via although Connection lists it',
       rfc: '9110 7.6.1',
       sends: head('GET /x HTTP/1.1', 'Host: localhost', 'Connection: via', 'Via: 1.0 fred'),
       arrives: [{ line: 'GET /x HTTP/1.1', via: ['1.1 PROXY'] }],

@@ -8,7 +8,7 @@ const OBS_TEXT = String.fromCodePoint(...Array.from({ length: 128 }, (_, i) => 0
 
 export const RESPONSE_HEADERS: readonly WireCase[] = [
   {
-    name: 'Status, reason and fields come back as they were',
+    name: 'Status, reason phrase and fields of a response are forwarded unchanged',
     rfc: '9110 5.3',
     sends: GET,
     arrives: ARRIVES,
@@ -43,7 +43,7 @@ export const RESPONSE_HEADERS: readonly WireCase[] = [
     connection: 'stays',
   },
   {
-    name: 'Set-Cookie is never folded into one line',
+    name: 'Set-Cookie field lines are not combined',
     rfc: '6265 3',
     sends: GET,
     arrives: ARRIVES,
@@ -68,7 +68,7 @@ export const RESPONSE_HEADERS: readonly WireCase[] = [
     ],
   },
   {
-    name: 'Every byte of obs-text in a value comes back as it is',
+    name: 'Every octet of obs-text in a response field value is forwarded unchanged',
     rfc: '9110 5.5',
     sends: GET,
     arrives: ARRIVES,
@@ -78,7 +78,7 @@ export const RESPONSE_HEADERS: readonly WireCase[] = [
     comesBack: [{ line: 'HTTP/1.1 200 OK', fields: [`X-Bytes: ${OBS_TEXT}`] }],
   },
   {
-    name: 'UTF-8 in a value is not taken for anything else',
+    name: 'UTF-8 in a response field value is forwarded unchanged',
     rfc: '9110 5.5',
     sends: GET,
     arrives: ARRIVES,
@@ -88,7 +88,7 @@ export const RESPONSE_HEADERS: readonly WireCase[] = [
     comesBack: [{ line: 'HTTP/1.1 200 OK', fields: ['X-Name: J\xc3\xb6rg'] }],
   },
   {
-    name: 'Empty values and lines of one name come back',
+    name: 'Empty values and field lines with the same name are forwarded in a response',
     rfc: '9110 5.5',
     sends: GET,
     arrives: ARRIVES,
@@ -98,7 +98,7 @@ export const RESPONSE_HEADERS: readonly WireCase[] = [
     comesBack: [{ line: 'HTTP/1.1 200 OK', fields: ['X-Empty:', 'X-Dup: 1', 'x-dup: 2'] }],
   },
   {
-    name: 'Three hundred fields come back, all of them',
+    name: 'Three hundred response fields are forwarded',
     rfc: '9110 5.4',
     sends: GET,
     arrives: ARRIVES,
@@ -106,7 +106,7 @@ export const RESPONSE_HEADERS: readonly WireCase[] = [
     comesBack: [{ line: 'HTTP/1.1 200 OK', fields: MANY, asWritten: true }],
   },
   {
-    name: 'A head just below 16 KiB comes back',
+    name: 'A response header section just below 16 KiB is forwarded',
     rfc: '9110 5.4',
     sends: GET,
     arrives: ARRIVES,
@@ -114,7 +114,7 @@ export const RESPONSE_HEADERS: readonly WireCase[] = [
     comesBack: [{ line: 'HTTP/1.1 200 OK', fields: [LONG] }],
   },
   {
-    name: 'A Date of the upstream stays, and there is no other',
+    name: 'Date of the upstream is forwarded, and no other is added',
     rfc: '9110 6.6.1',
     sends: GET,
     arrives: ARRIVES,
@@ -124,7 +124,7 @@ export const RESPONSE_HEADERS: readonly WireCase[] = [
     comesBack: [{ line: 'HTTP/1.1 200 OK', fields: ['Date: Sun, 06 Nov 1994 08:49:37 GMT'] }],
   },
   {
-    name: 'Server, Age, Vary and the like pass',
+    name: 'Server, Age, Vary and other fields of a response are forwarded',
     rfc: '9110 10.2.4',
     sends: GET,
     arrives: ARRIVES,
@@ -155,7 +155,7 @@ export const RESPONSE_HEADERS: readonly WireCase[] = [
     ],
   },
   {
-    name: 'A coded body stays coded',
+    name: 'A response body with a content coding is forwarded unchanged',
     rfc: '9110 7.7',
     sends: GET,
     arrives: ARRIVES,
@@ -177,7 +177,7 @@ export const RESPONSE_HEADERS: readonly WireCase[] = [
     ],
   },
   {
-    name: 'A redirect is passed on, not followed',
+    name: 'A redirect is forwarded, not followed',
     rfc: '9110 15.4.3',
     sends: GET,
     arrives: ARRIVES,
@@ -187,7 +187,7 @@ export const RESPONSE_HEADERS: readonly WireCase[] = [
     comesBack: [{ line: 'HTTP/1.1 302 Found', fields: ['Location: http://127.0.0.1:1/'] }],
   },
   {
-    name: 'A field that Connection names stays behind, in any case and from several lines',
+    name: 'Response fields that Connection lists are removed, in any case and from several field lines',
     rfc: '9110 7.6.1',
     sends: GET,
     arrives: ARRIVES,
@@ -211,7 +211,7 @@ export const RESPONSE_HEADERS: readonly WireCase[] = [
     ],
   },
   {
-    name: 'What is about the connection to the upstream stays there',
+    name: 'Hop-by-hop fields of a response are removed',
     rfc: '9110 7.6.1',
     sends: GET,
     arrives: ARRIVES,
@@ -229,7 +229,7 @@ export const RESPONSE_HEADERS: readonly WireCase[] = [
     connection: 'stays',
   },
   {
-    name: 'Proxy-Authenticate is between the proxy and its upstream',
+    name: 'Proxy-Authenticate is removed',
     rfc: '9110 11.7.1',
     sends: GET,
     arrives: ARRIVES,
@@ -239,7 +239,7 @@ export const RESPONSE_HEADERS: readonly WireCase[] = [
     comesBack: [{ line: 'HTTP/1.1 200 OK' }],
   },
   {
-    name: 'An upstream that closes its connection does not close that of the client',
+    name: 'Connection: close of the upstream does not close the client connection',
     rfc: '9110 7.6.1',
     sends: GET,
     arrives: ARRIVES,
@@ -250,14 +250,14 @@ export const RESPONSE_HEADERS: readonly WireCase[] = [
     connection: 'stays',
   },
   {
-    name: 'A response says through what it came',
+    name: 'The proxy adds Via to a response',
     rfc: '9110 7.6.3',
     sends: GET,
     arrives: ARRIVES,
     comesBack: [{ line: 'HTTP/1.1 200 OK', via: ['1.1 PROXY'], body: 'ok' }],
   },
   {
-    name: 'The proxy comes behind those before it',
+    name: 'The proxy is appended to the Via of a response',
     rfc: '9110 7.6.3',
     sends: GET,
     arrives: ARRIVES,
@@ -293,7 +293,7 @@ export const RESPONSE_HEADERS: readonly WireCase[] = [
     'HTTP/1.1 421 Misdirected Request',
     'HTTP/1.1 426 Upgrade Required',
   ].map((line): WireCase => ({
-    name: `The status line is passed on: ${line}`,
+    name: `The status line is forwarded: ${line}`,
     rfc: '9112 4',
     sends: GET,
     arrives: ARRIVES,
@@ -302,7 +302,7 @@ export const RESPONSE_HEADERS: readonly WireCase[] = [
     connection: 'stays',
   })),
   {
-    name: 'A reason phrase is passed on byte for byte, whatever its bytes mean',
+    name: 'A reason phrase with obs-text is forwarded unchanged',
     rfc: '9112 4',
     sends: GET,
     arrives: ARRIVES,

@@ -11,8 +11,8 @@ import {
   type WireCase,
 } from '../wire-case.ts'
 
-/** The prize: a second request that nobody has looked at, with the token of the proxy. */
-const PRIZE = head('GET /orders/prize HTTP/1.1', 'Host: localhost')
+/** The request that an attacker smuggles, so that the proxy sends it without inspection, with its token. */
+const SMUGGLED = head('GET /orders/prize HTTP/1.1', 'Host: localhost')
 
 const HOST = 'Host: localhost'
 const POST = 'POST /orders HTTP/1.1'
@@ -22,8 +22,8 @@ const WEBSOCKET = [
   'Sec-WebSocket-Version: 13',
   'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
 ]
-/** Ends here for who reads chunks, and goes on with the prize. */
-const EARLY_END = lastChunk() + PRIZE
+/** Ends at once when read as chunks; the smuggled request follows. */
+const EARLY_END = lastChunk() + SMUGGLED
 
 export type SmugglingFamily = {
   readonly family: string
@@ -48,19 +48,19 @@ function family(
   return { family: name, rfc, cases }
 }
 
-/** Bytes as one sees them. */
+/** Bytes with escape sequences, for a name. */
 function shown(bytes: string): string {
   const text = JSON.stringify(bytes).slice(1, -1)
   return text.length > 80 ? `${text.slice(0, 80)}…` : text
 }
 
-/** A chunked body of the prize; `SIZE` in the line of its size is what it should be. */
+/** The smuggled request in a chunk; `SIZE` stands for the correct chunk size. */
 function withSize(line: string): string {
-  return lines(line.replace('SIZE', PRIZE.length.toString(16)), PRIZE, lastChunk())
+  return lines(line.replace('SIZE', SMUGGLED.length.toString(16)), SMUGGLED, lastChunk())
 }
 
-/** Lines that are no `Transfer-Encoding: chunked`, though somebody may take them for it. */
-const NO_CODING = [
+/** Lines that are not a valid `Transfer-Encoding: chunked`, and that some parsers accept as such. */
+const INVALID_CODINGS = [
   'Transfer-Encoding: xchunked',
   'Transfer-Encoding: chunkedx',
   'Transfer-Encoding: chunk',
@@ -97,7 +97,7 @@ const NO_CODING = [
   'Transfer-Encoding: \xa0chunked',
   'Transfer-Encoding: chunked\xa0',
   'Transfer-Encoding: chunked\xff',
-  // The Kelvin sign in UTF-8, which is a "k" in lower case.
+  // The Kelvin sign in UTF-8, whose lower case is "k".
   'Transfer-Encoding: chun\xe2\x84\xaaed',
   'Transfer-Encoding: chunked\r',
   'Transfer-Encoding: \rchunked',
@@ -130,8 +130,8 @@ const NO_CODING = [
   'Transfer-Encoding: \r\nTransfer-Encoding: chunked',
 ] as const
 
-/** Ways to write it that are right, or that a reader may put right. */
-const CODINGS = [
+/** Valid `Transfer-Encoding: chunked`, or close enough that a parser may accept it. */
+const VALID_CODINGS = [
   'Transfer-Encoding: chunked',
   'transfer-encoding: chunked',
   'TRANSFER-ENCODING: CHUNKED',
@@ -144,8 +144,8 @@ const CODINGS = [
   'Transfer-Encoding: , chunked',
 ] as const
 
-/** Other fields, however alike. */
-const OTHER_FIELDS = [
+/** Fields with similar names. */
+const SIMILAR_FIELDS = [
   'Transfer_Encoding: chunked',
   'TransferEncoding: chunked',
   'Transfer--Encoding: chunked',
@@ -159,7 +159,7 @@ const OTHER_FIELDS = [
   'ContentLength: 0',
 ] as const
 
-const NO_LENGTHS = [
+const INVALID_LENGTHS = [
   'Content-Length: +5',
   'Content-Length: -5',
   'Content-Length: 5 5',
@@ -197,135 +197,140 @@ const NO_LENGTHS = [
 ] as const
 
 export const SMUGGLING: readonly SmugglingFamily[] = [
-  family('CL.TE and TE.CL: a length and chunks', '9112 6.3', [
-    ...CODINGS.map((coding) => ({
-      name: `A length behind which the prize is inside, then ${shown(coding)}`,
+  family('CL.TE and TE.CL: Content-Length and Transfer-Encoding', '9112 6.3', [
+    ...VALID_CODINGS.map((coding) => ({
+      name: `Content-Length that includes the smuggled request, then ${shown(coding)}`,
       sends: head(POST, HOST, `Content-Length: ${EARLY_END.length}`, coding) + EARLY_END,
     })),
-    ...CODINGS.map((coding) => ({
-      name: `${shown(coding)}, then a length before which the prize is outside`,
-      sends: head(POST, HOST, coding, 'Content-Length: 4') + chunked(PRIZE),
+    ...VALID_CODINGS.map((coding) => ({
+      name: `${shown(coding)}, then Content-Length that excludes the smuggled request`,
+      sends: head(POST, HOST, coding, 'Content-Length: 4') + chunked(SMUGGLED),
     })),
     {
-      name: 'A length of nothing and chunks',
-      sends: head(POST, HOST, 'Content-Length: 0', CHUNKED) + chunked(PRIZE),
+      name: 'Content-Length: 0 and a chunked body',
+      sends: head(POST, HOST, 'Content-Length: 0', CHUNKED) + chunked(SMUGGLED),
     },
     {
-      name: 'A length and chunks that agree',
+      name: 'Content-Length and a chunked body of that length',
       sends: head(POST, HOST, 'Content-Length: 5', CHUNKED) + lastChunk(),
     },
     {
-      name: 'GET with a length and chunks',
+      name: 'GET with Content-Length and a chunked body',
       sends: head('GET /orders HTTP/1.1', HOST, 'Content-Length: 5', CHUNKED) + EARLY_END,
     },
   ]),
   family(
-    'TE.TE: a coding that is none, and a length',
+    'TE.TE: invalid Transfer-Encoding with Content-Length',
     '9112 6.1',
-    NO_CODING.map((coding) => ({
+    INVALID_CODINGS.map((coding) => ({
       name: shown(coding),
       sends: head(POST, HOST, `Content-Length: ${EARLY_END.length}`, coding) + EARLY_END,
     })),
   ),
   family(
-    'TE.TE: a coding that is none',
+    'TE.TE: invalid Transfer-Encoding',
     '9112 6.1',
-    NO_CODING.map((coding) => ({
+    INVALID_CODINGS.map((coding) => ({
       name: shown(coding),
-      sends: head(POST, HOST, coding) + chunked(PRIZE),
+      sends: head(POST, HOST, coding) + chunked(SMUGGLED),
     })),
   ),
   family(
-    'TE.TE: a coding that is one',
+    'TE.TE: valid Transfer-Encoding',
     '9112 7',
-    CODINGS.map((coding) => ({
+    VALID_CODINGS.map((coding) => ({
       name: shown(coding),
-      sends: head(POST, HOST, coding) + chunked(PRIZE),
-      atMost: { line: POST, body: PRIZE },
+      sends: head(POST, HOST, coding) + chunked(SMUGGLED),
+      atMost: { line: POST, body: SMUGGLED },
     })),
   ),
   family(
-    'Fields that only look like framing',
+    'Fields with names like those of framing fields',
     '9112 6',
-    OTHER_FIELDS.map((field) => ({
+    SIMILAR_FIELDS.map((field) => ({
       name: shown(field),
       sends: head(POST, HOST, `Content-Length: ${EARLY_END.length}`, field) + EARLY_END,
       atMost: { line: POST, fields: [field], body: EARLY_END },
     })),
   ),
-  family('Chunks in HTTP/1.0', '9112 6.1', [
+  family('Chunked bodies in HTTP/1.0', '9112 6.1', [
     {
-      name: 'Alone',
-      sends: head('POST /orders HTTP/1.0', HOST, CHUNKED) + chunked(PRIZE),
+      name: 'A chunked body',
+      sends: head('POST /orders HTTP/1.0', HOST, CHUNKED) + chunked(SMUGGLED),
     },
     {
-      name: 'On a connection that is to stay',
+      name: 'A chunked body with keep-alive',
       sends:
-        head('POST /orders HTTP/1.0', HOST, 'Connection: keep-alive', CHUNKED) + chunked(PRIZE),
+        head('POST /orders HTTP/1.0', HOST, 'Connection: keep-alive', CHUNKED) + chunked(SMUGGLED),
     },
     {
-      name: 'With a length',
+      name: 'A chunked body with Content-Length',
       sends: head('POST /orders HTTP/1.0', HOST, 'Content-Length: 5', CHUNKED) + EARLY_END,
     },
   ]),
   family(
-    'CL.CL: lengths that are none, or more than one',
+    'CL.CL: invalid or conflicting Content-Length',
     '9110 8.6',
-    NO_LENGTHS.map((length) => ({
+    INVALID_LENGTHS.map((length) => ({
       name: shown(length),
-      sends: `${head(POST, HOST, length)}hello${PRIZE}`,
+      sends: `${head(POST, HOST, length)}hello${SMUGGLED}`,
     })),
   ),
-  family('CL.CL: lengths that agree', '9110 8.6', [
+  family('CL.CL: equal Content-Length values', '9110 8.6', [
     {
-      name: 'The same length twice',
+      name: 'Two equal Content-Length fields',
       sends: `${head(POST, HOST, 'Content-Length: 5', 'Content-Length: 5')}hello`,
       atMost: { line: POST, body: 'hello' },
     },
     {
-      name: 'The same length with a zero before it',
+      name: 'Two Content-Length fields, one with a leading zero',
       sends: `${head(POST, HOST, 'Content-Length: 5', 'Content-Length: 05')}hello`,
       atMost: { line: POST, body: 'hello' },
     },
     {
-      name: 'A length with zeros before it',
+      name: 'Content-Length with leading zeros',
       sends: `${head(POST, HOST, 'Content-Length: 000005')}hello`,
       atMost: { line: POST, body: 'hello' },
     },
     {
-      name: 'A length with spaces around it',
+      name: 'Content-Length with whitespace around it',
       sends: `${head(POST, HOST, 'Content-Length: \t 5 \t')}hello`,
       atMost: { line: POST, body: 'hello' },
     },
   ]),
-  family('Bodies where none is expected', '9112 6.3', [
+  family('Unexpected bodies', '9112 6.3', [
     // node-http-proxy#1720 and #1721: a chunked DELETE or OPTIONS arrives as two requests.
     ...['GET', 'HEAD', 'DELETE', 'OPTIONS', 'PATCH', 'PUT', 'POST', 'PROPFIND'].flatMap(
       (method) => {
         const line = `${method} /orders HTTP/1.1`
         return [
           {
-            name: `${method} with the prize in a chunk`,
-            sends: head(line, HOST, CHUNKED) + chunked(PRIZE),
-            atMost: { line, body: PRIZE },
+            name: `${method} with the smuggled request in a chunk`,
+            sends: head(line, HOST, CHUNKED) + chunked(SMUGGLED),
+            atMost: { line, body: SMUGGLED },
           },
           {
-            name: `${method} with the prize in its length`,
-            sends: head(line, HOST, `Content-Length: ${PRIZE.length}`) + PRIZE,
-            atMost: { line, body: PRIZE },
+            name: `${method} with the smuggled request as a body of known length`,
+            sends: head(line, HOST, `Content-Length: ${SMUGGLED.length}`) + SMUGGLED,
+            atMost: { line, body: SMUGGLED },
           },
         ]
       },
     ),
     {
-      name: 'An upload that asks for another protocol',
+      name: 'An upload with an Upgrade field',
       sends:
-        head(POST, HOST, 'Connection: Upgrade', 'Upgrade: x', `Content-Length: ${PRIZE.length}`) +
-        PRIZE,
-      atMost: { line: POST, body: PRIZE },
+        head(
+          POST,
+          HOST,
+          'Connection: Upgrade',
+          'Upgrade: x',
+          `Content-Length: ${SMUGGLED.length}`,
+        ) + SMUGGLED,
+      atMost: { line: POST, body: SMUGGLED },
     },
     {
-      name: 'A GET that asks for h2c',
+      name: 'A GET with Upgrade: h2c',
       sends:
         head(
           'GET /orders HTTP/1.1',
@@ -333,13 +338,13 @@ export const SMUGGLING: readonly SmugglingFamily[] = [
           'Connection: Upgrade, HTTP2-Settings',
           'Upgrade: h2c',
           'HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA',
-          `Content-Length: ${PRIZE.length}`,
-        ) + PRIZE,
-      atMost: { line: 'GET /orders HTTP/1.1', body: PRIZE },
+          `Content-Length: ${SMUGGLED.length}`,
+        ) + SMUGGLED,
+      atMost: { line: 'GET /orders HTTP/1.1', body: SMUGGLED },
     },
     {
-      name: 'The prize behind CONNECT',
-      sends: head('CONNECT localhost:80 HTTP/1.1', 'Host: localhost:80') + PRIZE,
+      name: 'The smuggled request after CONNECT',
+      sends: head('CONNECT localhost:80 HTTP/1.1', 'Host: localhost:80') + SMUGGLED,
     },
   ]),
   family(
@@ -353,65 +358,66 @@ export const SMUGGLING: readonly SmugglingFamily[] = [
       '\x0b100-continue',
       '',
     ].map((expectation) => ({
-      name: `Expect: ${shown(expectation)}, and the prize as its body`,
-      sends: head(POST, HOST, `Expect: ${expectation}`, `Content-Length: ${PRIZE.length}`) + PRIZE,
-      atMost: { line: POST, body: PRIZE },
+      name: `Expect: ${shown(expectation)}, with the smuggled request as body`,
+      sends:
+        head(POST, HOST, `Expect: ${expectation}`, `Content-Length: ${SMUGGLED.length}`) + SMUGGLED,
+      atMost: { line: POST, body: SMUGGLED },
     })),
     'the meaning',
   ),
-  family('Line feeds and carriage returns on their own', '9112 2.2', [
-    { name: 'Line feeds only', sends: `GET /orders HTTP/1.1\nHost: localhost\n\n${PRIZE}` },
+  family('Bare CR and bare LF', '9112 2.2', [
+    { name: 'LF instead of CRLF', sends: `GET /orders HTTP/1.1\nHost: localhost\n\n${SMUGGLED}` },
     {
-      name: 'A line feed behind the request line',
+      name: 'LF after the request line',
       sends: `GET /orders HTTP/1.1\nHost: localhost\r\n\r\n`,
     },
     {
-      name: 'A line feed behind a field',
+      name: 'LF after a field line',
       sends: `GET /orders HTTP/1.1\r\nHost: localhost\nX-A: 1\r\n\r\n`,
     },
     {
-      name: 'A line feed as the empty line',
-      sends: `GET /orders HTTP/1.1\r\nHost: localhost\r\n\n${PRIZE}`,
+      name: 'LF as the empty line',
+      sends: `GET /orders HTTP/1.1\r\nHost: localhost\r\n\n${SMUGGLED}`,
     },
     {
-      name: 'Two line feeds in a value, and the prize',
-      sends: `GET /orders HTTP/1.1\r\nHost: localhost\r\nX-A: 1\n\n${PRIZE}`,
+      name: 'Two LF in a value, then the smuggled request',
+      sends: `GET /orders HTTP/1.1\r\nHost: localhost\r\nX-A: 1\n\n${SMUGGLED}`,
     },
     {
-      name: 'A carriage return behind the request line',
+      name: 'CR after the request line',
       sends: `GET /orders HTTP/1.1\rHost: localhost\r\n\r\n`,
     },
     {
-      name: 'A carriage return before the version',
+      name: 'CR before the version',
       sends: `GET /orders\rHTTP/1.1\r\nHost: localhost\r\n\r\n`,
     },
     {
-      name: 'A carriage return in a value',
+      name: 'CR in a value',
       sends: head('GET /orders HTTP/1.1', HOST, 'X-A: 1\rAuthorization: Bearer evil'),
     },
     {
-      name: 'A carriage return at the end of a value',
+      name: 'CR at the end of a value',
       sends: head('GET /orders HTTP/1.1', HOST, 'X-A: 1\r'),
     },
     {
-      name: 'A carriage return in a name',
+      name: 'CR in a name',
       sends: head('GET /orders HTTP/1.1', HOST, 'X-\rA: 1'),
     },
     {
-      name: 'Carriage returns only',
-      sends: `GET /orders HTTP/1.1\rHost: localhost\r\r${PRIZE}`,
+      name: 'CR instead of CRLF',
+      sends: `GET /orders HTTP/1.1\rHost: localhost\r\r${SMUGGLED}`,
     },
     {
-      name: 'A line feed before a carriage return as the empty line',
+      name: 'LF CR as the empty line',
       sends: `GET /orders HTTP/1.1\r\nHost: localhost\n\r\n\r\n`,
     },
     {
-      name: 'Two carriage returns before a line feed',
-      sends: `GET /orders HTTP/1.1\r\nHost: localhost\r\r\n\r\n${PRIZE}`,
+      name: 'CR CR LF',
+      sends: `GET /orders HTTP/1.1\r\nHost: localhost\r\r\n\r\n${SMUGGLED}`,
     },
   ]),
   family(
-    'Folded lines, and spaces where none belong',
+    'Invalid field lines',
     '9112 5.1',
     [
       'X-A: 1\r\n 2',
@@ -452,12 +458,12 @@ export const SMUGGLING: readonly SmugglingFamily[] = [
     ].flatMap((line) => [
       { name: shown(line), sends: head('GET /orders HTTP/1.1', HOST, line) },
       {
-        name: `${shown(line)} as the first field`,
+        name: `${shown(line)} as the first field line`,
         sends: head('GET /orders HTTP/1.1', line, HOST),
       },
     ]),
   ),
-  family('Request lines', '9112 3', [
+  family('Invalid request lines', '9112 3', [
     ...[
       ' GET /orders HTTP/1.1',
       '\x00GET /orders HTTP/1.1',
@@ -480,21 +486,21 @@ export const SMUGGLING: readonly SmugglingFamily[] = [
       'GET:/orders HTTP/1.1',
       'HTTP/1.1 200 OK',
     ].map((line) => ({ name: shown(line), sends: head(line, HOST) })),
-    // RFC 9112 section 3: a reader may take any whitespace for what parts the words.
+    // RFC 9112 section 3: a parser may split the request line at any whitespace.
     ...['GET  /orders HTTP/1.1', 'GET /orders  HTTP/1.1'].map((line) => ({
       name: shown(line),
       sends: head(line, HOST),
       atMost: { line: 'GET /orders HTTP/1.1' },
     })),
-    // RFC 9112 section 2.2: empty lines before a request are to be overlooked, with CRLF.
+    // RFC 9112 section 2.2: empty lines before a request are to be ignored, if they are CRLF.
     {
-      name: 'Line feeds before a request',
+      name: 'LF before a request',
       sends: `\n\n${head('GET /orders HTTP/1.1', HOST)}`,
       atMost: { line: 'GET /orders HTTP/1.1' },
     },
   ]),
   family(
-    'Sizes of chunks',
+    'Invalid chunk sizes',
     '9112 7.1',
     [
       '',
@@ -536,7 +542,7 @@ export const SMUGGLING: readonly SmugglingFamily[] = [
     'the body',
   ),
   family(
-    'Sizes of chunks that are right',
+    'Chunk sizes',
     '9112 7.1',
     [
       'SIZE',
@@ -550,36 +556,45 @@ export const SMUGGLING: readonly SmugglingFamily[] = [
     ].map((size) => ({
       name: shown(size),
       sends: head(POST, HOST, CHUNKED) + withSize(size),
-      atMost: { line: POST, body: PRIZE },
+      atMost: { line: POST, body: SMUGGLED },
     })),
     'the body',
   ),
   family(
-    'The ends of chunks',
+    'Invalid ends of chunks',
     '9112 7.1',
     [
-      { name: 'No line break behind a chunk', body: `5\r\nhello0\r\n\r\n${PRIZE}` },
-      { name: 'A line feed behind a chunk', body: `5\r\nhello\n0\r\n\r\n${PRIZE}` },
-      { name: 'A carriage return behind a chunk', body: `5\r\nhello\r0\r\n\r\n${PRIZE}` },
-      { name: 'Two bytes instead of a line break', body: `5\r\nhelloXX0\r\n\r\n${PRIZE}` },
-      { name: 'A chunk longer than its size', body: `5\r\nhello!\r\n0\r\n\r\n${PRIZE}` },
-      { name: 'A chunk shorter than its size', body: `9\r\nhello\r\n0\r\n\r\n${PRIZE}` },
-      { name: 'An empty line before a chunk', body: `\r\n5\r\nhello\r\n0\r\n\r\n${PRIZE}` },
-      { name: 'An empty line between chunks', body: `5\r\nhello\r\n\r\n0\r\n\r\n${PRIZE}` },
-      { name: 'Line feeds only', body: `5\nhello\n0\n\n${PRIZE}` },
-      { name: 'A line feed behind the last chunk', body: `5\r\nhello\r\n0\n\r\n${PRIZE}` },
-      { name: 'A line feed as the empty line', body: `5\r\nhello\r\n0\r\n\n${PRIZE}` },
-      { name: 'A carriage return too much', body: `5\r\nhello\r\n0\r\n\r\r\n${PRIZE}` },
-      { name: 'A last chunk in C notation', body: `5\r\nhello\r\n0x0\r\n\r\n${PRIZE}` },
-      { name: 'A last chunk with a sign', body: `5\r\nhello\r\n-0\r\n\r\n${PRIZE}` },
-      { name: 'A last chunk with a space', body: `5\r\nhello\r\n0 \r\n\r\n${PRIZE}` },
-      { name: 'A last chunk with data', body: `5\r\nhello\r\n0\r\nX\r\n\r\n${PRIZE}` },
-      { name: 'The prize in the place of trailers', body: `5\r\nhello\r\n0\r\n${PRIZE}` },
+      { name: 'No CRLF after a chunk', body: `5\r\nhello0\r\n\r\n${SMUGGLED}` },
+      { name: 'LF after a chunk', body: `5\r\nhello\n0\r\n\r\n${SMUGGLED}` },
+      { name: 'CR after a chunk', body: `5\r\nhello\r0\r\n\r\n${SMUGGLED}` },
+      { name: 'Two bytes instead of CRLF after a chunk', body: `5\r\nhelloXX0\r\n\r\n${SMUGGLED}` },
+      { name: 'A chunk longer than its size', body: `5\r\nhello!\r\n0\r\n\r\n${SMUGGLED}` },
+      { name: 'A chunk shorter than its size', body: `9\r\nhello\r\n0\r\n\r\n${SMUGGLED}` },
+      { name: 'An empty line before a chunk', body: `\r\n5\r\nhello\r\n0\r\n\r\n${SMUGGLED}` },
+      { name: 'An empty line between chunks', body: `5\r\nhello\r\n\r\n0\r\n\r\n${SMUGGLED}` },
+      { name: 'LF instead of CRLF in a chunked body', body: `5\nhello\n0\n\n${SMUGGLED}` },
+      { name: 'LF after the last chunk', body: `5\r\nhello\r\n0\n\r\n${SMUGGLED}` },
+      {
+        name: 'LF as the empty line after the last chunk',
+        body: `5\r\nhello\r\n0\r\n\n${SMUGGLED}`,
+      },
+      { name: 'CR CR LF after the last chunk', body: `5\r\nhello\r\n0\r\n\r\r\n${SMUGGLED}` },
+      { name: 'A last chunk of size 0x0', body: `5\r\nhello\r\n0x0\r\n\r\n${SMUGGLED}` },
+      { name: 'A last chunk of size -0', body: `5\r\nhello\r\n-0\r\n\r\n${SMUGGLED}` },
+      {
+        name: 'A last chunk with a space after its size',
+        body: `5\r\nhello\r\n0 \r\n\r\n${SMUGGLED}`,
+      },
+      { name: 'A last chunk with data', body: `5\r\nhello\r\n0\r\nX\r\n\r\n${SMUGGLED}` },
+      {
+        name: 'The smuggled request instead of a trailer section',
+        body: `5\r\nhello\r\n0\r\n${SMUGGLED}`,
+      },
     ].map(({ name, body }) => ({ name, sends: head(POST, HOST, CHUNKED) + body })),
     'the body',
   ),
   family(
-    'Trailers',
+    'Trailer fields',
     '9110 6.5.1',
     [
       'Authorization: Bearer evil',
@@ -590,14 +605,14 @@ export const SMUGGLING: readonly SmugglingFamily[] = [
       'X-Forwarded-For: 127.0.0.1',
       'Cookie: a=1',
     ].map((trailer) => ({
-      name: `${trailer} is not taken for a field of the request`,
+      name: `The trailer field ${trailer} is not merged into the header section`,
       sends: head(POST, HOST, CHUNKED, 'Trailer: a') + chunk('hello') + lastChunk(trailer),
       atMost: { line: POST, fields: ['Trailer: a'], body: 'hello' },
     })),
     'the body',
   ),
   family(
-    'Broken trailers',
+    'Invalid trailer fields',
     '9112 7.1.2',
     [
       'X-A : 1',
@@ -615,7 +630,7 @@ export const SMUGGLING: readonly SmugglingFamily[] = [
     'the body',
   ),
   family(
-    'Fields that the client has no say in',
+    'Fields that the client cannot remove or set',
     '9110 7.6.1',
     [
       ...[
@@ -631,11 +646,11 @@ export const SMUGGLING: readonly SmugglingFamily[] = [
       })),
       {
         name: 'Connection: transfer-encoding',
-        sends: head(POST, HOST, 'Connection: transfer-encoding', CHUNKED) + chunked(PRIZE),
-        atMost: { line: POST, body: PRIZE },
+        sends: head(POST, HOST, 'Connection: transfer-encoding', CHUNKED) + chunked(SMUGGLED),
+        atMost: { line: POST, body: SMUGGLED },
       },
       {
-        name: 'Several Authorizations',
+        name: 'Several Authorization fields',
         sends: head(
           'GET /orders HTTP/1.1',
           'authorization: Bearer evil',
@@ -649,7 +664,7 @@ export const SMUGGLING: readonly SmugglingFamily[] = [
     'the meaning',
   ),
   family(
-    'Hosts',
+    'Invalid hosts',
     '9112 3.2',
     [
       ...[
@@ -675,7 +690,7 @@ export const SMUGGLING: readonly SmugglingFamily[] = [
         ['Host: [::1'],
         ['Host: localhost\xa0'],
       ].map((hosts) => ({
-        name: shown(hosts.join('\r\n')) || 'None',
+        name: shown(hosts.join('\r\n')) || 'No Host',
         sends: head('GET /orders HTTP/1.1', ...hosts),
       })),
       ...[
@@ -692,7 +707,7 @@ export const SMUGGLING: readonly SmugglingFamily[] = [
         'localhost/orders',
         'localhost:80',
       ].map((target) => ({
-        name: `A target of ${target}`,
+        name: `The target ${target}`,
         sends: head(`GET ${target} HTTP/1.1`, HOST),
       })),
     ],
@@ -717,40 +732,41 @@ export const SMUGGLING: readonly SmugglingFamily[] = [
     })),
     'the meaning',
   ),
-  family('What comes behind a request', '9112 9.3', [
+  family('Data after a request', '9112 9.3', [
     ...[
-      { name: 'Chunks that no field announces', behind: chunked(PRIZE) },
-      { name: 'A body that no field announces', behind: `hello${PRIZE}` },
-      { name: 'NUL', behind: `\x00${PRIZE}` },
-      { name: 'A line that is none', behind: `X-A: 1\r\n${PRIZE}` },
+      { name: 'Chunks without Transfer-Encoding', following: chunked(SMUGGLED) },
+      { name: 'A body without Content-Length', following: `hello${SMUGGLED}` },
+      { name: 'NUL', following: `\x00${SMUGGLED}` },
+      { name: 'A field line instead of a request line', following: `X-A: 1\r\n${SMUGGLED}` },
       {
-        name: 'A request with two lengths',
-        behind: `${head(POST, HOST, 'Content-Length: 5', 'Content-Length: 6')}hello${PRIZE}`,
+        name: 'A request with two Content-Length fields',
+        following: `${head(POST, HOST, 'Content-Length: 5', 'Content-Length: 6')}hello${SMUGGLED}`,
       },
       {
-        name: 'A request with a length and chunks',
-        behind: head(POST, HOST, 'Content-Length: 5', CHUNKED) + EARLY_END,
+        name: 'A request with Content-Length and Transfer-Encoding',
+        following: head(POST, HOST, 'Content-Length: 5', CHUNKED) + EARLY_END,
       },
-    ].map(({ name, behind }) => ({
+    ].map(({ name, following }) => ({
       name,
-      sends: head('GET /orders HTTP/1.1', HOST) + behind,
+      sends: head('GET /orders HTTP/1.1', HOST) + following,
       atMost: { line: 'GET /orders HTTP/1.1' },
     })),
-    // Bytes behind an offer to upgrade belong to nobody before the upstream has taken it (RFC 9110 7.8).
+    // Data after an upgrade request must not be interpreted before the upstream has accepted the upgrade
+    // (RFC 9110 section 7.8).
     ...['200 OK', '302 Found'].map((status) => ({
-      name: `The prize behind an offer of WebSocket that is answered with ${status}`,
-      sends: head('GET /orders HTTP/1.1', HOST, 'Connection: Upgrade', ...WEBSOCKET) + PRIZE,
+      name: `The smuggled request after a WebSocket handshake that gets ${status}`,
+      sends: head('GET /orders HTTP/1.1', HOST, 'Connection: Upgrade', ...WEBSOCKET) + SMUGGLED,
       upstream: { answers: head(`HTTP/1.1 ${status}`, 'Content-Length: 0') },
       atMost: { line: 'GET /orders HTTP/1.1', fields: WEBSOCKET },
     })),
     {
-      name: 'The prize behind a request that ends the connection',
-      sends: head('GET /orders HTTP/1.1', HOST, 'Connection: close') + PRIZE,
+      name: 'The smuggled request after a request with Connection: close',
+      sends: head('GET /orders HTTP/1.1', HOST, 'Connection: close') + SMUGGLED,
       atMost: { line: 'GET /orders HTTP/1.1' },
     },
     {
-      name: 'The prize behind a request of HTTP/1.0',
-      sends: head('GET /orders HTTP/1.0', HOST) + PRIZE,
+      name: 'The smuggled request after an HTTP/1.0 request',
+      sends: head('GET /orders HTTP/1.0', HOST) + SMUGGLED,
       atMost: { line: 'GET /orders HTTP/1.1' },
     },
   ]),

@@ -4,19 +4,19 @@ const HOST = 'Host: localhost'
 
 /** RFC 3986 section 2.5: octets of a path need not be UTF-8. */
 const LEGACY_TEXT = [
-  // Latin-1, with the octets that begin overlong sequences of UTF-8.
+  // Latin-1, with octets that begin overlong UTF-8 sequences.
   '/%C0%20la%20carte',
   '/%c1rvore',
   '/%E0',
   '/%F0%9F',
   '/%C0%B1',
-  // EUC-KR, Shift_JIS (the second octet of the last character is that of a backslash), GBK, Windows-1251.
+  // EUC-KR, Shift_JIS (the last octet is that of a backslash), GBK, Windows-1251.
   '/%C7%D1%B1%DB/%C0%CC',
   '/%83%65%83%58%83%67/%95%5C',
   '/%95%5c%8e%a6',
   '/%D5%5C',
   '/%CF%F0%E8%E2%E5%F2',
-  // Overlong for no character that has a meaning.
+  // Overlong sequences of characters without a meaning in a path.
   '/%e0%9f%bf',
   '/%f0%82%80%80',
 ]
@@ -33,64 +33,64 @@ export const TARGETS: readonly WireCase[] = [
   ...verbatim(),
   ...refusedTargets(),
   {
-    name: 'A target in absolute form is the same as path and Host',
+    name: 'A target in absolute form is equivalent to path and Host',
     rfc: '9112 3.2.2',
     sends: head('GET http://AUTHORITY/x?y=1 HTTP/1.1', 'Host: AUTHORITY'),
     arrives: [{ line: 'GET /x?y=1 HTTP/1.1' }],
   },
   {
-    name: 'The scheme of an absolute target may be in any case',
+    name: 'The scheme of a target in absolute form is case-insensitive',
     rfc: '9110 4.2.3',
     sends: head('GET HTTP://AUTHORITY/x HTTP/1.1', 'Host: AUTHORITY'),
     arrives: [{ line: 'GET /x HTTP/1.1' }],
   },
   {
-    name: 'An absolute target without a path asks for the root',
+    name: 'A target in absolute form without a path has the path /',
     rfc: '9112 3.2.1',
     sends: head('GET http://AUTHORITY HTTP/1.1', 'Host: AUTHORITY'),
     arrives: [{ line: 'GET / HTTP/1.1' }],
   },
   {
-    name: 'An absolute target with a query but without a path asks for the root',
+    name: 'A target in absolute form with a query and without a path has the path /',
     rfc: '9112 3.2.1',
     sends: head('GET http://AUTHORITY?a=1 HTTP/1.1', 'Host: AUTHORITY'),
     arrives: [{ line: 'GET /?a=1 HTTP/1.1' }],
   },
   {
-    name: 'OPTIONS * is refused, because the request that it is about has no path to route by (known gap)',
+    name: 'OPTIONS * is rejected, because it has no path to route by (known gap)',
     rfc: '9112 3.2.4',
     sends: head('OPTIONS * HTTP/1.1', HOST),
     refused: [400, 404, 405, 501],
     connection: 'stays',
   },
   {
-    name: 'OPTIONS of a host without a path means *, and is refused like it (known gap)',
+    name: 'OPTIONS in absolute form without a path is rejected like OPTIONS * (known gap)',
     rfc: '9112 3.2.4',
     sends: head('OPTIONS http://AUTHORITY HTTP/1.1', 'Host: AUTHORITY'),
     refused: [400, 404, 405, 501],
     connection: 'stays',
   },
   {
-    name: 'OPTIONS of a path is forwarded',
+    name: 'OPTIONS with a path is forwarded',
     rfc: '9110 9.3.7',
     sends: head('OPTIONS /x HTTP/1.1', HOST),
     arrives: [{ line: 'OPTIONS /x HTTP/1.1' }],
   },
   {
-    name: 'OPTIONS with Max-Forwards: 0 is answered by the proxy',
+    name: 'The proxy responds to OPTIONS with Max-Forwards: 0',
     rfc: '9110 7.6.2',
     sends: head('OPTIONS /x HTTP/1.1', HOST, 'Max-Forwards: 0'),
     refused: [200, 204],
     connection: 'stays',
   },
   {
-    name: 'OPTIONS with Max-Forwards: 5 is forwarded with one less',
+    name: 'OPTIONS with Max-Forwards: 5 is forwarded with Max-Forwards: 4',
     rfc: '9110 7.6.2',
     sends: head('OPTIONS /x HTTP/1.1', HOST, 'Max-Forwards: 5'),
     arrives: [{ line: 'OPTIONS /x HTTP/1.1', fields: ['Max-Forwards: 4'] }],
   },
   {
-    name: 'Max-Forwards says nothing about other methods',
+    name: 'Max-Forwards is ignored for GET',
     rfc: '9110 7.6.2',
     sends: head('GET /x HTTP/1.1', HOST, 'Max-Forwards: 0'),
     arrives: [{ line: 'GET /x HTTP/1.1', fields: ['Max-Forwards: 0'] }],
@@ -131,16 +131,16 @@ function verbatim(): WireCase[] {
     `/${'x'.repeat(8_000)}`,
     ...LEGACY_TEXT,
   ].map((target) => ({
-    name: `A target arrives as it was sent: ${target.slice(0, 60)}`,
+    name: `A target is forwarded unchanged: ${target.slice(0, 60)}`,
     rfc: '9112 3.2.1',
     sends: head(`GET ${target} HTTP/1.1`, HOST),
     arrives: [{ line: `GET ${target} HTTP/1.1` }],
   }))
 }
 
-function refused(name: string, rfc: string, ...bytes: readonly string[]): WireCase {
+function rejected(name: string, rfc: string, ...bytes: readonly string[]): WireCase {
   return {
-    name: `${name} is refused`,
+    name: `${name} is rejected`,
     rfc,
     sends: head(...bytes),
     refused: [400, 403, 421],
@@ -150,74 +150,79 @@ function refused(name: string, rfc: string, ...bytes: readonly string[]): WireCa
 
 function refusedTargets(): WireCase[] {
   return [
-    refused('No Host', '9112 3.2', 'GET /x HTTP/1.1'),
-    refused('An empty Host', '9110 7.2', 'GET /x HTTP/1.1', 'Host:'),
-    refused('Two Hosts', '9112 3.2', 'GET /x HTTP/1.1', HOST, 'Host: other'),
-    refused('The same Host twice', '9112 3.2', 'GET /x HTTP/1.1', HOST, HOST),
-    refused('A Host with a path', '9110 7.2', 'GET /x HTTP/1.1', 'Host: localhost/x'),
-    refused('A Host with a user', '9110 7.2', 'GET /x HTTP/1.1', 'Host: me@localhost'),
-    refused('A Host with a space', '9110 7.2', 'GET /x HTTP/1.1', 'Host: localhost other'),
-    refused('A Host that is a list', '9110 7.2', 'GET /x HTTP/1.1', 'Host: localhost, other'),
-    refused('A Host with a port of letters', '9110 7.2', 'GET /x HTTP/1.1', 'Host: localhost:x'),
-    refused('A Host with two ports', '9110 7.2', 'GET /x HTTP/1.1', 'Host: localhost:80:81'),
-    refused('A target that contradicts Host', '9112 3.2.2', 'GET http://other/x HTTP/1.1', HOST),
-    refused('A target with a user', '9110 4.2.4', 'GET http://me@localhost/x HTTP/1.1', HOST),
-    refused('A target without a host', '9110 4.2.1', 'GET http:///x HTTP/1.1', HOST),
-    refused('A target of another scheme', '9110 7.4', 'GET ftp://localhost/x HTTP/1.1', HOST),
-    refused('A fragment', '9112 3.2', 'GET /x#top HTTP/1.1', HOST),
-    refused('A fragment behind a query', '9112 3.2', 'GET /x?y#top HTTP/1.1', HOST),
-    refused('A backslash', '3986 2', 'GET /x\\..\\y HTTP/1.1', HOST),
-    refused('A percent sign that escapes nothing', '3986 2.1', 'GET /100% HTTP/1.1', HOST),
-    refused('A dot segment', '3986 3.3', 'GET /x/../y HTTP/1.1', HOST),
-    refused('A dot segment at the end', '3986 3.3', 'GET /x/.. HTTP/1.1', HOST),
-    refused('A single dot', '3986 3.3', 'GET /x/./y HTTP/1.1', HOST),
-    refused('An escaped dot segment', '3986 6.2.2.3', 'GET /x/%2e%2E/y HTTP/1.1', HOST),
+    rejected('A request without Host', '9112 3.2', 'GET /x HTTP/1.1'),
+    rejected('An empty Host', '9110 7.2', 'GET /x HTTP/1.1', 'Host:'),
+    rejected('A request with two Host fields', '9112 3.2', 'GET /x HTTP/1.1', HOST, 'Host: other'),
+    rejected('A request with two equal Host fields', '9112 3.2', 'GET /x HTTP/1.1', HOST, HOST),
+    rejected('A Host with a path', '9110 7.2', 'GET /x HTTP/1.1', 'Host: localhost/x'),
+    rejected('A Host with userinfo', '9110 7.2', 'GET /x HTTP/1.1', 'Host: me@localhost'),
+    rejected('A Host with a space', '9110 7.2', 'GET /x HTTP/1.1', 'Host: localhost other'),
+    rejected('A Host that is a list', '9110 7.2', 'GET /x HTTP/1.1', 'Host: localhost, other'),
+    rejected('A Host with an invalid port', '9110 7.2', 'GET /x HTTP/1.1', 'Host: localhost:x'),
+    rejected('A Host with two ports', '9110 7.2', 'GET /x HTTP/1.1', 'Host: localhost:80:81'),
+    rejected('A target that contradicts Host', '9112 3.2.2', 'GET http://other/x HTTP/1.1', HOST),
+    rejected('A target with userinfo', '9110 4.2.4', 'GET http://me@localhost/x HTTP/1.1', HOST),
+    rejected('A target without a host', '9110 4.2.1', 'GET http:///x HTTP/1.1', HOST),
+    rejected('A target of another scheme', '9110 7.4', 'GET ftp://localhost/x HTTP/1.1', HOST),
+    rejected('A target with a fragment', '9112 3.2', 'GET /x#top HTTP/1.1', HOST),
+    rejected('A target with a fragment after a query', '9112 3.2', 'GET /x?y#top HTTP/1.1', HOST),
+    rejected('A target with a backslash', '3986 2', 'GET /x\\..\\y HTTP/1.1', HOST),
+    rejected('A target with an invalid percent-encoding', '3986 2.1', 'GET /100% HTTP/1.1', HOST),
+    rejected('A dot segment', '3986 3.3', 'GET /x/../y HTTP/1.1', HOST),
+    rejected('A dot segment at the end', '3986 3.3', 'GET /x/.. HTTP/1.1', HOST),
+    rejected('A single dot', '3986 3.3', 'GET /x/./y HTTP/1.1', HOST),
+    rejected('A percent-encoded dot segment', '3986 6.2.2.3', 'GET /x/%2e%2E/y HTTP/1.1', HOST),
     ...OVERLONG_SEQUENCES.map((sequence) =>
-      refused(`An overlong sequence: ${sequence}`, '3629 10', `GET /x/${sequence} HTTP/1.1`, HOST),
+      rejected(
+        `An overlong UTF-8 sequence: ${sequence}`,
+        '3629 10',
+        `GET /x/${sequence} HTTP/1.1`,
+        HOST,
+      ),
     ),
-    refused(
-      'A dot segment with an overlong parameter',
+    rejected(
+      'A dot segment with a parameter after an overlong semicolon',
       '3629 10',
       'GET /x/..%c0%bby/z HTTP/1.1',
       HOST,
     ),
     ...['/x%5cy', '/%5c', '/%95a%5c', '/%95%2f%5c'].map((target) =>
-      refused(
-        `An escaped backslash that is part of no character: ${target}`,
+      rejected(
+        `A percent-encoded backslash outside of a multi-byte character: ${target}`,
         '3986 2.5',
         `GET ${target} HTTP/1.1`,
         HOST,
       ),
     ),
-    refused(
-      'A dot segment for those who take the end of a character for a backslash',
+    rejected(
+      'A dot segment after a multi-byte character that ends with the octet of a backslash',
       '3986 2.5',
       'GET /x/%95%5c../y HTTP/1.1',
       HOST,
     ),
-    refused('An escaped NUL', '3986 7.3', 'GET /x%00 HTTP/1.1', HOST),
-    refused('An escaped line break', '3986 7.3', 'GET /x%0d%0aX-Evil:1 HTTP/1.1', HOST),
+    rejected('A percent-encoded NUL', '3986 7.3', 'GET /x%00 HTTP/1.1', HOST),
+    rejected('A percent-encoded CRLF', '3986 7.3', 'GET /x%0d%0aX-Evil:1 HTTP/1.1', HOST),
     {
-      name: 'GET of * is refused',
+      name: 'GET * is rejected',
       rfc: '9112 3.2.4',
       sends: head('GET * HTTP/1.1', HOST),
       refused: [400],
       connection: 'either',
     },
     {
-      name: 'A target in authority form is refused for other methods than CONNECT',
+      name: 'A target in authority form is rejected for GET',
       rfc: '9112 3.2.3',
       sends: head('GET localhost:80 HTTP/1.1', HOST),
       refused: [400],
     },
     {
-      name: 'A target without a slash is refused',
+      name: 'A target without a leading slash is rejected',
       rfc: '9112 3.2.1',
       sends: head('GET x HTTP/1.1', HOST),
       refused: [400],
     },
     ...['/caf\xe9', '/a b', '/a\tb', '/a\x00b', '/a\x7fb', '/a\x0bb'].map((target): WireCase => ({
-      name: `A raw character that no target has is refused: ${JSON.stringify(target)}`,
+      name: `A target with an invalid character is rejected: ${JSON.stringify(target)}`,
       rfc: '9112 3.2',
       sends: head(`GET ${target} HTTP/1.1`, HOST),
       refused: [400, 505],
@@ -237,20 +242,20 @@ function methods(): WireCase[] {
       }),
     ),
     {
-      name: 'TRACE is refused, because its answer would show the token',
+      name: 'TRACE is rejected, because its response would contain the token',
       rfc: '9110 9.3.8',
       sends: head('TRACE /x HTTP/1.1', HOST),
       refused: [501],
       connection: 'stays',
     },
     {
-      name: 'CONNECT is refused, because nothing can be added inside of a tunnel',
+      name: 'CONNECT is rejected, because no token can be injected into a tunnel',
       rfc: '9110 9.3.6',
       sends: head('CONNECT localhost:443 HTTP/1.1', 'Host: localhost:443'),
       refused: [403, 405, 501],
     },
     ...['FOO', 'get', 'G(T', 'GETGET'].map((method): WireCase => ({
-      name: `A method that the proxy does not know is refused as such: ${method}`,
+      name: `An unknown or invalid method is rejected: ${method}`,
       rfc: '9110 9.1',
       sends: head(`${method} /x HTTP/1.1`, HOST),
       refused: method === 'FOO' ? [501] : [400, 501],
@@ -272,19 +277,19 @@ function versions(): WireCase[] {
       'HTTQ/1.1',
       'ICE/1.0',
     ].map((version): WireCase => ({
-      name: `What says it is ${version} is refused`,
+      name: `A request of the version ${version} is rejected`,
       rfc: '9110 2.5',
       sends: head(`GET /x ${version}`, HOST),
       refused: [400, 505],
     })),
     {
-      name: 'A request line without a version is refused',
+      name: 'A request line without a version is rejected',
       rfc: '9112 3',
       sends: head('GET /x', HOST),
       refused: [400, 505],
     },
     {
-      name: 'A TLS greeting is refused',
+      name: 'A TLS ClientHello is rejected',
       rfc: '9112 3',
       sends: '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n',
       refused: [400],
@@ -296,7 +301,7 @@ function versions(): WireCase[] {
       refused: [400, 505],
     },
     {
-      name: 'An empty line before a request is overlooked',
+      name: 'An empty line before a request is ignored',
       rfc: '9112 2.2',
       sends: lines('', head('GET /x HTTP/1.1', HOST)),
       arrives: [{ line: 'GET /x HTTP/1.1' }],

@@ -6,7 +6,7 @@ const TIMEOUT = head('HTTP/1.1 408 Request Timeout', 'Connection: close', 'Conte
 const BODY = 'hello'
 const METHODS = ['POST', 'PATCH', 'PUT', 'DELETE'] as const
 
-/** Two requests one after the other. */
+/** Two sequential requests. */
 const TWO: readonly Step[] = [
   head('GET /1 HTTP/1.1', HOST),
   { until: /ok$/ },
@@ -14,7 +14,7 @@ const TWO: readonly Step[] = [
 ]
 const BOTH_ARRIVE = [{ line: 'GET /1 HTTP/1.1' }, { line: 'GET /2 HTTP/1.1' }] as const
 
-const used = (name: string, rfc: string, answer: string, connections: number): WireCase => ({
+const twoRequests = (name: string, rfc: string, answer: string, connections: number): WireCase => ({
   name,
   rfc,
   sends: TWO,
@@ -35,41 +35,41 @@ const bodyOf = (isChunked: boolean): string => (isChunked ? lines('5', BODY, '0'
 
 /** How the proxy uses its connections to the upstream (RFC 9112 section 9). */
 export const UPSTREAM_CONNECTIONS: readonly WireCase[] = [
-  used('A connection is used again', '9112 9.3', OK_ANSWER, 1),
+  twoRequests('An upstream connection is reused', '9112 9.3', OK_ANSWER, 1),
   ...['close', 'Close', 'keep-alive, close', 'x ,CLOSE', ',close'].map((options) =>
-    used(
-      `A connection is not used again after Connection: ${options}`,
+    twoRequests(
+      `An upstream connection is not reused after Connection: ${options}`,
       '9112 9.6',
       lines('HTTP/1.1 200 OK', `Connection: ${options}`, 'Content-Length: 2', '', 'ok'),
       2,
     ),
   ),
-  used(
-    'A connection is not used again after Connection: close in a second line',
+  twoRequests(
+    'An upstream connection is not reused after Connection: close in a second field line',
     '9112 9.6',
     lines('HTTP/1.1 200 OK', 'Connection: x', 'Connection: close', 'Content-Length: 2', '', 'ok'),
     2,
   ),
-  used(
-    'A connection of HTTP/1.0 is not used again',
+  twoRequests(
+    'An HTTP/1.0 upstream connection is not reused',
     '9112 9.3',
     lines('HTTP/1.0 200 OK', 'Content-Length: 2', '', 'ok'),
     2,
   ),
-  used(
-    'A connection of HTTP/1.0 is used again after keep-alive',
+  twoRequests(
+    'An HTTP/1.0 upstream connection is reused after keep-alive',
     '9112 9.3',
     lines('HTTP/1.0 200 OK', 'Connection: Keep-Alive', 'Content-Length: 2', '', 'ok'),
     1,
   ),
-  used(
-    'A connection is not used again after keep-alive and close',
+  twoRequests(
+    'An HTTP/1.0 upstream connection is not reused after keep-alive and close',
     '9112 9.3',
     lines('HTTP/1.0 200 OK', 'Connection: keep-alive, close', 'Content-Length: 2', '', 'ok'),
     2,
   ),
   {
-    name: 'What comes on an idle connection is no response',
+    name: 'Unsolicited data on an idle upstream connection is not used as a response',
     rfc: '9112 9.2',
     sends: [
       head('GET /1 HTTP/1.1', HOST),
@@ -87,7 +87,7 @@ export const UPSTREAM_CONNECTIONS: readonly WireCase[] = [
     ['a 408', TIMEOUT],
     ['nothing', ''],
   ].map(([what, bytes = '']): WireCase => ({
-    name: `An idle connection that closes with ${what} costs no request`,
+    name: `An idle upstream connection that closes with ${what} does not fail the next request`,
     rfc: '9112 9.5',
     sends: [
       head('GET /1 HTTP/1.1', HOST),
@@ -103,11 +103,11 @@ export const UPSTREAM_CONNECTIONS: readonly WireCase[] = [
   })),
   ...METHODS.flatMap((method) =>
     [false, true].flatMap((isChunked): WireCase[] => {
-      const what = `a ${method} ${isChunked ? 'in chunks' : 'of known length'}`
+      const what = `a ${method} ${isChunked ? 'with a chunked body' : 'with Content-Length'}`
       const sent = { line: `${method} /2 HTTP/1.1`, body: BODY }
       return [
         {
-          name: `What comes on a new connection before ${what} was sent is no response`,
+          name: `Unsolicited data on a new connection before ${what} was sent is not used as a response`,
           rfc: '9112 9.2',
           sends: [bodyHead(method, isChunked), { until: 'connected again' }, bodyOf(isChunked)],
           arrives: [sent],
@@ -116,7 +116,7 @@ export const UPSTREAM_CONNECTIONS: readonly WireCase[] = [
           connection: 'stays',
         },
         {
-          name: `What comes on two new connections before ${what} was sent is a failure`,
+          name: `Unsolicited data on two new connections before ${what} was sent causes a 502`,
           rfc: '9112 9.2',
           sends: [bodyHead(method, isChunked), { until: /\}\n$/ }, bodyOf(isChunked)],
           arrives: [],
@@ -124,13 +124,17 @@ export const UPSTREAM_CONNECTIONS: readonly WireCase[] = [
           comesBack: 'bad gateway',
         },
         ...[
-          { unasked: 'A response', bytes: EVIL, closes: false },
-          { unasked: 'A 408', bytes: TIMEOUT, closes: true },
-          { unasked: 'An interim response', bytes: head('HTTP/1.1 100 Continue'), closes: false },
-          { unasked: 'No HTTP', bytes: 'SSH-2.0-OpenSSH\r\n', closes: false },
-          { unasked: 'The end', bytes: '', closes: true },
-        ].map(({ unasked, bytes, closes }): WireCase => ({
-          name: `${unasked} on a used connection before ${what} was sent is none to it`,
+          { received: 'An unsolicited response', bytes: EVIL, closes: false },
+          { received: 'An unsolicited 408', bytes: TIMEOUT, closes: true },
+          {
+            received: 'An unsolicited interim response',
+            bytes: head('HTTP/1.1 100 Continue'),
+            closes: false,
+          },
+          { received: 'Data that is not HTTP', bytes: 'SSH-2.0-OpenSSH\r\n', closes: false },
+          { received: 'A FIN', bytes: '', closes: true },
+        ].map(({ received, bytes, closes }): WireCase => ({
+          name: `${received} on a reused connection before ${what} was sent is not used as its response`,
           rfc: '9112 9.2',
           sends: [
             head('GET /1 HTTP/1.1', HOST),

@@ -1,15 +1,15 @@
 import { expect, test } from 'vitest'
 import { callWith } from '../helpers/one-call.ts'
-import { startSecondServer } from '../helpers/second-server.ts'
+import { startBetterAuth } from '../helpers/better-auth-server.ts'
 import { type Algorithm, createSigningKey } from '../helpers/signing-keys.ts'
 
 const SECRET = `aw+kw%rd & "sec:ret"/\\ 'x' ~`
-const REFUSED = { status: 502, code: 'token_rejected', oauthError: 'invalid_client' }
+const REJECTED = { status: 502, code: 'token_rejected', oauthError: 'invalid_client' }
 
 test.for(['client_secret_basic', 'client_secret_post'] as const)(
   'Better Auth accepts the secret by %s, and rejects a wrong one',
   async (method) => {
-    const server = await startSecondServer({
+    const server = await startBetterAuth({
       clientId: 'app',
       clientSecret: SECRET,
       tokenEndpointAuthMethod: method,
@@ -21,9 +21,9 @@ auth: { method: ${method}, clientSecret: { env: SECRET } }
 scopes: [orders.read]`
     const right = await callWith(credential, { SECRET })
     expect(right.body).toMatch(/^Bearer \S+$/)
-    expect(server.answers).toEqual([200])
+    expect(server.statuses).toEqual([200])
     const wrong = await callWith(credential, { SECRET: `${SECRET}.` })
-    expect(JSON.parse(wrong.body)).toMatchObject(REFUSED)
+    expect(JSON.parse(wrong.body)).toMatchObject(REJECTED)
   },
 )
 
@@ -31,7 +31,7 @@ test.for(['RS256', 'PS256', 'ES256', 'EdDSA'] satisfies Algorithm[])(
   'Better Auth accepts an assertion by a %s key, and rejects an unregistered key',
   async (algorithm) => {
     const key = createSigningKey(algorithm)
-    const server = await startSecondServer({
+    const server = await startBetterAuth({
       clientId: 'app',
       tokenEndpointAuthMethod: 'private_key_jwt',
       keys: [key.publicJwk],
@@ -46,14 +46,14 @@ scopes: [orders.read]`
       const right = await callWith(lines, { KEY: key.text('JWK') })
       expect(right.body).toMatch(/^Bearer \S+$/)
     }
-    expect(server.answers).toEqual([200, 200])
+    expect(server.statuses).toEqual([200, 200])
     const wrong = await callWith(credential, { KEY: createSigningKey(algorithm).text('JWK') })
-    expect(JSON.parse(wrong.body)).toMatchObject(REFUSED)
+    expect(JSON.parse(wrong.body)).toMatchObject(REJECTED)
   },
 )
 
 test('Better Auth binds tokens to the DPoP key', async () => {
-  const server = await startSecondServer({
+  const server = await startBetterAuth({
     clientId: 'app',
     clientSecret: SECRET,
     tokenEndpointAuthMethod: 'client_secret_basic',

@@ -15,14 +15,14 @@ import { until } from '../helpers/wait.ts'
 const QUEUED = 'token_sidecar_upstream_requests_queued'
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'
 
-/** How an upstream lets go of a connection. */
-const WAYS = {
+/** How an upstream closes a connection. */
+const CLOSINGS = {
   'closes it': (socket: Socket) => void socket.end(),
   'resets it': (socket: Socket) => void socket.resetAndDestroy(),
 } as const
 
-/** Answers the first request of each connection, and ends that connection when a second one comes. */
-async function startForgetfulUpstream(way: keyof typeof WAYS, repeats = Infinity) {
+/** Responds to the first request of each connection, and closes the connection at the second one. */
+async function startStaleUpstream(closing: keyof typeof CLOSINGS, repeats = Infinity) {
   let lost = 0
   return await startRawUpstream((received, socket) => {
     if (
@@ -32,7 +32,7 @@ async function startForgetfulUpstream(way: keyof typeof WAYS, repeats = Infinity
       socket.write(OK)
     } else if (lost < repeats) {
       lost += 1
-      WAYS[way](socket)
+      CLOSINGS[closing](socket)
     }
   })
 }
@@ -43,11 +43,11 @@ async function statusOf(sidecar: RunningSidecar, init: RequestInit = {}): Promis
   return response.status
 }
 
-for (const way of ['closes it', 'resets it'] as const) {
+for (const closing of ['closes it', 'resets it'] as const) {
   test.for([{ method: 'GET' }, { method: 'HEAD' }, { method: 'OPTIONS' }, { method: 'DELETE' }])(
-    `an upstream that ${way} under a $method is asked once more, on a new connection`,
+    `a $method on a reused connection is retried on a new one if the upstream ${closing}`,
     async ({ method }) => {
-      const upstream = await startForgetfulUpstream(way)
+      const upstream = await startStaleUpstream(closing)
       const sidecar = await startSidecar(forwardConfig(upstream.origin))
       expect(await statusOf(sidecar)).toBe(200)
       expect(await statusOf(sidecar, { method })).toBe(200)
@@ -59,9 +59,9 @@ for (const way of ['closes it', 'resets it'] as const) {
   )
 
   test.for([{ method: 'POST' }, { method: 'PATCH' }])(
-    `an upstream that ${way} under a $method is not asked again: it may have been done`,
+    `a $method on a reused connection is not retried if the upstream ${closing}`,
     async ({ method }) => {
-      const upstream = await startForgetfulUpstream(way)
+      const upstream = await startStaleUpstream(closing)
       const sidecar = await startSidecar(forwardConfig(upstream.origin))
       expect(await statusOf(sidecar)).toBe(200)
       expect(await statusOf(sidecar, { method, body: 'x' })).toBe(502)
@@ -69,19 +69,21 @@ for (const way of ['closes it', 'resets it'] as const) {
     },
   )
 
-  test(`a request is not retried if a new connection to the upstream ${way}`, async () => {
-    const upstream = await startRawUpstream((_received, socket) => WAYS[way](socket))
+  test(`a request is not retried if a new connection to the upstream ${closing}`, async () => {
+    const upstream = await startRawUpstream((_received, socket) => CLOSINGS[closing](socket))
     const sidecar = await startSidecar(forwardConfig(upstream.origin))
     expect(await statusOf(sidecar)).toBe(502)
     expect(upstream.connections).toHaveLength(1)
   })
 
-  test(`a request is not retried if the upstream ${way} in the middle of its response`, async () => {
+  test(`a request is not retried if the upstream ${closing} in the middle of its response`, async () => {
     const upstream = await startRawUpstream((received, socket) => {
       const requests = received.split(' HTTP/1.1\r\n').length - 1
       if (requests === 1) socket.write(OK)
       else
-        socket.write('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf', () => WAYS[way](socket))
+        socket.write('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf', () =>
+          CLOSINGS[closing](socket),
+        )
     })
     const sidecar = await startSidecar(forwardConfig(upstream.origin))
     expect(await statusOf(sidecar)).toBe(200)
@@ -103,16 +105,16 @@ test('a request on a stale connection is retried once', async () => {
 })
 
 test('a route can disable retries', async () => {
-  const upstream = await startForgetfulUpstream('closes it')
+  const upstream = await startStaleUpstream('closes it')
   const sidecar = await startSidecar(forwardConfig(upstream.origin, 'retry: false'))
   expect(await statusOf(sidecar)).toBe(200)
   expect(await statusOf(sidecar)).toBe(502)
   expect(upstream.connections).toHaveLength(1)
 })
 
-test('a PUT is retried with its body if a copy was kept', async () => {
+test('a PUT is retried with its body if the body was buffered', async () => {
   const tokens = await startServer((_req, res) => sendToken(res))
-  const upstream = await startForgetfulUpstream('resets it')
+  const upstream = await startStaleUpstream('resets it')
   const sidecar = await startSidecar(
     endpointConfig({ endpoint: `${tokens}/token`, upstream: upstream.origin }),
   )
@@ -121,8 +123,8 @@ test('a PUT is retried with its body if a copy was kept', async () => {
   expect(upstream.connections.at(-1)?.received).toMatch(/^PUT [^]*\r\n\r\nthe whole body$/)
 })
 
-test('a PUT without a copy of its body is not retried', async () => {
-  const upstream = await startForgetfulUpstream('resets it')
+test('a PUT is not retried if its body was not buffered', async () => {
+  const upstream = await startStaleUpstream('resets it')
   const sidecar = await startSidecar(forwardConfig(upstream.origin))
   expect(await statusOf(sidecar)).toBe(200)
   expect(await statusOf(sidecar, { method: 'PUT', body: 'gone' })).toBe(502)
@@ -151,7 +153,7 @@ test('connections are closed after their lifetime, so that DNS changes take effe
 })
 
 test('an upstream with several addresses is reached at the one that accepts connections', async () => {
-  // "localhost" is ::1 and 127.0.0.1 on most machines; this upstream listens on the second alone.
+  // "localhost" resolves to ::1 and 127.0.0.1 on most machines; this upstream listens on 127.0.0.1 only.
   const upstream = await startRawUpstream((_received, socket) => void socket.end(OK))
   const { port } = new URL(upstream.origin)
   const sidecar = await startSidecar(forwardConfig(`http://localhost:${port}`))
@@ -159,15 +161,15 @@ test('an upstream with several addresses is reached at the one that accepts conn
 })
 
 test('requests above the connection limit of a route wait', async () => {
-  const held: Socket[] = []
-  const upstream = await startRawUpstream((_received, socket) => void held.push(socket))
+  const pending: Socket[] = []
+  const upstream = await startRawUpstream((_received, socket) => void pending.push(socket))
   const sidecar = await startSidecar(forwardConfig(upstream.origin, 'connections: 2'))
   const statuses = Array.from({ length: 4 }, async () => await statusOf(sidecar))
   await until(async () => (await metric(sidecar, QUEUED, { upstream: upstream.origin })) === 2)
-  await until(() => held.length === 2)
+  await until(() => pending.length === 2)
   for (const answered of [2, 4]) {
-    await until(() => held.length === answered)
-    for (const socket of held.slice(answered - 2)) socket.write(OK)
+    await until(() => pending.length === answered)
+    for (const socket of pending.slice(answered - 2)) socket.write(OK)
   }
   expect(await Promise.all(statuses)).toEqual([200, 200, 200, 200])
   expect(upstream.connections).toHaveLength(2)
@@ -188,11 +190,11 @@ test('a request that waits for a connection is removed when its client disconnec
   expect(upstream.connections).toHaveLength(1)
 })
 
-test('a request that gets no connection in time fails with that reason', async () => {
+test('a request that waits for a connection beyond the response timeout fails with that reason', async () => {
   const upstream = await startRawUpstream(() => {})
   const limits = 'connections: 1\ntimeouts: { response: 100ms }'
   const sidecar = await startSidecar(forwardConfig(upstream.origin, limits))
-  // While it is on its way, no response is due.
+  // The response timeout does not start before the upload is complete.
   await openRaw(sidecar.proxyUrl, 'POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n')
   await until(() => upstream.connections.length === 1)
   const get = 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n'
@@ -204,7 +206,7 @@ test.for([
   { retry: true, status: 200, connections: 2 },
   { retry: false, status: 502, connections: 1 },
 ])(
-  'a POST of which nothing was sent, with retry $retry: $status',
+  'a POST whose connection closes before anything was sent gets $status with retry: $retry',
   async ({ retry, status, connections }) => {
     let first: Socket | undefined
     const upstream = await startRawUpstream((received, socket) => {
@@ -215,7 +217,7 @@ test.for([
     expect(await statusOf(sidecar)).toBe(200)
     const client = await openRaw(sidecar.proxyUrl)
     client.socket.write('POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n')
-    // Then it has the connection that was idle.
+    // The POST has been assigned the idle connection by then.
     const running = 'token_sidecar_upstream_requests_running'
     await until(async () => (await metric(sidecar, running, {})) === 1)
     first?.end('HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n')

@@ -13,15 +13,15 @@ import { until } from '../helpers/wait.ts'
 
 const UPSTREAM = 'http://127.0.0.1:1'
 
-/** A token endpoint that refuses every request with this. */
-async function startRefusing(refusal: unknown, status = 400) {
+/** A token endpoint that rejects every request with this body. */
+async function startRejecting(rejection: unknown, status = 400) {
   return await startTokenEndpoint((_request, res) => {
-    res.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(refusal))
+    res.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(rejection))
   })
 }
 
 test.for(['invalid_client', 'unauthorized_client', 'access_denied', 'invalid_grant', undefined])(
-  'a secret that changes during a request which is refused with %s is tried at once',
+  'a secret that changes during a token request rejected with %s is tried at once',
   async (error) => {
     const file = await fileWith('old-secret')
     const endpoint = await startTokenEndpoint(({ body }, res) => {
@@ -59,7 +59,7 @@ auth: { method: client_secret_post, clientSecret: { file: ${file} } }`,
   await until(async () => (await fetch(sidecar.proxyUrl)).status === 200)
 })
 
-test('a refusal without an error code comes with advice', async () => {
+test('the token command prints advice for a rejection without an error code', async () => {
   const endpoint = await startTokenEndpoint((_request, res) => void res.writeHead(401).end())
   const file = await writeConfig(endpointConfig({ endpoint: endpoint.url, upstream: UPSTREAM }))
   const { err } = await runCommand(['token', 'corp', '-c', file])
@@ -68,7 +68,7 @@ test('a refusal without an error code comes with advice', async () => {
 })
 
 test('advice for a secret that Keycloak does not accept names the secret', async () => {
-  const endpoint = await startRefusing({ error: 'unauthorized_client' }, 401)
+  const endpoint = await startRejecting({ error: 'unauthorized_client' }, 401)
   const file = await writeConfig(endpointConfig({ endpoint: endpoint.url, upstream: UPSTREAM }))
   const { err } = await runCommand(['token', 'corp', '-c', file])
   expect(err).toContain('  advice      The secret is wrong, which Keycloak reports in this way, or')
@@ -82,7 +82,7 @@ test.for(['private_key_jwt', 'client_secret_jwt'])(
       method === 'private_key_jwt'
         ? `key: { file: ${key} }, algorithm: ES256`
         : 'clientSecret: { value: a-long-secret-of-32-characters-00 }'
-    const endpoint = await startRefusing({ error: 'invalid_client' }, 401)
+    const endpoint = await startRejecting({ error: 'invalid_client' }, 401)
     const credential = `tokenEndpoint: ${endpoint.url}
 clientId: app
 auth: { method: ${method}, ${proof} }`
@@ -107,7 +107,7 @@ test.for(['private_key_jwt', 'client_assertion_file'])(
     const key = await fileWith(createSigningKey('ES256').text('PKCS#8'))
     const proof =
       method === 'private_key_jwt' ? `key: { file: ${key} }, algorithm: ES256` : `file: ${key}`
-    const endpoint = await startRefusing({ error: 'invalid_request' })
+    const endpoint = await startRejecting({ error: 'invalid_request' })
     const { sidecar } = await callWith(`tokenEndpoint: ${endpoint.url}
 clientId: app
 auth: { method: ${method}, ${proof} }`)
@@ -118,25 +118,25 @@ auth: { method: ${method}, ${proof} }`)
 )
 
 test('advice for a client with a secret says nothing about assertions', async () => {
-  const endpoint = await startRefusing({ error: 'invalid_client' }, 401)
+  const endpoint = await startRejecting({ error: 'invalid_client' }, 401)
   const file = await writeConfig(endpointConfig({ endpoint: endpoint.url, upstream: UPSTREAM }))
   expect((await runCommand(['token', 'corp', '-c', file])).err).not.toContain('audience')
 })
 
-const DESCRIBED: readonly { what: string; refusal: unknown; shown: string }[] = [
+const DESCRIBED: readonly { what: string; rejection: unknown; shown: string }[] = [
   {
     what: 'an error_description',
-    refusal: { error: 'invalid_client', error_description: 'Client is disabled' },
+    rejection: { error: 'invalid_client', error_description: 'Client is disabled' },
     shown: 'Client is disabled',
   },
   {
-    what: 'an error_description in a language of people',
-    refusal: { error: 'invalid_client', error_description: 'Client gesperrt für „Müller“' },
+    what: 'an error_description beyond ASCII',
+    rejection: { error: 'invalid_client', error_description: 'Client gesperrt für „Müller“' },
     shown: 'Client gesperrt für „Müller“',
   },
   {
     what: 'line breaks, C1 control characters and bidirectional overrides',
-    refusal: {
+    rejection: {
       error: 'invalid_client',
       error_description: 'a\r\nb\u009B2J\u202Ec\u200Bd\u001B[1m',
     },
@@ -144,30 +144,30 @@ const DESCRIBED: readonly { what: string; refusal: unknown; shown: string }[] = 
   },
   {
     what: 'an error code that is not registered',
-    refusal: { error: 'client_locked', error_description: 'ask Anna' },
+    rejection: { error: 'client_locked', error_description: 'ask Anna' },
     shown: 'client_locked: ask Anna',
   },
   {
-    what: 'the members of Apigee',
-    refusal: { ErrorCode: 'x', Error: 'ClientId is Invalid' },
+    what: 'the ErrorCode and Error members of Apigee',
+    rejection: { ErrorCode: 'x', Error: 'ClientId is Invalid' },
     shown: 'ClientId is Invalid',
   },
   {
-    what: 'an error that is a map',
-    refusal: { error: { code: 401, message: 'No such app' } },
+    what: 'an error that is an object',
+    rejection: { error: { code: 401, message: 'No such app' } },
     shown: 'No such app',
   },
   {
     what: 'the secret',
-    refusal: { error: 'invalid_client', error_description: `wrong secret ${CLIENT_SECRET}!` },
+    rejection: { error: 'invalid_client', error_description: `wrong secret ${CLIENT_SECRET}!` },
     shown: 'wrong secret [redacted]!',
   },
 ]
 
 test.for(DESCRIBED)(
-  'token and check --live print a refusal with $what, on one line',
-  async ({ refusal, shown }) => {
-    const endpoint = await startRefusing(refusal)
+  'token and check --live print a rejection with $what, on one line',
+  async ({ rejection, shown }) => {
+    const endpoint = await startRejecting(rejection)
     const file = await writeConfig(endpointConfig({ endpoint: endpoint.url, upstream: UPSTREAM }))
     const line = `\n  server      ${shown}\n`
     expect((await runCommand(['token', 'corp', '-c', file])).err).toContain(line)
@@ -176,7 +176,7 @@ test.for(DESCRIBED)(
 )
 
 test('a secret that the server repeats in form encoding is redacted', async () => {
-  const endpoint = await startRefusing({
+  const endpoint = await startRejecting({
     error: 'invalid_client',
     error_description: 'wrong secret a%2Bcanary%3D4711!',
   })
@@ -193,7 +193,7 @@ auth: { clientSecret: { value: a+canary=4711 } }`,
 })
 
 test('a long error_description is truncated', async () => {
-  const endpoint = await startRefusing({
+  const endpoint = await startRejecting({
     error: 'invalid_client',
     error_description: 'x'.repeat(9_999),
   })
@@ -203,7 +203,7 @@ test('a long error_description is truncated', async () => {
 })
 
 test('error_description is in no response, log line, metric or status', async () => {
-  const endpoint = await startRefusing({
+  const endpoint = await startRejecting({
     error: 'canary-code-4711',
     error_description: 'canary-description-4711',
   })
@@ -236,7 +236,7 @@ test.for([
     unreported: false,
   },
 ])(
-  'scopes $requested of which $granted are granted are compared in /status and the log',
+  'requested scopes $requested are compared with granted scopes $granted in /status and the log',
   async ({ granted, requested, missing, unreported }) => {
     const endpoint = await startTokenEndpoint((_request, res) => sendToken(res, { scope: granted }))
     const { sidecar } = await callWith(
@@ -293,7 +293,7 @@ test('check --live says which scopes are missing, and whether any are reported',
   )
 })
 
-test('scopes that only the token tells are those granted', async () => {
+test('without a scope in the response, the scp claim of the token contains the granted scopes', async () => {
   const payload = Buffer.from('{"scp":["orders.read"]}').toString('base64url')
   const endpoint = await startTokenEndpoint((_request, res) =>
     sendToken(res, { access_token: `e30.${payload}.x` }),
@@ -304,7 +304,7 @@ test('scopes that only the token tells are those granted', async () => {
   expect(out).not.toContain('missing')
 })
 
-test('client_secret_jwt takes a header of its own', async () => {
+test('client_secret_jwt supports auth.header', async () => {
   const endpoint = await startTokenEndpoint((_request, res) => sendToken(res))
   await callWith(
     `tokenEndpoint: ${endpoint.url}
@@ -324,7 +324,7 @@ test.for([
     given: 'assertionType: jwt-spiffe',
     sent: 'urn:ietf:params:oauth:client-assertion-type:jwt-spiffe',
   },
-  { given: 'assertionType: urn:example:of-our-own', sent: 'urn:example:of-our-own' },
+  { given: 'assertionType: urn:example:custom', sent: 'urn:example:custom' },
 ])('an assertion file without clientId is sent with the type $sent', async ({ given, sent }) => {
   const endpoint = await startTokenEndpoint((_request, res) => sendToken(res))
   const assertion = await fileWith('an-assertion')
@@ -346,15 +346,15 @@ test.for(['EdDSA', 'Ed25519'])(
   'DPoP proofs to both servers name the algorithm %s',
   async (algorithm) => {
     const names: unknown[] = []
-    const note = (proof: unknown): void => {
+    const record = (proof: unknown): void => {
       names.push(decodeProtectedHeader(String(proof)).alg)
     }
     const endpoint = await startTokenEndpoint(({ headers }, res) => {
-      note(headers['dpop'])
+      record(headers['dpop'])
       sendToken(res, { token_type: 'DPoP' })
     })
     const upstream = await startServer((req, res) => {
-      note(req.headers['dpop'])
+      record(req.headers['dpop'])
       res.end()
     })
     const sidecar = await startSidecar(

@@ -15,21 +15,21 @@ type Registration = {
   readonly dpopBoundAccessTokens?: boolean
 }
 
-export type SecondServer = {
+export type BetterAuthServer = {
   readonly issuer: string
-  /** The status of every answer of the token endpoint. */
-  readonly answers: readonly number[]
+  /** The status of every response of the token endpoint. */
+  readonly statuses: readonly number[]
 }
 
 /**
- * Another authorization server, of other people than oidc-provider, so that not only one reading of
- * the RFCs is met. It knows one client.
+ * An authorization server (Better Auth) with one client, so that the tests do not depend on how
+ * oidc-provider interprets the RFCs.
  */
-export async function startSecondServer(client: Registration): Promise<SecondServer> {
+export async function startBetterAuth(client: Registration): Promise<BetterAuthServer> {
   const handler = Promise.withResolvers<RequestListener>()
-  const answers: number[] = []
+  const statuses: number[] = []
   const server = createServer((req, res) => {
-    if (req.url?.endsWith('/oauth2/token')) res.once('finish', () => answers.push(res.statusCode))
+    if (req.url?.endsWith('/oauth2/token')) res.once('finish', () => statuses.push(res.statusCode))
     void handler.promise.then((handle) => handle(req, res))
   })
   await startListening(server)
@@ -41,11 +41,11 @@ export async function startSecondServer(client: Registration): Promise<SecondSer
     storeClientSecret: { hash: async (secret) => await Promise.resolve(secret) },
     silenceWarnings: { oauthAuthServerConfig: true, openidConfig: true },
   })
-  // Its types do not say that it is one, under exactOptionalPropertyTypes.
+  // Under exactOptionalPropertyTypes its type is not assignable to BetterAuthPlugin.
   if (!isPlugin(provider)) throw new TypeError('expected a plugin')
   const auth = betterAuth({
     baseURL: origin,
-    secret: 'unused: nobody logs in here, but it has to be long',
+    secret: 'unused: there is no login, but it has to be long',
     database: memoryAdapter(emptyTables()),
     rateLimit: { enabled: false },
     telemetry: { enabled: false },
@@ -66,7 +66,7 @@ export async function startSecondServer(client: Registration): Promise<SecondSer
   })
   const handle = toNodeHandler(auth)
   handler.resolve((req, res) => void handle(req, res))
-  return { issuer: `${origin}/api/auth`, answers }
+  return { issuer: `${origin}/api/auth`, statuses }
 }
 
 function isPlugin(value: unknown): value is BetterAuthPlugin {

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { startServer } from '../helpers/servers.ts'
 import { startSidecar } from '../helpers/sidecar.ts'
 
-/** An upstream that answers with these headers, where `UPSTREAM` stands for its own origin. */
+/** An upstream that responds with these fields; `UPSTREAM` stands for its origin. */
 async function startUpstream(headers: Readonly<Record<string, string | string[]>>) {
   return await startServer((req, res) => {
     const origin = `http://${req.headers.host}`
@@ -36,7 +36,7 @@ test('URLs that point to the upstream are rewritten to point to the sidecar', as
   expect(headers.get('location')).toBe(`${proxyUrl}/orders/7?a=1`)
   expect(headers.get('content-location')).toBe('/orders/7')
   expect(headers.get('refresh')).toBe(`5; url=${proxyUrl}/orders/8`)
-  // And the application that follows one arrives where the upstream meant.
+  // A client that follows the redirect reaches the upstream.
   const followed = await fetch(headers.get('location') ?? '')
   expect(followed.status).toBe(201)
 })
@@ -83,15 +83,15 @@ test('the upstream gets Forwarded fields if the route enables them', async () =>
     const { forwarded, 'x-forwarded-for': client, 'x-forwarded-host': host } = req.headers
     res.end(JSON.stringify([forwarded, client, host]))
   })
-  const told = await startSidecar(config(upstream, 'forwarded: both'))
-  const { host } = new URL(told.proxyUrl)
-  expect(await (await fetch(`${told.proxyUrl}/orders`)).json()).toEqual([
+  const enabled = await startSidecar(config(upstream, 'forwarded: both'))
+  const { host } = new URL(enabled.proxyUrl)
+  expect(await (await fetch(`${enabled.proxyUrl}/orders`)).json()).toEqual([
     `for=127.0.0.1;host="${host}";proto=http`,
     '127.0.0.1',
     host,
   ])
-  const silent = await startSidecar(config(upstream))
-  expect(await (await fetch(`${silent.proxyUrl}/orders`)).json()).toEqual([null, null, null])
+  const disabled = await startSidecar(config(upstream))
+  expect(await (await fetch(`${disabled.proxyUrl}/orders`)).json()).toEqual([null, null, null])
 })
 
 test('Via can have another pseudonym, or be omitted', async () => {
@@ -101,21 +101,21 @@ test('Via can have another pseudonym, or be omitted', async () => {
   expect(response.headers.get('via')).toBe('1.1 billing')
   expect(await response.text()).toBe('1.1 billing')
   const off = await startSidecar(`via: off\n${config(upstream)}`)
-  const silent = await fetch(`${off.proxyUrl}/orders`)
-  expect(silent.headers.get('via')).toBeNull()
-  expect(await silent.text()).toBe('none')
+  const disabled = await fetch(`${off.proxyUrl}/orders`)
+  expect(disabled.headers.get('via')).toBeNull()
+  expect(await disabled.text()).toBe('none')
 })
 
 test('a forwarding loop is detected', async () => {
-  let there = ''
-  const back = await startServer((req, res) => {
-    // The other half of the circle: a proxy of somebody else.
-    void fetch(there + (req.url ?? ''), { headers: { via: req.headers.via ?? '' } }).then(
+  let loopUrl = ''
+  const otherProxy = await startServer((req, res) => {
+    // The other part of the loop: a proxy that sends requests otherProxy to the sidecar.
+    void fetch(loopUrl + (req.url ?? ''), { headers: { via: req.headers.via ?? '' } }).then(
       async (answer) => res.writeHead(answer.status).end(await answer.text()),
     )
   })
-  const sidecar = await startSidecar(config(back))
-  there = `${sidecar.proxyUrl}/orders`
+  const sidecar = await startSidecar(config(otherProxy))
+  loopUrl = `${sidecar.proxyUrl}/orders`
   const response = await fetch(`${sidecar.proxyUrl}/orders`)
   expect(response.status).toBe(502)
   expect(await response.json()).toMatchObject({ code: 'request_loop' })

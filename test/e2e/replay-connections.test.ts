@@ -64,9 +64,9 @@ test.for([
   { method: 'GET', rest: '\r\n' },
   { method: 'GET', rest: 'Content-Length: 2\r\n\r\nno' },
   { method: 'HEAD', rest: 'Content-Length: 2\r\n\r\n' },
-])('a 401 to $method is held back although its connection closes: $rest', async (given) => {
+])('a $method is replayed although the connection of its 401 closes: $rest', async (given) => {
   const issued = nextToken()
-  const { promise: hasEnded, resolve } = Promise.withResolvers<void>()
+  const { promise: firstEnded, resolve } = Promise.withResolvers<void>()
   let isFirst = true
   const { sidecar } = await startBetween(
     (received, socket) => {
@@ -78,14 +78,14 @@ test.for([
     (req, res) => {
       const answer = (): unknown => issued(req, res)
       if (isFirst) answer()
-      else void hasEnded.then(() => setImmediate(answer))
+      else void firstEnded.then(() => setImmediate(answer))
       isFirst = false
     },
   )
   expect((await fetch(`${sidecar.proxyUrl}/orders`, { method: given.method })).status).toBe(204)
 })
 
-test('a 401 during an upload that stops is held no longer than the idle timeout', async () => {
+test('an upload that stops after a 401 ends at the idle timeout', async () => {
   const { sidecar, upstream } = await startBetween((_received, socket) => {
     socket.write(`${UNAUTHORIZED}Content-Length: 0\r\n\r\n`)
   }, 'timeouts: { idle: 1m }')

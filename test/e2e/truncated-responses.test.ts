@@ -5,8 +5,8 @@ import { forwardConfig } from '../helpers/config-text.ts'
 import { startRawUpstream } from '../helpers/raw-http.ts'
 import { startSidecar } from '../helpers/sidecar.ts'
 
-/** What a client gets until the end, and whether that was a clean one. */
-async function ask(
+/** What a client receives until the connection ends, and whether that was a FIN instead of a reset. */
+async function send(
   origin: string,
   request: string,
 ): Promise<{ received: string; isClean: boolean }> {
@@ -34,19 +34,19 @@ test('a truncated close-delimited response is not forwarded as a complete chunke
     socket.write('HTTP/1.1 200 OK\r\n\r\nhello', () => void socket.resetAndDestroy())
   })
   const sidecar = await startSidecar(forwardConfig(upstream.origin))
-  const { received } = await ask(sidecar.proxyUrl, GET_1_1)
+  const { received } = await send(sidecar.proxyUrl, GET_1_1)
   expect(received).not.toMatch(/\r\n0\r\n\r\n$/)
 })
 
 test.for([
-  ['chunks', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n'],
-  ['the end of the connection', 'HTTP/1.1 200 OK\r\n\r\nhello'],
-] as const)('an HTTP/1.0 client gets a reset if %s are truncated', async ([, answer]) => {
+  ['chunked response', 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n'],
+  ['close-delimited response', 'HTTP/1.1 200 OK\r\n\r\nhello'],
+] as const)('an HTTP/1.0 client gets a reset if a %s is truncated', async ([, response]) => {
   const upstream = await startRawUpstream((_received, socket) => {
-    socket.write(answer, () => void socket.resetAndDestroy())
+    socket.write(response, () => void socket.resetAndDestroy())
   })
   const sidecar = await startSidecar(forwardConfig(upstream.origin))
-  expect(await ask(sidecar.proxyUrl, GET_1_0)).toMatchObject({ isClean: false })
+  expect(await send(sidecar.proxyUrl, GET_1_0)).toMatchObject({ isClean: false })
 })
 
 test('a complete close-delimited response ends with FIN', async () => {
@@ -54,7 +54,7 @@ test('a complete close-delimited response ends with FIN', async () => {
     socket.end('HTTP/1.1 200 OK\r\n\r\nhello')
   })
   const sidecar = await startSidecar(forwardConfig(upstream.origin))
-  const { received, isClean } = await ask(sidecar.proxyUrl, GET_1_0)
+  const { received, isClean } = await send(sidecar.proxyUrl, GET_1_0)
   expect(received).toMatch(/\r\n\r\nhello$/)
   expect(isClean).toBe(true)
 })

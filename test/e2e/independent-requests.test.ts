@@ -8,11 +8,11 @@ import { startProgram, startSidecar } from '../helpers/sidecar.ts'
 import { readMessages } from '../wire/read-message.ts'
 
 /*
- * A verdict is the status and the code that the client gets, and the bytes that the upstream gets. It
- * may depend on the request and on the configuration, never on requests before it.
+ * The outcome of a request is the status and the code that the client receives, and the bytes that the
+ * upstream receives. It depends on the request and the configuration, not on earlier requests.
  */
 
-type Verdict = {
+type Outcome = {
   readonly status: string
   readonly code: string | undefined
   readonly reached: readonly string[]
@@ -20,7 +20,7 @@ type Verdict = {
 
 type Upstream = { readonly origin: string; readonly taken: () => string[] }
 
-/** Answers whole requests, and tells what has come since it was last asked. */
+/** Responds to complete requests; `taken` returns and clears what was received. */
 async function startUpstream(): Promise<Upstream> {
   const received: string[] = []
   const sockets = new Set<Socket>()
@@ -152,36 +152,36 @@ const request = fc
 
 type Client = { readonly send: (bytes: string) => Promise<string>; readonly isOpen: () => boolean }
 
-const nothing = (): void => {}
+const noop = (): void => {}
 
-/** A connection on which one request follows the other. */
+/** A connection for sequential requests. */
 async function openClient(proxyUrl: string): Promise<Client> {
   const { hostname, port } = new URL(proxyUrl)
   const socket = connect(Number(port), hostname)
   onTestFinished(() => void socket.destroy())
   let received = ''
   let isEnded = false
-  let look = nothing
+  let onProgress = noop
   socket.on('data', (chunk: Buffer) => {
     received += chunk.toString('latin1')
-    look()
+    onProgress()
   })
   const end = (): void => {
     isEnded = true
-    look()
+    onProgress()
   }
   socket.on('end', end)
   socket.on('error', end)
   socket.on('close', end)
   await once(socket, 'connect')
   return {
-    // A connection that is about to close takes no more requests.
+    // A connection is not reusable after Connection: close.
     isOpen: () => !isEnded && !/^connection: close\r$/im.test(received),
     async send(bytes) {
       received = ''
       const { promise, resolve } = Promise.withResolvers<void>()
       const toHead = bytes.startsWith('HEAD ')
-      look = () => {
+      onProgress = () => {
         const { whole } = readMessages(received, { of: 'responses', toHead, isEnded })
         if (isEnded || whole.some(({ line }) => !line.startsWith('HTTP/1.1 1'))) resolve()
       }
@@ -192,9 +192,9 @@ async function openClient(proxyUrl: string): Promise<Client> {
   }
 }
 
-async function verdictOf(client: Client, upstream: Upstream, bytes: string): Promise<Verdict> {
-  const answer = await client.send(bytes)
-  const final = answer.replaceAll(/HTTP\/1\.1 1\d\d [^]*?\r\n\r\n/g, '')
+async function outcomeOf(client: Client, upstream: Upstream, bytes: string): Promise<Outcome> {
+  const response = await client.send(bytes)
+  const final = response.replaceAll(/HTTP\/1\.1 1\d\d [^]*?\r\n\r\n/g, '')
   return {
     status: final.slice(0, 'HTTP/1.1 200'.length),
     code: /details="(\w+)"/.exec(final)?.[1],
@@ -203,43 +203,43 @@ async function verdictOf(client: Client, upstream: Upstream, bytes: string): Pro
 }
 
 /**
- * Half of the requests go to a connection that has served others, if it is open, the rest to new ones.
- * What is fresh: a sidecar with its listeners, routes, connections and caches. What is not: the module
- * state of this process, which the test below covers with processes of their own.
+ * About half of the requests reuse a connection. Each outcome is compared with that of a new sidecar, with
+ * new listeners, routes, connections and caches, but in this process: module state is covered by the next
+ * test, which starts processes.
  */
 test('the outcome of a request does not depend on earlier requests of the process or connection', async () => {
   const upstream = await startUpstream()
   const old = await startSidecar(configFor(upstream.origin))
-  const fresh = new Map<string, Verdict>()
-  const freshVerdict = async (bytes: string): Promise<Verdict> => {
+  const fresh = new Map<string, Outcome>()
+  const freshOutcomeOf = async (bytes: string): Promise<Outcome> => {
     const known = fresh.get(bytes)
     if (known !== undefined) return known
     const sidecar = await startSidecar(configFor(upstream.origin))
-    const verdict = await verdictOf(await openClient(sidecar.proxyUrl), upstream, bytes)
+    const outcome = await outcomeOf(await openClient(sidecar.proxyUrl), upstream, bytes)
     await sidecar.close()
-    fresh.set(bytes, verdict)
-    return verdict
+    fresh.set(bytes, outcome)
+    return outcome
   }
-  let kept = await openClient(old.proxyUrl)
+  let reused = await openClient(old.proxyUrl)
   const seen = new Set<string>()
   await fc.assert(
     fc.asyncProperty(fc.array(fc.tuple(request, fc.boolean()), { maxLength: 8 }), async (row) => {
-      for (const [bytes, onKept] of row) {
-        if (onKept && !kept.isOpen()) kept = await openClient(old.proxyUrl)
-        const client = onKept ? kept : await openClient(old.proxyUrl)
-        const verdict = await verdictOf(client, upstream, bytes)
-        seen.add(verdict.status)
-        expect({ bytes, verdict }).toEqual({ bytes, verdict: await freshVerdict(bytes) })
+      for (const [bytes, isReused] of row) {
+        if (isReused && !reused.isOpen()) reused = await openClient(old.proxyUrl)
+        const client = isReused ? reused : await openClient(old.proxyUrl)
+        const outcome = await outcomeOf(client, upstream, bytes)
+        seen.add(outcome.status)
+        expect({ bytes, outcome }).toEqual({ bytes, outcome: await freshOutcomeOf(bytes) })
       }
     }),
     { numRuns: 60 },
   )
-  // Not because all are refused, or none.
+  // The requests are neither all rejected nor all accepted.
   expect(seen.size).toBeGreaterThan(3)
   expect(seen).toContain('HTTP/1.1 200')
 })
 
-test('a process that has served many requests decides like a new one', async () => {
+test('a process that has served many requests has the same outcomes as a new one', async () => {
   const upstream = await startUpstream()
   const config = configFor(upstream.origin)
   const samples = [
@@ -250,13 +250,13 @@ test('a process that has served many requests decides like a new one', async () 
   ]
   const old = await startProgram(config)
   for (const bytes of fc.sample(request, 150)) {
-    await verdictOf(await openClient(old.proxyUrl), upstream, bytes)
+    await outcomeOf(await openClient(old.proxyUrl), upstream, bytes)
   }
   for (const bytes of samples) {
     const fresh = await startProgram(config)
-    const expected = await verdictOf(await openClient(fresh.proxyUrl), upstream, bytes)
+    const expected = await outcomeOf(await openClient(fresh.proxyUrl), upstream, bytes)
     await fresh.stop()
-    const verdict = await verdictOf(await openClient(old.proxyUrl), upstream, bytes)
-    expect({ bytes, verdict }).toEqual({ bytes, verdict: expected })
+    const outcome = await outcomeOf(await openClient(old.proxyUrl), upstream, bytes)
+    expect({ bytes, outcome }).toEqual({ bytes, outcome: expected })
   }
 })

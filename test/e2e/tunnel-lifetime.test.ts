@@ -8,7 +8,7 @@ import { handshake, startSwitchingServer, SWITCHING } from '../helpers/switching
 import { sendToken, startTokenEndpoint } from '../helpers/token-endpoint.ts'
 import { until } from '../helpers/wait.ts'
 
-/** An open tunnel, and both of its ends. */
+/** An open tunnel, with both ends. */
 async function openTunnel(route = '', top = '') {
   return await openTunnelThrough(startSidecar, route, top)
 }
@@ -29,7 +29,7 @@ async function openTunnelThrough<Sidecar extends RunningSidecar>(
   return { sidecar, client, upstream: await accepted.promise }
 }
 
-/** What the access log says when a request or a tunnel is over. */
+/** The access log line at the end of a request or tunnel. */
 async function lastLine({ logs }: RunningSidecar): Promise<unknown> {
   let line: string | undefined
   await until(async () => {
@@ -70,12 +70,12 @@ test('the client can still send through a tunnel after the upstream half-closes'
 
 test.for(['client', 'upstream'] as const)(
   'a reset by the %s of a tunnel closes both sides',
-  async (breaker) => {
+  async (side) => {
     const tunnel = await openTunnel()
-    const other = breaker === 'client' ? 'upstream' : 'client'
-    tunnel[breaker].socket.write('something')
+    const other = side === 'client' ? 'upstream' : 'client'
+    tunnel[side].socket.write('something')
     await tunnel[other].sees('something')
-    tunnel[breaker].socket.resetAndDestroy()
+    tunnel[side].socket.resetAndDestroy()
     await tunnel[other].ended
     expect(await lastLine(tunnel.sidecar)).toMatchObject({ status: 101, end: 'reset' })
   },
@@ -131,15 +131,21 @@ test('a tunnel without an idle timeout stays open without traffic', async () => 
 })
 
 test.for([
-  { how: 'closes its connection', leave: (client: RawConnection) => void client.socket.end() },
-  { how: 'breaks off', leave: (client: RawConnection) => void client.socket.resetAndDestroy() },
-])('a client that $how during the upgrade handshake aborts it', async ({ leave }) => {
+  {
+    how: 'half-closes its connection',
+    disconnect: (client: RawConnection) => void client.socket.end(),
+  },
+  {
+    how: 'resets its connection',
+    disconnect: (client: RawConnection) => void client.socket.resetAndDestroy(),
+  },
+])('a client that $how during the upgrade handshake aborts it', async ({ disconnect }) => {
   const arrived = Promise.withResolvers<RawConnection>()
   const { origin } = await startSwitchingServer((socket) => arrived.resolve(follow(socket)))
   const sidecar = await startSidecar(forwardConfig(origin))
   const client = await openRaw(sidecar.proxyUrl, handshake())
   const upstream = await arrived.promise
-  leave(client)
+  disconnect(client)
   await upstream.ended
   expect(await lastLine(sidecar)).toMatchObject({ status: 499, code: 'client_closed' })
   expect(await metric(sidecar, 'token_sidecar_requests_in_flight', { route: 'all' })).toBe(0)
@@ -260,6 +266,6 @@ test('SIGTERM does not wait for tunnels that have ended', async () => {
   const stopped = program.stop()
   await until(() => program.output().includes('shutting down'))
   open.socket.end()
-  // Well within the deadline, which the time limit of this test is, too.
+  // The deadline is longer than the time limit of the test.
   expect((await stopped).code).toBe(0)
 })

@@ -52,10 +52,10 @@ test('over several lifetimes each token is requested once, and none arrives expi
 
   expect(expired).toBe(0)
   expect(requests).toBeGreaterThan(50)
-  // Every token that was asked for was used, but for the one that may just have come.
+  // Every requested token was used, except possibly the latest.
   expect(issuer.tokenRequests() - seen.size).toBeLessThanOrEqual(1)
-  // A token of two whole seconds, its issue time rounded down, lives at least one and is renewed
-  // at half of its life: asking more often than that would be a storm.
+  // With iat rounded down, a token of two seconds is valid for at least one, and is refreshed at half
+  // of its lifetime.
   expect(issuer.tokenRequests()).toBeLessThanOrEqual(2 + elapsedMs / 400)
 })
 

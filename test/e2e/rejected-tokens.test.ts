@@ -8,7 +8,7 @@ import { startSidecar } from '../helpers/sidecar.ts'
 import { sendToken, startTokenEndpoint } from '../helpers/token-endpoint.ts'
 import { until } from '../helpers/wait.ts'
 
-/** An API that accepts one token, and an authorization server that numbers its tokens. */
+/** An API that accepts only one token, and an authorization server that issues token-1, token-2 and so on. */
 async function startRevocable(options: { route?: string; challenge?: string } = {}) {
   const { route = '', challenge = 'Bearer error="invalid_token"' } = options
   const state = {
@@ -49,7 +49,7 @@ test('a revoked token is replaced and the request replayed, transparently for th
 
 test.for([
   { what: 'of known length', send: 'a'.repeat(1000) },
-  { what: 'of the largest size that is kept', send: 'a'.repeat(64 * 1024) },
+  { what: 'of the largest replayable size', send: 'a'.repeat(64 * 1024) },
 ])('a body $what is replayed', async ({ send }) => {
   const { state, url } = await startRevocable()
   state.accepted = 'token-2'
@@ -63,10 +63,10 @@ test('a chunked body is replayed', async () => {
   const { state, url } = await startRevocable()
   state.accepted = 'token-2'
   const sent = request(url, { method: 'POST' })
-  const answered = once(sent, 'response')
+  const responded = once(sent, 'response')
   sent.write('one')
   sent.end('two')
-  const [response] = await answered
+  const [response] = await responded
   expect(await text(response)).toBe('accepted onetwo')
 })
 
@@ -163,11 +163,11 @@ test('a 401 during the upload of a small body is replayed after its end', async 
   const sidecar = await startSidecar(endpointConfig({ endpoint: endpoint.url, upstream }))
   await until(async () => (await fetch(`${sidecar.adminUrl}/readyz`)).status === 200)
   const sent = request(`${sidecar.proxyUrl}/orders`, { method: 'POST' })
-  const answered = once(sent, 'response')
+  const responded = once(sent, 'response')
   sent.write('one')
   await refused.promise
   sent.end('two')
-  const [response] = await answered
+  const [response] = await responded
   expect(response.statusCode).toBe(200)
   expect(await text(response)).toBe('onetwo')
 })

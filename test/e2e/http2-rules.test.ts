@@ -50,6 +50,8 @@ test.for([
   { what: 'another :scheme', fields: requestFields([], { scheme: 'ftp' }) },
   { what: 'a :scheme in upper case', fields: requestFields([], { scheme: 'HTTP' }) },
   { what: 'a method with a space', fields: requestFields([], { method: 'GET /' }) },
+  { what: 'a method that HTTP/1.1 would not accept', fields: requestFields([], { method: 'FOO' }) },
+  { what: 'a method in lower case', fields: requestFields([], { method: 'get' }) },
   { what: 'an empty :authority', fields: requestFields([], { authority: '' }) },
   { what: 'an :authority with user information', fields: requestFields([], { authority: 'a@b' }) },
   { what: 'another Host than :authority', fields: requestFields(['host', 'other.example']) },

@@ -290,12 +290,6 @@ function versions(): WireCase[] {
       refused: [400],
     },
     {
-      name: 'The preface of HTTP/2 is refused',
-      rfc: '9113 3.4',
-      sends: lines('PRI * HTTP/2.0', '', 'SM', '', ''),
-      refused: [400, 505],
-    },
-    {
       name: 'An empty line before a request is overlooked',
       rfc: '9112 2.2',
       sends: lines('', head('GET /x HTTP/1.1', HOST)),

@@ -9,6 +9,7 @@ import {
   OK,
   type Refusal,
   type Step,
+  type UpstreamScript,
   type WireCase,
 } from './wire-case.ts'
 import { connectWireClient, type WireClient } from './wire-client.ts'
@@ -23,22 +24,42 @@ type WireProxy = {
   readonly authorization?: string
 }
 
-export type StartWireProxy = (upstreamOrigin: string) => Promise<WireProxy>
+export type StartWireProxy = (
+  upstreamOrigin: string,
+  upstreamProtocol: 'HTTP/1.1' | 'HTTP/2',
+) => Promise<WireProxy>
+
+/** The two sides between which the proxy is. */
+export type WirePeers = {
+  readonly connect: (proxyUrl: string) => Promise<WireClient>
+  readonly startUpstream: (script: UpstreamScript) => Promise<WireUpstream>
+  readonly upstreamProtocol: 'HTTP/1.1' | 'HTTP/2'
+}
+
+/** Raw octets of HTTP/1.1 on both sides; the upstream listens on `upstreamPort`, or anywhere. */
+export function http1Peers(upstreamPort = 0): WirePeers {
+  return {
+    connect: connectWireClient,
+    startUpstream: (script) => startWireUpstream(script, upstreamPort),
+    upstreamProtocol: 'HTTP/1.1',
+  }
+}
 
 /** Sends one case through a proxy and says what is wrong with what came out of it; nothing, if all is well. */
 export async function faultsOf(
   wireCase: WireCase,
   startProxy: StartWireProxy,
-  upstreamPort = 0,
+  peers: WirePeers = http1Peers(),
 ): Promise<string[]> {
-  const upstream = await startWireUpstream(wireCase.upstream ?? {}, upstreamPort)
-  const proxy = await startProxy(upstream.origin)
-  const client = await connectWireClient(proxy.url)
+  const upstream = await peers.startUpstream(wireCase.upstream ?? {})
+  const proxy = await startProxy(upstream.origin, peers.upstreamProtocol)
+  const client = await peers.connect(proxy.url)
   const toHead = allBytes(wireCase).startsWith('HEAD ')
   const seen: Seen = {
     upstream,
     proxy,
     client,
+    peers,
     answers: () =>
       readMessages(client.received(), { of: 'responses', toHead, isEnded: client.isClosed() }),
   }
@@ -58,6 +79,7 @@ type Seen = {
   readonly upstream: WireUpstream
   readonly proxy: WireProxy
   readonly client: WireClient
+  readonly peers: WirePeers
   readonly answers: () => ReadAll
 }
 
@@ -67,7 +89,7 @@ function allBytes({ sends }: WireCase): string {
 }
 
 async function send(
-  { client, upstream, proxy }: Seen,
+  { client, upstream, proxy, peers }: Seen,
   sends: string | readonly Step[],
 ): Promise<void> {
   for (const step of typeof sends === 'string' ? [sends] : sends) {
@@ -79,7 +101,7 @@ async function send(
         client.pause()
         await upstream.answered
       } else if (until === 'another is served') {
-        const other = await connectWireClient(proxy.url)
+        const other = await peers.connect(proxy.url)
         await isServed(other, 0)
         other.leave()
       } else if (until === 'interrupted') await upstream.interrupt()
@@ -99,10 +121,10 @@ async function exchangeFaults(seen: Seen, expected: Exchange): Promise<string[]>
   else await client.waitUntil(() => finals(seen).length >= comesBack.filter(isFinal).length)
   const answers = seen.answers()
   const usedConnections = upstream.usedConnections()
-  const after = await afterFaults(seen, connection)
+  const after = await afterFaults(seen, client.isMultiplexed ? 'stays' : connection)
 
   const requestRules: Rules = {
-    free: freeInRequests(proxy),
+    free: freeInRequests(seen),
     proxyName: proxy.name,
   }
   const faults: string[] = []
@@ -159,8 +181,11 @@ async function refusalFaults(seen: Seen, { refused, connection }: Refusal): Prom
   const { client, upstream } = seen
   await client.waitUntil(() => finals(seen).length > 0)
   const answers = seen.answers()
-  const faults = await afterFaults(seen, connection ?? 'closes')
+  const wasReset = client.wasReset()
+  const byDefault = client.isMultiplexed ? 'stays' : 'closes'
+  const faults = await afterFaults(seen, connection ?? byDefault)
   const statuses = answers.whole.map(statusOf)
+  if (wasReset) return [...faults, ...anyByteFaults(upstream)]
   if (statuses.length !== 1 || !refused.includes(statuses[0] ?? 0)) {
     faults.push(`expected one answer of ${refused.join(' or ')}, got [${statuses.join(', ')}]`)
   }
@@ -173,13 +198,14 @@ async function doubtFaults(seen: Seen, { atMost, about = 'the end' }: Doubt): Pr
   await client.waitUntil(() => finals(seen).length > 0)
   const [answer] = finals(seen)
   const isRefused = answer === undefined ? client.isClosed() : statusOf(answer) >= 400
-  const mustClose = isRefused && about !== 'the meaning'
+  const wasReset = client.wasReset()
+  const mustClose = isRefused && about !== 'the meaning' && !client.isMultiplexed
   const faults = await afterFaults(seen, mustClose ? 'closes' : undefined)
   const { whole, rest } = seen.answers()
   if (rest !== 'nothing') faults.push('something is left behind the answer')
   if (isRefused) {
     if (about === 'the body') return [...faults, ...arrivalFaults(upstream)]
-    if (answer === undefined) faults.push('it was refused without a word')
+    if (answer === undefined && !wasReset) faults.push('it was refused without a word')
     return [...faults, ...anyByteFaults(upstream)]
   }
   if (atMost === undefined) return [...faults, 'it was not refused', ...arrivalFaults(upstream)]
@@ -187,7 +213,7 @@ async function doubtFaults(seen: Seen, { atMost, about = 'the end' }: Doubt): Pr
   if (whole.filter((message) => isFinal(message) && statusOf(message) < 400).length > 1) {
     faults.push('more than one answer came back')
   }
-  const rules: Rules = { free: freeInRequests(proxy), proxyName: proxy.name }
+  const rules: Rules = { free: freeInRequests(seen), proxyName: proxy.name }
   return [
     ...faults,
     ...compareMessages('arrived', [atMost], upstream.requests, rules),
@@ -205,7 +231,7 @@ async function afterFaults(
   seen: Seen,
   connection: Exchange['connection'] | Refusal['connection'],
 ): Promise<string[]> {
-  const { client, proxy } = seen
+  const { client, proxy, peers } = seen
   const faults: string[] = []
   if (connection === 'closes' && !(await client.waitUntil(client.isClosed))) {
     faults.push('the connection stayed open')
@@ -214,7 +240,7 @@ async function afterFaults(
     const before = client.received().length
     if (!(await isServed(client, before))) faults.push('the connection is of no use any more')
   }
-  const other = await connectWireClient(proxy.url)
+  const other = await peers.connect(proxy.url)
   if (!(await isServed(other, 0))) faults.push(`another client got ${show(other.received())}`)
   other.leave()
   client.leave()
@@ -224,6 +250,7 @@ async function afterFaults(
 async function isServed(client: WireClient, from: number): Promise<boolean> {
   const answers = (): ReadAll =>
     readMessages(client.received().slice(from), { of: 'responses', isEnded: client.isClosed() })
+  client.startOver()
   await client.write(head(`GET ${PROBE_TARGET} HTTP/1.1`, 'Host: localhost'))
   await client.waitUntil(() => answers().whole.length > 0)
   const { whole, rest } = answers()
@@ -247,10 +274,13 @@ function leftOverFaults(upstream: WireUpstream): string[] {
     .map((reading) => `behind the requests arrived: ${show(JSON.stringify(reading))}`)
 }
 
-function freeInRequests({ authorization }: WireProxy): ReadonlySet<string> {
-  return authorization === undefined
-    ? FREE_IN_REQUESTS
-    : new Set([...FREE_IN_REQUESTS, 'authorization'])
+function freeInRequests({ proxy, peers }: Seen): ReadonlySet<string> {
+  return new Set([
+    ...FREE_IN_REQUESTS,
+    ...(proxy.authorization === undefined ? [] : ['authorization']),
+    // RFC 9113 section 8.2.2: a proxy may say that it accepts trailer fields.
+    ...(peers.upstreamProtocol === 'HTTP/2' ? ['te'] : []),
+  ])
 }
 
 function authorizationFaults({ proxy, upstream }: Seen): string[] {

@@ -3,10 +3,16 @@ import { connect } from 'node:net'
 import { onTestFinished } from 'vitest'
 
 export type WireClient = {
+  /** Whether a request that fails leaves the connection to others, as in HTTP/2. */
+  readonly isMultiplexed: boolean
   write(bytes: string): Promise<void>
+  /** Where requests are multiplexed: leaves the last one incomplete, and what is written next begins another. */
+  startOver(): void
   received(): string
   /** Whether the proxy has ended the connection, in whatever way. */
   isClosed(): boolean
+  /** Whether the last request got a stream error (RFC 9113 section 5.4.2) instead of a response. */
+  wasReset(): boolean
   /** Settles with true when `isEnough` holds, with false when it can't any more or takes too long. */
   waitUntil(isEnough: () => boolean): Promise<boolean>
   /** Stops reading. */
@@ -43,6 +49,9 @@ export async function connectWireClient(proxyUrl: string): Promise<WireClient> {
   socket.on('close', end)
 
   return {
+    isMultiplexed: false,
+    wasReset: () => false,
+    startOver() {},
     async write(bytes) {
       const { promise, resolve } = Promise.withResolvers<void>()
       // A proxy that reads no further must not hold up the case.

@@ -8,7 +8,7 @@ import { lines, OK_ANSWER, type UpstreamScript } from './wire-case.ts'
 /** The target of requests that look whether the proxy still works; they are no part of the case. */
 export const PROBE_TARGET = '/orders/probe'
 export const PROBE_BODY = 'still here'
-const PROBE_ANSWER = lines(
+export const PROBE_ANSWER = lines(
   'HTTP/1.1 200 OK',
   `Content-Length: ${PROBE_BODY.length}`,
   '',

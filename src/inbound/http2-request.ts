@@ -139,6 +139,8 @@ function readPseudoHeaderField(line: PseudoHeaderFields, name: string, value: st
 function checkedPath({ scheme }: PseudoHeaderFields, path: string): string {
   if (scheme !== 'http' && scheme !== 'https') throw malformed('its ":scheme" is not supported')
   if (!path.startsWith('/') && path !== '*') throw malformed('its ":path" is not a path')
+  // RFC 3986 section 2; nghttp2 accepts octets beyond ASCII.
+  if (/[^!-~]/.test(path)) throw malformed('its ":path" has a character that must be escaped')
   return path
 }
 

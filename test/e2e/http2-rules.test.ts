@@ -44,6 +44,7 @@ test.for([
   { what: 'an absolute URL as :path', fields: requestFields([], { path: 'http://localhost/' }) },
   { what: 'a :path without a slash', fields: requestFields([], { path: 'a' }) },
   { what: 'a :path with a space', fields: requestFields([], { path: '/a b' }) },
+  { what: 'a :path with an octet beyond ASCII', fields: requestFields([], { path: '/caf\xe9' }) },
   { what: '"*" as :path of GET', fields: requestFields([], { path: '*' }) },
   { what: 'a :path with a fragment', fields: requestFields([], { path: '/#a' }) },
   { what: 'a :path with dot segments', fields: requestFields([], { path: '/a/../b' }) },

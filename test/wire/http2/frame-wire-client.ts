@@ -1,36 +1,13 @@
-import {
-  FLAG,
-  type Frame,
-  FRAME,
-  openFrameClient,
-  settingsFrame,
-  windowUpdateFrame,
-} from '../../helpers/http2-frames.ts'
+import { FLAG, type Frame, FRAME, openFrameClient } from '../../helpers/http2-frames.ts'
 import { until } from '../../helpers/wait.ts'
 import type { WireClient } from '../wire-client.ts'
-import { createFlowControl, createMessageWriter } from './message-frames.ts'
+import { createFlowControl, initialWindowOf, openWindows } from './flow-control.ts'
+import { createMessageWriter } from './message-frames.ts'
 import { createMessageText } from './message-text.ts'
 
 const PATIENCE_MS = 4_000
-export const MAX_WINDOW_BYTES = 2 ** 31 - 1
-const INITIAL_WINDOW_SIZE = 4
 
-/** SETTINGS and WINDOW_UPDATE with which the peer never waits for a window. */
-export function openWindows(): Buffer[] {
-  return [
-    settingsFrame([[INITIAL_WINDOW_SIZE, MAX_WINDOW_BYTES]]),
-    windowUpdateFrame(0, MAX_WINDOW_BYTES - 65_535),
-  ]
-}
-
-/** The initial window size of a SETTINGS frame, if it has one. */
-export function initialWindowOf({ payload }: Frame): number | undefined {
-  for (let at = 0; at < payload.length; at += 6) {
-    if (payload.readUInt16BE(at) === INITIAL_WINDOW_SIZE) return payload.readUInt32BE(at + 2)
-  }
-  return undefined
-}
-
+const nothing = (): void => {}
 /** A client of raw HTTP/2 frames: each request is a stream, and responses are read in their order. */
 export async function connectFrameWireClient(proxyUrl: string): Promise<WireClient> {
   const client = await openFrameClient(proxyUrl, Buffer.concat(openWindows()))
@@ -43,7 +20,7 @@ export async function connectFrameWireClient(proxyUrl: string): Promise<WireClie
   })
   let readFrames = 0
   const sectionsRead = new Map<number, number>()
-  let look = (): void => {}
+  let look = nothing
 
   const receive = ({ type, flags, streamId, payload }: Frame): void => {
     const text = streams.find(({ id }) => id === streamId)?.text
@@ -115,7 +92,7 @@ export async function connectFrameWireClient(proxyUrl: string): Promise<WireClie
         return await promise
       } finally {
         clearTimeout(patience)
-        look = () => {}
+        look = nothing
       }
     },
     pause: () => void client.socket.pause(),

@@ -7,11 +7,11 @@ import {
   FRAME,
   resetFrame,
 } from '../../helpers/http2-frames.ts'
-import { readMessage, type ReadMessage } from '../read-message.ts'
+import { type Reading, readMessage, type ReadMessage } from '../read-message.ts'
 import { OK_ANSWER, type UpstreamScript } from '../wire-case.ts'
 import { PROBE_ANSWER, PROBE_TARGET, type WireUpstream } from '../wire-upstream.ts'
-import { initialWindowOf, openWindows } from './frame-wire-client.ts'
-import { createFlowControl, createMessageWriter } from './message-frames.ts'
+import { createFlowControl, initialWindowOf, openWindows } from './flow-control.ts'
+import { createMessageWriter } from './message-frames.ts'
 import { createMessageText, type MessageText } from './message-text.ts'
 
 type Stream = { readonly id: number; readonly text: MessageText; isAnswered: boolean }
@@ -40,12 +40,6 @@ export async function startFrameWireUpstream(script: UpstreamScript): Promise<Wi
     connections.set(key, created)
     return created
   }
-  const reading = ({ text }: Stream) => readMessage(text.text(), { of: 'requests', isEnded: false })
-  const lineOf = (stream: Stream): string => {
-    const read = reading(stream)
-    return read.state === 'malformed' ? '' : (read.message?.line ?? '')
-  }
-  const isProbe = (stream: Stream): boolean => lineOf(stream).split(' ')[1] === PROBE_TARGET
 
   const send = (bytes: string, closes: boolean, stream: Stream, key: FrameConnection): void => {
     const { flow } = connectionOf(key)
@@ -125,9 +119,6 @@ export async function startFrameWireUpstream(script: UpstreamScript): Promise<Wi
     { greeting: openWindows(), onFrame },
   )
 
-  const unsupported = async (): Promise<void> => {
-    throw new Error('this upstream sends nothing but responses')
-  }
   return {
     origin,
     answered: answered.promise,
@@ -144,4 +135,21 @@ export async function startFrameWireUpstream(script: UpstreamScript): Promise<Wi
         .filter((stream) => !stream.text.isComplete() || reading(stream).state !== 'whole')
         .map((stream) => readMessage(stream.text.text(), { of: 'requests', isEnded: true })),
   }
+}
+
+function reading({ text }: Stream): Reading {
+  return readMessage(text.text(), { of: 'requests', isEnded: false })
+}
+
+function lineOf(stream: Stream): string {
+  const read = reading(stream)
+  return read.state === 'malformed' ? '' : (read.message?.line ?? '')
+}
+
+function isProbe(stream: Stream): boolean {
+  return lineOf(stream).split(' ')[1] === PROBE_TARGET
+}
+
+async function unsupported(): Promise<void> {
+  throw new Error('this upstream sends nothing but responses')
 }

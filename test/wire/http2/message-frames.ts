@@ -1,5 +1,6 @@
 import { encodeFields } from '../../helpers/hpack.ts'
-import { dataFrame, encodeFrame, FLAG, FRAME } from '../../helpers/http2-frames.ts'
+import { encodeFrame, FLAG, FRAME } from '../../helpers/http2-frames.ts'
+import type { FlowControl } from './flow-control.ts'
 import {
   nameOf,
   type Reader,
@@ -8,13 +9,6 @@ import {
   valueOf,
   valuesOf,
 } from '../read-message.ts'
-
-export type FrameSender = {
-  /** `content` is subject to flow control. */
-  readonly sendData: (streamId: number, content: Buffer, isLast: boolean) => void
-  /** Sent behind all content of the stream. */
-  readonly sendSection: (streamId: number, frame: Buffer) => void
-}
 
 export type MessageWriter = {
   /** Sends as frames what these octets of HTTP/1.1 add; returns how many messages are complete. */
@@ -30,7 +24,7 @@ export type MessageWriter = {
  * is, with its name in lower case, but those that frame the body. `Host` becomes `:authority`.
  */
 export function createMessageWriter(
-  { sendData, sendSection }: FrameSender,
+  { sendData, sendSection }: Pick<FlowControl, 'sendData' | 'sendSection'>,
   reader: Reader,
   /** Returns the stream for a message whose head is complete. */
   streamFor: (line: string) => number,
@@ -42,9 +36,8 @@ export function createMessageWriter(
   const sendHead = (message: ReadMessage, isWhole: boolean): void => {
     const streamId = streamFor(message.line)
     current = streamId
-    const isInterim = /^HTTP\/1\.1 1/.test(message.line)
     const hasContent = !isWhole || message.body !== '' || message.trailers.length > 0
-    const endsHere = !isInterim && (!hasContent || message.framing === 'none')
+    const endsHere = !isInterim(message) && (!hasContent || message.framing === 'none')
     sendSection(streamId, sectionFrames(streamId, headFields(message), endsHere))
   }
 
@@ -61,9 +54,8 @@ export function createMessageWriter(
         if (isFirst) sendHead(message, isWhole)
         const streamId = current ?? 0
         const { body, trailers, framing } = message
-        const isInterim = /^HTTP\/1\.1 1/.test(message.line)
         const isOpen =
-          !isInterim &&
+          !isInterim(message) &&
           framing !== 'none' &&
           !(isFirst && isWhole && body + trailers.join('') === '')
         const content = Buffer.from(body.slice(sentBytes), 'latin1')
@@ -89,6 +81,9 @@ export function createMessageWriter(
   }
 }
 
+/** RFC 9113 section 6.5.2: the smallest maximum frame size. */
+const MAX_FRAME_BYTES = 16_384
+
 /** A HEADERS frame, and CONTINUATION frames for what exceeds the maximum frame size. */
 function sectionFrames(streamId: number, fields: readonly string[], endStream: boolean): Buffer {
   const block = encodeFields(fields)
@@ -100,6 +95,10 @@ function sectionFrames(streamId: number, fields: readonly string[], endStream: b
     frames.push(encodeFrame(type, flags, streamId, block.subarray(at, at + MAX_FRAME_BYTES)))
   }
   return Buffer.concat(frames)
+}
+
+function isInterim({ line }: ReadMessage): boolean {
+  return line.startsWith('HTTP/1.1 1')
 }
 
 function nameAndValue(field: string): [string, string] {
@@ -118,72 +117,3 @@ function headFields({ line, fields }: ReadMessage): string[] {
   const pseudo = [':method', first, ':scheme', 'http', ':authority', host, ':path', second]
   return [...pseudo, ...regular]
 }
-
-/** Sends content as flow control permits (RFC 9113 section 5.2); what is held back keeps its order. */
-export function createFlowControl(send: (frame: Buffer) => void) {
-  let connectionWindow = 65_535
-  let initialWindow = 65_535
-  const windows = new Map<number, number>()
-  const queues = new Map<number, { frame?: Buffer; content?: Buffer; isLast: boolean }[]>()
-
-  const flush = (streamId: number): void => {
-    const queue = queues.get(streamId) ?? []
-    for (let next = queue[0]; next !== undefined; next = queue[0]) {
-      if (next.frame !== undefined) send(next.frame)
-      else {
-        const content = next.content ?? Buffer.alloc(0)
-        const window = windows.get(streamId) ?? initialWindow
-        const size = Math.min(content.length, window, connectionWindow, MAX_FRAME_BYTES)
-        if (size <= 0 && content.length > 0) return
-        windows.set(streamId, window - size)
-        connectionWindow -= size
-        const isEnd = size === content.length
-        send(
-          dataFrame(
-            streamId,
-            content.subarray(0, size),
-            next.isLast && isEnd ? FLAG.END_STREAM : 0,
-          ),
-        )
-        if (!isEnd) {
-          next.content = content.subarray(size)
-          continue
-        }
-      }
-      queue.shift()
-    }
-    queues.delete(streamId)
-  }
-  const add = (
-    streamId: number,
-    entry: { frame?: Buffer; content?: Buffer; isLast: boolean },
-  ): void => {
-    const queue = queues.get(streamId)
-    if (queue === undefined) queues.set(streamId, [entry])
-    else queue.push(entry)
-    flush(streamId)
-  }
-  const flushAll = (): void => {
-    for (const streamId of queues.keys()) flush(streamId)
-  }
-  return {
-    sendData: (streamId: number, content: Buffer, isLast: boolean) =>
-      add(streamId, { content, isLast }),
-    sendSection: (streamId: number, frame: Buffer) => add(streamId, { frame, isLast: false }),
-    /** To be called for each WINDOW_UPDATE frame. */
-    onWindowUpdate(streamId: number, increment: number) {
-      if (streamId === 0) connectionWindow += increment
-      else windows.set(streamId, (windows.get(streamId) ?? initialWindow) + increment)
-      flushAll()
-    },
-    /** RFC 9113 section 6.9.2: to be called with the initial window of each SETTINGS frame. */
-    onInitialWindow(size: number) {
-      for (const [id, window] of windows) windows.set(id, window + size - initialWindow)
-      initialWindow = size
-      flushAll()
-    },
-    onReset: (streamId: number) => void queues.delete(streamId),
-  }
-}
-
-const MAX_FRAME_BYTES = 16_384

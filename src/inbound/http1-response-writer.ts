@@ -34,7 +34,8 @@ export function createHttp1ResponseWriter(
   const flushHead = (): void => {
     if (unwritten === undefined) return
     writeHead()
-    res.flushHeaders()
+    // Not flushHeaders(), which encodes octets beyond ASCII in UTF-8. A head without a body waits for its end.
+    if (!res.destroyed) res.write('', 'latin1')
   }
   return {
     inform(status, fields, onDrain) {

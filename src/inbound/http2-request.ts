@@ -1,3 +1,4 @@
+import { METHODS } from 'node:http'
 import { constants, type ServerHttp2Stream } from 'node:http2'
 import { clientClosed, SidecarError } from '../errors.ts'
 import type { InboundRequest } from '../http/inbound-request.ts'
@@ -104,6 +105,12 @@ export function readHttp2Head(
     )
   }
   const { method, authority, path } = line
+  if (!FORWARDED_METHODS.has(method)) {
+    throw new SidecarError(
+      'method_not_supported',
+      'Cannot read the request: its method is not known here',
+    )
+  }
   // RFC 9113 section 8.3.1: an intermediary must not let the two disagree.
   if (authority !== undefined && host !== undefined && !isSame(authority, host)) {
     throw malformed('its ":authority" and its Host header differ')
@@ -114,6 +121,9 @@ export function readHttp2Head(
   const head = readRequestHead({ method, target, version: '2.0' }, fields)
   return { ...head, hasBody: !endAfterHeaders }
 }
+
+/** Those that the HTTP/1.1 parser accepts: what a request may do does not depend on its protocol. */
+const FORWARDED_METHODS: ReadonlySet<string> = new Set(METHODS)
 
 /** What HTTP/1.1 sends with each field: a colon, a space and the end of the line. */
 const FIELD_OVERHEAD_BYTES = 4
@@ -129,6 +139,8 @@ function readPseudoHeaderField(line: PseudoHeaderFields, name: string, value: st
 function checkedPath({ scheme }: PseudoHeaderFields, path: string): string {
   if (scheme !== 'http' && scheme !== 'https') throw malformed('its ":scheme" is not supported')
   if (!path.startsWith('/') && path !== '*') throw malformed('its ":path" is not a path')
+  // RFC 3986 section 2; nghttp2 accepts octets beyond ASCII.
+  if (/[^!-~]/.test(path)) throw malformed('its ":path" has a character that must be escaped')
   return path
 }
 

@@ -33,7 +33,7 @@ export async function startFrameUpstream(
   { greeting = [settingsFrame()], acknowledges = true, onFrame }: FrameUpstreamOptions = {},
 ): Promise<FrameUpstream> {
   const connections: FrameConnection[] = []
-  const server = createServer((socket) => {
+  const server = createServer({ noDelay: true }, (socket) => {
     onTestFinished(() => void socket.destroy())
     socket.on('error', () => {})
     const frames: Frame[] = []

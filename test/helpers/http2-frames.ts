@@ -217,7 +217,7 @@ export async function openFrameClient(
 function connectTo(origin: string): Socket {
   if (origin.startsWith('unix:')) return connect({ path: origin.slice('unix:'.length) })
   const { hostname, port } = new URL(origin)
-  return connect({ port: Number(port), host: hostname, allowHalfOpen: true })
+  return connect({ port: Number(port), host: hostname, allowHalfOpen: true, noDelay: true })
 }
 
 /** The value of a field in a header section. */

@@ -1,4 +1,4 @@
-import { nameOf, type Reading, type ReadMessage, valuesOf } from './read-message.ts'
+import { nameOf, type Reading, type ReadMessage, valueOf, valuesOf } from './read-message.ts'
 import type { Message } from './wire-case.ts'
 
 export type Rules = {
@@ -64,8 +64,7 @@ function compareOne(expected: Message, actual: ReadMessage, rules: Rules): strin
 
 /** A field line in the form that `readMessage` returns. */
 function normal(field: string): string {
-  const colon = field.indexOf(':')
-  return `${field.slice(0, colon)}: ${field.slice(colon + 1).trim()}`
+  return `${field.slice(0, field.indexOf(':'))}: ${valueOf(field)}`
 }
 
 /** RFC 9110 section 5.3: order matters only among field lines with the same name. */

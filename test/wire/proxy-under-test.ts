@@ -16,13 +16,13 @@ const otherAuthorization = process.env['WIRE_AUTHORIZATION']
 /** The port of the upstream; 0 for any free port. */
 export const UPSTREAM_PORT = Number(process.env['WIRE_UPSTREAM_PORT'] ?? 0)
 
-export const startForwarding: StartWireProxy = async (upstreamOrigin) => {
+export const startForwarding: StartWireProxy = async (upstreamOrigin, upstreamProtocol) => {
   if (other !== undefined) return { url: other }
-  const sidecar = await startSidecar(forwardConfig(upstreamOrigin))
+  const sidecar = await startSidecar(forwardConfig(upstreamOrigin, routeLine(upstreamProtocol)))
   return { url: sidecar.proxyUrl, name: 'token-sidecar' }
 }
 
-export const startWithToken: StartWireProxy = async (upstreamOrigin) => {
+export const startWithToken: StartWireProxy = async (upstreamOrigin, upstreamProtocol) => {
   if (other !== undefined) {
     return {
       url: other,
@@ -36,6 +36,12 @@ export const startWithToken: StartWireProxy = async (upstreamOrigin) => {
 tokenEndpoint: ${endpoint.url}
 clientId: ${CLIENT_ID}
 auth: { method: client_secret_basic, clientSecret: { value: ${CLIENT_SECRET} } }`
-  const sidecar = await startSidecar(credentialConfig(credential, upstreamOrigin))
+  const sidecar = await startSidecar(
+    credentialConfig(credential, upstreamOrigin, routeLine(upstreamProtocol)),
+  )
   return { url: sidecar.proxyUrl, name: 'token-sidecar', authorization: 'Bearer TOKEN' }
+}
+
+function routeLine(upstreamProtocol: 'HTTP/1.1' | 'HTTP/2'): string {
+  return `http2: ${upstreamProtocol === 'HTTP/2' ? 'always' : 'never'}`
 }

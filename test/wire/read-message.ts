@@ -143,10 +143,13 @@ export function nameOf(field: string): string {
   return field.slice(0, field.indexOf(':')).toLowerCase()
 }
 
+/** Without the whitespace around it, which is that of HTTP only: a no-break space is part of the value. */
+export function valueOf(field: string): string {
+  return field.slice(field.indexOf(':') + 1).replaceAll(/^[\t ]+|[\t ]+$/g, '')
+}
+
 export function valuesOf(fields: readonly string[], name: string): string[] {
-  return fields
-    .filter((field) => nameOf(field) === name)
-    .map((field) => field.slice(field.indexOf(':') + 1).trim())
+  return fields.filter((field) => nameOf(field) === name).map(valueOf)
 }
 
 export type ReadAll = {

@@ -9,56 +9,78 @@ import {
   OK,
   type Refusal,
   type Step,
+  type UpstreamScript,
   type WireCase,
 } from './wire-case.ts'
 import { connectWireClient, type WireClient } from './wire-client.ts'
 import { PROBE_BODY, PROBE_TARGET, startWireUpstream, type WireUpstream } from './wire-upstream.ts'
 
-/** A proxy that forwards all requests to one upstream. */
+/** A proxy that forwards everything to the upstream that it was started for. */
 type WireProxy = {
   readonly url: string
-  /** Its name in `Via`; without it any name is accepted. */
+  /** What it calls itself in `Via`; any name will do unless it is known. */
   readonly name?: string
-  /** The `Authorization` that it must set in each request. */
+  /** The `Authorization` that it must add to each request, instead of any other. */
   readonly authorization?: string
 }
 
-export type StartWireProxy = (upstreamOrigin: string) => Promise<WireProxy>
+export type StartWireProxy = (
+  upstreamOrigin: string,
+  upstreamProtocol: 'HTTP/1.1' | 'HTTP/2',
+) => Promise<WireProxy>
 
-/** Runs one case through a proxy, and returns the violations. */
+/** The two sides between which the proxy is. */
+export type WirePeers = {
+  readonly connect: (proxyUrl: string) => Promise<WireClient>
+  readonly startUpstream: (script: UpstreamScript) => Promise<WireUpstream>
+  readonly upstreamProtocol: 'HTTP/1.1' | 'HTTP/2'
+}
+
+/** Raw octets of HTTP/1.1 on both sides; the upstream listens on `upstreamPort`, or anywhere. */
+export function http1Peers(upstreamPort = 0): WirePeers {
+  return {
+    connect: connectWireClient,
+    startUpstream: (script) => startWireUpstream(script, upstreamPort),
+    upstreamProtocol: 'HTTP/1.1',
+  }
+}
+
+/** Sends one case through a proxy and says what is wrong with what came out of it; nothing, if all is well. */
 export async function faultsOf(
   wireCase: WireCase,
   startProxy: StartWireProxy,
-  upstreamPort = 0,
+  peers: WirePeers = http1Peers(),
 ): Promise<string[]> {
-  const upstream = await startWireUpstream(wireCase.upstream ?? {}, upstreamPort)
-  const proxy = await startProxy(upstream.origin)
-  const client = await connectWireClient(proxy.url)
+  const upstream = await peers.startUpstream(wireCase.upstream ?? {})
+  const proxy = await startProxy(upstream.origin, peers.upstreamProtocol)
+  const client = await peers.connect(proxy.url)
   const toHead = allBytes(wireCase).startsWith('HEAD ')
-  const run: Run = {
+  const seen: Seen = {
     upstream,
     proxy,
     client,
-    responses: () =>
+    peers,
+    answers: () =>
       readMessages(client.received(), { of: 'responses', toHead, isEnded: client.isClosed() }),
   }
 
-  await send(run, wireCase.sends)
+  await send(seen, wireCase.sends)
   const faults =
     'refused' in wireCase
-      ? await rejectionFaults(run, wireCase)
+      ? await refusalFaults(seen, wireCase)
       : 'atMost' in wireCase
-        ? await ambiguityFaults(run, wireCase)
-        : await exchangeFaults(run, wireCase)
+        ? await doubtFaults(seen, wireCase)
+        : await exchangeFaults(seen, wireCase)
   if (faults.length > 0) faults.push(`the client got ${show(client.received())}`)
   return faults
 }
 
-type Run = {
+type Seen = {
   readonly upstream: WireUpstream
   readonly proxy: WireProxy
   readonly client: WireClient
-  readonly responses: () => ReadAll
+  readonly peers: WirePeers
+  readonly answers: () => ReadAll
 }
 
 function allBytes({ sends }: WireCase): string {
@@ -67,7 +89,7 @@ function allBytes({ sends }: WireCase): string {
 }
 
 async function send(
-  { client, upstream, proxy }: Run,
+  { client, upstream, proxy, peers }: Seen,
   sends: string | readonly Step[],
 ): Promise<void> {
   for (const step of typeof sends === 'string' ? [sends] : sends) {
@@ -79,7 +101,7 @@ async function send(
         client.pause()
         await upstream.answered
       } else if (until === 'another is served') {
-        const other = await connectWireClient(proxy.url)
+        const other = await peers.connect(proxy.url)
         await isServed(other, 0)
         other.leave()
       } else if (until === 'interrupted') await upstream.interrupt()
@@ -90,26 +112,26 @@ async function send(
   client.resume()
 }
 
-async function exchangeFaults(run: Run, expected: Exchange): Promise<string[]> {
-  const { client, upstream, proxy } = run
+async function exchangeFaults(seen: Seen, expected: Exchange): Promise<string[]> {
+  const { client, upstream, proxy } = seen
   const { arrives, comesBack = [OK], connection } = expected
   if (comesBack === 'failure' || comesBack === 'bad gateway')
-    await client.waitUntil(() => finals(run).length > 0)
+    await client.waitUntil(() => finals(seen).length > 0)
   else if (comesBack.some(({ cut }) => cut === true)) await client.waitUntil(client.isClosed)
-  else await client.waitUntil(() => finals(run).length >= comesBack.filter(isFinal).length)
-  const responses = run.responses()
+  else await client.waitUntil(() => finals(seen).length >= comesBack.filter(isFinal).length)
+  const answers = seen.answers()
   const usedConnections = upstream.usedConnections()
-  const after = await afterFaults(run, connection)
+  const after = await afterFaults(seen, client.isMultiplexed ? 'stays' : connection)
 
   const requestRules: Rules = {
-    free: freeInRequests(proxy),
+    free: freeInRequests(seen),
     proxyName: proxy.name,
   }
   const faults: string[] = []
   if (arrives === 'no whole request') {
-    if (upstream.requests.length > 0) faults.push('a complete request arrived')
+    if (upstream.requests.length > 0) faults.push('a whole request arrived')
     if (upstream.leftOvers().some(({ state }) => state === 'malformed'))
-      faults.push('what arrived is not valid HTTP')
+      faults.push('what arrived is no HTTP')
   } else {
     // Pipelined requests may take several connections, in any order.
     const inOrder = upstream.requests.toSorted((a, b) => compare(a.line, b.line))
@@ -119,104 +141,106 @@ async function exchangeFaults(run: Run, expected: Exchange): Promise<string[]> {
       ...leftOverFaults(upstream),
     )
   }
-  faults.push(...authorizationFaults(run))
-  if (upstream.isOvertaken())
-    faults.push('a request arrived before the response to the previous one')
+  faults.push(...authorizationFaults(seen))
+  if (upstream.isOvertaken()) faults.push('a request arrived before the one before it was answered')
 
   const responseRules: Rules = { free: FREE_IN_RESPONSES, proxyName: proxy.name }
   const { upstreamConnections = usedConnections } = expected
   if (usedConnections !== upstreamConnections) {
     faults.push(`arrived on ${usedConnections} connections instead of ${upstreamConnections}`)
   }
-  if (comesBack === 'failure') faults.push(...completeResponseFaults(responses))
-  else if (comesBack === 'bad gateway') faults.push(...badGatewayFaults(responses))
+  if (comesBack === 'failure') faults.push(...wholeAnswerFaults(answers))
+  else if (comesBack === 'bad gateway') faults.push(...badGatewayFaults(answers))
   else {
-    const got = responses.rest === 'nothing' ? [] : [responses.rest]
-    faults.push(...compareMessages('came back', comesBack, responses.whole, responseRules, got))
+    const got = answers.rest === 'nothing' ? [] : [answers.rest]
+    faults.push(...compareMessages('came back', comesBack, answers.whole, responseRules, got))
   }
   return [...faults, ...after]
 }
 
-/** An invalid response must not be forwarded as a complete one. */
-function completeResponseFaults({ whole, rest }: ReadAll): string[] {
-  const response = whole.find(isFinal)
-  if (response !== undefined) {
-    return [400, 502].includes(statusOf(response)) ? [] : ['a complete response came back']
+/** What a broken message may lead to: never an answer that looks whole. */
+function wholeAnswerFaults({ whole, rest }: ReadAll): string[] {
+  const answer = whole.find(isFinal)
+  if (answer !== undefined) {
+    return [400, 502].includes(statusOf(answer)) ? [] : ['a whole answer came back']
   }
   return rest !== 'nothing' && rest.state === 'malformed'
-    ? [`what came back is not valid HTTP: ${rest.why}`]
+    ? [`what came back is no HTTP: ${rest.why}`]
     : []
 }
 
 function badGatewayFaults({ whole, rest }: ReadAll): string[] {
-  const [response, ...others] = whole.filter(isFinal)
-  const isBadGateway = response !== undefined && statusOf(response) === 502 && response.body !== ''
+  const [answer, ...others] = whole.filter(isFinal)
+  const isBadGateway = answer !== undefined && statusOf(answer) === 502 && answer.body !== ''
   return isBadGateway && others.length === 0 && rest === 'nothing'
     ? []
-    : ['it is not a 502 with a body']
+    : ['it is no 502 with a body']
 }
 
-async function rejectionFaults(run: Run, { refused, connection }: Refusal): Promise<string[]> {
-  const { client, upstream } = run
-  await client.waitUntil(() => finals(run).length > 0)
-  const responses = run.responses()
-  const faults = await afterFaults(run, connection ?? 'closes')
-  const statuses = responses.whole.map(statusOf)
+async function refusalFaults(seen: Seen, { refused, connection }: Refusal): Promise<string[]> {
+  const { client, upstream } = seen
+  await client.waitUntil(() => finals(seen).length > 0)
+  const answers = seen.answers()
+  const wasReset = client.wasReset()
+  const byDefault = client.isMultiplexed ? 'stays' : 'closes'
+  const faults = await afterFaults(seen, connection ?? byDefault)
+  const statuses = answers.whole.map(statusOf)
+  if (wasReset) return [...faults, ...anyByteFaults(upstream)]
   if (statuses.length !== 1 || !refused.includes(statuses[0] ?? 0)) {
-    faults.push(`expected one response of ${refused.join(' or ')}, got [${statuses.join(', ')}]`)
+    faults.push(`expected one answer of ${refused.join(' or ')}, got [${statuses.join(', ')}]`)
   }
-  if (responses.rest !== 'nothing') faults.push('something is left behind the response')
+  if (answers.rest !== 'nothing') faults.push('something is left behind the answer')
   return [...faults, ...anyByteFaults(upstream)]
 }
 
-async function ambiguityFaults(run: Run, { atMost, about = 'the end' }: Doubt): Promise<string[]> {
-  const { client, upstream, proxy } = run
-  await client.waitUntil(() => finals(run).length > 0)
-  const [response] = finals(run)
-  const isRefused = response === undefined ? client.isClosed() : statusOf(response) >= 400
-  const mustClose = isRefused && about !== 'the meaning'
-  const faults = await afterFaults(run, mustClose ? 'closes' : undefined)
-  const { whole, rest } = run.responses()
-  if (rest !== 'nothing') faults.push('something is left behind the response')
+async function doubtFaults(seen: Seen, { atMost, about = 'the end' }: Doubt): Promise<string[]> {
+  const { client, upstream, proxy } = seen
+  await client.waitUntil(() => finals(seen).length > 0)
+  const [answer] = finals(seen)
+  const isRefused = answer === undefined ? client.isClosed() : statusOf(answer) >= 400
+  const wasReset = client.wasReset()
+  const mustClose = isRefused && about !== 'the meaning' && !client.isMultiplexed
+  const faults = await afterFaults(seen, mustClose ? 'closes' : undefined)
+  const { whole, rest } = seen.answers()
+  if (rest !== 'nothing') faults.push('something is left behind the answer')
   if (isRefused) {
     if (about === 'the body') return [...faults, ...arrivalFaults(upstream)]
-    if (response === undefined) faults.push('it was rejected without a response')
+    if (answer === undefined && !wasReset) faults.push('it was refused without a word')
     return [...faults, ...anyByteFaults(upstream)]
   }
-  if (atMost === undefined) return [...faults, 'it was not rejected', ...arrivalFaults(upstream)]
-  // Data after the request may be rejected.
+  if (atMost === undefined) return [...faults, 'it was not refused', ...arrivalFaults(upstream)]
+  // What is behind the request may still be refused.
   if (whole.filter((message) => isFinal(message) && statusOf(message) < 400).length > 1) {
-    faults.push('more than one response came back')
+    faults.push('more than one answer came back')
   }
-  const rules: Rules = { free: freeInRequests(proxy), proxyName: proxy.name }
+  const rules: Rules = { free: freeInRequests(seen), proxyName: proxy.name }
   return [
     ...faults,
     ...compareMessages('arrived', [atMost], upstream.requests, rules),
     ...leftOverFaults(upstream),
-    ...authorizationFaults(run),
+    ...authorizationFaults(seen),
   ]
 }
 
 /**
- * Checks the client connection, and whether the proxy still serves others. The response to a probe also
- * shows that everything sent before has arrived; and if a part of the request was taken for another one, the
- * probe gets the wrong response.
+ * What the client's connection is good for now, and whether the proxy still answers others. Its
+ * answer to a probe comes when all that it had begun to send before has arrived as well; and if a
+ * part of one request was taken for another, then the probe is what gets the wrong answer.
  */
 async function afterFaults(
-  run: Run,
+  seen: Seen,
   connection: Exchange['connection'] | Refusal['connection'],
 ): Promise<string[]> {
-  const { client, proxy } = run
+  const { client, proxy, peers } = seen
   const faults: string[] = []
   if (connection === 'closes' && !(await client.waitUntil(client.isClosed))) {
     faults.push('the connection stayed open')
   }
   if (connection === 'stays') {
     const before = client.received().length
-    if (!(await isServed(client, before)))
-      faults.push('the connection does not serve another request')
+    if (!(await isServed(client, before))) faults.push('the connection is of no use any more')
   }
-  const other = await connectWireClient(proxy.url)
+  const other = await peers.connect(proxy.url)
   if (!(await isServed(other, 0))) faults.push(`another client got ${show(other.received())}`)
   other.leave()
   client.leave()
@@ -224,11 +248,12 @@ async function afterFaults(
 }
 
 async function isServed(client: WireClient, from: number): Promise<boolean> {
-  const responses = (): ReadAll =>
+  const answers = (): ReadAll =>
     readMessages(client.received().slice(from), { of: 'responses', isEnded: client.isClosed() })
+  client.startOver()
   await client.write(head(`GET ${PROBE_TARGET} HTTP/1.1`, 'Host: localhost'))
-  await client.waitUntil(() => responses().whole.length > 0)
-  const { whole, rest } = responses()
+  await client.waitUntil(() => answers().whole.length > 0)
+  const { whole, rest } = answers()
   return whole.length === 1 && whole[0]?.body === PROBE_BODY && rest === 'nothing'
 }
 
@@ -246,16 +271,19 @@ function anyByteFaults(upstream: WireUpstream): string[] {
 function leftOverFaults(upstream: WireUpstream): string[] {
   return upstream
     .leftOvers()
-    .map((reading) => `arrived after the requests: ${show(JSON.stringify(reading))}`)
+    .map((reading) => `behind the requests arrived: ${show(JSON.stringify(reading))}`)
 }
 
-function freeInRequests({ authorization }: WireProxy): ReadonlySet<string> {
-  return authorization === undefined
-    ? FREE_IN_REQUESTS
-    : new Set([...FREE_IN_REQUESTS, 'authorization'])
+function freeInRequests({ proxy, peers }: Seen): ReadonlySet<string> {
+  return new Set([
+    ...FREE_IN_REQUESTS,
+    ...(proxy.authorization === undefined ? [] : ['authorization']),
+    // RFC 9113 section 8.2.2: a proxy may say that it accepts trailer fields.
+    ...(peers.upstreamProtocol === 'HTTP/2' ? ['te'] : []),
+  ])
 }
 
-function authorizationFaults({ proxy, upstream }: Run): string[] {
+function authorizationFaults({ proxy, upstream }: Seen): string[] {
   if (proxy.authorization === undefined) return []
   return upstream.requests
     .map(({ fields }) => valuesOf(fields, 'authorization'))
@@ -263,8 +291,8 @@ function authorizationFaults({ proxy, upstream }: Run): string[] {
     .map((values) => `arrived with Authorization ${JSON.stringify(values)}`)
 }
 
-function finals(run: Run): readonly ReadMessage[] {
-  return run.responses().whole.filter(isFinal)
+function finals(seen: Seen): readonly ReadMessage[] {
+  return seen.answers().whole.filter(isFinal)
 }
 
 function isFinal({ line }: { readonly line: string }): boolean {

@@ -5,10 +5,10 @@ import { portOf } from '../helpers/servers.ts'
 import { type Reading, readMessage, type ReadMessage } from './read-message.ts'
 import { lines, OK_ANSWER, type UpstreamScript } from './wire-case.ts'
 
-/** The target of requests that check whether the proxy still works, and are not part of the case. */
+/** The target of requests that look whether the proxy still works; they are no part of the case. */
 export const PROBE_TARGET = '/orders/probe'
 export const PROBE_BODY = 'still here'
-const PROBE_RESPONSE = lines(
+export const PROBE_ANSWER = lines(
   'HTTP/1.1 200 OK',
   `Content-Length: ${PROBE_BODY.length}`,
   '',
@@ -17,23 +17,23 @@ const PROBE_RESPONSE = lines(
 
 export type WireUpstream = {
   readonly origin: string
-  /** Resolves when the first response has been written. */
+  /** Settles when the first answer has been written. */
   readonly answered: Promise<void>
-  /** All complete requests so far, except probes. */
+  /** All whole requests so far, but for probes. */
   readonly requests: readonly ReadMessage[]
-  /** Everything else that was received: incomplete requests and invalid data. */
+  /** Whatever else came: parts of requests, and what is no HTTP. */
   leftOvers(): Reading[]
-  /** Sends the `interrupts` of the script on the first connection, and waits until that is closed. */
+  /** Sends what it is to send unasked on its first connection, and waits until that is closed. */
   interrupt(): Promise<void>
-  /** Resolves when there are two connections. */
+  /** Settles when there are two connections. */
   readonly connectedAgain: Promise<void>
-  /** The number of connections on which requests have arrived, except probes. */
+  /** How many connections requests have arrived on, but for probes. */
   usedConnections(): number
-  /** Whether a request arrived while the response to the previous one was held back. */
+  /** Whether a request arrived while that before it was held back. */
   isOvertaken(): boolean
 }
 
-/** An upstream that parses requests strictly, and sends the responses of the script unchanged. */
+/** An upstream that reads as strictly as it can, and answers to the letter. */
 export async function startWireUpstream(
   script: UpstreamScript,
   port: number,
@@ -52,7 +52,7 @@ export async function startWireUpstream(
     const target = line.split(' ')[1] ?? ''
     if (target === PROBE_TARGET) {
       isOvertaken ||= release !== undefined && requests.length > 1
-      socket.write(PROBE_RESPONSE, 'latin1')
+      socket.write(PROBE_ANSWER, 'latin1')
       release?.()
       release = undefined
       return

@@ -48,6 +48,19 @@ test('a head that was not written yet can be replaced', async () => {
   expect(received).toMatch(/^HTTP\/1\.1 502 Bad Gateway\r\n/)
 })
 
+test('octets beyond ASCII in a head that is sent before its body are sent as they are', async () => {
+  const { writer, client } = await startExchange()
+  let received = ''
+  client.on('data', (chunk: Buffer) => void (received += chunk.toString('latin1')))
+  client.resume()
+  writer.begin({ ...HEAD, phrase: 'na\xefve' }, ['X-A', 'caf\xe9'])
+  await until(() => received.endsWith('\r\n\r\n'))
+  expect(received).toMatch(/^HTTP\/1\.1 200 na\xefve\r\nX-A: caf\xe9\r\n/)
+  writer.write(Buffer.from('later'), () => {})
+  await writer.end([])
+  await until(() => received.endsWith('5\r\nlater\r\n0\r\n\r\n'))
+})
+
 test('a response whose head was written is aborted by a reset', async () => {
   const { writer, res } = await startExchange()
   writer.begin(HEAD, [])

@@ -295,12 +295,6 @@ function versions(): WireCase[] {
       refused: [400],
     },
     {
-      name: 'A method of HTTP/2 without its preface is refused',
-      rfc: '9113 3.4',
-      sends: lines('PRI * HTTP/2.0', '', 'XX', '', ''),
-      refused: [400, 505],
-    },
-    {
       name: 'An empty line before a request is ignored',
       rfc: '9112 2.2',
       sends: lines('', head('GET /x HTTP/1.1', HOST)),

@@ -142,7 +142,10 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
       const last = connections.lastDue(socket)
       if (last === undefined || isLingering(socket)) return
       if (!last.headersSent) last.shouldKeepAlive = false
-      watchHalfClosed(socket, () => connections.lastDue(socket) !== undefined)
+      watchHalfClosed(socket, {
+        isDue: () => connections.lastDue(socket) !== undefined,
+        canWrite: true,
+      })
     })
   })
 

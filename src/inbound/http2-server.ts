@@ -126,8 +126,12 @@ export function createHttp2Server(options: Http2ServerOptions): Http2Server {
         if (stream.state.remoteClose !== 1) stream.destroy()
       }
       if (streams.size === 0) session.close()
+      // Only an empty write would tell whether a Unix socket is half-closed or closed, and HTTP/2 has no
+      // use for a half-closed connection. node:http2 aborts the process when the socket of a session
+      // is written to.
+      else if (socket.remoteAddress === undefined) socket.destroy()
       else {
-        watchHalfClosed(socket, () => streams.size > 0)
+        watchHalfClosed(socket, { isDue: () => streams.size > 0, canWrite: false })
         // No WINDOW_UPDATE arrives any more, so a response that is blocked remains blocked.
         const timer = setInterval(() => {
           for (const stream of streams) if (stream.writableEnded) stream.destroy()

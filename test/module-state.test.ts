@@ -4,9 +4,10 @@ import { expect, test } from 'vitest'
 /** What CONTRIBUTING allows: a limit or a buffer of a resource that a process has once, and facts about Node's objects. */
 const STATE: Readonly<Record<string, readonly string[]>> = {
   'src/config/read-file.ts': ['let overdue = 0'],
-  'src/inbound/client-gone.ts': ['const faults = new WeakMap'],
+  'src/inbound/abort-reason.ts': ['const reasons = new WeakMap'],
   'src/inbound/linger.ts': ['const lingering = new WeakSet'],
-  'src/lib/bounded-writer.ts': ['const KEPT: Socket[] = []'],
+  'src/lib/bounded-writer.ts': ['const REFERENCED: Socket[] = []'],
+  'src/lib/give-back.ts': ['const shared = new WeakSet'],
   'src/outbound/connector.ts': ['const READ_BUFFER = Buffer.allocUnsafe'],
 }
 

@@ -208,7 +208,7 @@ async function doubtFaults(seen: Seen, { atMost, about = 'the end' }: Doubt): Pr
     if (answer === undefined && !wasReset) faults.push('it was refused without a word')
     return [...faults, ...anyByteFaults(upstream)]
   }
-  if (atMost === undefined) return [...faults, 'it was not refused', ...arrivalFaults(upstream)]
+  if (atMost === undefined) return [...faults, 'it was not rejected', ...arrivalFaults(upstream)]
   // What is behind the request may still be refused.
   if (whole.filter((message) => isFinal(message) && statusOf(message) < 400).length > 1) {
     faults.push('more than one answer came back')

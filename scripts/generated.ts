@@ -33,28 +33,29 @@ const PREAMBLE = `<!-- Made by "npm run generate" from src/config/schema.ts. Do 
 
 # Settings
 
-Everything that the configuration file may say. It is one YAML file, \`token-sidecar.yaml\` unless
+All settings of the configuration file. It is one YAML file, \`token-sidecar.yaml\` unless
 \`-c FILE\` or the environment variable \`TOKEN_SIDECAR_CONFIG\` names another. [config.example.yaml](../config.example.yaml)
-is a commented one to start from.
+is a commented example.
 
 - **Unknown keys are errors**, and \`token-sidecar check\` reports every problem of the file at once, with
   its line and column.
 - **Durations** are a number and \`ms\`, \`s\`, \`m\` or \`h\`: \`500ms\`, \`30s\`, \`1.5m\`, \`1h\`.
 - **Sizes** are a number and \`B\`, \`KiB\`, \`MiB\` or \`GiB\`: \`512B\`, \`16KiB\`.
-- **Environment variables** fill in any string: \`\${NAME}\` must be set, \`\${NAME:-default}\` need not be.
+- **Environment variables** are expanded in any string: \`\${NAME}\` must be set, \`\${NAME:-default}\` need not be.
   \`$\${\` is a literal \`\${\`. They are read once, at start-up.
-- **Repetition**: \`defaults.routes\` and \`defaults.credentials\` hold settings for all routes and all
-  credentials. What a route or a credential sets itself wins. Maps are merged key by key, lists are replaced.
+- **Defaults**: \`defaults.routes\` and \`defaults.credentials\` apply to all routes and all
+  credentials. Settings of the route or credential take precedence. Maps are merged key by key, lists are replaced.
   \`auth\`, \`grant\` and \`provider\` are merged as well, unless \`method\`, \`type\` or \`name\` differs: then
   all of it is replaced. A secret (\`file\`, \`env\` or \`value\`) and \`tls.client\` are replaced as a whole, and
-  one of \`issuer\`, \`tokenEndpoint\` and \`provider\` in a credential replaces all three. Nothing takes a
-  default away again: \`[]\` empties a list, and an optional setting that some must not have is no default. A default
-  that does not apply to a route, such as \`scopes\` beside \`credential: none\`, is ignored there.
-- **Anchors** (\`&name\`, \`*name\`) work anywhere, and top-level keys that start with \`x-\` are yours, to hold
-  them. YAML 1.2 has no merge keys (\`<<\`).
+  one of \`issuer\`, \`tokenEndpoint\` and \`provider\` in a credential replaces all three. A default can be replaced
+  but not removed: \`[]\` empties a list, but do not use a default for an optional setting that some routes or
+  credentials must not have. A default that does not apply to a route, such as \`scopes\` with \`credential: none\`, is
+  ignored there.
+- **Anchors** (\`&name\`, \`*name\`) work anywhere, and top-level keys that start with \`x-\` are ignored, so that they
+  can hold anchors. YAML 1.2 has no merge keys (\`<<\`).
 - **Paths of files** are relative to the directory of the configuration file.
-- **Editors** check and complete the file with [config.schema.json](../config.schema.json), which
-  \`token-sidecar schema\` prints, too. This line at the top of the file points the usual YAML plug-ins to it:
-  \`# yaml-language-server: $schema=./config.schema.json\`. The schema does not know \`\${NAME}\` where it
-  expects a duration, a size or a host, and marks it; the sidecar accepts it.
+- **Editors** validate and complete the file with [config.schema.json](../config.schema.json), which
+  \`token-sidecar schema\` also prints. This line at the top of the file selects it in common YAML plug-ins:
+  \`# yaml-language-server: $schema=./config.schema.json\`. The schema rejects \`\${NAME}\` where it
+  expects a duration, a size or a host; the sidecar accepts it.
 `

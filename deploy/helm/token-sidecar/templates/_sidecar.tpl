@@ -1,6 +1,6 @@
-{{/* All of them take the context of the calling chart, that is ".". */}}
+{{/* All templates take the root context of the calling chart ("."). */}}
 
-{{/* The ConfigMap. Its name is that of the release. */}}
+{{/* The ConfigMap. Its name starts with that of the release. */}}
 {{- define "token-sidecar.configMap" -}}
 apiVersion: v1
 kind: ConfigMap
@@ -24,17 +24,17 @@ data:
 {{ toYaml $sidecar.config }}
 {{- end }}
 
-{{/* Annotations for the pod: another configuration makes new pods. */}}
+{{/* Annotations of the pod: a changed configuration creates new pods. */}}
 {{- define "token-sidecar.annotations" -}}
 checksum/token-sidecar: {{ include "token-sidecar.config" . | sha256sum }}
 {{- end }}
 
-{{/* Labels for the pod: what the NetworkPolicy and the PodMonitor look for. */}}
+{{/* Labels of the pod, which the NetworkPolicy and the PodMonitor select. */}}
 {{- define "token-sidecar.labels" -}}
 token-sidecar.io/injected: "true"
 {{- end }}
 
-{{/* Members of the pod's securityContext. */}}
+{{/* Fields of the pod's "securityContext". */}}
 {{- define "token-sidecar.podSecurityContext" -}}
 fsGroup: 65532
 {{- end }}
@@ -101,7 +101,7 @@ fsGroup: 65532
 {{- end }}
 {{- end }}
 
-{{/* Takes an entry of "secrets". */}}
+{{/* The name of a volume. Takes an entry of "secrets". */}}
 {{- define "token-sidecar.volumeName" -}}
 {{ printf "ts-%s" (.secretName | replace "." "-") | trunc 63 | trimSuffix "-" }}
 {{- end }}

@@ -44,12 +44,13 @@ STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=15s --timeout=5s --start-period=15s --retries=3 \
   CMD ["node", "/app/cli.js", "health"]
 
-# Each flag is measured in docs/decisions/0015-hand-made-parts.md and docs/performance.md.
-# - max-semi-space-size: V8 sizes the young generation by the memory limit, and a small container would get 1 MB,
-#   which costs a third more CPU or worse; 16 MB costs as much CPU as the 32 of a large machine, and 27 MB less.
-# - no-allocation-site-pretenuring: with hundreds of connections V8 would allocate the objects of requests in the
-#   old generation, where only a full collection frees them.
-# - v8-pool-size: V8 would compile and collect in four threads, which together delay the one that serves.
-# - expose-gc: the sidecar collects the garbage of its start once.
+# docs/decisions/0015-hand-made-parts.md and docs/performance.md have the measurements for each flag.
+# - max-semi-space-size: V8 derives the size of the young generation from the memory limit. In a small container it
+#   would be 1 MB, which costs at least a third more CPU. 16 MB needs no more CPU than the 32 MB of a large machine, and
+#   27 MB less memory.
+# - no-allocation-site-pretenuring: with hundreds of connections V8 would pretenure the objects of requests, so that
+#   only a full garbage collection frees them.
+# - v8-pool-size: V8 would compile and collect in four threads, which delay the main thread.
+# - expose-gc: the sidecar forces one full garbage collection after start-up.
 ENTRYPOINT ["node", "--max-semi-space-size=16", "--no-allocation-site-pretenuring", "--v8-pool-size=1", "--expose-gc", "/app/cli.js"]
 CMD ["run"]

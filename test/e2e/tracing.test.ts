@@ -370,7 +370,7 @@ test('a failing OTLP receiver is logged once until it recovers, and affects no r
   receiver.respondWith(200)
   await until(async () => {
     await fetch(program.proxyUrl)
-    return program.output().includes('traces are exported retry')
+    return program.output().includes('traces are exported again')
   })
   await program.stop()
   expect(program.output().match(/cannot export traces/g)).toHaveLength(1)

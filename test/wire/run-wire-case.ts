@@ -165,7 +165,7 @@ async function rejectionFaults(run: Run, { refused, connection }: Refusal): Prom
   if (statuses.length !== 1 || !refused.includes(statuses[0] ?? 0)) {
     faults.push(`expected one response of ${refused.join(' or ')}, got [${statuses.join(', ')}]`)
   }
-  if (responses.rest !== 'nothing') faults.push('something is left behind the response')
+  if (responses.rest !== 'nothing') faults.push('data follows the response')
   return [...faults, ...anyByteFaults(upstream)]
 }
 
@@ -177,7 +177,7 @@ async function ambiguityFaults(run: Run, { atMost, about = 'the end' }: Doubt): 
   const mustClose = isRefused && about !== 'the meaning'
   const faults = await afterFaults(run, mustClose ? 'closes' : undefined)
   const { whole, rest } = run.responses()
-  if (rest !== 'nothing') faults.push('something is left behind the response')
+  if (rest !== 'nothing') faults.push('data follows the response')
   if (isRefused) {
     if (about === 'the body') return [...faults, ...arrivalFaults(upstream)]
     if (response === undefined) faults.push('it was rejected without a response')

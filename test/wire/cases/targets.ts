@@ -295,7 +295,7 @@ function versions(): WireCase[] {
       refused: [400],
     },
     {
-      name: 'A method of HTTP/2 without its preface is refused',
+      name: 'The method PRI without the HTTP/2 preface is rejected',
       rfc: '9113 3.4',
       sends: lines('PRI * HTTP/2.0', '', 'XX', '', ''),
       refused: [400, 505],

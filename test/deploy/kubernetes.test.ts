@@ -131,7 +131,11 @@ test.for([
     'readOnly: true, subPath: x',
     '/etc/token-sidecar never changes, because of subPath',
   ],
-  ['http://127.0.0.1:8080', 'http://127.0.0.1:8081', 'no container has http://127.0.0.1:8080'],
+  [
+    'http://127.0.0.1:8080',
+    'http://127.0.0.1:8081',
+    'no container has http://127.0.0.1:8080 in its environment',
+  ],
   [
     'command: [sh, -c]',
     'volumeMounts: [{ name: corp-client, mountPath: /x, readOnly: true }]',

@@ -54,11 +54,11 @@ const STATUS_COLORS = {
 
 const ROWS: readonly Row[] = [
   {
-    title: 'At a glance',
+    title: 'Overview',
     panels: [
       {
         title: 'Alerts',
-        about: 'Alerts that fire now. The runbook has a section for each.',
+        about: 'Alerts that are firing now. The runbook has a section for each.',
         kind: { type: 'stat' },
         unit: 'none',
         queries: [
@@ -71,7 +71,8 @@ const ROWS: readonly Row[] = [
       },
       {
         title: 'Sidecars',
-        about: 'Instances that answer. If some are missing, ask whatever runs them why they ended.',
+        about:
+          'Instances that Prometheus scrapes. If some are missing, check their exit status and events in the orchestrator.',
         kind: { type: 'stat' },
         unit: 'none',
         queries: [[`count(token_sidecar_build_info${OF_INSTANCE}) or vector(0)`, 'up']],
@@ -80,7 +81,7 @@ const ROWS: readonly Row[] = [
       {
         title: 'Request rate',
         about:
-          'Requests per second that are over. None at all: does the application run, and does it point to the sidecar?',
+          'Completed requests per second. If there are none, check whether the application runs and uses the sidecar.',
         kind: { type: 'stat' },
         unit: 'reqps',
         queries: [[`sum(${REQUESTS})`, 'requests']],
@@ -88,7 +89,7 @@ const ROWS: readonly Row[] = [
       {
         title: 'Errors',
         about:
-          'The share of requests that the application saw end with 5xx, whoever made it. “Failures of the sidecar’s own” below says whose fault it is; what is not there came from the API.',
+          'The ratio of requests with a 5xx status, from the sidecar or the API. “Sidecar failures” below shows those of the sidecar; all others are from the API.',
         kind: { type: 'stat' },
         unit: 'percentunit',
         queries: [[`(sum(${ERRORS}) or vector(0)) / sum(${REQUESTS})`, '5xx']],
@@ -101,7 +102,7 @@ const ROWS: readonly Row[] = [
       {
         title: 'Latency, p95',
         about:
-          'Nineteen of twenty requests are faster than this. “Whose time it is” below compares it with the API’s part.',
+          'The 95th percentile of the request duration. “Latency, total and API” below compares it with the response time of the API.',
         kind: { type: 'stat' },
         unit: 's',
         queries: [[quantile(0.95, 'token_sidecar_request_duration_seconds', OF_ROUTE), 'p95']],
@@ -114,7 +115,7 @@ const ROWS: readonly Row[] = [
       {
         title: 'Failed token requests',
         about:
-          'Exchanges with an authorization server that failed in the last five minutes. Some that were repeated with success do no harm; “Token requests” below shows which they are.',
+          'Token requests that failed in the last five minutes. Single failures that are retried successfully are harmless; “Token requests” below shows the credential and the cause.',
         kind: { type: 'stat' },
         unit: 'none',
         queries: [
@@ -130,9 +131,9 @@ const ROWS: readonly Row[] = [
         alert: 'TokenSidecarAuthorizationServerFailing',
       },
       {
-        title: 'Next token ends in',
+        title: 'Next token expiry',
         about:
-          'The least time that a token in hand has left. It should be renewed a minute before its end, or after half of its life; a token that nobody uses may run out.',
+          'The shortest remaining lifetime of a cached token. A token is renewed a minute before it expires, or at half of its lifetime; an unused token may expire.',
         kind: { type: 'stat' },
         unit: 's',
         queries: [[`min(${REMAINING} > 0)`, 'left']],
@@ -141,11 +142,11 @@ const ROWS: readonly Row[] = [
       {
         title: 'Configuration',
         about:
-          'Whether every instance has accepted the configuration that it found last. If not, it goes on with the one before: run “token-sidecar check”.',
+          'Whether every instance has accepted the latest configuration. If not, it keeps the previous one: run “token-sidecar check”.',
         kind: {
           type: 'stat',
           words: {
-            '0': { text: 'refused', color: 'red' },
+            '0': { text: 'rejected', color: 'red' },
             '1': { text: 'accepted', color: 'green' },
           },
         },
@@ -161,23 +162,23 @@ const ROWS: readonly Row[] = [
       {
         title: 'Requests by route',
         about:
-          '“(none)” is what no route claims, “(pass)” what passes on without one. A route that has gone quiet: look at the application first.',
+          '“(none)” are requests without a route, “(pass)” are pass-through requests. If a route has no requests any more, check the application first.',
         unit: 'reqps',
         queries: [[`sum by (route) (${REQUESTS})`, '{{route}}']],
       },
       {
         title: 'Requests by status',
         about:
-          'What the application got, the API’s answers and the sidecar’s own. 1xx are WebSockets. 4xx that begin with a deployment of the application are its own.',
+          'Responses of the API and of the sidecar. 1xx are WebSockets. 4xx that start with a deployment of the application are caused by the application.',
         kind: { type: 'timeseries', stacked: true },
         unit: 'reqps',
         queries: [[`sum by (status) (${REQUESTS})`, '{{status}}']],
         colors: STATUS_COLORS,
       },
       {
-        title: 'Failures of the sidecar’s own',
+        title: 'Sidecar failures',
         about:
-          'token_*: the authorization server. upstream_*: the API or the way to it. request_*, client_closed: the application. internal_error: please report it. Errors that are not here are the API’s.',
+          'token_*: the authorization server. upstream_*: the API or the network. request_*, client_closed: the application. internal_error: please report it. Errors that are not shown here are from the API.',
         kind: { type: 'timeseries', stacked: true },
         unit: 'reqps',
         queries: [
@@ -189,9 +190,9 @@ const ROWS: readonly Row[] = [
         alert: 'TokenSidecarRequestsWithoutToken',
       },
       {
-        title: 'Share of errors',
+        title: 'Error ratio',
         about:
-          'The share of requests that ended with 5xx. The lines are the objective, and six times as much.',
+          'The ratio of requests with a 5xx status. The lines are the objective, and six times the objective.',
         unit: 'percentunit',
         queries: [
           [
@@ -208,7 +209,7 @@ const ROWS: readonly Row[] = [
       {
         title: 'Latency',
         about:
-          'From the first byte of the request to the last of the response. A p99 far from the p50 means that few requests are slow: large bodies, or one slow endpoint of the API.',
+          'From the first byte of the request to the last byte of the response. A p99 far above the p50 means that few requests are slow: large bodies, or a slow endpoint of the API.',
         unit: 's',
         queries: [0.5, 0.95, 0.99].map((share) => [
           quantile(share, 'token_sidecar_request_duration_seconds', OF_ROUTE),
@@ -217,14 +218,14 @@ const ROWS: readonly Row[] = [
         alert: 'TokenSidecarLatencyBudgetBurnsFast',
       },
       {
-        title: 'Whose time it is, p95',
+        title: 'Latency, total and API, p95',
         about:
-          'The whole request against the API’s part, from sending the request to the head of the response. Both high: the API. Only the whole: bodies, the application that reads slowly, or the sidecar (see its event loop).',
+          'The total duration, and the time until the response header section of the API. If both are high, the API is slow. If only the total is high: large bodies, an application that reads slowly, or a saturated sidecar (see its event loop).',
         unit: 's',
         queries: [
           [
             quantile(0.95, 'token_sidecar_request_duration_seconds', OF_ROUTE, ', route'),
-            '{{route}}, whole',
+            '{{route}}, total',
           ],
           [
             quantile(0.95, 'token_sidecar_upstream_response_seconds', OF_ROUTE, ', route'),
@@ -236,7 +237,7 @@ const ROWS: readonly Row[] = [
       {
         title: 'Requests that waited for a token',
         about:
-          'Those that found none in hand: the first after a start, the first after a long silence, and those after a 401. More than that means that tokens are not renewed in time.',
+          'Expected for the first request after a start, after a long time without requests, and after a 401. If there are more, tokens are not renewed in time.',
         unit: 'reqps',
         queries: [
           [
@@ -247,9 +248,9 @@ const ROWS: readonly Row[] = [
         alert: 'TokenSidecarTokenNotRenewed',
       },
       {
-        title: 'Requests under way',
+        title: 'Requests in flight',
         about:
-          'If it climbs while the rate does not, the API has become slow, or a body does not move.',
+          'If this increases while the request rate does not, the API has become slow, or bodies stall.',
         unit: 'none',
         queries: [[`sum by (route) (token_sidecar_requests_in_flight${OF_ROUTE})`, '{{route}}']],
         alert: 'TokenSidecarConnectionsNearLimit',
@@ -262,7 +263,7 @@ const ROWS: readonly Row[] = [
       {
         title: 'Time to expiry',
         about:
-          'A saw: it falls, and jumps up a minute before its end, or after half of its life. What stays at −1 min has expired: nobody uses it, or its renewal fails, which “Token requests” shows.',
+          'A sawtooth: a token is renewed a minute before it expires, or at half of its lifetime. A token that stays at −1 min has expired: it is unused, or its renewal fails, which “Token requests” shows.',
         unit: 's',
         queries: [[`clamp_min(min by (token) (${REMAINING}), -60)`, '{{token}}']],
         signed: true,
@@ -271,7 +272,7 @@ const ROWS: readonly Row[] = [
       {
         title: 'Token requests',
         about:
-          'token_rejected: client id, secret or scopes. token_unavailable: out of reach, failing or throttling. token_invalid: what answers is no authorization server. /status of the instance says more.',
+          'token_rejected: wrong client identifier, secret or scopes. token_unavailable: the authorization server is unreachable, returns errors or is rate limiting. token_invalid: its response is not a token response. /status of the instance shows details.',
         kind: { type: 'timeseries', stacked: true },
         unit: 'reqps',
         queries: [
@@ -285,7 +286,7 @@ const ROWS: readonly Row[] = [
       {
         title: 'Tokens obtained',
         about:
-          '“renewed” is how it should be. “issued” means that there was none: a start, or a token that was seldom used. “replaced” means that an API had refused one.',
+          '“renewed” is the normal case. “issued”: there was no token, after a start or a long time without requests. “replaced”: an API had rejected the token.',
         unit: 'none',
         queries: [
           [
@@ -295,9 +296,9 @@ const ROWS: readonly Row[] = [
         ],
       },
       {
-        title: 'Tokens that an API refused',
+        title: 'Tokens rejected by an API',
         about:
-          'A token that should have been good got a 401. Now and then: it was revoked, and has been replaced. Again and again: audience, scope, keys or clocks.',
+          'Unexpired tokens that got a 401. Occasionally: the token was revoked, and has been replaced. Continuously: check audience, scopes, keys and clocks.',
         unit: 'none',
         queries: [
           [
@@ -310,7 +311,7 @@ const ROWS: readonly Row[] = [
       {
         title: 'Duration of token requests, p95',
         about:
-          'Discovery included. Nobody waits for it as long as tokens are renewed in time; near “timeout” of the credential they will soon fail.',
+          'Including discovery. Requests do not wait for it as long as tokens are renewed in time. If it approaches the “timeout” of the credential, token requests will fail.',
         unit: 's',
         queries: [
           [
@@ -326,9 +327,9 @@ const ROWS: readonly Row[] = [
         alert: 'TokenSidecarAuthorizationServerFailing',
       },
       {
-        title: 'Lifetime of tokens',
+        title: 'Token lifetime',
         about:
-          'As they were issued. If it has become shorter, somebody has changed a setting of the authorization server.',
+          'The lifetime at issuance. If it has become shorter, a setting of the authorization server was changed.',
         unit: 's',
         queries: [
           [`min by (token) (token_sidecar_token_lifetime_seconds${OF_CREDENTIAL})`, '{{token}}'],
@@ -342,16 +343,16 @@ const ROWS: readonly Row[] = [
       {
         title: 'Connections',
         about:
-          'Open connections to each API. One instance opens as many as “connections” of its routes allows.',
+          'Open connections to each API. One instance opens at most as many as “connections” of its routes.',
         unit: 'none',
         queries: [
           [`sum by (upstream) (token_sidecar_upstream_connections${OF_INSTANCE})`, '{{upstream}}'],
         ],
       },
       {
-        title: 'Requests at the API',
+        title: 'Upstream requests in flight',
         about:
-          'What the API is working on now. Climbing at a steady rate of requests: the API has become slow.',
+          'Requests that the API is processing. If this increases at a constant request rate, the API has become slow.',
         unit: 'none',
         queries: [
           [
@@ -361,9 +362,9 @@ const ROWS: readonly Row[] = [
         ],
       },
       {
-        title: 'Requests that wait for a connection',
+        title: 'Requests waiting for a connection',
         about:
-          'Should be 0. If it stays above, all connections are in use: the API is slow, or “connections” of the route is too low.',
+          'Should be 0. If it stays above 0, all connections are in use: the API is slow, or “connections” of the route is too low.',
         unit: 'none',
         queries: [
           [
@@ -377,7 +378,7 @@ const ROWS: readonly Row[] = [
       {
         title: 'Responses with 401 or 403',
         about:
-          'That reached the application. 401: a new token did not help, or could not be tried. 403: a scope or a role is missing. Compare audience and scopes with what the API expects.',
+          'Responses that reached the application. 401: a new token was rejected, too, or the request could not be replayed. 403: a scope or role is missing. Compare audience and scopes with the requirements of the API.',
         unit: 'reqps',
         queries: [
           [
@@ -394,7 +395,7 @@ const ROWS: readonly Row[] = [
       {
         title: 'Routes whose API rejects every request',
         about:
-          'How many instances have got nothing but 401 or 403 from the API since the last success. /status of the instance shows the rejected token.',
+          'The number of instances that have received only 401 or 403 from the API since the last success. /status of the instance shows the rejected token.',
         unit: 'none',
         queries: [
           [`sum by (route) (token_sidecar_upstream_rejecting${OF_ROUTE}) > 0`, '{{route}}'],
@@ -403,9 +404,9 @@ const ROWS: readonly Row[] = [
         alert: 'TokenSidecarUpstreamRejectsEveryRequest',
       },
       {
-        title: 'Requests sent again after a 401',
+        title: 'Replays after a 401',
         about:
-          'With a new token. A spike is a revoked token that has healed; a plateau is a fault.',
+          'Requests replayed with a new token. A spike is a revoked token that was replaced; a plateau is a fault.',
         unit: 'reqps',
         queries: [
           [`sum by (route) (${rate('token_sidecar_replays_total', OF_ROUTE)})`, '{{route}}'],
@@ -413,9 +414,9 @@ const ROWS: readonly Row[] = [
         alert: 'TokenSidecarReplayStorm',
       },
       {
-        title: 'Requests sent again after a lost connection',
+        title: 'Retries on stale connections',
         about:
-          'The API closed an idle connection at the wrong moment. Many: it closes them sooner than after 4 s, or falls over.',
+          'The API closed an idle connection while a request was sent. If there are many, its keep-alive timeout is shorter than 4 s, or it restarts.',
         unit: 'reqps',
         queries: [
           [`sum by (route) (${rate('token_sidecar_retries_total', OF_ROUTE)})`, '{{route}}'],
@@ -430,14 +431,15 @@ const ROWS: readonly Row[] = [
       {
         title: 'Open tunnels',
         about:
-          'WebSockets and other upgraded connections, and tunnels of CONNECT as “(pass)”. If it only ever climbs, somebody forgets to close them; each counts against “limits.connections”.',
+          'WebSockets and other upgraded connections, and CONNECT tunnels as “(pass)”. If this only increases, the application does not close them; each counts against “limits.connections”.',
         unit: 'none',
         queries: [[`sum by (route) (token_sidecar_tunnels_open${OF_ROUTE})`, '{{route}}']],
         alert: 'TokenSidecarConnectionsNearLimit',
       },
       {
         title: 'Tunnels opened',
-        about: 'Much more than are open: they break, and the application connects again and again.',
+        about:
+          'If this is much higher than the number of open tunnels, they break, and the application reconnects.',
         unit: 'ops',
         queries: [
           [`sum by (route) (${rate('token_sidecar_tunnels_opened_total', OF_ROUTE)})`, '{{route}}'],
@@ -445,8 +447,9 @@ const ROWS: readonly Row[] = [
         alert: 'TokenSidecarTunnelsReconnecting',
       },
       {
-        title: 'Bytes through tunnels',
-        about: 'Counted when a tunnel closes, so that a long one shows as a spike at its end.',
+        title: 'Tunnel throughput',
+        about:
+          'Counted when a tunnel closes, so that a long-lived one appears as a spike at its end.',
         unit: 'Bps',
         queries: [
           [
@@ -462,7 +465,7 @@ const ROWS: readonly Row[] = [
     panels: [
       {
         title: 'CPU',
-        about: 'In cores. Most of what one instance does runs on one core: see the event loop.',
+        about: 'In cores. An instance uses mostly one core: see the event loop.',
         unit: 'none',
         queries: [[rate('process_cpu_seconds_total', OF_INSTANCE), '{{instance}}']],
         alert: 'TokenSidecarEventLoopSaturated',
@@ -470,7 +473,7 @@ const ROWS: readonly Row[] = [
       {
         title: 'Memory',
         about:
-          'About 90 MB at rest and 220 MB under full load. If it climbs for days without coming back, please report it; until then, restart.',
+          'About 90 MB when idle and 220 MB under full load. If it increases for days without decreasing, restart the instance, and please report it.',
         unit: 'bytes',
         queries: [[`process_resident_memory_bytes${OF_INSTANCE}`, '{{instance}}']],
         alert: 'TokenSidecarRestartsOften',
@@ -478,7 +481,7 @@ const ROWS: readonly Row[] = [
       {
         title: 'Event loop',
         about:
-          'The share of time in which it was busy. Near 1 every request waits for every other: give it a whole core, or more instances.',
+          'The ratio of time in which the event loop was busy. Near 1, requests wait for each other: provide a whole core, or more instances.',
         unit: 'percentunit',
         max: 1,
         queries: [[`token_sidecar_event_loop_utilization_ratio${OF_INSTANCE}`, '{{instance}}']],
@@ -489,9 +492,9 @@ const ROWS: readonly Row[] = [
         alert: 'TokenSidecarEventLoopSaturated',
       },
       {
-        title: 'Running for',
+        title: 'Uptime',
         about:
-          'Falls to 0 with each start. A start that nobody asked for: memory limit, liveness probe, or a fault.',
+          'Drops to 0 at each start. Causes of unexpected restarts: the memory limit, the liveness probe, or a crash.',
         unit: 's',
         queries: [
           [
@@ -504,7 +507,7 @@ const ROWS: readonly Row[] = [
       {
         title: 'Configuration reloads',
         about:
-          '“unchanged” does no harm. After a “failure” the instance goes on with what it had, but would not start again.',
+          '“unchanged” is harmless. After a “failure” the instance keeps the previous configuration, but would not start with the new one.',
         unit: 'none',
         queries: [
           [
@@ -516,9 +519,9 @@ const ROWS: readonly Row[] = [
         alert: 'TokenSidecarConfigReloadFailed',
       },
       {
-        title: 'Age of the configuration',
+        title: 'Configuration age',
         about:
-          'Since the last reload. Instances that differ by more than a minute after a change have not seen it.',
+          'Time since the last reload. Instances that differ by more than a minute after a change have not loaded it.',
         unit: 's',
         queries: [
           [`time() - token_sidecar_config_reload_timestamp_seconds${OF_INSTANCE}`, '{{instance}}'],
@@ -538,7 +541,7 @@ export function dashboard(): object {
     uid: 'token-sidecar',
     title: 'token-sidecar',
     description:
-      'Routes, tokens and APIs of token-sidecar. Each panel says what to do when it looks wrong.',
+      'Routes, tokens and APIs of token-sidecar. The description of each panel says what to do if its values are abnormal.',
     tags: ['token-sidecar', 'oauth'],
     schemaVersion: 39,
     version: 1,
@@ -551,7 +554,7 @@ export function dashboard(): object {
       {
         type: 'link',
         title: 'Runbook',
-        tooltip: 'What each alert means, and what to do',
+        tooltip: 'The meaning of each alert, and what to do',
         icon: 'doc',
         url: '${runbook}',
         targetBlank: true,
@@ -588,7 +591,7 @@ function variables(): object[] {
     choice('credential', 'token_sidecar_token_requests_total', OF_INSTANCE),
     {
       name: 'runbook',
-      description: 'Where docs/runbook.md can be read; the links of the panels lead there.',
+      description: 'The URL of docs/runbook.md, to which panels link.',
       type: 'textbox',
       query: RUNBOOK,
       current: { text: RUNBOOK, value: RUNBOOK },

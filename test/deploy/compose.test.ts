@@ -89,16 +89,16 @@ test.for([
   expect(compose.safeParse(parse(TEXT.replace(right, wrong))).success).toBe(false)
 })
 
-test('every image has a tag of its own, and the sidecar that of this version', () => {
+test('every image has a version tag, and the sidecar that of this version', () => {
   const images = Object.values(services).map(({ image }) => image)
   expect(images.flatMap(imageProblems)).toEqual([])
   expect(sidecar.image).toBe(`token-sidecar:${readImage().version}`)
   expect(existsSync(join(TOP, sidecar.build, 'Dockerfile'))).toBe(true)
 })
 
-test('the sidecar takes its configuration, and it names the secret that is mounted', async () => {
+test('the configuration is valid, and refers to the mounted secret', async () => {
   const { warnings, files } = await deployed()
-  // Metrics are read from another container.
+  // Prometheus scrapes metrics from another container.
   expect(warnings).toEqual([
     expect.stringMatching(/^every machine that can connect to this address can read the status/),
   ])
@@ -106,13 +106,13 @@ test('the sidecar takes its configuration, and it names the secret that is mount
   expect(Object.keys(secrets)).toEqual(sidecar.secrets)
 })
 
-test('the user and the path of the configuration are those of the image', () => {
+test('the user and the configuration path are those of the image', () => {
   const { user, group, configFile } = readImage()
   expect(sidecar.user).toBe(`${user}:${group}`)
   expect(sidecar.configs[0].target).toBe(configFile)
 })
 
-test('the application alone reaches the listener, and Prometheus the metrics', async () => {
+test('only the application can reach the listener, and Prometheus the metrics', async () => {
   const { config } = await deployed()
   const { ports } = readImage()
   expect(config.listen).toEqual({ kind: 'tcp', host: '127.0.0.1', port: ports[0] })
@@ -124,19 +124,19 @@ test('the application alone reaches the listener, and Prometheus the metrics', a
   expect(prometheus.networks.every((name) => sidecar.networks.includes(name))).toBe(true)
 })
 
-test('the application waits for the tokens', () => {
+test('the application starts after the sidecar is ready', () => {
   expect(sidecar.healthcheck.test).toEqual(['CMD', 'node', '/app/cli.js', 'health', '--ready'])
   expect(application.depends_on).toHaveProperty('token-sidecar')
 })
 
-test('running requests may finish before the sidecar is killed', async () => {
+test('stop_grace_period is longer than the shutdown deadline', async () => {
   const { config } = await deployed()
   expect(Number.parseInt(sidecar.stop_grace_period, 10) * 1000).toBeGreaterThan(
     config.shutdown.deadline,
   )
 })
 
-test('networks, files and volumes that services name exist', () => {
+test('networks, files and volumes of services exist', () => {
   for (const { networks: names } of [sidecar, prometheus, grafana]) {
     expect(names.filter((name) => !Object.hasOwn(networks, name))).toEqual([])
   }

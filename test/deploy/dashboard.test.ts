@@ -55,7 +55,7 @@ const EXPRESSIONS = [
   ...DASHBOARD.annotations.list.map(({ expr }) => expr),
 ]
 
-test('every panel has an id of its own, and a title that tells it apart', () => {
+test('every panel has a unique id and a unique title', () => {
   const ids = DASHBOARD.panels.map(({ id }) => id)
   const titles = DASHBOARD.panels.map(({ title }) => title)
   expect(ids).toEqual([...new Set(ids)])
@@ -76,13 +76,13 @@ test('panels do not overlap, and none is wider than the page', () => {
   }
 })
 
-test('the source of the data is chosen by a variable, and nowhere else', () => {
+test('the data source is set by a variable only', () => {
   const uids = [...TEXT.matchAll(/"uid": "(?<uid>[^"]*)"/g)].map(({ groups }) => groups?.['uid'])
   expect(new Set(uids)).toEqual(new Set(['${datasource}', 'token-sidecar']))
   expect(uids.filter((uid) => uid === 'token-sidecar')).toHaveLength(1)
 })
 
-test('every variable that is used is there, and every one that is there is used', () => {
+test('every used variable is defined, and every defined one is used', () => {
   const builtIn = new Set(['__rate_interval', '__all'])
   const used = [...TEXT.matchAll(/\$\{?(?<name>\w+)/g)].map(({ groups }) => groups?.['name'] ?? '')
   expect([...new Set(used)].filter((name) => !builtIn.has(name)).toSorted()).toEqual(
@@ -90,7 +90,7 @@ test('every variable that is used is there, and every one that is there is used'
   )
 })
 
-test('colours are names that suit the dark and the light theme', () => {
+test('colours are named, for the dark and the light theme', () => {
   expect(TEXT).not.toMatch(/#[\da-f]{3,8}"|rgba?\(/i)
 })
 
@@ -103,14 +103,14 @@ test('links lead to sections of the runbook', () => {
   }
 })
 
-test('the dashboard asks for nothing that /metrics does not have', async () => {
+test('the dashboard uses only metrics and labels of /metrics', async () => {
   const series = await readExposedSeries()
   const choices = VARIABLES.flatMap(({ definition = '' }) => definition)
   expect([...EXPRESSIONS, ...choices].flatMap((expr) => missingIn(expr, series))).toEqual([])
 })
 
 test.skipIf(SKIPS_PROMTOOL)(
-  'every expression is valid PromQL (skipped where there is no promtool)',
+  'every expression is valid PromQL (skipped without promtool)',
   async () => {
     const file = join(await temporaryDirectory(), 'expressions.yaml')
     const rules = EXPRESSIONS.map((expr, index) => ({

@@ -18,7 +18,7 @@ const SOURCES = globSync('src/**/*.ts')
   .map((file) => readFileSync(file, 'utf8'))
   .join('\n')
 
-/** What a page links to within the repository. */
+/** The links of a page within the repository. */
 function linksOf(text: string): string[] {
   const targets = [...text.matchAll(/\]\((?<target>[^)\s]+)\)/g)].map(
     ({ groups }) => groups?.['target'] ?? '',
@@ -26,7 +26,7 @@ function linksOf(text: string): string[] {
   return targets.filter((target) => !/^[a-z]+:/.test(target))
 }
 
-/** The names that headings have in links. */
+/** The link anchors of headings. */
 function anchorsOf(text: string): string[] {
   return [...text.matchAll(/^#+ (?<heading>.+)$/gm)].map(({ groups }) =>
     (groups?.['heading'] ?? '')
@@ -45,22 +45,22 @@ function brokenLinks(page: string, text: string): string[] {
   })
 }
 
-test.for(PAGES)('every link of %s leads somewhere', (page) => {
+test.for(PAGES)('every link of %s has a target', (page) => {
   expect(brokenLinks(page, readFileSync(page, 'utf8'))).toEqual([])
 })
 
-test('a link that leads nowhere is found', () => {
+test('a broken link is detected', () => {
   expect(brokenLinks('docs/deploy.md', '[a](nothing.md) [b](release.md#nothing)')).toEqual([
     'nothing.md',
     'release.md#nothing',
   ])
 })
 
-test.for(FAILURE_CODES)('the troubleshooting page says what to do about %s', (code) => {
+test.for(FAILURE_CODES)('the troubleshooting page describes %s', (code) => {
   expect(TROUBLESHOOTING).toContain(`\`${code}\``)
 })
 
-/** The parts of a message that the source must hold: neither what varies nor what is too short. */
+/** The constant parts of a message that must be in the source, without short ones. */
 function fixedParts(message: string): string[] {
   return message
     .split(/"[^"]*"|…|: |; |with |[()\d]+/)
@@ -72,15 +72,15 @@ const MESSAGES = [
   ...TROUBLESHOOTING.matchAll(/`(?<message>(?:Cannot|expected|its|the|there) [^`]+)`/g),
 ].map(({ groups }) => groups?.['message'] ?? '')
 
-test('there are messages to look for', () => {
+test('the troubleshooting page contains messages', () => {
   expect(MESSAGES.length).toBeGreaterThan(30)
 })
 
-test.for(MESSAGES)('the sidecar really says %j', (message) => {
+test.for(MESSAGES)('the documented message %j is in the source', (message) => {
   expect(fixedParts(message).filter((part) => !SOURCES.includes(part))).toEqual([])
 })
 
-test('a message that the sidecar does not say is found', () => {
+test('a documented message that is not in the source is detected', () => {
   const parts = fixedParts('Cannot reach "…": the host name is unheard of')
   expect(parts.filter((part) => !SOURCES.includes(part))).toEqual(['the host name is unheard of'])
 })
@@ -95,11 +95,11 @@ const SNIPPETS = [
   .map((yaml) => yaml.replaceAll(new RegExp(`^${/^ */.exec(yaml)?.[0]}`, 'gm'), ''))
   .filter((yaml) => credentials.safeParse(parse(yaml)).success)
 
-test('there are examples of credentials to check', () => {
+test('the documentation contains examples of credentials', () => {
   expect(SNIPPETS.length).toBeGreaterThan(8)
 })
 
-test.for(SNIPPETS)('the sidecar takes the example %j', async (yaml) => {
+test.for(SNIPPETS)('the documented example %j is valid', async (yaml) => {
   const names = [...yaml.matchAll(/env: (?<name>\w+)/g)].map(({ groups }) => groups?.['name'] ?? '')
   const env = Object.fromEntries(names.map((name) => [name, 'placeholder']))
   const [credential = ''] = Object.keys(credentials.parse(parse(yaml)).credentials)

@@ -13,7 +13,7 @@ const [, DEPLOYMENT] = readDocuments(RENDERED)
 
 const configMap = z.object({ data: z.object({ 'token-sidecar.yaml': z.string() }) })
 
-/** Probes come from outside of the pod. */
+/** The kubelet sends probes from outside of the pod. */
 const REACHABLE_ADMIN: unknown = expect.stringMatching(
   /^every machine that can connect to this address can read the status/,
 )
@@ -23,27 +23,27 @@ async function renderedConfig() {
   return await loadDeployed(configMap.parse(document).data['token-sidecar.yaml'])
 }
 
-test('the rendered chart is that of these files; "node scripts/render-chart.ts" makes it so', () => {
+test('the rendered chart is up to date ("node scripts/render-chart.ts" writes it)', () => {
   expect(RENDERED).toContain(`\n# charts: ${chartsDigest()}\n`)
 })
 
-test('Kubernetes takes what the chart makes', () => {
+test('the rendered manifests are valid', () => {
   expect(readDocuments(RENDERED)).toHaveLength(2)
   expect(manifestProblems(RENDERED)).toEqual([])
 })
 
-test('the sidecar takes the configuration that the chart makes', async () => {
+test('the rendered configuration is valid', async () => {
   const { warnings, files } = await renderedConfig()
   expect(warnings).toEqual([REACHABLE_ADMIN])
   expect(files).toEqual(['/secrets/corp-client/client-secret'])
 })
 
-test('the pod of the chart fits the image and the configuration', async () => {
+test('the rendered pod is consistent with the image and the configuration', async () => {
   const deployed = await renderedConfig()
   expect(podsOf(RENDERED).map((pod) => podProblems(pod, deployed))).toEqual([[]])
 })
 
-test('the chart and the plain manifests describe the same sidecar', () => {
+test('the chart and the plain manifests define the same sidecar', () => {
   const plain = readFileSync('deploy/kubernetes/base/deployment.yaml', 'utf8')
   const [ours] = podsOf(RENDERED).flatMap(({ spec }) => spec.initContainers)
   const [theirs] = podsOf(plain).flatMap(({ spec }) => spec.initContainers)
@@ -57,7 +57,7 @@ test('the chart and the plain manifests describe the same sidecar', () => {
   expect(withoutNames(ours)).toEqual(withoutNames(theirs))
 })
 
-test('another configuration makes new pods', () => {
+test('the pod template has a checksum of the configuration, so that a change replaces the pods', () => {
   expect(JSON.stringify(DEPLOYMENT)).toMatch(/"checksum\/token-sidecar":"[\da-f]{64}"/)
 })
 

@@ -21,18 +21,18 @@ const SIDECARS = [
 
 const read = (file: string): string => readFileSync(join(TOP, file), 'utf8')
 
-test('there are manifests to check', () => {
+test('manifests and configurations are found', () => {
   expect(CONFIGURATIONS).toHaveLength(2)
   expect(MANIFESTS.length).toBeGreaterThan(12)
 })
 
-test.for(MANIFESTS)('%s is what Kubernetes takes', (file) => {
+test.for(MANIFESTS)('%s is a valid manifest', (file) => {
   expect(manifestProblems(readFileSync(file, 'utf8'))).toEqual([])
 })
 
-test.for(CONFIGURATIONS)('%s is a configuration that the sidecar takes', async (file) => {
+test.for(CONFIGURATIONS)('%s is a valid configuration', async (file) => {
   const { config, warnings, files } = await loadDeployed(readFileSync(file, 'utf8'))
-  // Probes come from outside of the pod, and so do the requests to a pod that has only the sidecar in it.
+  // Probes come from outside of the pod, as do requests to a pod with only the sidecar.
   const listeners = file.includes('own-pod')
     ? ['can use the tokens', 'can read the status']
     : ['can read the status']
@@ -47,14 +47,17 @@ test.for(CONFIGURATIONS)('%s is a configuration that the sidecar takes', async (
   )
 })
 
-test.for(SIDECARS)('the pod of %s fits the image and %s', async ([manifest, configuration]) => {
-  const pods = podsOf(read(manifest))
-  expect(pods).toHaveLength(1)
-  const deployed = await loadDeployed(read(configuration))
-  expect(pods.flatMap((pod) => podProblems(pod, deployed))).toEqual([])
-})
+test.for(SIDECARS)(
+  'the pod of %s is consistent with the image and %s',
+  async ([manifest, configuration]) => {
+    const pods = podsOf(read(manifest))
+    expect(pods).toHaveLength(1)
+    const deployed = await loadDeployed(read(configuration))
+    expect(pods.flatMap((pod) => podProblems(pod, deployed))).toEqual([])
+  },
+)
 
-test.for(MANIFESTS)('every image in %s has a tag of its own', (file) => {
+test.for(MANIFESTS)('every image in %s has a version tag', (file) => {
   const images = podsOf(readFileSync(file, 'utf8')).flatMap(({ spec }) =>
     [...spec.initContainers, ...spec.containers].map(({ image }) => image),
   )
@@ -131,7 +134,11 @@ test.for([
     'readOnly: true, subPath: x',
     '/etc/token-sidecar never changes, because of subPath',
   ],
-  ['http://127.0.0.1:8080', 'http://127.0.0.1:8081', 'no container is told http://127.0.0.1:8080'],
+  [
+    'http://127.0.0.1:8080',
+    'http://127.0.0.1:8081',
+    'no container has http://127.0.0.1:8080 in its environment',
+  ],
   [
     'command: [sh, -c]',
     'volumeMounts: [{ name: corp-client, mountPath: /x, readOnly: true }]',
@@ -170,7 +177,7 @@ const listing = z.object({
   images: z.array(z.object({ newTag: z.string() })).default([]),
 })
 
-test.for(KUSTOMIZATIONS)('%s names files that exist', (file) => {
+test.for(KUSTOMIZATIONS)('the files of %s exist', (file) => {
   const [document] = readDocuments(readFileSync(file, 'utf8'))
   const { resources, components, configMapGenerator, images } = listing.parse(document)
   const files = [...resources, ...components, ...configMapGenerator.flatMap((made) => made.files)]
@@ -178,7 +185,7 @@ test.for(KUSTOMIZATIONS)('%s names files that exist', (file) => {
   expect(images.filter(({ newTag }) => newTag !== readImage().version)).toEqual([])
 })
 
-test('every manifest but the placeholder of the secret is named by a kustomization', () => {
+test('every manifest except the placeholder of the secret is part of a kustomization', () => {
   const named = new Set(
     KUSTOMIZATIONS.flatMap((file) => {
       const [document] = readDocuments(readFileSync(file, 'utf8'))
@@ -191,12 +198,12 @@ test('every manifest but the placeholder of the secret is named by a kustomizati
 
 const secret = z.object({ stringData: z.record(z.string(), z.string()) })
 
-test('the secret is a placeholder, with the key that the configuration names', () => {
+test('the secret is a placeholder, with the key of the configuration', () => {
   const [document] = readDocuments(read('secret.example.yaml'))
   expect(secret.parse(document).stringData).toEqual({ 'client-secret': 'REPLACE-ME' })
 })
 
-test('monitors and policies look for labels and ports that the pods have', async () => {
+test('monitors and policies select labels and ports of the pods', async () => {
   const [pod] = podsOf(read('base/deployment.yaml'))
   const selector = /matchLabels: \{ (?<label>token-sidecar[^:]+: 'true') \}/
   for (const file of ['network-policy/network-policy.yaml', 'pod-monitor/pod-monitor.yaml']) {

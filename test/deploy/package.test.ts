@@ -35,7 +35,7 @@ test('the SBOM describes this version', () => {
   expect(SBOM.metadata.component).toEqual({ name: 'token-sidecar', version: SOURCE.version })
 })
 
-test('the SBOM has nothing that changes from build to build', () => {
+test('the SBOM is reproducible', () => {
   expect(readFileSync(SBOM_FILE, 'utf8')).not.toMatch(/"(?:serialNumber|timestamp)"/)
 })
 
@@ -77,17 +77,17 @@ test('the published package has the bundle and its SBOM, and installs nothing el
   expect(published).toEqual({ version: SOURCE.version })
 })
 
-test('the package with dependencies cannot be published by mistake', () => {
+test('package.json with dependencies cannot be published by mistake', () => {
   expect(SOURCE.private).toBe(true)
 })
 
-test('the image has the SBOM', () => {
+test('the image contains the SBOM', () => {
   expect(readFileSync('Dockerfile', 'utf8')).toMatch(
     /^COPY --from=build .*\/build\/dist\/token-sidecar\.cdx\.json .*\.\/$/m,
   )
 })
 
-test('every file that the image is built from is sent to the Docker daemon', () => {
+test('every file that the image is built from is in the Docker build context', () => {
   const copied = [
     ...readFileSync('Dockerfile', 'utf8').matchAll(/^COPY (?!--from)(.+) \S+$/gm),
   ].flatMap(([, sources = '']) => sources.split(' '))

@@ -26,12 +26,12 @@ describe.skipIf(SKIPS_PROMTOOL)('promtool (skipped where there is none)', () => 
   })
 })
 
-test('the rules ask for nothing that /metrics does not have', async () => {
+test('the rules use only metrics and labels of /metrics', async () => {
   const series = await readExposedSeries()
   expect(RULES.flatMap(({ expr }) => missingIn(expr, series, RECORDED))).toEqual([])
 })
 
-test('what /metrics does not have would be noticed', async () => {
+test('metrics and labels that /metrics does not have are detected', async () => {
   const series = await readExposedSeries()
   expect(
     missingIn('sum by (rout) (rate(token_sidecar_request_total{route="orders"}[5m]))', series),
@@ -42,7 +42,7 @@ test('what /metrics does not have would be noticed', async () => {
   ])
 })
 
-test('no rule is there twice, and no recorded one is left unused or undocumented', () => {
+test('rules are unique, and recording rules are used or documented', () => {
   const names = RULES.map((rule) => ('alert' in rule ? rule.alert : rule.record))
   expect(names).toEqual([...new Set(names)])
   expect(ALERTS.length).toBeGreaterThan(15)
@@ -51,7 +51,7 @@ test('no rule is there twice, and no recorded one is left unused or undocumented
   expect(RECORDED.filter((name) => !used.includes(name))).toEqual([])
 })
 
-test('every alert has a section of the runbook, and every section an alert', () => {
+test('every alert has a section in the runbook, and every section an alert', () => {
   const links = ALERTS.map(({ annotations }) => annotations.runbook_url)
   expect(links).toEqual(ALERTS.map(({ alert }) => `docs/runbook.md#${alert.toLowerCase()}`))
   expect([...RUNBOOK_SECTIONS.values()].toSorted()).toEqual(
@@ -79,26 +79,32 @@ function firing(alert: string): string {
   return `ALERTS{alertname="${alert}", alertstate="firing"}`
 }
 
-test.for(ALERTS)('$alert has a case in which it fires, and a near miss', ({ alert }) => {
-  // One list of samples for each look at the alert, one list of looks for each test that has any.
-  const looks = RULE_TESTS.map((one) =>
-    one.promql_expr_test
-      .filter(({ expr }) => expr === firing(alert))
-      .map((look) => look.exp_samples),
-  ).filter((some) => some.length > 0)
-  expect(looks.flat().some((samples) => samples.length > 0)).toBe(true)
-  expect(looks.some((some) => some.every((samples) => samples.length === 0))).toBe(true)
-})
+test.for(ALERTS)(
+  '$alert has a test in which it fires, and one in which it does not',
+  ({ alert }) => {
+    // One list of samples for each evaluation of the alert, in each test that has any.
+    const looks = RULE_TESTS.map((one) =>
+      one.promql_expr_test
+        .filter(({ expr }) => expr === firing(alert))
+        .map((look) => look.exp_samples),
+    ).filter((some) => some.length > 0)
+    expect(looks.flat().some((samples) => samples.length > 0)).toBe(true)
+    expect(looks.some((some) => some.every((samples) => samples.length === 0))).toBe(true)
+  },
+)
 
-test.for(ALERTS)('the texts of $alert name only labels that it has', ({ alert, annotations }) => {
-  const texts = Object.values(annotations).join('\n')
-  const named = [...texts.matchAll(/\$labels\.(?<label>\w+)/g)].map(
-    ({ groups }) => groups?.['label'] ?? '',
-  )
-  const expected = RULE_TESTS.flatMap((one) => one.promql_expr_test)
-    .filter(({ expr }) => expr === firing(alert))
-    .flatMap((look) => look.exp_samples)
-  for (const { labels } of expected) {
-    expect(named.filter((label) => !labels.includes(` ${label}="`))).toEqual([])
-  }
-})
+test.for(ALERTS)(
+  'the annotations of $alert use only labels that it has',
+  ({ alert, annotations }) => {
+    const texts = Object.values(annotations).join('\n')
+    const named = [...texts.matchAll(/\$labels\.(?<label>\w+)/g)].map(
+      ({ groups }) => groups?.['label'] ?? '',
+    )
+    const expected = RULE_TESTS.flatMap((one) => one.promql_expr_test)
+      .filter(({ expr }) => expr === firing(alert))
+      .flatMap((look) => look.exp_samples)
+    for (const { labels } of expected) {
+      expect(named.filter((label) => !labels.includes(` ${label}="`))).toEqual([])
+    }
+  },
+)

@@ -7,7 +7,7 @@ import { missingIn, readExposedSeries } from '../helpers/exposed-series.ts'
 const RUNBOOK = readFileSync('docs/runbook.md', 'utf8')
   .replaceAll(/```.*?```/gs, '')
   .replaceAll(/\s+/g, ' ')
-/** What stands between backticks. */
+/** The code spans of a text. */
 const NAMED = [...RUNBOOK.matchAll(/`(?<text>[^`]+)`/g)].map(({ groups }) => groups?.['text'] ?? '')
 
 test('the messages that the runbook quotes are in the source', () => {
@@ -19,7 +19,7 @@ test('the messages that the runbook quotes are in the source', () => {
   expect(quoted.filter((text) => !source.includes(text))).toEqual([])
 })
 
-test('the failures that the runbook names are those of the program', () => {
+test('the failure codes in the runbook exist', () => {
   const families = /^(?:token|upstream|request|route|egress|client|internal|headers)_[a-z_]+$/
   const codes = NAMED.filter((text) => families.test(text))
   expect(codes.length).toBeGreaterThan(10)
@@ -29,21 +29,21 @@ test('the failures that the runbook names are those of the program', () => {
   ).toEqual([])
 })
 
-test('the settings that the runbook names are those of the program', () => {
+test('the settings in the runbook exist', () => {
   const settings = readFileSync('docs/settings.md', 'utf8')
   const named = NAMED.filter((text) => /^(?:limits|timeouts|tls)\.\w+$/.test(text))
   expect(named.length).toBeGreaterThan(5)
   expect(named.filter((name) => !settings.includes(`\`${name}\``))).toEqual([])
 })
 
-test('the metrics that the runbook names are those of the program', async () => {
+test('the metrics in the runbook exist', async () => {
   const series = await readExposedSeries()
   const named = NAMED.filter((text) => /^(?:token_sidecar|process)_\w+$/.test(text))
   expect(named.length).toBeGreaterThan(5)
   expect(named.flatMap((name) => missingIn(name, series))).toEqual([])
 })
 
-test('links within the runbook lead to a section', () => {
+test('links within the runbook have a target', () => {
   const anchors = [...RUNBOOK.matchAll(/\]\(#(?<anchor>[^)]+)\)/g)].map(
     ({ groups }) => groups?.['anchor'] ?? '',
   )

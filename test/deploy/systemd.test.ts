@@ -11,7 +11,7 @@ import { findPrograms, MAY_SKIP } from '../helpers/tools.ts'
 const FILE = 'deploy/systemd/token-sidecar.service'
 const UNIT = readFileSync(FILE, 'utf8')
 
-/** Every value that the unit has for a directive. */
+/** Every value of a directive in the unit. */
 function valuesOf(directive: string, unit = UNIT): string[] {
   return [...unit.matchAll(new RegExp(`^${directive}=(.*)$`, 'gm'))].map(([, value = '']) => value)
 }
@@ -21,20 +21,20 @@ async function deployed() {
   return await loadDeployed(text, { CREDENTIALS_DIRECTORY: '/run/credentials' })
 }
 
-test('the sidecar takes its configuration, and it names the credential that the unit loads', async () => {
+test('the configuration is valid, and refers to the credential that the unit loads', async () => {
   const { warnings, files } = await deployed()
   expect(warnings).toEqual([])
   const names = valuesOf('LoadCredential').map((value) => value.split(':')[0])
   expect(files).toEqual(names.map((name) => `/run/credentials/${name}`))
 })
 
-test('running requests may finish before systemd kills the sidecar', async () => {
+test('TimeoutStopSec is longer than the shutdown deadline', async () => {
   const { config } = await deployed()
   const [seconds = '0s'] = valuesOf('TimeoutStopSec')
   expect(Number.parseInt(seconds, 10) * 1000).toBeGreaterThan(config.shutdown.deadline)
 })
 
-test('the unit reads the configuration where the image does, and starts Node the same way', () => {
+test('the unit has the configuration path and the Node options of the image', () => {
   const { configFile } = readImage()
   expect(valuesOf('Environment')).toEqual([`TOKEN_SIDECAR_CONFIG=${configFile}`])
   const flags = SHIPPED_NODE_FLAGS.join(' ')
@@ -43,11 +43,11 @@ test('the unit reads the configuration where the image does, and starts Node the
   ])
 })
 
-test('a wrong configuration is not started again and again', () => {
+test('the unit is not restarted after an invalid configuration', () => {
   expect(valuesOf('RestartPreventExitStatus')).toEqual(['2 3'])
 })
 
-test('V8 may translate JavaScript to machine code', () => {
+test('V8 may compile JavaScript to machine code', () => {
   expect(valuesOf('MemoryDenyWriteExecute')).toEqual(['no'])
 })
 
@@ -80,18 +80,18 @@ function runAnalyze(...args: string[]) {
   return { status, text: stdout + stderr }
 }
 
-/** The unit with a Node that this machine has, wherever it is. */
+/** The unit with the path of the running Node. */
 async function unitFor(text = UNIT): Promise<string> {
   const file = join(await temporaryDirectory(), 'token-sidecar.service')
   writeFileSync(file, text.replace('/usr/bin/node', process.execPath))
   return file
 }
 
-test.skipIf(canSkip)('systemd finds nothing wrong with the unit', async () => {
+test.skipIf(canSkip)('systemd-analyze verify reports no problem', async () => {
   expect(runAnalyze('verify', await unitFor())).toEqual({ status: 0, text: '' })
 })
 
-test.skipIf(canSkip)('systemd finds a directive that it does not know', async () => {
+test.skipIf(canSkip)('systemd-analyze verify reports an unknown directive', async () => {
   const { text } = runAnalyze(
     'verify',
     await unitFor(UNIT.replace('NoNewPrivileges', 'NoNewRights')),
@@ -99,7 +99,7 @@ test.skipIf(canSkip)('systemd finds a directive that it does not know', async ()
   expect(text).toContain('NoNewRights')
 })
 
-test.skipIf(canSkip)('systemd rates the unit as well protected', async () => {
+test.skipIf(canSkip)('systemd-analyze security rates the unit as protected', async () => {
   const [, rating = ''] =
     /exposure level for \S+: (\d+\.\d)/.exec(
       runAnalyze('security', '--offline=true', '--no-pager', await unitFor()).text,

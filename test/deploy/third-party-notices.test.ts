@@ -7,13 +7,13 @@ import { temporaryDirectory } from '../helpers/sidecar.ts'
 
 const NOTICES = readFileSync('THIRD-PARTY-NOTICES', 'utf8')
 
-test('the notices are those of what the bundle holds; "npm run generate" makes it so', async () => {
+test('the notices are up to date ("npm run generate" writes them)', async () => {
   expect(await renderNotices()).toBe(NOTICES)
 })
 
 const sourceMap = z.object({ sources: z.array(z.string()) })
 
-test('every library in the file that ships has its notice', () => {
+test('every library in the bundle has its notice', () => {
   const { sources } = sourceMap.parse(JSON.parse(readFileSync('dist/cli.js.map', 'utf8')))
   const names = sources.flatMap((source) => {
     const name = /^.*\/node_modules\/(?<name>(?:@[^/]+\/)?[^/]+)/.exec(source)?.groups?.['name']
@@ -33,7 +33,7 @@ test('the notices are in the package and in the image', () => {
   expect(readFileSync('.dockerignore', 'utf8')).toContain('!LICENSE\n!THIRD-PARTY-NOTICES\n')
 })
 
-/** A package on disk, as npm would lay it there. */
+/** A package on disk, in the layout of npm. */
 async function installed(files: Readonly<Record<string, string>>): Promise<string> {
   const directory = join(await temporaryDirectory(), 'node_modules/some-library')
   mkdirSync(join(directory, 'lib/borrowed'), { recursive: true })
@@ -44,14 +44,14 @@ async function installed(files: Readonly<Record<string, string>>): Promise<strin
   return directory
 }
 
-test('a library without the text of its licence is an error', async () => {
+test('a library without a licence text is an error', async () => {
   const directory = await installed({})
   expect(() => librariesOf([join(directory, 'index.js')])).toThrow(
     'Cannot find the licence of "some-library": it has no such file',
   )
 })
 
-test('what a library has borrowed counts if it is in the bundle', async () => {
+test('licences of third-party code within a library are included if that code is in the bundle', async () => {
   const directory = await installed({ LICENSE: 'its own', 'lib/borrowed/LICENSE.md': 'of another' })
   const one = { name: 'some-library', version: '1.2.3', licence: 'MIT' }
   expect(librariesOf([join(directory, 'lib/index.js')])).toEqual([{ ...one, texts: ['its own'] }])

@@ -10,8 +10,8 @@ async function statusOfBoth(lines: readonly string[], settings = '') {
   const sidecar = await startSidecar(`${forwardConfig(upstream)}\n${settings}`)
   const send = async (url: string): Promise<string> => {
     const request = [...lines, '', ''].join('\r\n').replaceAll('PORT', new URL(url).port)
-    const answer = await exchangeRaw(url, request, (soFar) => /\r\n\r\n[^]/.test(soFar))
-    return answer.slice('HTTP/1.1 '.length, 'HTTP/1.1 200'.length)
+    const response = await exchangeRaw(url, request, (soFar) => /\r\n\r\n[^]/.test(soFar))
+    return response.slice('HTTP/1.1 '.length, 'HTTP/1.1 200'.length)
   }
   return { proxy: await send(sidecar.proxyUrl), admin: await send(sidecar.adminUrl) }
 }

@@ -103,11 +103,11 @@ test('POST renew shortly after another gets 429 with Retry-After, and causes no 
     await fetch(`${sidecar.adminUrl}/credentials/corp/renew`, { method: 'POST' })
   expect((await renew()).status).toBe(200)
   const before = endpoint.requests.length
-  const answers = await Promise.all(Array.from({ length: 20 }, renew))
-  for (const answer of answers) {
-    expect(answer.status).toBe(429)
-    expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0)
-    expect(await answer.json()).toEqual({
+  const responses = await Promise.all(Array.from({ length: 20 }, renew))
+  for (const response of responses) {
+    expect(response.status).toBe(429)
+    expect(Number(response.headers.get('retry-after'))).toBeGreaterThan(0)
+    expect(await response.json()).toEqual({
       error: expect.stringMatching(/^the credential was renewed moments ago; try again in \d+ s$/),
     })
   }
@@ -122,10 +122,10 @@ test('POST renew during a back-off gets 503 with Retry-After, and causes no toke
   const sidecar = await startSidecar(endpointConfig({ endpoint: endpoint.url, upstream }))
   expect((await fetch(`${sidecar.proxyUrl}/orders`)).status).toBe(503)
   const before = endpoint.requests.length
-  const answer = await fetch(`${sidecar.adminUrl}/credentials/corp/renew`, { method: 'POST' })
-  expect(answer.status).toBe(503)
-  expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(60)
-  expect(await answer.json()).toMatchObject({
+  const response = await fetch(`${sidecar.adminUrl}/credentials/corp/renew`, { method: 'POST' })
+  expect(response.status).toBe(503)
+  expect(Number(response.headers.get('retry-after'))).toBeGreaterThan(60)
+  expect(await response.json()).toMatchObject({
     code: 'token_unavailable',
     error: expect.stringContaining('the last token request failed, and the next one has to wait'),
   })
@@ -212,12 +212,12 @@ test('the admin listener rejects requests of a page after DNS rebinding', async 
     endpointConfig({ endpoint: endpoint.url, upstream: 'http://127.0.0.1:1' }),
   )
   for (const path of ['/', '/status', '/status/history', '/metrics']) {
-    const answer = await exchangeRaw(
+    const response = await exchangeRaw(
       sidecar.adminUrl,
       `GET ${path} HTTP/1.1\r\nHost: evil.example:9090\r\nConnection: close\r\n\r\n`,
     )
-    expect(answer).toMatch(/^HTTP\/1.1 403 /)
-    expect(answer).not.toContain('orders')
+    expect(response).toMatch(/^HTTP\/1.1 403 /)
+    expect(response).not.toContain('orders')
   }
 })
 

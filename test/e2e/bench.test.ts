@@ -76,12 +76,12 @@ function forwarding(
         headers: { ...req.headers, ...headersOf(setting) },
       })
       req.pipe(upstream)
-      upstream.on('response', (answer) => {
+      upstream.on('response', (response) => {
         const chunks: Buffer[] = []
-        answer.on('data', (chunk: Buffer) => chunks.push(chunk))
-        answer.on('end', () => {
+        response.on('data', (chunk: Buffer) => chunks.push(chunk))
+        response.on('end', () => {
           const body = bodyOf(Buffer.concat(chunks))
-          res.writeHead(answer.statusCode ?? 0, { 'content-length': body.length }).end(body)
+          res.writeHead(response.statusCode ?? 0, { 'content-length': body.length }).end(body)
         })
       })
     }
@@ -135,11 +135,11 @@ test('at a fixed rate latency counts from the scheduled time of a request', asyn
     let freeAtMs = 0
     return (req, res) => {
       freeAtMs = Math.max(freeAtMs, performance.now()) + 5
-      const answer = (): void => {
+      const respond = (): void => {
         // The warm-up ends with requests in flight.
         if (!res.destroyed) forward(req, res)
       }
-      setTimeout(answer, freeAtMs - performance.now())
+      setTimeout(respond, freeAtMs - performance.now())
     }
   })
   const { entries } = await measure([slow], { perSecond: 1000 })

@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url'
 import { isDeepStrictEqual } from 'node:util'
 import { expect, onTestFinished, test } from 'vitest'
 import { HOP_BY_HOP } from '../helpers/field-lines.ts'
-import type { Answer, SuiteRun } from '../helpers/cache-suite.ts'
+import type { RecordedResponse, SuiteRun } from '../helpers/cache-suite.ts'
 import { credentialConfig } from '../helpers/one-call.ts'
 import { startSidecar } from '../helpers/sidecar.ts'
 import { sendToken, startTokenEndpoint } from '../helpers/token-endpoint.ts'
@@ -51,7 +51,7 @@ function runScript(
 const NOT_COMPARED = [...HOP_BY_HOP, 'via', 'date', 'server-now']
 
 /** The part of a response that must be the same with and without the sidecar. */
-function comparableResponse({ path, status, fields, body }: Answer): unknown {
+function comparableResponse({ path, status, fields, body }: RecordedResponse): unknown {
   // Fields that Connection lists are connection-specific, too.
   const listed = fields.find(([name]) => name === 'connection')?.[1].split(', ') ?? []
   const ignored = new Set([...NOT_COMPARED, ...listed])
@@ -147,7 +147,7 @@ test('http-cache-tests has the same results with the sidecar as without', async 
     Object.fromEntries(
       ids
         .filter((id) => !(id in DIFFERENT))
-        .map((id) => [id, run.answers[id]?.map(comparableResponse)]),
+        .map((id) => [id, run.responses[id]?.map(comparableResponse)]),
     )
   expect(comparable(through)).toEqual(comparable(direct))
 })

@@ -102,7 +102,7 @@ test('a GET whose response lacks a close_notify is retried once', async () => {
   await openTwoConnections(send)
   requests.length = 0
   const responses = await Promise.all([send('GET', '/announced/1'), send('GET', '/announced/2')])
-  for (const answer of responses) expect(answer).toMatch(COMPLETE)
+  for (const response of responses) expect(response).toMatch(COMPLETE)
   expect(requests).toHaveLength(3)
   expect(await send('GET', '/unannounced')).not.toMatch(COMPLETE)
   expect(await send('POST', '/announced')).toMatch(COMPLETE)
@@ -116,7 +116,7 @@ test('the response to a POST without a close_notify is truncated', async () => {
     send('POST', '/unannounced/1'),
     send('POST', '/unannounced/2'),
   ])
-  for (const answer of responses) expect(answer).not.toMatch(COMPLETE)
+  for (const response of responses) expect(response).not.toMatch(COMPLETE)
   expect(requests).toHaveLength(2)
 })
 
@@ -128,6 +128,6 @@ test('without retries, the response to a GET without a close_notify is truncated
     send('GET', '/unannounced/1'),
     send('GET', '/unannounced/2'),
   ])
-  for (const answer of responses) expect(answer).not.toMatch(COMPLETE)
+  for (const response of responses) expect(response).not.toMatch(COMPLETE)
   expect(requests).toHaveLength(2)
 })

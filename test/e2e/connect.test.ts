@@ -153,13 +153,13 @@ test.for([
 ] as const)('CONNECT $target gets $status with forward: $forward', async (given) => {
   const { target, forward, status, says } = given
   const sidecar = await startForward(forward)
-  const answer = await exchangeRaw(sidecar.proxyUrl, connectTo(target, 'Host: a\r\n'))
-  expect(answer.slice(0, 12)).toBe(`HTTP/1.1 ${status}`)
+  const response = await exchangeRaw(sidecar.proxyUrl, connectTo(target, 'Host: a\r\n'))
+  expect(response.slice(0, 12)).toBe(`HTTP/1.1 ${status}`)
   // RFC 9112 section 4: a reason phrase is one line of text; most clients show nothing else.
-  const [phrase = ''] = answer.slice('HTTP/1.1 400 '.length).split('\r\n')
+  const [phrase = ''] = response.slice('HTTP/1.1 400 '.length).split('\r\n')
   expect(phrase).toMatch(/^[\x20-\x7e]{10,230}$/)
   expect(phrase).toContain(says)
-  expect(JSON.parse(answer.slice(answer.indexOf('\r\n\r\n')))).toMatchObject({
+  expect(JSON.parse(response.slice(response.indexOf('\r\n\r\n')))).toMatchObject({
     code: status === 403 ? 'egress_denied' : 'request_invalid',
     detail: expect.stringContaining(says),
   })
@@ -185,8 +185,8 @@ test.for(['', 'Host: a:443\r\nHost: b:443\r\n'])(
   'CONNECT with other than one Host field is rejected: %j',
   async (hosts) => {
     const sidecar = await startForward('pass')
-    const answer = await exchangeRaw(sidecar.proxyUrl, connectTo('127.0.0.1:1080', hosts))
-    expect(answer).toMatch(/^HTTP\/1\.1 400 /)
+    const response = await exchangeRaw(sidecar.proxyUrl, connectTo('127.0.0.1:1080', hosts))
+    expect(response).toMatch(/^HTTP\/1\.1 400 /)
   },
 )
 
@@ -197,10 +197,10 @@ test('CONNECT to a closed port gets 502', async () => {
   server.close()
   await once(server, 'close')
   const sidecar = await startForward('pass')
-  const answer = await exchangeRaw(sidecar.proxyUrl, connectTo(`127.0.0.1:${port}`))
-  expect(answer).toMatch(/^HTTP\/1\.1 502 /)
-  expect(answer).toContain('"code":"upstream_unreachable","route":"(pass)"')
-  expect(answer).toContain('connection refused')
+  const response = await exchangeRaw(sidecar.proxyUrl, connectTo(`127.0.0.1:${port}`))
+  expect(response).toMatch(/^HTTP\/1\.1 502 /)
+  expect(response).toContain('"code":"upstream_unreachable","route":"(pass)"')
+  expect(response).toContain('connection refused')
 })
 
 /** A server with a full accept queue: connecting to it times out. */
@@ -255,9 +255,9 @@ test.for([
 test('CONNECT that exceeds the connect timeout gets 504', async () => {
   const target = await startFullQueue()
   const sidecar = await startForward('pass')
-  const answer = await exchangeRaw(sidecar.proxyUrl, connectTo(target))
-  expect(answer).toMatch(/^HTTP\/1\.1 504 /)
-  expect(answer).toContain('"code":"upstream_timeout"')
+  const response = await exchangeRaw(sidecar.proxyUrl, connectTo(target))
+  expect(response).toMatch(/^HTTP\/1\.1 504 /)
+  expect(response).toContain('"code":"upstream_timeout"')
 })
 
 test('CONNECT pipelined after an unanswered request closes the connection without a tunnel', async () => {
@@ -284,7 +284,7 @@ test('CONNECT on a connection above the connection limit gets a 503', async () =
   const sidecar = await startSidecar(`${ROUTES}\nforward: pass\nlimits: { connections: 1 }`)
   const first = await openRaw(sidecar.proxyUrl, connectTo(target))
   await first.sees(ESTABLISHED)
-  const answer = await exchangeRaw(sidecar.proxyUrl, connectTo(target))
-  expect(answer).toMatch(/^HTTP\/1\.1 503 /)
-  expect(answer).toContain('"code":"too_many_connections"')
+  const response = await exchangeRaw(sidecar.proxyUrl, connectTo(target))
+  expect(response).toMatch(/^HTTP\/1\.1 503 /)
+  expect(response).toContain('"code":"too_many_connections"')
 })

@@ -14,13 +14,13 @@ import { until } from '../helpers/wait.ts'
 type Respond = (res: ServerResponse, origin: string) => void
 
 /** An authorization server with these paths and a token endpoint at `/token`; any other path gets 404. */
-async function startServerWith(answers: Readonly<Record<string, Respond>>) {
+async function startServerWith(handlers: Readonly<Record<string, Respond>>) {
   const paths: string[] = []
   const origin: string = await startServer((req, res) => {
     const path = req.url ?? ''
     paths.push(path)
-    const answer = answers[path]
-    if (answer !== undefined) answer(res, origin)
+    const respond = handlers[path]
+    if (respond !== undefined) respond(res, origin)
     else if (path === '/token') sendToken(res)
     else res.writeHead(404).end()
   })
@@ -89,59 +89,59 @@ test('metadata is fetched once, not for every token', async () => {
   expect(paths).toEqual([RFC_8414, '/token', '/token'])
 })
 
-const UNUSABLE: readonly { what: string; answer: Respond; detail: string }[] = [
+const UNUSABLE: readonly { what: string; respond: Respond; detail: string }[] = [
   {
     what: 'of another issuer',
-    answer: metadata('', { issuer: 'https://login.example' }),
+    respond: metadata('', { issuer: 'https://login.example' }),
     detail: 'it names another issuer',
   },
   {
     what: 'of an issuer with an additional trailing slash',
-    answer: metadata('/'),
+    respond: metadata('/'),
     detail:
       'it names another issuer; the configured one must be identical, including a trailing slash',
   },
   {
     what: 'of an issuer that is not a URL',
-    answer: metadata('', { issuer: 'login' }),
+    respond: metadata('', { issuer: 'login' }),
     detail: 'it names another issuer',
   },
   {
     what: 'without an issuer',
-    answer: metadata('', { issuer: undefined }),
+    respond: metadata('', { issuer: undefined }),
     detail: 'it is not a JSON object with an issuer',
   },
   {
     what: 'without a token endpoint',
-    answer: metadata('', { token_endpoint: undefined }),
+    respond: metadata('', { token_endpoint: undefined }),
     detail: 'it has no token endpoint',
   },
   {
     what: 'with a token endpoint that is not an absolute URL',
-    answer: metadata('', { token_endpoint: '/token' }),
+    respond: metadata('', { token_endpoint: '/token' }),
     detail: 'it has no token endpoint',
   },
   {
     what: 'with a plaintext token endpoint',
-    answer: metadata('', { token_endpoint: 'http://login.example/token' }),
+    respond: metadata('', { token_endpoint: 'http://login.example/token' }),
     detail: 'its token endpoint is not https',
   },
   {
     what: 'that is an HTML page',
-    answer: (res) => void res.end('<html>'),
+    respond: (res) => void res.end('<html>'),
     detail: 'it is not JSON',
   },
-  { what: 'that is an array', answer: (res) => void res.end('[]'), detail: 'not a JSON object' },
-  { what: 'that is null', answer: (res) => void res.end('null'), detail: 'not a JSON object' },
+  { what: 'that is an array', respond: (res) => void res.end('[]'), detail: 'not a JSON object' },
+  { what: 'that is null', respond: (res) => void res.end('null'), detail: 'not a JSON object' },
   {
     what: 'that is a redirect',
-    answer: (res) => void res.writeHead(302, { location: '/token' }).end(),
+    respond: (res) => void res.writeHead(302, { location: '/token' }).end(),
     detail: 'nothing at its well-known URLs',
   },
 ]
 
-test.for(UNUSABLE)('metadata $what is rejected', async ({ answer, detail }) => {
-  const { origin, paths } = await startServerWith({ [RFC_8414]: answer })
+test.for(UNUSABLE)('metadata $what is rejected', async ({ respond, detail }) => {
+  const { origin, paths } = await startServerWith({ [RFC_8414]: respond })
   const { status, body } = await callWith(credential(origin))
   expect(status).toBe(502)
   expect(JSON.parse(body)).toMatchObject({
@@ -208,31 +208,31 @@ test('a rejected token request does not cause a metadata request', async () => {
   expect(paths).toEqual([RFC_8414, '/token', '/token'])
 })
 
-const FIRST_FAILURES: readonly { what: string; answer: Respond }[] = [
-  { what: 'a server error', answer: (res) => void res.writeHead(500).end() },
-  { what: 'a 403', answer: (res) => void res.writeHead(403).end() },
-  { what: 'a login page', answer: (res) => void res.end('<html>') },
-  { what: 'an empty object', answer: (res) => void res.end('{}') },
-  { what: 'metadata of another issuer', answer: metadata('/other') },
-  { what: 'metadata without a token endpoint', answer: metadata('', { token_endpoint: 7 }) },
+const FIRST_FAILURES: readonly { what: string; respond: Respond }[] = [
+  { what: 'a server error', respond: (res) => void res.writeHead(500).end() },
+  { what: 'a 403', respond: (res) => void res.writeHead(403).end() },
+  { what: 'a login page', respond: (res) => void res.end('<html>') },
+  { what: 'an empty object', respond: (res) => void res.end('{}') },
+  { what: 'metadata of another issuer', respond: metadata('/other') },
+  { what: 'metadata without a token endpoint', respond: metadata('', { token_endpoint: 7 }) },
   {
     what: 'metadata with a plaintext token endpoint',
-    answer: metadata('', { token_endpoint: 'http://login.example/token' }),
+    respond: metadata('', { token_endpoint: 'http://login.example/token' }),
   },
-  { what: 'a redirect', answer: (res) => void res.writeHead(301, { location: '/x' }).end() },
-  { what: 'a connection reset', answer: (res) => void res.destroy() },
-  { what: 'an invalid status code', answer: (res) => void res.writeHead(999).end() },
+  { what: 'a redirect', respond: (res) => void res.writeHead(301, { location: '/x' }).end() },
+  { what: 'a connection reset', respond: (res) => void res.destroy() },
+  { what: 'an invalid status code', respond: (res) => void res.writeHead(999).end() },
   {
     what: 'a damaged body',
-    answer: (res) => void res.writeHead(200, { 'content-encoding': 'gzip' }).end('damaged'),
+    respond: (res) => void res.writeHead(200, { 'content-encoding': 'gzip' }).end('damaged'),
   },
-  { what: 'no response', answer: () => {} },
+  { what: 'no response', respond: () => {} },
 ]
 
 test.for(FIRST_FAILURES)(
   'the second well-known URL is tried after $what from the first',
-  async ({ answer }) => {
-    const { origin, paths } = await startServerWith({ [RFC_8414]: answer, [OPENID]: metadata('') })
+  async ({ respond }) => {
+    const { origin, paths } = await startServerWith({ [RFC_8414]: respond, [OPENID]: metadata('') })
     const { body } = await callWith(`${credential(origin)}\ntimeout: 3s`)
     expect(body).toBe('Bearer a-token')
     expect(paths).toEqual([RFC_8414, OPENID, '/token'])

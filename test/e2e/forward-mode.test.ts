@@ -27,12 +27,12 @@ async function send(
   { proxyUrl }: RunningSidecar,
   target: string,
   headers: readonly string[] = [],
-): Promise<{ status: number; answer: string; received: Received }> {
+): Promise<{ status: number; response: string; received: Received }> {
   const { host } = new URL(target)
   const lines = [`GET ${target} HTTP/1.1`, `Host: ${host}`, 'Connection: close', ...headers, '', '']
-  const answer = await exchangeRaw(proxyUrl, lines.join('\r\n'))
-  const body = answer.slice(answer.indexOf('\r\n\r\n') + 4)
-  return { status: Number(answer.slice(9, 12)), answer, received: JSON.parse(body) }
+  const response = await exchangeRaw(proxyUrl, lines.join('\r\n'))
+  const body = response.slice(response.indexOf('\r\n\r\n') + 4)
+  return { status: Number(response.slice(9, 12)), response, received: JSON.parse(body) }
 }
 
 type Given = {
@@ -214,12 +214,12 @@ test.for(['http://127.0.0.1:99999/', 'http://[::::]/', 'http://a%zz/', 'http://2
   async (target) => {
     const sidecar = await startForward({ upstream: 'http://127.0.0.1:1', forward: 'pass' })
     const host = target.slice('http://'.length, -1)
-    const answer = await exchangeRaw(
+    const response = await exchangeRaw(
       sidecar.proxyUrl,
       `GET ${target} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`,
     )
-    expect(answer).toMatch(/^HTTP\/1\.1 400 /)
-    expect(answer).toContain('"code":"request_invalid"')
+    expect(response).toMatch(/^HTTP\/1\.1 400 /)
+    expect(response).toContain('"code":"request_invalid"')
   },
 )
 
@@ -263,10 +263,10 @@ test('pipelined requests for more origins than the limit of pools all get respon
   const requests = origins.map(
     (origin) => `GET ${origin}/ HTTP/1.1\r\nHost: ${origin.slice('http://'.length)}\r\n\r\n`,
   )
-  const answers = await exchangeRaw(
+  const responses = await exchangeRaw(
     sidecar.proxyUrl,
     requests.join(''),
     (received) => received.match(/HTTP\/1\.1 \d+/g)?.length === 70,
   )
-  expect(answers.match(/HTTP\/1\.1 200 /g)).toHaveLength(70)
+  expect(responses.match(/HTTP\/1\.1 200 /g)).toHaveLength(70)
 })

@@ -15,7 +15,7 @@ const GET = 'GET /orders HTTP/1.1\r\nHost: localhost\r\n\r\n'
 const LARGE = Buffer.alloc(8 * 1024 * 1024, 'large ')
 
 /** An upstream that responds after `release`, and counts of its requests. */
-async function startGatedUpstream(answer: string | Buffer = 'the answer') {
+async function startGatedUpstream(body: string | Buffer = 'the response') {
   const gate = Promise.withResolvers<void>()
   const seen = { arrived: 0, whole: 0, aborted: 0 }
   const origin = await startServer((req, res) => {
@@ -26,7 +26,7 @@ async function startGatedUpstream(answer: string | Buffer = 'the answer') {
     req.on('error', () => {})
     req.resume().on('end', () => {
       seen.whole += 1
-      void gate.promise.then(() => res.end(answer))
+      void gate.promise.then(() => res.end(body))
     })
   })
   return { origin, seen, release: gate.resolve }
@@ -84,7 +84,7 @@ for (const kind of KINDS) {
     expect(await client.ended).toBe('end')
     expect(client.received()).toMatch(/^HTTP\/1\.1 200 OK\r\n/)
     expect(client.received()).toMatch(/^connection: close\r$/im)
-    expect(bodyOf(client.received())).toBe('the answer')
+    expect(bodyOf(client.received())).toBe('the response')
     expect(seen.aborted).toBe(1)
   })
 
@@ -170,7 +170,7 @@ test.for([
   client.end(request)
   expect(await connection.ended).toBe('end')
   expect(connection.received()).toMatch(/HTTP\/1\.1 200 OK\r\n/)
-  expect(connection.received()).toContain('the answer')
+  expect(connection.received()).toContain('the response')
   expect(seen.aborted).toBe(0)
 })
 
@@ -206,7 +206,7 @@ test('the upstream request is aborted if the client closes in the middle of the 
 })
 
 test('pipelined requests before a half-close all get responses, in order', async () => {
-  const upstream = await startServer((req, res) => void res.end(`answer to ${req.url};`))
+  const upstream = await startServer((req, res) => void res.end(`response to ${req.url};`))
   const sidecar = await startSidecar(forwardConfig(upstream))
   const client = openSocket(sidecar.proxyUrl)
   const connection = follow(client)
@@ -214,8 +214,8 @@ test('pipelined requests before a half-close all get responses, in order', async
   const targets = Array.from({ length: 30 }, (_, i) => `/${i}`)
   client.end(targets.map((target) => GET.replace('/orders', target)).join(''))
   expect(await connection.ended).toBe('end')
-  expect(connection.received().match(/answer to [^;]+/g)).toEqual(
-    targets.map((target) => `answer to ${target}`),
+  expect(connection.received().match(/response to [^;]+/g)).toEqual(
+    targets.map((target) => `response to ${target}`),
   )
 })
 
@@ -316,7 +316,7 @@ test('an idle connection that half-closes is closed', async () => {
   const { origin, release } = await startGatedUpstream()
   release()
   const client = await connectTo(await startSidecar(forwardConfig(origin)), GET)
-  await client.sees('the answer')
+  await client.sees('the response')
   client.socket.end()
   expect(await client.ended).toBe('end')
 })

@@ -234,7 +234,7 @@ async function startServerWithAliases(fixture: Fixture) {
       received.push(`${name} by ${subjectOf(req)}`)
       sendToken(res)
     }
-  const mutualOrigin = await startTlsServer(fixture, respond('withClientCertificate'))
+  const mutualOrigin = await startTlsServer(fixture, respond('alias'))
   const origin: string = await startTlsServer(
     fixture,
     (req, res) => {
@@ -258,7 +258,7 @@ test('a client with a certificate uses the mtls_endpoint_aliases of the server',
   const lines = credential(origin, 'tls_client_auth', withClientCertificate(fixture.files))
   const sidecar = await startSidecar(credentialConfig(lines, upstream))
   expect((await fetch(sidecar.proxyUrl)).status).toBe(200)
-  expect(received).toEqual(['withClientCertificate by CN=app'])
+  expect(received).toEqual(['alias by CN=app'])
 })
 
 test('a client with a certificate and another authentication method uses mtls_endpoint_aliases', async () => {
@@ -270,7 +270,7 @@ test('a client with a certificate and another authentication method uses mtls_en
   const config = credentialConfig(lines.replace('tls: {}', `tls: ${tls}`), upstream)
   const sidecar = await startSidecar(config, { SECRET: 's' })
   expect((await fetch(sidecar.proxyUrl)).status).toBe(200)
-  expect(received).toEqual(['withClientCertificate by CN=app'])
+  expect(received).toEqual(['alias by CN=app'])
 })
 
 test('a client without a certificate does not use mtls_endpoint_aliases', async () => {

@@ -36,10 +36,10 @@ test.for([
 ])('$sends gets a 400, and is logged and counted as $protocol', async (given) => {
   const { protocol, what, sends, advice } = given
   const sidecar = await startSidecar(CONFIG)
-  const answer = await exchangeRaw(sidecar.proxyUrl, sends)
-  expect(answer).toMatch(/^HTTP\/1\.1 400 Bad Request\r\n/)
+  const response = await exchangeRaw(sidecar.proxyUrl, sends)
+  expect(response).toMatch(/^HTTP\/1\.1 400 Bad Request\r\n/)
   const detail = `Cannot read the request: it is ${what}, and this listener speaks plain HTTP only`
-  expect(JSON.parse(answer.slice(answer.indexOf('\r\n\r\n')))).toMatchObject({
+  expect(JSON.parse(response.slice(response.indexOf('\r\n\r\n')))).toMatchObject({
     code: 'request_invalid',
     detail,
   })
@@ -115,8 +115,8 @@ test('input that only begins like another protocol is not counted as such', asyn
 
 test('an unsupported HTTP version is rejected with that reason', async () => {
   const sidecar = await startSidecar(CONFIG)
-  const answer = await exchangeRaw(sidecar.proxyUrl, 'GET / HTTP/1.2\r\nHost: localhost\r\n\r\n')
-  expect(answer).toContain('only HTTP/2, HTTP/1.1 and HTTP/1.0 are supported')
+  const response = await exchangeRaw(sidecar.proxyUrl, 'GET / HTTP/1.2\r\nHost: localhost\r\n\r\n')
+  expect(response).toContain('only HTTP/2, HTTP/1.1 and HTTP/1.0 are supported')
 })
 
 /** OpenSSL and its users print this error, and document plain HTTP as its usual cause. */
@@ -131,6 +131,6 @@ test('a TLS client reports that the listener does not speak TLS', async () => {
 test('an HTTP/2 preface after an HTTP/1.1 request is rejected', async () => {
   const sidecar = await startSidecar(CONFIG)
   const options = 'OPTIONS / HTTP/1.1\r\nHost: localhost\r\nMax-Forwards: 0\r\n\r\n'
-  const answer = await exchangeRaw(sidecar.proxyUrl, `${options}PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n`)
-  expect(answer).toMatch(/^HTTP\/1\.1 204 [^]*HTTP\/1\.1 400 /)
+  const response = await exchangeRaw(sidecar.proxyUrl, `${options}PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n`)
+  expect(response).toMatch(/^HTTP\/1\.1 204 [^]*HTTP\/1\.1 400 /)
 })

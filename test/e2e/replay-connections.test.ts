@@ -76,9 +76,9 @@ test.for([
     },
     '',
     (req, res) => {
-      const answer = (): unknown => issued(req, res)
-      if (isFirst) answer()
-      else void firstEnded.then(() => setImmediate(answer))
+      const respond = (): unknown => issued(req, res)
+      if (isFirst) respond()
+      else void firstEnded.then(() => setImmediate(respond))
       isFirst = false
     },
   )

@@ -44,8 +44,8 @@ const VOLATILE: ReadonlySet<string> = new Set([
 type Lines = Readonly<Record<string, unknown>>
 
 /** What the authorization server receives for a credential, and the result of the request. */
-async function wireOf(credential: Lines, answer: Lines = {}): Promise<string> {
-  const endpoint = await startTokenEndpoint((_request, res) => sendToken(res, answer))
+async function wireOf(credential: Lines, response: Lines = {}): Promise<string> {
+  const endpoint = await startTokenEndpoint((_request, res) => sendToken(res, response))
   const { status, body } = await callWith(
     JSON.stringify({
       tokenEndpoint: endpoint.url,
@@ -74,7 +74,7 @@ async function wireOf(credential: Lines, answer: Lines = {}): Promise<string> {
 }
 
 /** Two credentials that differ in one setting only. */
-type Probe = { readonly base: Lines; readonly changed: Lines; readonly answer?: Lines }
+type Probe = { readonly base: Lines; readonly changed: Lines; readonly response?: Lines }
 
 const authProbe = (base: Lines, changed: Lines): Probe => ({
   base: { auth: base },
@@ -160,7 +160,7 @@ async function probes(): Promise<Readonly<Record<string, Probe>>> {
     resource: { base: {}, changed: { resource: 'https://a.example/' } },
     parameters: { base: {}, changed: { parameters: { a: 'b' } } },
     headers: { base: {}, changed: { headers: { 'X-A': 'b' } } },
-    tokenType: { base: {}, changed: { tokenType: 'Other' }, answer: { token_type: 'other' } },
+    tokenType: { base: {}, changed: { tokenType: 'Other' }, response: { token_type: 'other' } },
     'dpop.algorithm': {
       base: { dpop: { algorithm: 'Ed25519' } },
       changed: { dpop: { algorithm: 'EdDSA' } },
@@ -197,10 +197,10 @@ test('every setting of a credential has a probe', async () => {
 })
 
 test('every setting with a probe changes the token request or how its response is interpreted', async () => {
-  for (const [setting, { base, changed, answer }] of Object.entries(await probes())) {
-    expect([setting, await wireOf(changed, answer)]).not.toEqual([
+  for (const [setting, { base, changed, response }] of Object.entries(await probes())) {
+    expect([setting, await wireOf(changed, response)]).not.toEqual([
       setting,
-      await wireOf(base, answer),
+      await wireOf(base, response),
     ])
   }
 })

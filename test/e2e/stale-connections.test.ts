@@ -198,8 +198,8 @@ test('a request that waits for a connection beyond the response timeout fails wi
   await openRaw(sidecar.proxyUrl, 'POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n')
   await until(() => upstream.connections.length === 1)
   const get = 'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n'
-  const answer = await exchangeRaw(sidecar.proxyUrl, get, (soFar) => soFar.endsWith('}\n'))
-  expect(answer).toContain('no connection became available within the time limit')
+  const response = await exchangeRaw(sidecar.proxyUrl, get, (soFar) => soFar.endsWith('}\n'))
+  expect(response).toContain('no connection became available within the time limit')
 })
 
 test.for([

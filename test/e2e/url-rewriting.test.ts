@@ -111,7 +111,7 @@ test('a forwarding loop is detected', async () => {
   const otherProxy = await startServer((req, res) => {
     // The other part of the loop: a proxy that sends requests otherProxy to the sidecar.
     void fetch(loopUrl + (req.url ?? ''), { headers: { via: req.headers.via ?? '' } }).then(
-      async (answer) => res.writeHead(answer.status).end(await answer.text()),
+      async (response) => res.writeHead(response.status).end(await response.text()),
     )
   })
   const sidecar = await startSidecar(config(otherProxy))

@@ -7,10 +7,10 @@ import { createRequire } from 'node:module'
 export type SuiteRun = {
   /** True, or the reason why the test failed. */
   readonly outcomes: Readonly<Record<string, true | readonly string[]>>
-  readonly answers: Readonly<Record<string, readonly Answer[]>>
+  readonly responses: Readonly<Record<string, readonly RecordedResponse[]>>
 }
 
-export type Answer = {
+export type RecordedResponse = {
   readonly path: string
   readonly status: string
   readonly fields: readonly (readonly [string, string])[]
@@ -34,13 +34,13 @@ const { testUUIDs }: { testUUIDs: Record<string, string> } = await import(path('
 const nodeFetch: Fetch & { Response: typeof Response } = createRequire(cli)('node-fetch')
 
 const [, , base = ''] = process.argv
-const answers = new Map<string, Answer[]>()
+const responses = new Map<string, RecordedResponse[]>()
 suites.push(surrogate)
 await runTests(suites, recordingFetch, false, base)
 const run: SuiteRun = {
   outcomes: getResults(),
-  answers: Object.fromEntries(
-    Object.entries(testUUIDs).map(([id, uuid]) => [id, answers.get(uuid) ?? []]),
+  responses: Object.fromEntries(
+    Object.entries(testUUIDs).map(([id, uuid]) => [id, responses.get(uuid) ?? []]),
   ),
 }
 process.stdout.write(JSON.stringify(run))
@@ -55,7 +55,7 @@ async function recordingFetch(url: string, init?: RequestInit): Promise<Response
   const { status, statusText, headers } = response
   const body = await response.text()
   const [, , uuid = ''] = pathname.split('/')
-  const answer = { path: pathname, status: `${status} ${statusText}`, fields: [...headers], body }
-  answers.set(uuid, [...(answers.get(uuid) ?? []), answer])
+  const recorded = { path: pathname, status: `${status} ${statusText}`, fields: [...headers], body }
+  responses.set(uuid, [...(responses.get(uuid) ?? []), recorded])
   return new nodeFetch.Response(body, { status, statusText, headers })
 }

@@ -60,7 +60,7 @@ test.for([
   }
 })
 
-test('http-proxy passes the passing CL.TE, CL.CL, chunk sizes and line feeds', async () => {
+test('http-proxy passes the families CL.TE, CL.CL, chunk sizes and line feeds', async () => {
   const passing = SMUGGLING.filter(({ family }) =>
     /^CL|^Chunk sizes|^Invalid chunk sizes|^Bare CR/.test(family),
   )

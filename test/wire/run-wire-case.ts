@@ -174,7 +174,7 @@ function badGatewayFaults({ whole, rest }: ReadAll): string[] {
   const isBadGateway = answer !== undefined && statusOf(answer) === 502 && answer.body !== ''
   return isBadGateway && others.length === 0 && rest === 'nothing'
     ? []
-    : ['it is no 502 with a body']
+    : ['it is not a 502 with a body']
 }
 
 async function refusalFaults(seen: Seen, { refused, connection }: Refusal): Promise<string[]> {
@@ -187,9 +187,9 @@ async function refusalFaults(seen: Seen, { refused, connection }: Refusal): Prom
   const statuses = answers.whole.map(statusOf)
   if (wasReset) return [...faults, ...anyByteFaults(upstream)]
   if (statuses.length !== 1 || !refused.includes(statuses[0] ?? 0)) {
-    faults.push(`expected one answer of ${refused.join(' or ')}, got [${statuses.join(', ')}]`)
+    faults.push(`expected one response of ${refused.join(' or ')}, got [${statuses.join(', ')}]`)
   }
-  if (answers.rest !== 'nothing') faults.push('something is left behind the answer')
+  if (answers.rest !== 'nothing') faults.push('data follows the response')
   return [...faults, ...anyByteFaults(upstream)]
 }
 
@@ -202,16 +202,16 @@ async function doubtFaults(seen: Seen, { atMost, about = 'the end' }: Doubt): Pr
   const mustClose = isRefused && about !== 'the meaning' && !client.isMultiplexed
   const faults = await afterFaults(seen, mustClose ? 'closes' : undefined)
   const { whole, rest } = seen.answers()
-  if (rest !== 'nothing') faults.push('something is left behind the answer')
+  if (rest !== 'nothing') faults.push('data follows the response')
   if (isRefused) {
     if (about === 'the body') return [...faults, ...arrivalFaults(upstream)]
-    if (answer === undefined && !wasReset) faults.push('it was refused without a word')
+    if (answer === undefined && !wasReset) faults.push('it was rejected without a response')
     return [...faults, ...anyByteFaults(upstream)]
   }
   if (atMost === undefined) return [...faults, 'it was not rejected', ...arrivalFaults(upstream)]
   // What is behind the request may still be refused.
   if (whole.filter((message) => isFinal(message) && statusOf(message) < 400).length > 1) {
-    faults.push('more than one answer came back')
+    faults.push('more than one response came back')
   }
   const rules: Rules = { free: freeInRequests(seen), proxyName: proxy.name }
   return [

@@ -70,7 +70,7 @@ export async function startWireUpstream(
 
   const server = createServer((socket) => {
     const connection = { unread: '' }
-    let isAnsweredEarly = false
+    let hasRespondedEarly = false
     first ??= socket
     if (connections.size < (script.greets?.connections ?? 0)) {
       socket.write(script.greets?.bytes ?? '', 'latin1')
@@ -90,17 +90,17 @@ export async function startWireUpstream(
             requests.push(reading.message)
             used.add(socket)
           }
-          if (!isAnsweredEarly) answer(socket, reading.message.line)
-          isAnsweredEarly = false
+          if (!hasRespondedEarly) answer(socket, reading.message.line)
+          hasRespondedEarly = false
           continue
         }
         if (
           script.isEarly === true &&
-          !isAnsweredEarly &&
+          !hasRespondedEarly &&
           reading.state === 'incomplete' &&
           reading.message !== undefined
         ) {
-          isAnsweredEarly = true
+          hasRespondedEarly = true
           answer(socket, reading.message.line)
         }
         return

@@ -1,4 +1,4 @@
-"""An authorization server made with Authlib, as its documentation shows, with clients in a file."""
+"""An Authlib authorization server, built as in its documentation, with clients in a file."""
 
 import hashlib
 import json
@@ -208,5 +208,5 @@ def metadata():
     )
 
 
-# One request at a time: the tokens are in one file.
+# Single-threaded, because all tokens are in one file.
 app.run("127.0.0.1", PORT, threaded=False)

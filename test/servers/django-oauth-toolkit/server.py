@@ -44,7 +44,7 @@ from django.urls import include, path  # noqa: E402
 from oauth2_provider.models import get_application_model  # noqa: E402
 from oauth2_provider.urls import metadata_urlpatterns  # noqa: E402
 
-# The metadata has to be at the root, too, where RFC 8414 looks for it.
+# The metadata has to be at the root, too, where RFC 8414 section 3.1 requires it.
 urlpatterns = [
     path("", include((metadata_urlpatterns, "oauth2_metadata"))),
     path("o/", include("oauth2_provider.urls", namespace="oauth2_provider")),
@@ -54,7 +54,7 @@ known = {}
 
 
 def synchronize(get_response):
-    """Brings the applications of the database up to the JSON file, before each request."""
+    """Updates the applications in the database from the JSON file before each request."""
 
     def middleware(request):
         with open(os.path.join(DIRECTORY, "clients.json"), encoding="utf-8") as file:

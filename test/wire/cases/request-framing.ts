@@ -277,7 +277,7 @@ function expectations(): WireCase[] {
 }
 
 function earlyResponses(): WireCase[] {
-  const answer = {
+  const response = {
     line: 'HTTP/1.1 413 Content Too Large',
     body: LARGE,
     framing: 'length',
@@ -289,7 +289,7 @@ function earlyResponses(): WireCase[] {
       sends: [head('PUT /x HTTP/1.1', HOST, 'Content-Length: 10000000'), 'x'.repeat(1000)],
       upstream: { answers: EARLY_RESPONSE, isEarly: true, closes: true },
       arrives: 'no whole request',
-      comesBack: [answer],
+      comesBack: [response],
       connection: 'closes',
     },
     {
@@ -303,7 +303,7 @@ function earlyResponses(): WireCase[] {
       ],
       upstream: { answers: EARLY_RESPONSE, isEarly: true, closes: true },
       arrives: 'no whole request',
-      comesBack: [answer],
+      comesBack: [response],
       connection: 'closes',
     },
     {
@@ -317,7 +317,7 @@ function earlyResponses(): WireCase[] {
       ],
       upstream: { answers: EARLY_RESPONSE, isEarly: true, closes: true },
       arrives: 'no whole request',
-      comesBack: [answer],
+      comesBack: [response],
       connection: 'closes',
     },
     {

@@ -137,11 +137,11 @@ export const RESPONSE_FRAMING: readonly WireCase[] = [
       ],
     ]
       .filter(([, , expectedMethod]) => expectedMethod === method)
-      .map(([what = '', answer = '']): WireCase => {
-        const [line = ''] = answer.split('\r\n')
+      .map(([what = '', response = '']): WireCase => {
+        const [line = ''] = response.split('\r\n')
         const message =
           method === 'HEAD'
-            ? { line, fields: answer.includes('Content-Length') ? ['Content-Length: 45'] : [] }
+            ? { line, fields: response.includes('Content-Length') ? ['Content-Length: 45'] : [] }
             : { line, body: line.endsWith('OK') ? 'ok' : '' }
         return {
           name: `Unsolicited data after ${what} is not used as a response`,
@@ -152,7 +152,7 @@ export const RESPONSE_FRAMING: readonly WireCase[] = [
             head(`${method} /2 HTTP/1.1`, 'Host: localhost'),
           ],
           arrives: [{ line: `${method} /1 HTTP/1.1` }, { line: `${method} /2 HTTP/1.1` }],
-          upstream: { answers: { '/1': `${answer}${EXTRA}`, '/2': answer } },
+          upstream: { answers: { '/1': `${response}${EXTRA}`, '/2': response } },
           comesBack: [message, message],
           upstreamConnections: 2,
           connection: 'stays',

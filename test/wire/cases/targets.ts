@@ -295,6 +295,12 @@ function versions(): WireCase[] {
       refused: [400],
     },
     {
+      name: 'The method PRI without the HTTP/2 preface is rejected',
+      rfc: '9113 3.4',
+      sends: lines('PRI * HTTP/2.0', '', 'XX', '', ''),
+      refused: [400, 505],
+    },
+    {
       name: 'An empty line before a request is ignored',
       rfc: '9112 2.2',
       sends: lines('', head('GET /x HTTP/1.1', HOST)),

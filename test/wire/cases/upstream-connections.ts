@@ -14,12 +14,17 @@ const TWO: readonly Step[] = [
 ]
 const BOTH_ARRIVE = [{ line: 'GET /1 HTTP/1.1' }, { line: 'GET /2 HTTP/1.1' }] as const
 
-const twoRequests = (name: string, rfc: string, answer: string, connections: number): WireCase => ({
+const twoRequests = (
+  name: string,
+  rfc: string,
+  response: string,
+  connections: number,
+): WireCase => ({
   name,
   rfc,
   sends: TWO,
   arrives: BOTH_ARRIVE,
-  upstream: { answers: { '/1': answer } },
+  upstream: { answers: { '/1': response } },
   comesBack: [OK, OK],
   upstreamConnections: connections,
   connection: 'stays',

@@ -33,7 +33,7 @@ import org.springframework.security.oauth2.server.authorization.settings.ClientS
 import org.springframework.security.oauth2.server.authorization.settings.TokenSettings;
 import org.springframework.security.web.SecurityFilterChain;
 
-/** An authorization server as the framework has it by default, with clients that are files. */
+/** An authorization server with the defaults of the framework, and clients in files. */
 @SpringBootApplication
 public class AuthorizationServer {
 
@@ -55,7 +55,7 @@ public class AuthorizationServer {
     return AuthorizationServerSettings.builder().issuer(issuer).build();
   }
 
-  /** A new key for each start: the tokens of the last one become invalid. */
+  /** A new key for each start, so that earlier tokens become invalid. */
   @Bean
   JWKSource<SecurityContext> signingKeys() throws Exception {
     var generator = KeyPairGenerator.getInstance("RSA");
@@ -72,7 +72,7 @@ public class AuthorizationServer {
   RegisteredClientRepository clients(
       @Value("${matrix.clients}") Path directory, @Value("${matrix.lifetime}") Duration lifetime) {
     return new RegisteredClientRepository() {
-      /** Called to replace a plain secret with its hash; here the file stays as it is. */
+      /** Called to replace a plain secret with its hash; the file is not changed. */
       @Override
       public void save(RegisteredClient client) {}
 

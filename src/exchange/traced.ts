@@ -23,7 +23,7 @@ export function traced(
     const fields = withTraceContext(request.fields, traceparent, span.isContinued, policy)
     try {
       const response = await next({ ...request, fields }, signal)
-      attempt.end({ status: response.status })
+      attempt.end({ status: response.status, version: response.version })
       return response
     } catch (cause) {
       attempt.end({ failure: toSidecarError(cause) })

@@ -112,8 +112,11 @@ export function createOpenTelemetryTracer(options: OpenTelemetryOptions): Tracer
           const { traceId, spanId, traceFlags } = span.spanContext()
           return {
             traceparent: `00-${traceId}-${spanId}-0${traceFlags}`,
-            end({ status, failure }) {
+            end({ status, version, failure }) {
               if (status !== undefined) span.setAttribute('http.response.status_code', status)
+              if (version !== undefined) {
+                span.setAttribute('network.protocol.version', version === '2.0' ? '2' : version)
+              }
               const isRefused = status !== undefined && status >= 400
               const isError = isRefused || isFault(failure)
               conclude(
@@ -126,7 +129,7 @@ export function createOpenTelemetryTracer(options: OpenTelemetryOptions): Tracer
           }
         },
 
-        end({ path, route, protocol, status, failure }) {
+        end({ path, route, protocol, status, grpcStatus, failure }) {
           if (route !== undefined) {
             request.updateName(`${nameOf(method)} ${route}`)
             request.setAttribute('token_sidecar.route', route)
@@ -138,6 +141,7 @@ export function createOpenTelemetryTracer(options: OpenTelemetryOptions): Tracer
               'network.protocol.version': protocol === 'h2' ? '2' : protocol.replace('http/', ''),
             }),
             'http.response.status_code': status,
+            ...(grpcStatus !== undefined && { 'rpc.grpc.status_code': grpcStatus }),
           })
           // Semantic conventions: a 4xx is not an error of the server span.
           const isError = status >= 500

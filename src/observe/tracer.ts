@@ -41,6 +41,8 @@ type AttemptSpan = Span & { readonly traceparent: string }
 type Outcome = {
   /** Of the response, if there was one. */
   readonly status?: number
+  /** The version of HTTP of the response, as `Via` names it. */
+  readonly version?: string
   readonly failure?: SidecarError
 }
 
@@ -51,5 +53,7 @@ type FinishedRequest = {
   readonly route: string | undefined
   readonly protocol: string | undefined
   readonly status: number
+  /** Of a gRPC call, if it has one. */
+  readonly grpcStatus: number | undefined
   readonly failure: SidecarError | undefined
 }

@@ -1,9 +1,11 @@
 import { once } from 'node:events'
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import { connect } from 'node:net'
+import { status } from '@grpc/grpc-js'
 import { expect, test } from 'vitest'
 import { runProgram, writeConfig } from '../helpers/cli.ts'
 import { endpointConfig, forwardConfig } from '../helpers/config-text.ts'
+import { createGrpcClient, startGrpcServer } from '../helpers/grpc.ts'
 import {
   type OtlpReceiver,
   resourceOf,
@@ -75,6 +77,7 @@ test('a request has a server span with a client span for the upstream', async ()
   expect(attempt.attributes).toEqual({
     'http.request.method': 'POST',
     'http.response.status_code': 200,
+    'network.protocol.version': '1.1',
     'server.address': '127.0.0.1',
     'server.port': Number(new URL(upstream.origin).port),
     'url.full': `${upstream.origin}/orders/7`,
@@ -87,6 +90,23 @@ test('a request has a server span with a client span for the upstream', async ()
   })
   await program.stop()
   expect(program.output()).toContain(`"traceId":"${request.traceId}"`)
+})
+
+test('a gRPC call has spans with the version of HTTP and its status', async () => {
+  const receiver = await startOtlpReceiver()
+  const server = await startGrpcServer()
+  const program = await startProgram(forwardConfig(server.url, 'http2: always'), receiver.env)
+  const outcome = await createGrpcClient(program.proxyUrl).unary('fail')
+  expect(outcome.code).toBe(status.FAILED_PRECONDITION)
+
+  const request = await receiver.span('POST all')
+  expect(request.attributes).toMatchObject({
+    'http.response.status_code': 200,
+    'network.protocol.version': '2',
+    'rpc.grpc.status_code': status.FAILED_PRECONDITION,
+  })
+  const attempt = await receiver.span('POST')
+  expect(attempt.attributes).toMatchObject({ 'network.protocol.version': '2' })
 })
 
 test('a trace contains the wait for a token, and the token request below it', async () => {

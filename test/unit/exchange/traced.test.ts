@@ -28,10 +28,10 @@ async function trace(respond: () => Promise<UpstreamResponse>) {
   return { ends, sent, outcome }
 }
 
-test('an attempt passes its trace context on, and ends with the status', async () => {
-  const { ends, sent } = await trace(async () => upstreamResponse({ status: 503 }))
+test('an attempt passes its trace context on, and ends with the status and the protocol version', async () => {
+  const { ends, sent } = await trace(async () => upstreamResponse({ status: 503, version: '2.0' }))
   expect(sent).toEqual(['traceparent', '00-id-attempt-01'])
-  expect(ends).toEqual([{ status: 503 }])
+  expect(ends).toEqual([{ status: 503, version: '2.0' }])
 })
 
 test('an attempt that fails ends with the failure, which is passed on', async () => {

@@ -1,3 +1,6 @@
+import { Client, credentials, status as grpcStatus } from '@grpc/grpc-js'
+import { INVENTORY, type StockRequest, type StockResponse } from './inventory-protocol.ts'
+
 type Reply = {
   readonly status: number
   /** As in the status line: `401 Unauthorized`. */
@@ -6,9 +9,20 @@ type Reply = {
   readonly body: string
 }
 
+/** How a gRPC call ended. */
+type CallResult = {
+  /** As in `16 UNAUTHENTICATED`. */
+  readonly status: string
+  readonly response: StockResponse | undefined
+}
+
 export type Application = {
   get(url: string): Promise<Reply>
+  /** A gRPC call to the service at `url`. */
+  getStock(url: string, request: StockRequest): Promise<CallResult>
 }
+
+const CALL_DEADLINE_MS = 5_000
 
 /** An application that knows nothing about OAuth: it sends plain HTTP and no `Authorization`. */
 export function createApplication({ signal }: { readonly signal: AbortSignal }): Application {
@@ -21,6 +35,27 @@ export function createApplication({ signal }: { readonly signal: AbortSignal }):
         statusLine: `${status} ${statusText}`,
         headers,
         body: await response.text(),
+      }
+    },
+    async getStock(url, request) {
+      const client = new Client(new URL(url).host, credentials.createInsecure())
+      const { path, requestSerialize, responseDeserialize } = INVENTORY.getStock
+      try {
+        return await new Promise((resolve) => {
+          client.makeUnaryRequest(
+            path,
+            requestSerialize,
+            responseDeserialize,
+            request,
+            { deadline: Date.now() + CALL_DEADLINE_MS },
+            (error, response) => {
+              const code = error?.code ?? grpcStatus.OK
+              resolve({ status: `${code} ${grpcStatus[code]}`, response })
+            },
+          )
+        })
+      } finally {
+        client.close()
       }
     },
   }

@@ -91,6 +91,9 @@ async function tell(scene: Scene): Promise<void> {
   await narrator.step('The claims of the token, as the API saw them', async () => {
     await showsClaims(scene)
   })
+  await narrator.step('A gRPC call, first directly and then through the sidecar', async () => {
+    await callsGrpc(scene)
+  })
   await narrator.step(`${BURST} calls at once that need a token which nobody has yet`, async () => {
     await fetchesOneTokenForMany(scene)
   })
@@ -100,10 +103,12 @@ async function tell(scene: Scene): Promise<void> {
   await narrator.step('The metrics that came of it', async () => await countsEverything(scene))
 }
 
-function startsReady({ narrator, authorizationServer, api, sidecar }: Scene): void {
+function startsReady(scene: Scene): void {
+  const { narrator, authorizationServer, api, inventoryUrl, sidecar } = scene
   narrator.say(
     `authorization server  ${authorizationServer.issuer}  oidc-provider; its tokens live ${TOKEN_LIFETIME_SECONDS} s\n` +
       `orders API            ${api.url}  verifies the token of each request\n` +
+      `gRPC service          ${inventoryUrl}  verifies the token of each call\n` +
       `sidecar               ${sidecar.proxyUrl}  process ${sidecar.pid}, with ${pathOf(CONFIG_FILE)}`,
   )
   const tokenRequests = authorizationServer.tokenRequests()
@@ -160,6 +165,29 @@ async function showsClaims({ narrator, application, ...scene }: Scene): Promise<
   narrator.check(
     `It lives ${TOKEN_LIFETIME_SECONDS} s`,
     claims.exp - claims.iat === TOKEN_LIFETIME_SECONDS,
+  )
+}
+
+async function callsGrpc(scene: Scene): Promise<void> {
+  const { narrator, application, inventoryUrl, sidecar } = scene
+  const call = async (url: string) => {
+    const { status, response } = await application.getStock(url, { item: 'garden gnome' })
+    const { host } = new URL(url)
+    narrator.quote(
+      `inventory.v1.Inventory/GetStock {"item":"garden gnome"} to ${host}\n` +
+        `${status}${response === undefined ? '' : `  ${JSON.stringify(response)}`}`,
+    )
+    return { status, response }
+  }
+  const direct = await call(inventoryUrl)
+  narrator.check(
+    'The gRPC service refuses the call without a token: UNAUTHENTICATED',
+    direct.status === '16 UNAUTHENTICATED',
+  )
+  const proxied = await call(sidecar.proxyUrl)
+  narrator.check(
+    'The same call through the sidecar succeeds',
+    proxied.status === '0 OK' && proxied.response?.inStock === 12,
   )
 }
 

@@ -10,6 +10,11 @@ export const PORTS = {
     what: 'the authorization server',
   },
   api: { variable: 'DEMO_API_PORT', usual: 18_082, what: 'the orders API' },
+  inventory: {
+    variable: 'DEMO_INVENTORY_PORT',
+    usual: 18_083,
+    what: 'the gRPC service',
+  },
 } as const
 
 export type PortName = keyof typeof PORTS
@@ -28,6 +33,7 @@ export function readPorts(env: Readonly<Record<string, string | undefined>>): Po
     admin: read('admin'),
     authorizationServer: read('authorizationServer'),
     api: read('api'),
+    inventory: read('inventory'),
   }
 }
 
@@ -38,6 +44,7 @@ export function portVariables(ports: Ports): Readonly<Record<string, string>> {
     [PORTS.admin.variable]: String(ports.admin),
     [PORTS.authorizationServer.variable]: String(ports.authorizationServer),
     [PORTS.api.variable]: String(ports.api),
+    [PORTS.inventory.variable]: String(ports.inventory),
   }
 }
 

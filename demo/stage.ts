@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type AuthorizationServer, startAuthorizationServer } from './authorization-server.ts'
+import { startInventoryService } from './inventory-service.ts'
 import { type OrdersApi, startOrdersApi } from './orders-api.ts'
 import { type PortName, PORTS, type Ports, portTaken, portVariables } from './ports.ts'
 import { type SidecarProcess, startSidecarProcess } from './sidecar-process.ts'
@@ -10,6 +11,8 @@ import { StartError } from './start-error.ts'
 export type Stage = {
   readonly authorizationServer: AuthorizationServer
   readonly api: OrdersApi
+  /** The URL of the gRPC service. */
+  readonly inventoryUrl: string
   readonly sidecar: SidecarProcess
   close(): Promise<void>
 }
@@ -59,10 +62,22 @@ export async function setStage({ ports, env, signal }: StageOptions): Promise<St
   )
   cleanup.defer(async () => await api.close())
 
+  const inventory = await claimPort(
+    'inventory',
+    ports,
+    async (port) => await startInventoryService({ port, issuer, jwksUri, audience: RESOURCE }),
+  )
+  cleanup.defer(() => inventory.close())
+
   const sidecar = await startSidecar({
     env,
     signal,
-    ports: { ...ports, authorizationServer: portOf(issuer), api: portOf(api.url) },
+    ports: {
+      ...ports,
+      authorizationServer: portOf(issuer),
+      api: portOf(api.url),
+      inventory: inventory.port,
+    },
   })
   cleanup.defer(async () => await sidecar.stop())
 
@@ -70,6 +85,7 @@ export async function setStage({ ports, env, signal }: StageOptions): Promise<St
   return {
     authorizationServer,
     api,
+    inventoryUrl: `http://127.0.0.1:${inventory.port}`,
     sidecar,
     close: async () => await owned.disposeAsync(),
   }

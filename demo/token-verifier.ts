@@ -1,4 +1,3 @@
-import type { IncomingMessage } from 'node:http'
 import { createRemoteJWKSet, errors, type JWTPayload, jwtVerify } from 'jose'
 
 export type TokenVerifierOptions = {
@@ -19,9 +18,15 @@ export type Refusal = {
 
 type Verdict = Refusal | { readonly kind: 'accepted'; readonly claims: JWTPayload }
 
+/** The parts of a request that may contain a token. */
+type TokenRequest = {
+  readonly url?: string | undefined
+  readonly headersDistinct: Readonly<Record<string, string[] | undefined>>
+}
+
 export type TokenVerifier = {
-  /** Whether the request has a good token; what the token permits is the next question. */
-  verify(request: IncomingMessage): Promise<Verdict>
+  /** Verifies the token of a request; `hasScope` tells what it permits. */
+  verify(request: TokenRequest): Promise<Verdict>
   /** Answers a good token that does not permit what was asked for. */
   insufficient(scope: string): Refusal
 }

@@ -6,7 +6,13 @@ import { closedPeers } from '../lib/closed-peers.ts'
  * 9112 section 9.6 has a client half-close when it has nothing more to ask, and it gets its response;
  * but a client that has closed its socket sends the same FIN, and its request must be aborted.
  */
-export type HalfClosedWatch = (socket: Socket, isDue: () => boolean) => void
+export type HalfClosedWatch = (socket: Socket, options: HalfClosedOptions) => void
+
+type HalfClosedOptions = {
+  readonly isDue: () => boolean
+  /** Whether an empty write may probe the connection. */
+  readonly canWrite: boolean
+}
 
 /** How often the same connections are checked. */
 const INTERVAL_MS = 1_000
@@ -22,26 +28,26 @@ const KEEP_ALIVE_MS = 15_000
 
 /** Destroys connections whose client has closed its socket. */
 export function createHalfClosedWatch(): HalfClosedWatch {
-  const watched = new Map<Socket, () => boolean>()
+  const watched = new Map<Socket, HalfClosedOptions>()
   let timer: NodeJS.Timeout | undefined
   let isChecking = false
   let hasNew = false
 
   const check = async (): Promise<void> => {
     const tcp: Socket[] = []
-    for (const [socket, isDue] of watched) {
+    for (const [socket, { isDue, canWrite }] of watched) {
       if (socket.destroyed || !isDue()) {
         watched.delete(socket)
         continue
       }
       // An empty write fails with EPIPE if a Unix socket is closed, and not if it is half-closed; also if
       // a TCP connection was reset, which is not reported otherwise while nothing is read.
-      if (socket.writableLength === 0) socket.write('')
+      if (canWrite && socket.writableLength === 0) socket.write('')
       if (socket.remoteAddress !== undefined) tcp.push(socket)
     }
     if (tcp.length === 0) return
     for (const socket of await closedPeers(tcp)) {
-      if (watched.get(socket)?.() === true) socket.destroy()
+      if (watched.get(socket)?.isDue() === true) socket.destroy()
     }
   }
   const schedule = (): void => {
@@ -58,8 +64,8 @@ export function createHalfClosedWatch(): HalfClosedWatch {
     })
   }
 
-  return (socket, isDue) => {
-    watched.set(socket, isDue)
+  return (socket, options) => {
+    watched.set(socket, options)
     socket.once('close', () => watched.delete(socket))
     if (socket.remoteAddress !== undefined) socket.setKeepAlive(true, KEEP_ALIVE_MS)
     if (hasNew) return

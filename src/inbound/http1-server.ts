@@ -142,7 +142,10 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
       const last = connections.pendingResponse(socket)
       if (last === undefined || isLingering(socket)) return
       if (!last.headersSent) last.shouldKeepAlive = false
-      watchHalfClosed(socket, () => connections.pendingResponse(socket) !== undefined)
+      watchHalfClosed(socket, {
+        isDue: () => connections.pendingResponse(socket) !== undefined,
+        canWrite: true,
+      })
     })
   })
 

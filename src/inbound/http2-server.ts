@@ -117,7 +117,11 @@ export function createHttp2Server(options: Http2ServerOptions): Http2Server {
     })
     socket.once('end', () => {
       if (openStreams === 0) session.close()
-      else watchHalfClosed(socket, () => openStreams > 0)
+      // Only an empty write would tell whether a Unix socket is half-closed or closed, and HTTP/2 has no
+      // use for a half-closed connection. node:http2 aborts the process when the socket of a session
+      // is written to.
+      else if (socket.remoteAddress === undefined) socket.destroy()
+      else watchHalfClosed(socket, { isDue: () => openStreams > 0, canWrite: false })
     })
     socket.once('finish', () => limitLinger(socket))
     sessions.add(session)

@@ -3,14 +3,16 @@ import type { Socket } from 'node:net'
 import { endianness } from 'node:os'
 
 /**
- * Returns the TCP connections whose peer is on this machine and has closed its socket. A FIN does not
- * tell `shutdown(SHUT_WR)` from `close()`, but the kernel's table of sockets does: a socket that no
- * process has open has no inode. Peers on other machines, and on systems without that table, are not
- * reported.
+ * Returns the TCP connections whose peer is on this machine and has closed its socket, and those that were
+ * reset, which are no longer in the kernel's table of sockets. A FIN does not tell `shutdown(SHUT_WR)`
+ * from `close()`, but the table does: a socket that no process has open has no inode. Closed peers
+ * on other machines, and anything on systems without that table, are not reported.
  */
 export async function closedPeers(sockets: readonly Socket[]): Promise<Socket[]> {
   const [ipv4, ipv6] = await Promise.all([readTable('tcp'), readTable('tcp6')])
   const closed = new Set([...closedSockets(ipv4), ...closedSockets(ipv6)])
+  const all = new Set([...pairsOf(ipv4), ...pairsOf(ipv6)])
+  if (all.size === 0) return []
   return sockets.filter(({ localAddress, localPort, remoteAddress, remotePort }) => {
     const local = addressOf(localAddress, localPort)
     const remote = addressOf(remoteAddress, remotePort)
@@ -18,7 +20,9 @@ export async function closedPeers(sockets: readonly Socket[]): Promise<Socket[]>
       local !== undefined &&
       remote !== undefined &&
       // The remote address here is the local address of the peer.
-      (closed.has(`${remote} ${local}`) || closed.has(`${mapped(remote)} ${mapped(local)}`))
+      (closed.has(`${remote} ${local}`) ||
+        closed.has(`${mapped(remote)} ${mapped(local)}`) ||
+        !(all.has(`${local} ${remote}`) || all.has(`${mapped(local)} ${mapped(remote)}`)))
     )
   })
 }
@@ -35,6 +39,14 @@ export function* closedSockets(table: string): Generator<string> {
   for (const line of table.split('\n')) {
     const [, local, remote, state = '', , , , , , inode] = line.trim().split(/\s+/)
     if (inode === '0' && ENDED_STATES.has(state)) yield `${local} ${remote}`
+  }
+}
+
+/** Local and remote address of each connection. */
+function* pairsOf(table: string): Generator<string> {
+  for (const line of table.split('\n').slice(1)) {
+    const [, local, remote] = line.trim().split(/\s+/)
+    if (local !== undefined && remote !== undefined) yield `${local} ${remote}`
   }
 }
 

@@ -147,25 +147,30 @@ test('a client that half-closes its connection gets its response', async () => {
   await until(client.isClosed)
 })
 
-test('a client that closes its connection cancels its requests', async () => {
-  let closed = 0
-  let arrived = 0
-  const { sidecar } = await start({
-    handler: (_req, res) => {
-      arrived += 1
-      res.on('close', () => void (closed += 1))
-    },
-  })
-  const client = await openFrameClient(sidecar.proxyUrl)
-  client.send(headersFrame(1, requestFields()), headersFrame(3, requestFields()))
-  await until(() => arrived === 2)
-  client.socket.destroy()
-  await until(() => closed === 2)
-  const openStreams = async () =>
-    await metric(sidecar, 'token_sidecar_http2_streams_open', { side: 'client' })
-  await until(async () => (await openStreams()) === 0)
-  expect(await sidecar.logs()).toContain('client_closed')
-})
+test.for(['TCP', 'a Unix socket'])(
+  'a client that closes its connection over %s cancels its requests',
+  async (kind) => {
+    const path = join(await temporaryDirectory(), 'proxy.sock')
+    let closed = 0
+    let arrived = 0
+    const { sidecar } = await start({
+      listen: kind === 'TCP' ? '127.0.0.1:0' : `unix:${path}`,
+      handler: (_req, res) => {
+        arrived += 1
+        res.on('close', () => void (closed += 1))
+      },
+    })
+    const client = await openFrameClient(sidecar.proxyUrl)
+    client.send(headersFrame(1, requestFields()), headersFrame(3, requestFields()))
+    await until(() => arrived === 2)
+    client.socket.destroy()
+    await until(() => closed === 2)
+    const openStreams = async () =>
+      await metric(sidecar, 'token_sidecar_http2_streams_open', { side: 'client' })
+    await until(async () => (await openStreams()) === 0)
+    expect(await sidecar.logs()).toContain('client_closed')
+  },
+)
 
 test('a shutdown announces GOAWAY, names the last stream after a round trip, and lets streams finish', async () => {
   const gate = Promise.withResolvers<void>()

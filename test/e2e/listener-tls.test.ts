@@ -8,6 +8,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { type Authority, createAuthority, createSelfSigned } from '../helpers/certificates.ts'
 import { forwardConfig } from '../helpers/config-text.ts'
 import { headersFrame, openFrameClient, requestFields } from '../helpers/http2-frames.ts'
+import { metric } from '../helpers/metrics.ts'
 import { fileWith } from '../helpers/one-call.ts'
 import { exchangeRaw } from '../helpers/raw-http.ts'
 import { startServer } from '../helpers/servers.ts'
@@ -79,6 +80,22 @@ test('a certificate that does not match its key is refused at the start', async 
   await expect(start('', other.key)).rejects.toThrow(/private key that belongs to it/)
 })
 
+test('an HTTP/2 client that closes its TLS connection cancels its request, and no other', async () => {
+  const { sidecar, release } = await start()
+  const held = headersFrame(1, requestFields([], { path: '/held' }))
+  const other = await openFrameClient(await negotiateH2(sidecar.proxyUrl))
+  other.send(held)
+  const client = await openFrameClient(await negotiateH2(sidecar.proxyUrl))
+  client.send(held)
+  const openStreams = async () =>
+    await metric(sidecar, 'token_sidecar_http2_streams_open', { side: 'client' })
+  await until(async () => (await openStreams()) === 2)
+  client.socket.destroy()
+  await until(async () => (await openStreams()) === 1)
+  release()
+  expect((await other.response(1)).content.toString()).toBe('/held https')
+})
+
 test('references to the upstream are rewritten to https', async () => {
   const { sidecar, origin } = await start()
   const session = connectHttp2(sidecar.proxyUrl, { ca: AUTHORITY.certificate })
@@ -99,12 +116,15 @@ async function start(settings = '', otherKey?: string, authority: Authority = AU
   const { certificate, key } = await authority.issue('sidecar', ['127.0.0.1', 'localhost'])
   const [certFile, keyFile] = [await fileWith(certificate), await fileWith('')]
   await writeFile(keyFile, otherKey ?? key)
+  const gate = Promise.withResolvers<void>()
   const origin = await startServer((req, res) => {
     res.setHeader('location', `http://${req.headers.host}/there`)
-    res.end(`${req.url} ${String(req.headers['x-forwarded-proto'])}`)
+    const end = () => res.end(`${req.url} ${String(req.headers['x-forwarded-proto'])}`)
+    if (req.url === '/held') void gate.promise.then(end)
+    else end()
   })
   const tls = `{ cert: { file: ${certFile} }, key: { file: ${keyFile} }, ${settings} }`
   const listen = `{ address: "127.0.0.1:0", tls: ${tls} }`
   const config = forwardConfig(origin, 'forwarded: x-forwarded')
-  return { sidecar: await startSidecar(config, {}, listen), origin }
+  return { sidecar: await startSidecar(config, {}, listen), origin, release: gate.resolve }
 }

@@ -25,6 +25,27 @@ test('a table that is not there, or of another kind, has no closed sockets', () 
   expect([...closedSockets('a\n\n  b c\n0 0 0 0 0 0 0 0 0 0')]).toEqual([])
 })
 
+test('a connection that was reset is reported', async () => {
+  const server = createServer({ allowHalfOpen: true })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onTestFinished(() => void server.close())
+  const client = connect({ port: portOf(server), host: '127.0.0.1', allowHalfOpen: true })
+  const [accepted]: Socket[] = await once(server, 'connection')
+  if (accepted === undefined) throw new TypeError('expected a connection')
+  onTestFinished(() => void accepted.destroy())
+  accepted.resume()
+  client.end()
+  await once(accepted, 'end')
+  expect(await closedPeers([accepted])).toEqual([])
+  client.destroy()
+  await once(client, 'close')
+  accepted.on('error', () => {})
+  // The kernel of a client whose socket is closed answers data with a reset.
+  accepted.write('late')
+  await until(async () => (await closedPeers([accepted])).length > 0)
+})
+
 test.for(['127.0.0.1', '::1', '::ffff:127.0.0.1'])(
   'of the clients on %s only those that have closed are reported',
   async (host) => {

@@ -426,6 +426,101 @@ const ROWS: readonly Row[] = [
     ],
   },
   {
+    title: 'HTTP/2 and gRPC',
+    panels: [
+      {
+        title: 'Requests by protocol',
+        about: 'What applications speak to the sidecar. gRPC needs h2 on this side, too.',
+        kind: { type: 'timeseries', stacked: true },
+        unit: 'reqps',
+        queries: [
+          [
+            `sum by (protocol) (${rate('token_sidecar_inbound_requests_total', OF_INSTANCE)})`,
+            '{{protocol}}',
+          ],
+        ],
+      },
+      {
+        title: 'Responses by protocol of the API',
+        about:
+          'gRPC needs h2. Over http: it takes “http2: always” of the route; over https: the API has to offer it by ALPN.',
+        kind: { type: 'timeseries', stacked: true },
+        unit: 'reqps',
+        queries: [
+          [
+            `sum by (protocol) (${rate('token_sidecar_upstream_responses_total', OF_ROUTE)})`,
+            '{{protocol}}',
+          ],
+        ],
+      },
+      {
+        title: 'gRPC calls by status',
+        about:
+          'What the application received. UNAVAILABLE and DEADLINE_EXCEEDED are also what it gets when the sidecar fails a call: compare with “Failures of the sidecar’s own”.',
+        unit: 'reqps',
+        queries: [
+          [
+            `sum by (grpc_status) (${rate('token_sidecar_grpc_calls_total', OF_ROUTE)}) > 0`,
+            '{{grpc_status}}',
+          ],
+        ],
+      },
+      {
+        title: 'Share of failed gRPC calls',
+        about:
+          'UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE and DATA_LOSS. Their HTTP status is 200, so “Share of errors” does not include them.',
+        unit: 'percentunit',
+        queries: [
+          [
+            `sum by (route) (${rate('token_sidecar_grpc_calls_total', and(OF_ROUTE, 'grpc_status=~"UNKNOWN|DEADLINE_EXCEEDED|UNIMPLEMENTED|INTERNAL|UNAVAILABLE|DATA_LOSS"'))}) / sum by (route) (${rate('token_sidecar_grpc_calls_total', OF_ROUTE)})`,
+            '{{route}}',
+          ],
+        ],
+        steps: [[0.05, 'orange']],
+        alert: 'TokenSidecarGrpcCallsFailing',
+      },
+      {
+        title: 'HTTP/2 connections',
+        about: 'Open connections; “client” is the application, “upstream” the APIs.',
+        unit: 'none',
+        queries: [[`sum by (side) (token_sidecar_http2_sessions_open${OF_INSTANCE})`, '{{side}}']],
+      },
+      {
+        title: 'HTTP/2 streams',
+        about:
+          'Open requests on these connections. Climbing at a steady rate of requests: the API has become slow, or streams are not ended.',
+        unit: 'none',
+        queries: [[`sum by (side) (token_sidecar_http2_streams_open${OF_INSTANCE})`, '{{side}}']],
+      },
+      {
+        title: 'GOAWAY frames',
+        about:
+          'NO_ERROR is a graceful shutdown, such as the deployment of an API. Other reasons: one side has closed the connection because of an error of the other.',
+        unit: 'ops',
+        queries: [
+          [
+            `sum by (side, direction, reason) (${rate('token_sidecar_http2_goaway_total', OF_INSTANCE)}) > 0`,
+            '{{side}} {{direction}} {{reason}}',
+          ],
+        ],
+        alert: 'TokenSidecarHttp2ConnectionErrors',
+      },
+      {
+        title: 'RST_STREAM frames',
+        about:
+          'CANCEL from the client is a cancelled request or a deadline that has passed. REFUSED_STREAM from the API: it has reached its limit.',
+        unit: 'ops',
+        queries: [
+          [
+            `sum by (side, direction, reason) (${rate('token_sidecar_http2_resets_total', OF_INSTANCE)}) > 0`,
+            '{{side}} {{direction}} {{reason}}',
+          ],
+        ],
+        alert: 'TokenSidecarHttp2StreamErrors',
+      },
+    ],
+  },
+  {
     title: 'Tunnels',
     panels: [
       {

@@ -44,9 +44,12 @@ export function readBody(
         isStarted = true
         if (kept !== undefined) from.on('data', keep)
         from.on('data', forward)
-        from.once('end', () => {
+        const onEnd = (): void => {
           if (source.isComplete()) stream.push(null)
-        })
+        }
+        // node:http2 ends a stream without content even while it is paused.
+        if (from.readableEnded) onEnd()
+        else from.once('end', onEnd)
       }
       from.resume()
     },

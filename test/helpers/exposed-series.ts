@@ -1,14 +1,23 @@
 import { endpointConfig } from './config-text.ts'
 import { parseExposition } from './exposition.ts'
+import {
+  dataFrame,
+  ERROR,
+  headersFrame,
+  openFrameClient,
+  requestFields,
+  resetFrame,
+} from './http2-frames.ts'
 import { groupingLabelsOf, matchesAny, selectorsOf } from './promql.ts'
 import { startServer } from './servers.ts'
 import { startSidecar } from './sidecar.ts'
 import { sendToken, startTokenEndpoint } from './token-endpoint.ts'
+import { until } from './wait.ts'
 
 /** Every series name of `/metrics`, with its labels and their values. */
 export type ExposedSeries = ReadonlyMap<string, ReadonlyMap<string, ReadonlySet<string>>>
 
-/** The metrics of a sidecar after a successful and a failed request. */
+/** Reads the metrics of a sidecar that has served a request, and whose clients have caused failures over HTTP/1.1 and HTTP/2. */
 export async function readExposedSeries(): Promise<ExposedSeries> {
   const endpoint = await startTokenEndpoint((_request, res) => sendToken(res))
   const upstream = await startServer((req, res) => {
@@ -20,6 +29,7 @@ export async function readExposedSeries(): Promise<ExposedSeries> {
   for (const path of ['/orders', '/orders/bad']) {
     await (await fetch(`${sidecar.proxyUrl}${path}`)).text()
   }
+  await failOverHttp2(sidecar.proxyUrl)
   const exposition = await (await fetch(`${sidecar.adminUrl}/metrics`)).text()
 
   const series = new Map<string, Map<string, Set<string>>>()
@@ -31,6 +41,17 @@ export async function readExposedSeries(): Promise<ExposedSeries> {
     }
   }
   return series
+}
+
+/** A gRPC call without a route, a stream and a connection that are closed with an error code. */
+async function failOverHttp2(proxyUrl: string): Promise<void> {
+  const client = await openFrameClient(proxyUrl)
+  const grpc = ['content-type', 'application/grpc']
+  client.send(headersFrame(1, requestFields(grpc, { path: '/none' })))
+  await client.response(1)
+  client.send(headersFrame(3, requestFields()), resetFrame(3, ERROR.INTERNAL_ERROR))
+  client.send(dataFrame(0, 'data'))
+  await until(client.isClosed)
 }
 
 /** Labels that Prometheus adds to scraped series. */

@@ -147,3 +147,12 @@ test('a limit of 0 watches nothing', async () => {
   await clock.advance(3_600_000)
   expect(failures).toEqual([])
 })
+
+test('a response that is complete when it is piped has no time limit', async () => {
+  const complete = upstreamResponse({ pipeTo: () => undefined })
+  const { clock, failures, response } = startRequest({}, Promise.resolve(complete))
+  const { pipeTo } = await response
+  expect(pipeTo(collectingWriter(() => {}))).toBeUndefined()
+  await clock.advance(60_000)
+  expect(failures).toEqual([])
+})

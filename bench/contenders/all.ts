@@ -1,4 +1,5 @@
 import { bareDispatch } from './bare-dispatch.ts'
+import { bareHttp2 } from './bare-http2.ts'
 import type { Contender } from './contender.ts'
 import { envoy } from './envoy.ts'
 import { haproxy } from './haproxy.ts'
@@ -12,6 +13,7 @@ export const CONTENDERS: readonly Contender[] = [
   noProxy,
   tokenSidecar,
   bareDispatch,
+  bareHttp2,
   httpProxy,
   haproxy,
   nginx,

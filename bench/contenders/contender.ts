@@ -20,6 +20,8 @@ export type Needs = {
   readonly routes: number
   readonly accessLog: boolean
   readonly upstreamTls: boolean
+  /** Whether the application and the upstream speak HTTP/2, both with prior knowledge. */
+  readonly http2: 'neither' | 'both' | 'upstream'
 }
 
 export type Setting = Needs & {

@@ -7,8 +7,16 @@ const SECRET = 'client-secret'
 /** More than any case opens at once; the default of 1024 would be one of its circuit breakers. */
 const LIMIT = 100_000
 
+/** With prior knowledge. */
+const HTTP2_UPSTREAM = {
+  'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
+    '@type': `${EXTENSIONS}.upstreams.http.v3.HttpProtocolOptions`,
+    explicit_http_config: { http2_protocol_options: {} },
+  },
+}
+
 export function envoyConfiguration(setting: Setting, port: number): object {
-  const { upstream, upstreamTls, authorityFile, tokenEndpoint, routes } = setting
+  const { upstream, upstreamTls, authorityFile, tokenEndpoint, routes, http2 } = setting
   return {
     static_resources: {
       secrets: [{ name: SECRET, generic_secret: { secret: { inline_string: CLIENT.secret } } }],
@@ -24,7 +32,7 @@ export function envoyConfiguration(setting: Setting, port: number): object {
                   typed_config: {
                     '@type': `${EXTENSIONS}.filters.network.http_connection_manager.v3.HttpConnectionManager`,
                     stat_prefix: 'application',
-                    codec_type: 'HTTP1',
+                    codec_type: http2 === 'both' ? 'AUTO' : 'HTTP1',
                     route_config: {
                       virtual_hosts: [
                         {
@@ -48,6 +56,7 @@ export function envoyConfiguration(setting: Setting, port: number): object {
       clusters: [
         {
           ...cluster('upstream', upstream.port),
+          ...(http2 !== 'neither' && { typed_extension_protocol_options: HTTP2_UPSTREAM }),
           ...(upstreamTls && { transport_socket: tls(authorityFile) }),
         },
         cluster('authorization-server', Number(new URL(tokenEndpoint).port)),

@@ -41,7 +41,7 @@ export const haproxy: Contender = {
 }
 
 function configuration(setting: Setting, port: number): string {
-  const { upstream, upstreamTls, authorityFile, token, routes } = setting
+  const { upstream, upstreamTls, authorityFile, token, routes, http2 } = setting
   const tls = upstreamTls
     ? `ssl verify required ca-file ${authorityFile} sni str(localhost) verifyhost localhost`
     : ''
@@ -56,13 +56,13 @@ defaults
   timeout server 60s
   http-reuse always
 frontend application
-  bind 127.0.0.1:${port} backlog 4096
+  bind 127.0.0.1:${port} ${http2 === 'both' ? 'proto h2 ' : ''}backlog 4096
 ${prefixes.map((prefix, index) => `  use_backend route-${index} if { path_beg ${prefix}/ }\n`).join('')}
 ${prefixes
   .map(
     (_prefix, index) => `backend route-${index}
   http-request set-header Authorization "Bearer ${token}"
-  server upstream 127.0.0.1:${upstream.port} ${tls}
+  server upstream 127.0.0.1:${upstream.port} ${http2 === 'neither' ? tls : 'proto h2'}
 `,
   )
   .join('')}`

@@ -25,7 +25,10 @@ export const nginx: Contender = {
     const version = /nginx\/(\S+)/.exec(await askVersion(program, ['-v']))?.[1] ?? ''
     return { isFound: true, version }
   },
-  cannot: ({ accessLog }) => (accessLog ? 'its log is not set up here' : undefined),
+  cannot({ accessLog, http2 }) {
+    if (http2 === 'upstream') return 'its grpc_pass takes calls over HTTP/2 only'
+    return accessLog ? 'its log is not set up here' : undefined
+  },
   async start(setting) {
     const { directory, processes, cores } = setting
     const port = await freePort()
@@ -59,7 +62,7 @@ async function untilForked(pid: number): Promise<readonly number[]> {
 }
 
 function configuration(setting: Setting, port: number): string {
-  const { upstream, upstreamTls, authorityFile, token, routes, directory } = setting
+  const { upstream, upstreamTls, authorityFile, token, routes, directory, http2 } = setting
   const scheme = upstreamTls ? 'https' : 'http'
   return `${process.getuid?.() === 0 ? 'user root;' : ''}
 daemon off; worker_processes 1; worker_rlimit_nofile 16384;
@@ -78,12 +81,16 @@ http {
     keepalive 1024; keepalive_requests 1000000000; keepalive_timeout 1h;
   }
   server {
-    listen 127.0.0.1:${port} backlog=4096;
+    listen 127.0.0.1:${port} ${http2 === 'both' ? 'http2 ' : ''}backlog=4096;
 ${routePrefixes(routes)
   .map(
     (prefix) => `    location ${prefix}/ {
-      proxy_pass ${scheme}://api; proxy_http_version 1.1; proxy_set_header Connection "";
-      proxy_set_header Authorization "Bearer ${token}";
+      ${
+        http2 === 'both'
+          ? `grpc_pass grpc://api; grpc_set_header Authorization "Bearer ${token}";`
+          : `proxy_pass ${scheme}://api; proxy_http_version 1.1; proxy_set_header Connection "";
+      proxy_set_header Authorization "Bearer ${token}";`
+      }
     }
 `,
   )

@@ -1,8 +1,9 @@
 import type { Needs } from './contender.ts'
 
 /** For contenders that send everything to one upstream. */
-export function onlyForwards({ routes, accessLog }: Needs): string | undefined {
+export function onlyForwards({ routes, accessLog, http2 }: Needs): string | undefined {
   if (routes > 1) return 'it has no routes'
+  if (http2 !== 'neither') return 'it speaks HTTP/1.1 only'
   if (accessLog) return 'it has no access log'
   return undefined
 }

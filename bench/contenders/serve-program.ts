@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createServer, type RequestListener } from 'node:http'
+import type { Server } from 'node:net'
 import { programSettings } from './start-node-program.ts'
 
 /** The settings of a program that `startNodeProgram` has started. */
@@ -11,7 +12,10 @@ export function readProgramSettings() {
 
 /** Serves on a free port, and says on which. */
 export async function serveProgram(handle: RequestListener): Promise<void> {
-  const server = createServer(handle)
+  await announcePort(createServer(handle))
+}
+
+export async function announcePort(server: Server): Promise<void> {
   server.listen(0, '127.0.0.1', 4096)
   await once(server, 'listening')
   const bound = server.address()

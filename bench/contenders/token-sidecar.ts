@@ -93,7 +93,7 @@ async function untilReady(readyUrl: string): Promise<void> {
 
 /** JSON is YAML, too. */
 function configuration(setting: Setting, credential: object): string {
-  const { upstream, upstreamTls, authorityFile, tokenEndpoint, routes, accessLog } = setting
+  const { upstream, upstreamTls, authorityFile, tokenEndpoint, routes, accessLog, http2 } = setting
   return JSON.stringify({
     listen: '127.0.0.1:0',
     admin: '127.0.0.1:0',
@@ -112,6 +112,7 @@ function configuration(setting: Setting, credential: object): string {
       upstream: upstream.origin,
       keepPath: true,
       credential: 'bench',
+      ...(http2 !== 'neither' && { http2: 'always' }),
       ...(upstreamTls && { tls: { ca: { file: authorityFile } } }),
     })),
     log: { access: accessLog ? 'on' : 'off', format: 'json' },

@@ -6,6 +6,11 @@ export type Load = {
   readonly bodyBytes: number
   readonly headers: readonly (readonly [name: string, value: string])[]
   readonly connections: number
+  readonly http2: boolean
+  /** Requests at once on each connection of HTTP/2. */
+  readonly streams: number
+  readonly answerBytes: number
+  readonly isGrpc: boolean
   readonly seconds: number
 }
 

@@ -22,7 +22,7 @@ const latency = z
   .nullable()
   .transform((ms) => ms ?? Number.NaN)
 
-const loadReport = z.object({
+export const loadReport = z.object({
   requests: z.number(),
   seconds: z.number(),
   p50Ms: latency,

@@ -19,6 +19,7 @@ export type Variation = {
 }
 
 const MIB = 1024 * 1024
+const HTTP2: Partial<Workload> = { http2: 'both', connections: 4, streams: 8 }
 
 export const CASES: readonly Case[] = [
   single('get', 'GET, 100-byte answer, 32 connections', {}, { isQuick: true }),
@@ -64,6 +65,35 @@ export const CASES: readonly Case[] = [
     ],
     only: ['token-sidecar', 'bare-dispatch'],
   },
+  single('h2', 'GET over HTTP/2 on both sides, 4 connections × 8 streams', HTTP2),
+  {
+    name: 'h1-to-h2',
+    title: 'GET over HTTP/1.1 to an HTTP/2 upstream beside HTTP/2 on both sides, 32 at once',
+    isQuick: false,
+    variations: [
+      { label: '', workload: { ...SMALL_GET, ...HTTP2 } },
+      { label: ', HTTP/1.1 in', workload: { ...SMALL_GET, http2: 'upstream' } },
+    ],
+    only: ['token-sidecar', 'haproxy', 'envoy'],
+  },
+  single('grpc-unary', 'gRPC, unary calls of 100 bytes, 4 connections × 8 streams', {
+    ...HTTP2,
+    method: 'POST',
+    bodyBytes: 100,
+    answer: 'unary',
+  }),
+  single(
+    'grpc-stream',
+    'gRPC, server streams of 1,000 messages of 1 KiB, 4 connections × 8 streams',
+    { ...HTTP2, method: 'POST', bodyBytes: 100, answer: 'stream' },
+    { shows: 'throughput' },
+  ),
+  single(
+    'h2-download',
+    'GET over HTTP/2, 1 MiB answer, 4 connections × 8 streams',
+    { ...HTTP2, answer: 'mebibyte' },
+    { shows: 'throughput' },
+  ),
   single(
     'rate',
     'GET at 1,000 requests/s, 32 connections',

@@ -1,5 +1,7 @@
 import { createClosedLoop, createPaced } from '../load/node-load.ts'
 import type { SendLoad } from '../load/load.ts'
+import { createH2load } from '../load/h2load.ts'
+import { createHttp2Load } from '../load/http2-load.ts'
 import { createWrk } from '../load/wrk.ts'
 import type { Stage } from '../stage/stage.ts'
 import { askVersion, findProgram } from '../system/find-program.ts'
@@ -20,14 +22,22 @@ export async function createLoads(
 ): Promise<Loads> {
   const options = { processes, directory, cores: cores.others }
   const program = onlyNode ? undefined : findProgram('wrk')
-  const saturate =
+  const http1 =
     program === undefined ? createClosedLoop(options) : createWrk({ ...options, program })
+  const h2load = onlyNode ? undefined : findProgram('h2load')
+  const calls = createHttp2Load(options)
+  const http2 = h2load === undefined ? calls : createH2load({ ...options, program: h2load })
+  const saturate: SendLoad = async (load) => {
+    if (!load.http2) return await http1(load)
+    return await (load.method === 'GET' ? http2 : calls)(load)
+  }
   return {
     saturate,
     sender: ({ perSecond }) =>
       perSecond === undefined ? saturate : createPaced({ ...options, perSecond }),
-    note:
-      program === undefined ? 'our own in Node (no wrk here; Debian: wrk)' : await askWrk(program),
+    note: `${
+      program === undefined ? 'our own in Node (no wrk here; Debian: wrk)' : await askWrk(program)
+    }, HTTP/2 ${h2load === undefined ? 'from node:http2 (no h2load here; Debian: nghttp2-client)' : 'from h2load, calls of gRPC from node:http2'}`,
   }
 }
 

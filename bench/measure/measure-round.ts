@@ -3,7 +3,7 @@ import type { Load, Outcome, SendLoad } from '../load/load.ts'
 import { ANSWERS } from '../stage/answers.ts'
 import { cpuMicros, residentBytes } from '../system/proc.ts'
 import type { Round } from './result.ts'
-import { requestHeaders, requestPath, type Workload } from './workload.ts'
+import { isGrpc, requestHeaders, requestPath, type Workload } from './workload.ts'
 
 const SAMPLE_MS = 200
 
@@ -43,8 +43,20 @@ function roundOf({ requests, seconds, p50Ms, p99Ms }: Outcome, workload: Workloa
 }
 
 function loadOf({ origin, authorization }: Running, workload: Workload, seconds: number): Load {
-  const { method, bodyBytes, connections } = workload
+  const { method, bodyBytes, connections, streams, answer } = workload
   const headers = requestHeaders(workload)
   if (authorization !== undefined) headers.push(['Authorization', authorization])
-  return { origin, path: requestPath(workload), method, bodyBytes, headers, connections, seconds }
+  return {
+    origin,
+    path: requestPath(workload),
+    method,
+    bodyBytes,
+    headers,
+    connections,
+    http2: workload.http2 === 'both',
+    streams,
+    answerBytes: ANSWERS[answer].body.length,
+    isGrpc: isGrpc(workload),
+    seconds,
+  }
 }

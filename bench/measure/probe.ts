@@ -1,11 +1,13 @@
 import { once } from 'node:events'
 import { type IncomingMessage, request } from 'node:http'
+import { connect } from 'node:http2'
 import { buffer } from 'node:stream/consumers'
+import * as z from 'zod'
 import type { Running } from '../contenders/contender.ts'
-import { ANSWERS, patternOf } from '../stage/answers.ts'
+import { ANSWERS } from '../stage/answers.ts'
 import { digestOf, receivedSchema } from '../stage/describe-request.ts'
 import { tokenLengths } from '../stage/upstream.ts'
-import { probePath, requestHeaders, requestPath, type Workload } from './workload.ts'
+import { probePath, requestBody, requestHeaders, requestPath, type Workload } from './workload.ts'
 
 export type ProbeOptions = {
   readonly running: Running
@@ -30,7 +32,7 @@ export async function probe(options: ProbeOptions): Promise<string | undefined> 
   if (further.length > 0) return 'the upstream got more than one Authorization'
   if (!isBearer(authorization, token)) return 'the upstream got no Authorization of the right kind'
   if (received.method !== workload.method) return `the upstream got a ${received.method}`
-  if (received.bodyDigest !== digestOf(patternOf(workload.bodyBytes))) {
+  if (received.bodyDigest !== digestOf(requestBody(workload))) {
     return `the upstream got another body, of ${received.bodyBytes} bytes`
   }
   const lost = requestHeaders(workload).find(
@@ -63,6 +65,7 @@ function isBearer(authorization: string, token: string): boolean {
 async function send({ origin, authorization }: Running, workload: Workload, path: string) {
   const headers = Object.fromEntries(requestHeaders(workload))
   if (authorization !== undefined) headers['Authorization'] = authorization
+  if (workload.http2 === 'both') return await sendHttp2(origin, path, workload, headers)
   const req = request(origin + path, {
     method: workload.method,
     headers,
@@ -70,9 +73,32 @@ async function send({ origin, authorization }: Running, workload: Workload, path
     signal: AbortSignal.timeout(DEADLINE_MS),
   })
   const answered: Promise<IncomingMessage[]> = once(req, 'response')
-  if (workload.method === 'POST') req.end(patternOf(workload.bodyBytes))
+  if (workload.method === 'POST') req.end(requestBody(workload))
   else req.end()
   const [response] = await answered
   if (response === undefined) throw new TypeError('expected a response')
   return { status: response.statusCode, body: await buffer(response) }
+}
+
+async function sendHttp2(
+  origin: string,
+  path: string,
+  workload: Workload,
+  headers: Readonly<Record<string, string>>,
+) {
+  const session = connect(origin)
+  try {
+    const stream = session.request(
+      { ':method': workload.method, ':path': path, ...headers },
+      { endStream: workload.method === 'GET', signal: AbortSignal.timeout(DEADLINE_MS) },
+    )
+    if (workload.method === 'POST') stream.end(requestBody(workload))
+    const [head] = z
+      .tuple([z.object({ ':status': z.number() })])
+      .rest(z.unknown())
+      .parse(await once(stream, 'response'))
+    return { status: head[':status'], body: await buffer(stream) }
+  } finally {
+    session.destroy()
+  }
 }

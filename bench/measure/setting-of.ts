@@ -6,15 +6,18 @@ import type { Stage } from '../stage/stage.ts'
 /** How a contender is set up on a stage. */
 export async function settingOf(
   stage: Stage,
-  { routes, accessLog, upstreamTls }: Needs,
+  { routes, accessLog, upstreamTls, http2 }: Needs,
 ): Promise<Setting> {
   const directory = join(stage.directory, crypto.randomUUID())
   await mkdir(directory)
-  const origin = upstreamTls ? stage.upstream.https : stage.upstream.http
+  const { upstream } = stage
+  const http1 = upstreamTls ? upstream.https : upstream.http
+  const origin = http2 === 'neither' ? http1 : upstream.http2
   return {
     routes,
     accessLog,
     upstreamTls,
+    http2,
     upstream: { origin, port: Number(new URL(origin).port) },
     authorityFile: stage.authorityFile,
     token: stage.token,

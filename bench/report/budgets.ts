@@ -21,6 +21,7 @@ export type Budget = {
 
 const SIDECAR = 'token-sidecar'
 const BARE = 'bare-dispatch'
+const BARE_HTTP2 = 'bare-http2'
 /** What "flat" is: what V8 gives and takes from one minute to the next is less than this. */
 const FLAT = 1.1
 
@@ -84,6 +85,30 @@ export const BUDGETS: readonly Budget[] = [
     bound: { most: 1.05 },
     unit: '×',
     measure: cpuRatio({ inCase: 'routes', of: SIDECAR, label: ', 200 routes', to: SIDECAR }),
+  },
+  {
+    figure: 'CPU per request, HTTP/2 on both sides, against the bare node:http2 loop',
+    bound: { most: 1.15 },
+    unit: '×',
+    measure: cpuRatio({ inCase: 'h2', of: SIDECAR, to: BARE_HTTP2 }),
+  },
+  {
+    figure: 'CPU per request, HTTP/2 on both sides, against Envoy with its injector',
+    bound: { most: 1.3 },
+    unit: '×',
+    measure: cpuRatio({ inCase: 'h2', of: SIDECAR, to: 'envoy' }),
+  },
+  {
+    figure: 'CPU per request, HTTP/1.1 to HTTP/2, against HTTP/2 on both sides',
+    bound: { most: 1 },
+    unit: '×',
+    measure: cpuRatio({ inCase: 'h1-to-h2', of: SIDECAR, label: ', HTTP/1.1 in', to: SIDECAR }),
+  },
+  {
+    figure: 'throughput of 1 MiB responses over HTTP/2, against Envoy',
+    bound: { least: 0.5 },
+    unit: '×',
+    measure: throughputRatio({ inCase: 'h2-download', of: SIDECAR, to: 'envoy' }),
   },
   {
     figure: 'token requests per token and lifetime, under load',

@@ -56,7 +56,7 @@ const GROWTH: Column = {
   cell: (rounds, base) => ratioOf(rounds, base),
 }
 const RATIO: Column = {
-  title: '× bare-dispatch',
+  title: '× bare loop',
   cell: (rounds, base) => ratioOf(rounds, base),
 }
 
@@ -97,12 +97,11 @@ function cellsOf(entry: EntryResult, result: CaseResult): string[] {
   /** The first of that contender, with the fewest routes or connections. */
   const base = (name: string): readonly Round[] | undefined =>
     result.entries.find(({ contender, rounds }) => contender === name && rounds.length > 0)?.rounds
-  const compared = { latency: 'no-proxy', growth: entry.contender, throughput: BARE }
-  const rounds = base(result.shows === undefined ? BARE : compared[result.shows])
+  const bare = base('bare-dispatch') ?? base('bare-http2')
+  const compared = { latency: base('no-proxy'), growth: base(entry.contender), throughput: bare }
+  const rounds = result.shows === undefined ? bare : compared[result.shows]
   return columns.map((column) => column.cell(entry.rounds, rounds))
 }
-
-const BARE = 'bare-dispatch'
 
 /** The median of the ratios of each round. */
 function ratioOf(rounds: readonly Round[], base: readonly Round[] | undefined): string {

@@ -1,3 +1,5 @@
+import { grpcMessage } from './grpc-message.ts'
+
 /** What the upstream answers; the probe compares every byte of it. */
 export const ANSWERS = {
   small: {
@@ -7,11 +9,25 @@ export const ANSWERS = {
     body: Buffer.from(
       '{"orders":[{"id":1,"item":"abcdefghijklmnopqrstuvwxyz"},{"id":2,"item":"abcdefghijklmnopqrstuvwx"}]}',
     ),
+    messages: 0,
   },
   mebibyte: {
     path: 'mebibyte',
     type: 'application/octet-stream',
     body: patternOf(1024 * 1024),
+    messages: 0,
+  },
+  unary: {
+    path: 'unary',
+    type: 'application/grpc',
+    body: grpcMessage(patternOf(100)),
+    messages: 1,
+  },
+  stream: {
+    path: 'stream',
+    type: 'application/grpc',
+    body: Buffer.concat(Array.from({ length: 1000 }, () => grpcMessage(patternOf(1024)))),
+    messages: 1000,
   },
 } as const
 

@@ -13,16 +13,34 @@ export const receivedSchema = z.object({
 })
 
 export async function describeRequest(req: IncomingMessage, res: ServerResponse): Promise<void> {
-  const body = await buffer(req)
-  const description: z.output<typeof receivedSchema> = {
+  const description = describeReceived({
     method: req.method ?? '',
     authorization: req.headersDistinct['authorization'] ?? [],
-    fields: Object.keys(req.headers),
+    headers: req.headers,
+    body: await buffer(req),
+  })
+  res.setHeader('content-type', 'application/json')
+  res.end(JSON.stringify(description))
+}
+
+export function describeReceived({
+  method,
+  authorization,
+  headers,
+  body,
+}: {
+  readonly method: string
+  readonly authorization: string[]
+  readonly headers: object
+  readonly body: Buffer
+}): z.output<typeof receivedSchema> {
+  return {
+    method,
+    authorization,
+    fields: Object.keys(headers),
     bodyBytes: body.length,
     bodyDigest: digestOf(body),
   }
-  res.setHeader('content-type', 'application/json')
-  res.end(JSON.stringify(description))
 }
 
 export function digestOf(body: Buffer): string {

@@ -11,7 +11,7 @@ import { tokenLengths, type Upstream, type UpstreamOptions } from './upstream.ts
 export async function startNginxUpstream(
   nginx: string,
   options: UpstreamOptions,
-): Promise<Upstream> {
+): Promise<Omit<Upstream, 'http2'>> {
   const { processes, cores } = options
   const directory = join(options.directory, 'upstream')
   await mkdir(join(directory, 'files'), { recursive: true })

@@ -8,7 +8,9 @@ const PROGRAM = join(import.meta.dirname, 'node-upstream-program.ts')
 const listening = z.object({ http: z.string(), https: z.string() })
 
 /** Where there is no nginx: the same answers from Node, in a process of its own. */
-export async function startNodeUpstream(options: UpstreamOptions): Promise<Upstream> {
+export async function startNodeUpstream(
+  options: UpstreamOptions,
+): Promise<Omit<Upstream, 'http2'>> {
   const { processes, cores, directory, token, certificateFile, keyFile } = options
   const file = join(directory, 'node-upstream.json')
   await writeFile(file, JSON.stringify({ token, certificateFile, keyFile }))

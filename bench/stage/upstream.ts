@@ -7,6 +7,8 @@ import type { Processes } from '../system/processes.ts'
 export type Upstream = {
   readonly http: string
   readonly https: string
+  /** HTTP/2 with prior knowledge. */
+  readonly http2: string
   /** What it runs on, for the report. */
   readonly note: string
 }

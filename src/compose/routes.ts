@@ -9,12 +9,11 @@ import type { TunnelPolicy } from '../inbound/connect.ts'
 import { createPassThrough, type PassThrough } from '../exchange/pass-through.ts'
 import type { ExchangeRoundTrip } from '../exchange/exchange-request.ts'
 import type { IdleWatch } from '../exchange/idle-watch.ts'
-import { withIdleTimeout } from '../exchange/idle-timeout.ts'
 import { injectToken } from '../exchange/inject-token.ts'
 import { provePossession } from '../exchange/prove-possession.ts'
 import { replayAfter401 } from '../exchange/replay-after-401.ts'
-import { withResponseTimeout } from '../exchange/response-timeout.ts'
 import { retryStale } from '../exchange/retry-stale.ts'
+import { withTimeLimits } from '../exchange/time-limits.ts'
 import { traced } from '../exchange/traced.ts'
 import type { Route } from '../exchange/route.ts'
 import { type UpstreamFailure, upstreamFailure } from '../http/upstream-failure.ts'
@@ -170,11 +169,8 @@ function timeLimited(
   { idle, clock }: ComposeRoutesOptions,
 ): ExchangeRoundTrip {
   const fail: UpstreamFailure = (kind, reason) => upstreamFailure(origin, kind, reason)
-  const common = { fail, idle, clock, idleMs: timeouts.idle }
-  return withIdleTimeout(
-    common,
-    withResponseTimeout({ ...common, responseMs: timeouts.response }, roundTrip),
-  )
+  const { response: responseMs, idle: idleMs } = timeouts
+  return withTimeLimits({ responseMs, idleMs, fail, idle, clock }, roundTrip)
 }
 
 /** The field value is built once for each token, not for each request. */

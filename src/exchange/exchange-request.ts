@@ -2,6 +2,7 @@ import type { SidecarError } from '../errors.ts'
 import type { UpstreamRequest, UpstreamResponse } from '../http/round-trip.ts'
 import type { RequestSpan } from '../observe/tracer.ts'
 import type { AccessToken } from '../tokens/access-token.ts'
+import type { AbortSignalLike } from '../lib/abort-controller.ts'
 
 /** A request on its way through the wrappers of a route, which lead to the upstream. */
 export type ExchangeRequest = UpstreamRequest & {
@@ -24,5 +25,5 @@ export type ExchangeRequest = UpstreamRequest & {
 /** A `RoundTrip` within an exchange: each wrapper takes one and returns one. */
 export type ExchangeRoundTrip = (
   request: ExchangeRequest,
-  signal: AbortSignal,
+  signal: AbortSignalLike,
 ) => Promise<UpstreamResponse>

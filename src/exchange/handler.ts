@@ -63,7 +63,8 @@ export function createExchangeHandler(options: ExchangeHandlerOptions): Exchange
         const destination = observeOutcome(response, writer, route, record, token)
         status = response.status
         if (response.tunnel === undefined) {
-          await send(response, destination, route, target, head.method) // 408, 502, 504
+          const sent = send(response, destination, route, target, head.method)
+          if (sent !== undefined) await sent // 408, 502, 504
         } else {
           await tunnel(response, inbound, route, record)
         }
@@ -181,7 +182,7 @@ function send(
   route: Route,
   { scheme, host }: RequestTarget,
   method: string,
-): Promise<void> {
+): Promise<void> | undefined {
   const ownOrigin = host === '' ? '' : `${scheme}://${host}`
   const { version } = response
   const mayHaveTrailers = writer.canSendTrailers(response, method)

@@ -2,6 +2,7 @@ import { fieldValues } from '../http/field-lines.ts'
 import type { UpstreamResponse } from '../http/round-trip.ts'
 import type { AccessToken } from '../tokens/access-token.ts'
 import type { ExchangeRequest, ExchangeRoundTrip } from './exchange-request.ts'
+import type { AbortSignalLike } from '../lib/abort-controller.ts'
 
 /** Adds a DPoP proof where the token is bound to a key (RFC 9449 section 7). */
 export function provePossession(next: ExchangeRoundTrip): ExchangeRoundTrip {
@@ -15,7 +16,7 @@ export function provePossession(next: ExchangeRoundTrip): ExchangeRoundTrip {
     request: ExchangeRequest,
     token: AccessToken,
     dpop: NonNullable<AccessToken['dpop']>,
-    signal: AbortSignal,
+    signal: AbortSignalLike,
   ): Promise<UpstreamResponse> {
     const { method, url } = request
     const proof = await dpop.prove({ method, url, accessToken: token.value.reveal() })

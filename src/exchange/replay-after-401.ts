@@ -1,4 +1,5 @@
 import { isStreamed } from '../http/request-body.ts'
+import type { UpstreamResponse } from '../http/round-trip.ts'
 import { abortable } from '../lib/abortable.ts'
 import type { RouteMetrics } from '../observe/route-metrics.ts'
 import type { AccessToken } from '../tokens/access-token.ts'
@@ -6,12 +7,21 @@ import type { TokenSource } from '../tokens/token-source.ts'
 import type { ExchangeRequest, ExchangeRoundTrip } from './exchange-request.ts'
 import { tokenDecision } from './token-decision.ts'
 import { whileClientWaits } from './wait-for-token.ts'
+import type { AbortSignalLike } from '../lib/abort-controller.ts'
 
 export type ReplayOptions = {
   readonly tokens: Pick<TokenSource, 'replace'>
   /** How long to wait for another token. */
   readonly tokenMs: number
   readonly metrics: Pick<RouteMetrics, 'replayed'>
+}
+
+/** The response that rejects the token of a request. */
+type Rejection = {
+  readonly request: ExchangeRequest
+  readonly token: AccessToken
+  readonly response: UpstreamResponse
+  readonly decision: Exclude<ReturnType<typeof tokenDecision>, 'accepted'>
 }
 
 const NEVER = new AbortController().signal
@@ -22,11 +32,23 @@ const NEVER = new AbortController().signal
  */
 export function replayAfter401(options: ReplayOptions, next: ExchangeRoundTrip): ExchangeRoundTrip {
   const { tokens, metrics } = options
-  return async (request, signal) => {
-    const response = await next(request, signal)
-    const { token, body, isGrpc } = request
-    const decision = token === undefined ? 'accepted' : tokenDecision(response, isGrpc)
-    if (token === undefined || decision === 'accepted') return response
+  return (request, signal) => {
+    const { token, isGrpc } = request
+    const sent = next(request, signal)
+    if (token === undefined) return sent
+    return sent.then((response) => {
+      const decision = tokenDecision(response, isGrpc)
+      return decision === 'accepted'
+        ? response
+        : replay({ request, token, response, decision }, signal)
+    })
+  }
+
+  async function replay(
+    { request, token, response, decision }: Rejection,
+    signal: AbortSignalLike,
+  ): Promise<UpstreamResponse> {
+    const { body, isGrpc } = request
     // The client of a gRPC stream may wait for this response before it sends the rest.
     const isReplayable = !isStreamed(body) || (body.isKept() && (!isGrpc || body.isComplete()))
     if (!isReplayable) {
@@ -48,7 +70,7 @@ export function replayAfter401(options: ReplayOptions, next: ExchangeRoundTrip):
   async function otherToken(
     { span }: ExchangeRequest,
     token: AccessToken,
-    signal: AbortSignal,
+    signal: AbortSignalLike,
   ): Promise<AccessToken | undefined> {
     try {
       return await whileClientWaits(

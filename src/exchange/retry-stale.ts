@@ -1,5 +1,7 @@
 import { type Retry, SidecarError } from '../errors.ts'
 import { type CompleteBody, isStreamed } from '../http/request-body.ts'
+import type { UpstreamResponse } from '../http/round-trip.ts'
+import type { AbortSignalLike } from '../lib/abort-controller.ts'
 import type { RouteMetrics } from '../observe/route-metrics.ts'
 import type { ExchangeRequest, ExchangeRoundTrip } from './exchange-request.ts'
 
@@ -14,19 +16,25 @@ export function retryStale(
   metrics: Pick<RouteMetrics, 'retried'>,
   next: ExchangeRoundTrip,
 ): ExchangeRoundTrip {
-  return async (request, signal) => {
-    try {
-      const repeatable = request.body === null && IDEMPOTENT.has(request.method)
-      return await next(repeatable ? { ...request, repeatable } : request, signal)
-    } catch (error) {
-      const retry = error instanceof SidecarError ? error.retry : undefined
-      if (!isRepeatable(request, retry)) throw error
-      const isUnsent = retry === 'always' && isBodyUnread(request)
-      const body = isUnsent ? request.body : await completeBody(request)
-      if (body === undefined) throw error
-      metrics.retried()
-      return await next({ ...request, body, dedicated: true }, signal)
-    }
+  return (request, signal) => {
+    const repeatable = request.body === null && IDEMPOTENT.has(request.method)
+    return next(repeatable ? { ...request, repeatable } : request, signal).catch((error: unknown) =>
+      retry(error, request, signal),
+    )
+  }
+
+  async function retry(
+    error: unknown,
+    request: ExchangeRequest,
+    signal: AbortSignalLike,
+  ): Promise<UpstreamResponse> {
+    const allowed = error instanceof SidecarError ? error.retry : undefined
+    if (!isRepeatable(request, allowed)) throw error
+    const isUnsent = allowed === 'always' && isBodyUnread(request)
+    const body = isUnsent ? request.body : await completeBody(request)
+    if (body === undefined) throw error
+    metrics.retried()
+    return await next({ ...request, body, dedicated: true }, signal)
   }
 }
 

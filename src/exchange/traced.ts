@@ -4,6 +4,7 @@ import type { RequestSpan } from '../observe/tracer.ts'
 import type { ExchangeRequest, ExchangeRoundTrip } from './exchange-request.ts'
 import type { RequestFieldPolicy } from './request-fields.ts'
 import { withTraceContext } from './trace-context.ts'
+import type { AbortSignalLike } from '../lib/abort-controller.ts'
 
 /** Records each attempt as a span, and propagates the trace context (W3C Trace Context section 3). */
 export function traced(
@@ -16,7 +17,7 @@ export function traced(
   async function sendTraced(
     request: ExchangeRequest,
     span: RequestSpan,
-    signal: AbortSignal,
+    signal: AbortSignalLike,
   ): Promise<UpstreamResponse> {
     const attempt = span.attempt(request.method, request.url)
     const { traceparent } = attempt

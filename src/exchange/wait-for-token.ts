@@ -1,9 +1,10 @@
 import { SidecarError, toSidecarError } from '../errors.ts'
 import type { RequestSpan, TokenWaitSpan } from '../observe/tracer.ts'
+import type { AbortSignalLike } from '../lib/abort-controller.ts'
 
 /** Waits for a token until `limitMs` have passed (`token_unavailable`) or `signal` aborts. */
 export async function whileClientWaits<T>(
-  signal: AbortSignal,
+  signal: AbortSignalLike,
   limitMs: number,
   start: (waitSignal: AbortSignal, waiting: TokenWaitSpan | undefined) => T,
   span: RequestSpan | undefined,

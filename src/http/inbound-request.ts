@@ -3,6 +3,7 @@ import type { SidecarError } from '../errors.ts'
 import type { RequestBody } from './request-body.ts'
 import type { RequestHead } from './request-head.ts'
 import type { TunnelReport } from './tunnel.ts'
+import type { AbortSignalLike } from '../lib/abort-controller.ts'
 
 /** Names and values alternate. */
 export type FilterTrailers = (received: readonly string[]) => readonly string[]
@@ -23,7 +24,7 @@ export type InboundRequest = {
    */
   readonly openBody: (keepBytes: number, filterTrailers: FilterTrailers) => RequestBody
   /** Aborts when the client leaves, and by `abort`; the reason is a SidecarError. */
-  readonly signal: AbortSignal
+  readonly signal: AbortSignalLike
   readonly abort: (reason: SidecarError) => void
   /** Undefined where the connection cannot become a tunnel. */
   readonly switchProtocols: SwitchProtocols | undefined

@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream'
 import type { CompleteBody, RequestBody } from './request-body.ts'
 import type { ResponseWriter } from './response-writer.ts'
+import type { AbortSignalLike } from '../lib/abort-controller.ts'
 
 /**
  * Sends one request. Resolves with the head of the final response, possibly while the request body is
@@ -8,7 +9,7 @@ import type { ResponseWriter } from './response-writer.ts'
  */
 export type RoundTrip<Request extends UpstreamRequest = UpstreamRequest> = (
   request: Request,
-  signal: AbortSignal,
+  signal: AbortSignalLike,
 ) => Promise<UpstreamResponse>
 
 export type UpstreamRequest = {
@@ -48,9 +49,10 @@ export type ResponseHead = {
 export type UpstreamResponse = ResponseHead & {
   /**
    * Streams the body to `writer` with backpressure, and ends it. Resolves when the client's connection
-   * has accepted everything. May be called once, and not after `discard`.
+   * has accepted everything; undefined if it has already, which spares most responses a promise. May be
+   * called once, and not after `discard`.
    */
-  readonly pipeTo: (writer: ResponseWriter) => Promise<void>
+  readonly pipeTo: (writer: ResponseWriter) => Promise<void> | undefined
   /** Drains a small remainder to keep the connection reusable; closes the connection otherwise. */
   readonly discard: () => void
   /** After a 101 (RFC 9110 section 15.2.2): the connection, paused. */

@@ -3,6 +3,7 @@ import type { InboundRequest, SwitchProtocols } from '../http/inbound-request.ts
 import { readHttp1Head } from '../http/request-head.ts'
 import { type BodySource, readBody } from './body-reader.ts'
 import { abortReason } from './abort-reason.ts'
+import { createAbortController } from '../lib/abort-controller.ts'
 
 /** Presents a request of `node:http` to the exchange. */
 export function createHttp1Request(
@@ -10,7 +11,7 @@ export function createHttp1Request(
   res: ServerResponse,
   switchProtocols?: SwitchProtocols,
 ): InboundRequest {
-  const exchange = new AbortController()
+  const exchange = createAbortController()
   res.on('close', () => {
     if (!res.writableFinished) exchange.abort(abortReason(req))
   })

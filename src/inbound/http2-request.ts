@@ -5,6 +5,7 @@ import type { InboundRequest } from '../http/inbound-request.ts'
 import { readRequestHead, type RequestHead } from '../http/request-head.ts'
 import { shareMemory } from '../lib/give-back.ts'
 import { type BodySource, readBody } from './body-reader.ts'
+import { createAbortController } from '../lib/abort-controller.ts'
 
 /** Presents a request of `node:http2` to the exchange. */
 export function createHttp2Request(
@@ -12,7 +13,7 @@ export function createHttp2Request(
   head: RequestHead,
   connection: InboundRequest['connection'],
 ): InboundRequest {
-  const exchange = new AbortController()
+  const exchange = createAbortController()
   const onReset = (): void => exchange.abort(streamClosed(stream))
   stream.once('aborted', onReset)
   stream.once('close', () => {

@@ -11,11 +11,12 @@ import { requestHead } from './request-writer.ts'
 import type { ResponseHead } from './response-head.ts'
 import { createResponseParser } from './response-parser.ts'
 import { toUpstreamFailure, upstreamFailure } from '../http/upstream-failure.ts'
+import type { AbortSignalLike } from '../lib/abort-controller.ts'
 
 /** One connection to an upstream, for one request at a time. */
 export type Connection = {
   /** To be called only while the connection is idle. */
-  readonly send: (request: UpstreamRequest, signal: AbortSignal) => Promise<UpstreamResponse>
+  readonly send: (request: UpstreamRequest, signal: AbortSignalLike) => Promise<UpstreamResponse>
   /** The idle timeout that the server announced last; NaN if it did not. */
   readonly keepAliveSeconds: () => number
   /** Closes it, and fails the request in progress. */

@@ -10,6 +10,7 @@ import {
   type Http2Session,
   type Http2SessionOptions,
 } from './http2-session.ts'
+import type { AbortSignalLike } from '../lib/abort-controller.ts'
 
 export type Http2SessionPoolOptions = Pick<
   Http2SessionOptions,
@@ -81,7 +82,7 @@ export function createHttp2SessionPool(options: Http2SessionPoolOptions): Connec
   const isTrusted = ({ session, activeAt }: Entry): boolean =>
     session.streams() > 0 || seconds - activeAt <= TRUSTED_SECONDS
 
-  const send = (entry: Entry, request: UpstreamRequest, signal: AbortSignal) => {
+  const send = (entry: Entry, request: UpstreamRequest, signal: AbortSignalLike) => {
     entry.activeAt = seconds
     entry.pings = 0
     return entry.session.send(request, signal)
@@ -204,7 +205,10 @@ export function createHttp2SessionPool(options: Http2SessionPoolOptions): Connec
 
   const deadSession = () => upstreamFailure(origin, 'reset', 'the connection did not answer a PING')
 
-  const sendLater = (request: UpstreamRequest, signal: AbortSignal): Promise<UpstreamResponse> => {
+  const sendLater = (
+    request: UpstreamRequest,
+    signal: AbortSignalLike,
+  ): Promise<UpstreamResponse> => {
     const sent = Promise.withResolvers<UpstreamResponse>()
     const entry: QueuedRequest = {
       request,

@@ -15,6 +15,7 @@ import {
   sendStreamed,
 } from './http2-request.ts'
 import { type Http2Response, receiveResponse } from './http2-response.ts'
+import type { AbortSignalLike } from '../lib/abort-controller.ts'
 
 /** Counts what happens on HTTP/2 connections; error codes are those of RFC 9113 section 7. */
 export type Http2Observer = {
@@ -243,7 +244,7 @@ export function createHttp2Session(socket: Socket, options: Http2SessionOptions)
     })
   }
 
-  const send = (request: UpstreamRequest, signal: AbortSignal): Promise<UpstreamResponse> => {
+  const send = (request: UpstreamRequest, signal: AbortSignalLike): Promise<UpstreamResponse> => {
     const stream = open(request)
     const onAbort = (): void =>
       cancel(exchange, constants.NGHTTP2_CANCEL, sessionFailure(origin, signal.reason))

@@ -40,18 +40,19 @@ export function createPendingResponse(
   let isUntouched = true
   let writer: ResponseWriter | undefined
   let body: PromiseWithResolvers<void> | undefined
+  let isFlushed = false
   let failure: SidecarError | undefined
   let isDraining = false
   let drainedBytes = 0
   let cancelDrain: (() => void) | undefined
 
-  const pipeTo = (to: ResponseWriter): Promise<void> => {
+  const pipeTo = (to: ResponseWriter): Promise<void> | undefined => {
     if (failure !== undefined) return Promise.reject(failure)
     writer = to
-    body = Promise.withResolvers()
     reading.resume()
-    return body.promise
+    return isFlushed ? undefined : piped().promise
   }
+  const piped = (): PromiseWithResolvers<void> => (body ??= Promise.withResolvers())
   const discard = (): void => {
     if (failure !== undefined) return
     isDraining = true
@@ -95,18 +96,21 @@ export function createPendingResponse(
     },
     onEnd(trailers) {
       cancelDrain?.()
-      if (writer === undefined || body === undefined) return
+      if (writer === undefined) return
       try {
-        body.resolve(writer.end(trailers))
+        const flushed = writer.end(trailers)
+        // Most responses end before `pipeTo` returns.
+        if (flushed === undefined && body === undefined) isFlushed = true
+        else piped().resolve(flushed)
       } catch (thrown) {
-        body.reject(thrown)
+        piped().reject(thrown)
       }
     },
     onFailure(reason) {
       cancelDrain?.()
       failure = reason
       head.reject(reason)
-      body?.reject(reason)
+      if (writer !== undefined && !isFlushed) piped().reject(reason)
     },
     isUntouched: () => isUntouched,
   }

@@ -9,6 +9,7 @@ import { toUpstreamFailure, upstreamFailure } from '../../src/http/upstream-fail
 import type { Clock } from '../../src/lib/clock.ts'
 import type { TlsMaterial } from '../../src/lib/tls-material.ts'
 import type { OpenUpstream } from '../../src/outbound/upstream.ts'
+import type { AbortSignalLike } from '../../src/lib/abort-controller.ts'
 
 const MAX_DRAIN_BYTES = 64 * 1024
 const MAX_DRAIN_MS = 2_000
@@ -56,7 +57,7 @@ function sendOver(
   pool: Pool,
   origin: string,
   request: UpstreamRequest,
-  signal: AbortSignal,
+  signal: AbortSignalLike,
   clock: Clock,
 ): ReturnType<RoundTrip> {
   const head = Promise.withResolvers<UpstreamResponse>()

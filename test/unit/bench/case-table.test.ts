@@ -49,11 +49,11 @@ test('a case shows medians, spreads, the ratio, and why somebody has no figures'
   })
   expect(table).toBe(`### GET (\`get\`)
 
-|               | CPU µs/request (spread) | requests/s | resident MB | × bare-dispatch |
-| ------------- | ----------------------: | ---------: | ----------: | --------------: |
-| token-sidecar |        59.0 (58.0–60.0) |        500 |        80.0 |            1.18 |
-| bare-dispatch |        50.0 (50.0–50.0) |        500 |        80.0 |            1.00 |
-| nginx         |                  failed |            |             |                 |
+|               | CPU µs/request (spread) | requests/s | resident MB | × bare loop |
+| ------------- | ----------------------: | ---------: | ----------: | ----------: |
+| token-sidecar |        59.0 (58.0–60.0) |        500 |        80.0 |        1.18 |
+| bare-dispatch |        50.0 (50.0–50.0) |        500 |        80.0 |        1.00 |
+| nginx         |                  failed |            |             |             |
 
 - **nginx failed:** the probe got status 502
 - envoy: – (no "envoy")

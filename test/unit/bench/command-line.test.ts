@@ -41,7 +41,7 @@ test.for([
   {
     args: ['--contender', 'haprox'],
     code: 1,
-    err: 'Cannot select contender "haprox": there are "no-proxy", "token-sidecar", "bare-dispatch", "http-proxy", "haproxy", "nginx", "envoy", "client-outbound", "client-undici"; did you mean "haproxy"?\n',
+    err: 'Cannot select contender "haprox": there are "no-proxy", "token-sidecar", "bare-dispatch", "bare-http2", "http-proxy", "haproxy", "nginx", "envoy", "client-outbound", "client-undici"; did you mean "haproxy"?\n',
   },
   { args: ['--case', 'tlss'], code: 1, err: 'Cannot select case "tlss": there are "get", ' },
   { args: ['--rounds', '0'], code: 2, err: 'expected 1 or more' },

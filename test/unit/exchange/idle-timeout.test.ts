@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
 import { SidecarError } from '../../../src/errors.ts'
 import type { ExchangeRequest } from '../../../src/exchange/exchange-request.ts'
-import { withIdleTimeout } from '../../../src/exchange/idle-timeout.ts'
 import { createIdleWatch } from '../../../src/exchange/idle-watch.ts'
+import { withTimeLimits } from '../../../src/exchange/time-limits.ts'
 import type { ResponseWriter } from '../../../src/http/response-writer.ts'
 import type { UpstreamResponse } from '../../../src/http/round-trip.ts'
 import { createFakeClock } from '../../helpers/fake-clock.ts'
@@ -20,8 +20,9 @@ function startRequest(
   const clock = createFakeClock()
   const failures: string[] = []
   let sent = exchangeRequest()
-  const send = withIdleTimeout(
+  const send = withTimeLimits(
     {
+      responseMs: 0,
       idleMs,
       fail: (_kind, reason) => new SidecarError('upstream_timeout', reason),
       idle: createIdleWatch(clock),
@@ -144,5 +145,14 @@ test('a limit of 0 watches nothing', async () => {
     0,
   )
   await clock.advance(3_600_000)
+  expect(failures).toEqual([])
+})
+
+test('a response that is complete when it is piped has no time limit', async () => {
+  const complete = upstreamResponse({ pipeTo: () => undefined })
+  const { clock, failures, response } = startRequest({}, Promise.resolve(complete))
+  const { pipeTo } = await response
+  expect(pipeTo(collectingWriter(() => {}))).toBeUndefined()
+  await clock.advance(60_000)
   expect(failures).toEqual([])
 })

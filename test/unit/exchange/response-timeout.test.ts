@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { SidecarError } from '../../../src/errors.ts'
 import type { ExchangeRequest } from '../../../src/exchange/exchange-request.ts'
 import { createIdleWatch } from '../../../src/exchange/idle-watch.ts'
-import { withResponseTimeout } from '../../../src/exchange/response-timeout.ts'
+import { withTimeLimits } from '../../../src/exchange/time-limits.ts'
 import type { UpstreamResponse } from '../../../src/http/round-trip.ts'
 import { createFakeClock } from '../../helpers/fake-clock.ts'
 import { exchangeRequest, requestBody, upstreamResponse } from '../../helpers/exchange-request.ts'
@@ -16,7 +16,7 @@ function startRequest(given: Partial<ExchangeRequest> = {}, responseMs = 1_000) 
   const failures: string[] = []
   const waits: number[] = []
   let sent = exchangeRequest()
-  const send = withResponseTimeout(
+  const send = withTimeLimits(
     {
       responseMs,
       idleMs: 2_000,
@@ -57,7 +57,11 @@ test('a request that gets no connection in time fails with that reason', async (
 
 test('the time limit begins when the request body has arrived', async () => {
   let isComplete = false
-  const body = requestBody({ isComplete: () => isComplete })
+  let receivedBytes = 0
+  const body = requestBody({
+    isComplete: () => isComplete,
+    receivedBytes: () => (receivedBytes += 1),
+  })
   const { clock, failures, sent } = startRequest({ body })
   sent().onSend()
   await clock.advance(60_000)

@@ -36,6 +36,17 @@ test.for<{ what: string; answer: string; body: string }>([
   expect(received.join('')).toBe(given.body)
 })
 
+test('a response that is complete when it is piped needs no promise', async () => {
+  const { connection } = await startConnection((peer) =>
+    peer.write('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello'),
+  )
+  const response = await connection.send(upstreamRequest(), ANY_SIGNAL)
+  const received: string[] = []
+  const writer = collectingWriter((chunk) => void received.push(chunk.toString()))
+  expect(response.pipeTo({ ...writer, end: () => undefined })).toBeUndefined()
+  expect(received).toEqual(['hello'])
+})
+
 test('an end during backpressure waits until the client has caught up', async () => {
   const { connection, socket } = await startConnection((peer) =>
     peer.end('HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello'),

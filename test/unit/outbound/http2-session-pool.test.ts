@@ -262,8 +262,8 @@ test('a stalled response blocks no other on its session', async () => {
   const resumes: (() => void)[] = []
   let isBlocking = true
   let received = 0
-  const stalled = large.map((response) =>
-    response.pipeTo(
+  const stalled = large.map(async (response) => {
+    await response.pipeTo(
       collectingWriter(() => {}, {
         write(part, onDrain) {
           received += part.length
@@ -273,8 +273,8 @@ test('a stalled response blocks no other on its session', async () => {
           return false
         },
       }),
-    ),
-  )
+    )
+  })
   await until(() => blocked === 20)
   for (let i = 0; i < 5; i += 1) {
     expect(await exchangeWith(upstream)).toMatchObject({ body: 'small' })

@@ -1,0 +1,14 @@
+import type { Contender } from './contender.ts'
+import { startNodeProgram } from './start-node-program.ts'
+
+/** What the sidecar's design costs at best over HTTP/2. */
+export const bareHttp2: Contender = {
+  name: 'bare-http2',
+  about: 'node:http2 on both sides, nothing else, with a static header',
+  find: async () => ({ isFound: true, version: '' }),
+  cannot({ http2, routes, accessLog }) {
+    if (http2 !== 'both') return 'it speaks HTTP/2 only'
+    return routes > 1 || accessLog ? 'it has no routes and no access log' : undefined
+  },
+  start: async (setting) => await startNodeProgram('bare-http2-program.ts', setting),
+}

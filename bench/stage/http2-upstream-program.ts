@@ -1,0 +1,81 @@
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { createServer, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
+import { buffer } from 'node:stream/consumers'
+import * as z from 'zod'
+import { type Answer, ANSWERS, PROBE_PATH } from './answers.ts'
+import { describeReceived } from './describe-request.ts'
+import { tokenLengths } from './upstream.ts'
+
+const settings = z.object({ token: z.string() })
+
+const { token } = settings.parse(JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')))
+const { least, most } = tokenLengths(token)
+const AUTHORIZATION = new RegExp(`^Bearer [A-Za-z0-9._~-]{${least},${most}}$`)
+const OF_PATH = new Map<string, (typeof ANSWERS)[Answer]>(
+  Object.values(ANSWERS).map((each) => [each.path, each]),
+)
+
+const server = createServer({
+  settings: { maxConcurrentStreams: 1000, initialWindowSize: 1024 * 1024 },
+})
+server.on('session', (session) => {
+  session.on('connect', () => session.setLocalWindowSize(16 * 1024 * 1024))
+  session.on('error', () => {})
+})
+server.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
+  stream.on('error', () => {})
+  if (!AUTHORIZATION.test(headers.authorization ?? '')) {
+    stream.respond({ ':status': 401 }, { endStream: true })
+    return
+  }
+  const [, , kind = ''] = (headers[':path'] ?? '').split('/')
+  if (kind === PROBE_PATH) void describe(stream, headers)
+  else if (stream.endAfterHeaders) answer(stream, kind)
+  else {
+    // A call of gRPC is answered when its message is there.
+    stream.resume()
+    stream.once('end', () => answer(stream, kind))
+  }
+})
+server.listen(0, '127.0.0.1', 4096)
+await once(server, 'listening')
+const bound = server.address()
+if (bound === null || typeof bound === 'string') throw new TypeError('expected a TCP address')
+process.stdout.write(`${JSON.stringify({ origin: `http://127.0.0.1:${bound.port}` })}\n`)
+
+function answer(stream: ServerHttp2Stream, kind: string): void {
+  const { type, body, messages } = OF_PATH.get(kind) ?? ANSWERS.small
+  if (messages === 0) {
+    stream.respond({ ':status': 200, 'content-type': type, 'content-length': body.length })
+    stream.end(body)
+    return
+  }
+  stream.respond({ ':status': 200, 'content-type': type }, { waitForTrailers: true })
+  stream.once('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }))
+  sendMessages(stream, body, body.length / messages, 0)
+}
+
+/** Each message is a write, as from a server of gRPC. */
+function sendMessages(stream: ServerHttp2Stream, body: Buffer, each: number, from: number): void {
+  for (let at = from; at < body.length; at += each) {
+    if (stream.destroyed) return
+    if (!stream.write(body.subarray(at, at + each))) {
+      stream.once('drain', () => sendMessages(stream, body, each, at + each))
+      return
+    }
+  }
+  stream.end()
+}
+
+async function describe(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): Promise<void> {
+  const { ':method': method = '', authorization } = headers
+  const description = describeReceived({
+    method,
+    authorization: authorization === undefined ? [] : [authorization],
+    headers,
+    body: await buffer(stream),
+  })
+  stream.respond({ ':status': 200, 'content-type': 'application/json' })
+  stream.end(JSON.stringify(description))
+}

@@ -66,7 +66,7 @@ async function configuration(options: AuthorizationServerOptions): Promise<Confi
     scopes: [...scopes],
     jwks: { keys: [{ ...key, alg: 'RS256', use: 'sig', kid: 'demo' }] },
     ttl: { ClientCredentials: tokenLifetimeSeconds },
-    cookies: { keys: ['unused: nobody logs in here'] },
+    cookies: { keys: ['unused: there is no login'] },
     features: {
       devInteractions: { enabled: false },
       clientCredentials: { enabled: true },

@@ -41,7 +41,7 @@ async function runUntilInterrupted({ isOnce }: { readonly isOnce: boolean }): Pr
   const interruption = new AbortController()
   const interrupt = (): void => interruption.abort()
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, interrupt)
-  process.stdout.on('error', interrupt) // Nobody reads on, as after `| head`.
+  process.stdout.on('error', interrupt) // The reader has closed the pipe, as `head` does.
   try {
     return await perform(isOnce, interruption.signal)
   } catch (cause) {
@@ -64,7 +64,7 @@ async function perform(isOnce: boolean, signal: AbortSignal): Promise<number> {
 
   const stage = await setStage({ ports: readPorts(process.env), env: process.env, signal })
   try {
-    await tell({ ...stage, narrator, application: createApplication({ signal }), signal })
+    await runSteps({ ...stage, narrator, application: createApplication({ signal }), signal })
     return isOnce ? end(stage, narrator) : await keepRunning(stage, narrator, signal)
   } finally {
     await stage.close()
@@ -78,8 +78,8 @@ type Scene = Stage & {
   readonly signal: AbortSignal
 }
 
-/** The story, step by step. */
-async function tell(scene: Scene): Promise<void> {
+/** Runs the steps in order. */
+async function runSteps(scene: Scene): Promise<void> {
   const { narrator } = scene
   await narrator.step('Everything is started', () => startsReady(scene))
   await narrator.step('The application calls the API directly, without a token', async () => {
@@ -94,13 +94,13 @@ async function tell(scene: Scene): Promise<void> {
   await narrator.step('A gRPC call, first directly and then through the sidecar', async () => {
     await callsGrpc(scene)
   })
-  await narrator.step(`${BURST} calls at once that need a token which nobody has yet`, async () => {
+  await narrator.step(`${BURST} concurrent calls whose token is not cached yet`, async () => {
     await fetchesOneTokenForMany(scene)
   })
-  await narrator.step('Steady calls while the token grows old', async () => {
+  await narrator.step('Steady calls across the expiry of the token', async () => {
     await renewsBeforeExpiry(scene)
   })
-  await narrator.step('The metrics that came of it', async () => await countsEverything(scene))
+  await narrator.step('The resulting metrics', async () => await countsEverything(scene))
 }
 
 function startsReady(scene: Scene): void {
@@ -214,7 +214,7 @@ async function fetchesOneTokenForMany(scene: Scene): Promise<void> {
     answered === BURST,
   )
   narrator.check(
-    `${waited} of them found no token in hand, and caused ${count(tokenRequests, 'token request')}`,
+    `${waited} of them found no cached token, and caused ${count(tokenRequests, 'token request')}`,
     waited > 1 && tokenRequests === 1,
   )
   const tokens = after.tokens - before.tokens
@@ -229,7 +229,7 @@ async function renewsBeforeExpiry(scene: Scene): Promise<void> {
   const startedMs = Date.now()
   const expiredBefore = api.tally().expired
   const url = `${sidecar.proxyUrl}/whoami`
-  narrator.quote(`GET ${url}, 5 times a second, until the present token would be over`)
+  narrator.quote(`GET ${url}, 5 times a second, until the current token would have expired`)
 
   const claims = async () => {
     const reply = await application.get(url)
@@ -323,7 +323,7 @@ async function keepRunning(stage: Stage, narrator: Narrator, signal: AbortSignal
   narrator.headline('To try next, in another terminal')
   narrator.say(suggestions(stage))
   narrator.headline('Everything runs until Ctrl-C; what the sidecar logs from here on:')
-  // It writes its log a few times a second; what is still to come belongs to the steps above.
+  // The log is flushed a few times per second; remaining lines belong to the steps above.
   await sleep(400, undefined, { signal })
   stage.sidecar.onLine((line) => narrator.quote(shortLogLine(line)))
   const interrupted = once(signal, 'abort').then(() => undefined)
@@ -343,21 +343,21 @@ function sumUp(narrator: Narrator): boolean {
   return failed.length === 0
 }
 
-/** What to do next; each line works when it is pasted. */
+/** Commands to try, ready to be pasted. */
 function suggestions({ api, sidecar }: Stage): string {
   const lines = [
     ['no token: 401', `curl -i ${api.url}/orders`],
-    ['no good token: 401', `curl -i -H 'Authorization: Bearer made.up.token' ${api.url}/orders`],
+    ['an invalid token: 401', `curl -i -H 'Authorization: Bearer made.up.token' ${api.url}/orders`],
     ['through the sidecar: 200', `curl -i ${sidecar.proxyUrl}/orders`],
     [
-      'a header of its own gives way to the token',
+      'an Authorization header of the application is replaced',
       `curl -i -H 'Authorization: Bearer made.up.token' ${sidecar.proxyUrl}/orders`,
     ],
     ['another route, another token', `curl -i ${sidecar.proxyUrl}/reports/daily`],
     ['the token may not do this: 403', `curl -i -X POST ${sidecar.proxyUrl}/orders`],
     ['what the API sees in the token', `curl ${sidecar.proxyUrl}/whoami`],
-    ['how the sidecar is', `curl ${sidecar.adminUrl}/status`],
-    ['what it counts', `curl ${sidecar.adminUrl}/metrics`],
+    ['the state of the sidecar', `curl ${sidecar.adminUrl}/status`],
+    ['its metrics', `curl ${sidecar.adminUrl}/metrics`],
   ]
   const text = lines.map(([what, command]) => `${what}\n  ${command}`).join('\n')
   return `${text}\n\nor change ${pathOf(CONFIG_FILE)} and start the demo again`

@@ -10,7 +10,7 @@ import { createTokenVerifier, hasScope, type Refusal } from './token-verifier.ts
 
 export type InventoryServiceOptions = {
   readonly port: number
-  /** Whose tokens are accepted, the keys to verify them with, and what they must be issued for. */
+  /** Whose tokens are accepted, the keys to verify them with, and the audience they must have. */
   readonly issuer: string
   readonly jwksUri: string
   readonly audience: string

@@ -16,7 +16,7 @@ const request = z.object({
   code: z.string().optional(),
 })
 
-/** A line of the sidecar's log for people: the time of day and what matters most. */
+/** A shortened line of the sidecar's log: the time of day and the main fields. */
 export function shortLogLine(line: string): string {
   const parsed = z.string().transform(parseJson).pipe(logLine).safeParse(line)
   if (!parsed.success) return line
@@ -45,6 +45,6 @@ function parseJson(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch {
-    return undefined // Not the sidecar's own, such as a warning of Node.
+    return undefined // Not from the sidecar, such as a warning of Node.
   }
 }

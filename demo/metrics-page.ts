@@ -1,4 +1,4 @@
-/** What `/metrics` shows, by the lines that are of interest. */
+/** The samples of `/metrics`. */
 export type MetricsPage = {
   /** The lines of these metrics, without zeros and without buckets. */
   readonly lines: (...names: readonly string[]) => readonly string[]

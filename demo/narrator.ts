@@ -2,20 +2,20 @@ import { styleText } from 'node:util'
 
 export type NarratorOptions = {
   readonly write: (text: string) => void
-  /** Whether a line can be written anew in place. */
+  /** Whether a line can be overwritten. */
   readonly isTerminal: boolean
 }
 
-/** Tells what happens, and remembers what did not happen as it should. */
+/** Prints the steps, and records which of them failed. */
 export type Narrator = {
   headline(text: string): void
-  /** One step of the story; what is said within belongs to it. An error makes it fail. */
+  /** One step; output within `act` belongs to it. An error makes it fail. */
   step(title: string, act: () => Promise<void> | void): Promise<void>
   say(text?: string): void
-  /** Something seen on the wire, or on a page. */
+  /** A message on the wire, or part of a page. */
   quote(text: string): void
   check(claim: string, holds: boolean): void
-  /** Where a long step stands: in place on a terminal, else a line every few seconds. */
+  /** The progress of a long step: in place on a terminal, otherwise a line every few seconds. */
   progress(text: string): void
   readonly failedSteps: () => readonly string[]
   readonly steps: () => number
@@ -52,7 +52,7 @@ export function createNarrator({ write, isTerminal }: NarratorOptions): Narrator
       try {
         await act()
       } catch (cause) {
-        // Interrupted: then there is nobody to tell.
+        // Interrupted, not failed.
         if (cause instanceof Error && cause.name === 'AbortError') throw cause
         check(`The step runs to its end (${reasonOf(cause)})`, false)
       }
@@ -80,6 +80,6 @@ function indented(text: string): string {
 
 function reasonOf(cause: unknown): string {
   if (!(cause instanceof Error)) return String(cause)
-  // Of fetch, which says what was the matter only in the cause.
+  // fetch has the reason only in the cause.
   return cause.cause instanceof Error ? `${cause.message}: ${cause.cause.message}` : cause.message
 }

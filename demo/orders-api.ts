@@ -6,7 +6,7 @@ import { createTokenVerifier, hasScope, type Refusal } from './token-verifier.ts
 
 export type OrdersApiOptions = {
   readonly port: number
-  /** Whose tokens are good here, the keys to verify them with, and what they must be issued for. */
+  /** Whose tokens are accepted, the keys to verify them with, and the audience they must have. */
   readonly issuer: string
   readonly jwksUri: string
   readonly audience: string
@@ -14,7 +14,7 @@ export type OrdersApiOptions = {
 
 export type OrdersApi = {
   readonly url: string
-  /** What has happened so far. */
+  /** Counts since the start. */
   tally(): Tally
   close(): Promise<void>
 }
@@ -22,7 +22,7 @@ export type OrdersApi = {
 type Tally = {
   readonly requests: number
   readonly refused: number
-  /** How many requests came with a token that was over. */
+  /** How many requests had an expired token. */
   readonly expired: number
   /** How many different tokens were accepted. */
   readonly tokens: number
@@ -52,7 +52,7 @@ const ENDPOINTS: Readonly<Record<string, Endpoint>> = {
   },
 }
 
-/** An API as careful as it should be: without a good token nothing is answered, not even with 404. */
+/** Verifies the token first: without a valid one, even an unknown path gets 401. */
 export async function startOrdersApi(options: OrdersApiOptions): Promise<OrdersApi> {
   const verifier = createTokenVerifier({ ...options, realm: 'orders' })
   const tokens = new Set<string>()
@@ -61,9 +61,9 @@ export async function startOrdersApi(options: OrdersApiOptions): Promise<OrdersA
   let expired = 0
 
   const respond = async (request: IncomingMessage): Promise<Answer | Refusal> => {
-    const verdict = await verifier.verify(request)
-    if (verdict.kind === 'refused') return verdict
-    const { claims } = verdict
+    const result = await verifier.verify(request)
+    if (result.kind === 'refused') return result
+    const { claims } = result
     tokens.add(String(claims.jti))
     const [path] = (request.url ?? '').split('?')
     const method = request.method === 'HEAD' ? 'GET' : request.method

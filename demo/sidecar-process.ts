@@ -10,9 +10,9 @@ export type SidecarProcess = {
   readonly pid: number | undefined
   readonly proxyUrl: string
   readonly adminUrl: string
-  /** How it ended, in words, once it has. */
+  /** Resolves with a description of how it ended. */
   readonly ended: Promise<string>
-  /** Hands over every line that it writes from now on. */
+  /** Calls `listener` for every line that it writes from now on. */
   onLine(listener: (line: string) => void): void
   stop(): Promise<void>
 }
@@ -20,7 +20,7 @@ export type SidecarProcess = {
 export type SidecarProcessOptions = {
   readonly configFile: string
   readonly env: Readonly<Record<string, string | undefined>>
-  /** Gives up waiting for the start. */
+  /** Stops waiting for the start. */
   readonly signal: AbortSignal
 }
 
@@ -29,13 +29,13 @@ const START_DEADLINE_MS = 15_000
 const READY_DEADLINE_MS = 5_000
 const STOP_DEADLINE_MS = 5_000
 
-/** The real program in a process of its own, when it has its tokens. */
+/** Starts the program in its own process. Resolves when it is ready. */
 export async function startSidecarProcess(options: SidecarProcessOptions): Promise<SidecarProcess> {
   const { configFile, env, signal } = options
   const child = spawn(process.execPath, [PROGRAM, 'run', '-c', configFile], {
     env: { ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
-    // In a process group of its own, because Ctrl-C is for the demo, which then ends the sidecar.
+    // In its own process group, because Ctrl-C ends the demo, which then stops the sidecar.
     detached: true,
     windowsHide: true,
   })
@@ -119,6 +119,6 @@ function parseJson(line: string): unknown {
   try {
     return JSON.parse(line)
   } catch {
-    return undefined // A line that is not the sidecar's own, such as a warning of Node.
+    return undefined // Not from the sidecar, such as a warning of Node.
   }
 }

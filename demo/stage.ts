@@ -7,7 +7,7 @@ import { type PortName, PORTS, type Ports, portTaken, portVariables } from './po
 import { type SidecarProcess, startSidecarProcess } from './sidecar-process.ts'
 import { StartError } from './start-error.ts'
 
-/** Everybody who takes part, running. */
+/** The running programs of the demo. */
 export type Stage = {
   readonly authorizationServer: AuthorizationServer
   readonly api: OrdersApi
@@ -107,7 +107,7 @@ async function claimPort<T>(
   }
 }
 
-/** With the ports that are really used, so that sidecar.yaml finds the others. */
+/** With the actual ports, to which sidecar.yaml refers. */
 async function startSidecar({ ports, env, signal }: StageOptions): Promise<SidecarProcess> {
   try {
     return await startSidecarProcess({

@@ -16,7 +16,7 @@ export type Refusal = {
   readonly expired: boolean
 }
 
-type Verdict = Refusal | { readonly kind: 'accepted'; readonly claims: JWTPayload }
+type Verification = Refusal | { readonly kind: 'accepted'; readonly claims: JWTPayload }
 
 /** The parts of a request that may contain a token. */
 type TokenRequest = {
@@ -26,15 +26,15 @@ type TokenRequest = {
 
 export type TokenVerifier = {
   /** Verifies the token of a request; `hasScope` tells what it permits. */
-  verify(request: TokenRequest): Promise<Verdict>
-  /** Answers a good token that does not permit what was asked for. */
+  verify(request: TokenRequest): Promise<Verification>
+  /** The response to a valid token without the required scope. */
   insufficient(scope: string): Refusal
 }
 
 // RFC 6750 section 2.1; RFC 9110 section 11.1: the scheme's case does not matter.
 const BEARER = /^Bearer +(?<token>[\w\-.~+/]+=*)$/i
 
-/** Bearer tokens as RFC 6750 has them, of the form that RFC 9068 gives to access tokens. */
+/** Verifies bearer tokens (RFC 6750) that are JWT access tokens (RFC 9068). */
 export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifier {
   const { issuer, audience, realm } = options
   const keys = createRemoteJWKSet(new URL(options.jwksUri))
@@ -50,13 +50,13 @@ export function createTokenVerifier(options: TokenVerifierOptions): TokenVerifie
 
   return {
     async verify({ url = '', headersDistinct }) {
-      // RFC 6750 section 2.3: a token in the URL ends up in logs, so it is no way in here.
+      // RFC 6750 section 2.3: a token in the URL ends up in logs, so it is not accepted.
       if (/[?&]access_token=/.test(url)) {
         return malformed('The token belongs in the Authorization header')
       }
       const [authorization, ...others] = headersDistinct['authorization'] ?? []
       if (others.length > 0) return malformed('More than one Authorization header')
-      // RFC 6750 section 3.1: who has not tried to authenticate is told no error code.
+      // RFC 6750 section 3.1: no error code for a request without authentication.
       if (authorization === undefined || !/^Bearer\b/i.test(authorization)) return refuse(401, {})
       const token = BEARER.exec(authorization)?.groups?.['token']
       if (token === undefined) return malformed('No bearer token in the Authorization header')
@@ -91,7 +91,7 @@ function challenge(attributes: Record<string, string>): string {
   return `Bearer ${written.join(', ')}`
 }
 
-/** What is wrong with the token, in words; undefined if that can't be told for want of the keys. */
+/** Why the token is not valid; undefined if the keys to verify it cannot be fetched. */
 function faultOf(cause: unknown): string | undefined {
   if (cause instanceof errors.JWTExpired) return 'The token has expired'
   if (cause instanceof errors.JWTClaimValidationFailed) {
@@ -102,7 +102,7 @@ function faultOf(cause: unknown): string | undefined {
   if (cause instanceof errors.JWKSNoMatchingKey) return 'The token is signed with an unknown key'
   if (cause instanceof errors.JWSSignatureVerificationFailed) return 'The signature is not valid'
   if (cause instanceof errors.JWKSTimeout || cause instanceof errors.JWKSInvalid) return undefined
-  // What jose calls generic is an answer without keys in it.
+  // A generic error of jose: the response contains no keys.
   const isGeneric = cause instanceof errors.JOSEError && cause.code === errors.JOSEError.code
   return cause instanceof errors.JOSEError && !isGeneric ? 'The token is no valid JWT' : undefined
 }

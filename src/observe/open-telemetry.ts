@@ -112,10 +112,11 @@ export function createOpenTelemetryTracer(options: OpenTelemetryOptions): Tracer
           const { traceId, spanId, traceFlags } = span.spanContext()
           return {
             traceparent: `00-${traceId}-${spanId}-0${traceFlags}`,
-            end({ status, version, failure }) {
+            end({ status, version: httpVersion, failure }) {
               if (status !== undefined) span.setAttribute('http.response.status_code', status)
-              if (version !== undefined) {
-                span.setAttribute('network.protocol.version', version === '2.0' ? '2' : version)
+              if (httpVersion !== undefined) {
+                const value = httpVersion === '2.0' ? '2' : httpVersion
+                span.setAttribute('network.protocol.version', value)
               }
               const isRefused = status !== undefined && status >= 400
               const isError = isRefused || isFault(failure)

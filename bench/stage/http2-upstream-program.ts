@@ -45,6 +45,8 @@ if (bound === null || typeof bound === 'string') throw new TypeError('expected a
 process.stdout.write(`${JSON.stringify({ origin: `http://127.0.0.1:${bound.port}` })}\n`)
 
 function answer(stream: ServerHttp2Stream, kind: string): void {
+  // The load ends with requests that are not answered yet.
+  if (stream.destroyed) return
   const { type, body, messages } = OF_PATH.get(kind) ?? ANSWERS.small
   if (messages === 0) {
     stream.respond({ ':status': 200, 'content-type': type, 'content-length': body.length })
@@ -52,7 +54,9 @@ function answer(stream: ServerHttp2Stream, kind: string): void {
     return
   }
   stream.respond({ ':status': 200, 'content-type': type }, { waitForTrailers: true })
-  stream.once('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }))
+  stream.once('wantTrailers', () => {
+    if (!stream.destroyed) stream.sendTrailers({ 'grpc-status': '0' })
+  })
   sendMessages(stream, body, body.length / messages, 0)
 }
 

@@ -92,6 +92,8 @@ type Exchange = {
   body: Http2BodyWriter | undefined
   /** Stops listening to the request's signal. */
   readonly release: () => void
+  /** The index in the list of exchanges. */
+  at: number
   isOver: boolean
   streamError: unknown
 }
@@ -99,7 +101,11 @@ type Exchange = {
 /** HTTP/2 on a connected socket. To be called before anything can be read from it. */
 export function createHttp2Session(socket: Socket, options: Http2SessionOptions): Http2Session {
   const { origin, maxHeaderBytes, clock, observer, onStreamFree, onRetired, onClosed } = options
-  const exchanges = new Set<Exchange>()
+  /**
+   * Not a `Set`: with this turnover it is rehashed constantly, and each old table that reaches the old
+   * generation keeps its entries alive.
+   */
+  const exchanges: Exchange[] = []
   let maxStreams = ASSUMED_STREAMS
   let isRetired = false
   let isLost = false
@@ -183,7 +189,7 @@ export function createHttp2Session(socket: Socket, options: Http2SessionOptions)
   }
 
   const onStreamClose = (exchange: Exchange): void => {
-    exchanges.delete(exchange)
+    remove(exchange)
     observer.streamClosed()
     if (!exchange.isOver && !exchange.response.onStreamClosed()) {
       fail(exchange, closeFailure(exchange))
@@ -217,8 +223,17 @@ export function createHttp2Session(socket: Socket, options: Http2SessionOptions)
       ? withRetry(failure, 'if idempotent')
       : failure
 
+  const remove = (exchange: Exchange): void => {
+    if (exchanges[exchange.at] !== exchange) return
+    const last = exchanges.pop()
+    if (last === undefined || last === exchange) return
+    exchanges[exchange.at] = last
+    last.at = exchange.at
+  }
+
   const failAll = (failure: SidecarError): void => {
-    for (const exchange of exchanges) fail(exchange, withRetryIfStale(failure, exchange.response))
+    for (const exchange of [...exchanges])
+      fail(exchange, withRetryIfStale(failure, exchange.response))
   }
 
   const goawayFailure = (code: number): SidecarError =>
@@ -266,10 +281,11 @@ export function createHttp2Session(socket: Socket, options: Http2SessionOptions)
       response,
       body: undefined,
       release: () => signal.removeEventListener('abort', onAbort),
+      at: exchanges.length,
       isOver: false,
       streamError: undefined,
     }
-    exchanges.add(exchange)
+    exchanges.push(exchange)
     observer.streamOpened()
     // An error without a listener would end the process.
     stream.on('error', (error) => {
@@ -296,8 +312,8 @@ export function createHttp2Session(socket: Socket, options: Http2SessionOptions)
         return Promise.reject(sessionFailure(origin, thrown))
       }
     },
-    streams: () => exchanges.size,
-    hasFreeStream: () => !isRetired && exchanges.size < maxStreams,
+    streams: () => exchanges.length,
+    hasFreeStream: () => !isRetired && exchanges.length < maxStreams,
     takeActivity() {
       const wasActive = isActive
       isActive = false

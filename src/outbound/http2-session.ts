@@ -15,6 +15,7 @@ import {
   sendStreamed,
 } from './http2-request.ts'
 import { type Http2Response, receiveResponse } from './http2-response.ts'
+import { handleOf, retainHandle } from './retain-session-handle.ts'
 
 /** Counts what happens on HTTP/2 connections; error codes are those of RFC 9113 section 7. */
 export type Http2Observer = {
@@ -124,6 +125,7 @@ export function createHttp2Session(socket: Socket, options: Http2SessionOptions)
     createConnection: () => socket,
   })
   session.setLocalWindowSize(CONNECTION_WINDOW_BYTES)
+  const handle = handleOf(session)
   observer.sessionOpened()
 
   const stopOpening = (): void => {
@@ -178,6 +180,7 @@ export function createHttp2Session(socket: Socket, options: Http2SessionOptions)
   const onStreamClose = (exchange: Exchange): void => {
     exchanges.delete(exchange)
     observer.streamClosed()
+    if (session.destroyed) retainHandle(handle, exchange.stream)
     if (!exchange.isOver && !exchange.response.onStreamClosed()) {
       fail(exchange, closeFailure(exchange))
     }

@@ -16,6 +16,7 @@ import {
 } from './http2-request.ts'
 import { type Http2Response, receiveResponse } from './http2-response.ts'
 import type { AbortSignalLike } from '../lib/abort-controller.ts'
+import { handleOf, retainHandle } from './retain-session-handle.ts'
 
 /** Counts what happens on HTTP/2 connections; error codes are those of RFC 9113 section 7. */
 export type Http2Observer = {
@@ -131,6 +132,7 @@ export function createHttp2Session(socket: Socket, options: Http2SessionOptions)
     createConnection: () => socket,
   })
   session.setLocalWindowSize(CONNECTION_WINDOW_BYTES)
+  const handle = handleOf(session)
   observer.sessionOpened()
 
   const stopOpening = (): void => {
@@ -191,6 +193,7 @@ export function createHttp2Session(socket: Socket, options: Http2SessionOptions)
   const onStreamClose = (exchange: Exchange): void => {
     remove(exchange)
     observer.streamClosed()
+    if (session.destroyed) retainHandle(handle, exchange.stream)
     if (!exchange.isOver && !exchange.response.onStreamClosed()) {
       fail(exchange, closeFailure(exchange))
     }

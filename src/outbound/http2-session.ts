@@ -226,8 +226,7 @@ export function createHttp2Session(socket: Socket, options: Http2SessionOptions)
   }
 
   const failAll = (failure: SidecarError): void => {
-    for (const exchange of [...exchanges])
-      fail(exchange, withRetryIfStale(failure, exchange.response))
+    for (const exchange of exchanges) fail(exchange, withRetryIfStale(failure, exchange.response))
   }
 
   const goawayFailure = (code: number): SidecarError =>

@@ -7,7 +7,7 @@ import {
 } from 'node:http2'
 import { announcePort, readProgramSettings } from './serve-program.ts'
 
-const WINDOWS = { settings: { initialWindowSize: 1024 * 1024 } }
+const WINDOWS = { settings: { initialWindowSize: 1024 * 1024 }, maxSessionMemory: 1000 }
 const SESSION_WINDOW_BYTES = 16 * 1024 * 1024
 
 const { upstream, authorization } = readProgramSettings()

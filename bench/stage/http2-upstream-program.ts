@@ -18,6 +18,8 @@ const OF_PATH = new Map<string, (typeof ANSWERS)[Answer]>(
 
 const server = createServer({
   settings: { maxConcurrentStreams: 1000, initialWindowSize: 1024 * 1024 },
+  // In megabytes; the default of 10 refuses streams while 32 large responses are buffered.
+  maxSessionMemory: 1000,
 })
 server.on('session', (session) => {
   session.on('connect', () => session.setLocalWindowSize(16 * 1024 * 1024))

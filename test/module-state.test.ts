@@ -7,7 +7,7 @@ const STATE: Readonly<Record<string, readonly string[]>> = {
   'src/inbound/abort-reason.ts': ['const reasons = new WeakMap'],
   'src/inbound/linger.ts': ['const lingering = new WeakSet'],
   'src/lib/bounded-writer.ts': ['const REFERENCED: Socket[] = []'],
-  'src/lib/give-back.ts': ['const shared = new WeakSet'],
+  'src/lib/detach-after-write.ts': ['const shared = new WeakSet'],
   'src/outbound/connector.ts': ['const READ_BUFFER = Buffer.allocUnsafe'],
 }
 

@@ -3,7 +3,7 @@ import { TLSSocket } from 'node:tls'
 import type { SidecarError } from '../errors.ts'
 import type { ResponseWriter, WrittenHead } from '../http/response-writer.ts'
 import { fieldPairs, forwardableTrailers } from '../http/trailer-fields.ts'
-import { givingBack } from '../lib/give-back.ts'
+import { detachAfterWrite } from '../lib/detach-after-write.ts'
 import { abortReason } from './abort-reason.ts'
 import { prepareEarlyResponse } from './linger.ts'
 
@@ -69,15 +69,15 @@ export function createHttp1ResponseWriter(
         return true
       }
       writeHead()
-      const giveBack = givingBack(chunk)
+      const detach = detachAfterWrite(chunk)
       pendingWrites = res.writableLength === 0 ? 0 : pendingWrites + 1
       if (pendingWrites < MAX_PENDING_WRITES) {
-        if (res.write(chunk, giveBack)) return true
+        if (res.write(chunk, detach)) return true
         res.once('drain', onDrain)
       } else {
         pendingWrites = 0
         res.write(chunk, () => {
-          giveBack?.()
+          detach?.()
           onDrain()
         })
       }

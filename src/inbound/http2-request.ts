@@ -3,7 +3,7 @@ import { constants, type ServerHttp2Stream } from 'node:http2'
 import { clientClosed, SidecarError } from '../errors.ts'
 import type { InboundRequest } from '../http/inbound-request.ts'
 import { readRequestHead, type RequestHead } from '../http/request-head.ts'
-import { shareMemory } from '../lib/give-back.ts'
+import { markShared } from '../lib/detach-after-write.ts'
 import { type BodySource, readBody } from './body-reader.ts'
 import { createAbortController } from '../lib/abort-controller.ts'
 
@@ -45,7 +45,7 @@ function bodyOf(stream: ServerHttp2Stream): BodySource {
   stream.pause()
   stream.on('data', (chunk: Buffer) => {
     receivedBytes += chunk.length
-    shareMemory(chunk)
+    markShared(chunk)
   })
   stream.once('trailers', (_fields, _flags, raw) => {
     trailers = raw

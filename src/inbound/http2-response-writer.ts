@@ -4,7 +4,7 @@ import { fieldValues } from '../http/field-lines.ts'
 import type { RequestHead } from '../http/request-head.ts'
 import type { ResponseWriter, WrittenHead } from '../http/response-writer.ts'
 import { forwardableTrailers } from '../http/trailer-fields.ts'
-import { givingBack } from '../lib/give-back.ts'
+import { detachAfterWrite } from '../lib/detach-after-write.ts'
 import { streamClosed } from './http2-request.ts'
 import { discardRest } from './linger.ts'
 
@@ -48,8 +48,8 @@ export function createHttp2ResponseWriter(
   }
   /** The memory of `chunk` may still be written from when the stream is destroyed. */
   const onWritten = (chunk: Buffer): (() => void) | undefined => {
-    const giveBack = givingBack(chunk)
-    return giveBack && (() => (stream.destroyed ? undefined : giveBack()))
+    const detach = detachAfterWrite(chunk)
+    return detach && (() => (stream.destroyed ? undefined : detach()))
   }
   return {
     inform(status, fields) {

@@ -3,7 +3,7 @@ export type Histogram = {
   observe(durationMs: number): void
   /** Cumulative, as Prometheus wants them. */
   read(): HistogramReading
-  /** Writes how many were seen of each size, the `SIZES` of them in ascending order, from `at` on. */
+  /** Writes the `BUCKET_COUNT` counts, in ascending order of the buckets, to `into` from `at` on. */
   copyTo(into: Uint32Array, at: number): void
 }
 
@@ -19,10 +19,10 @@ const BOUNDS = [
 ] as const
 
 /** How many sizes are told apart; the last is whatever is longer than the longest bound. */
-export const SIZES = BOUNDS.length + 1
+export const BUCKET_COUNT = BOUNDS.length + 1
 
 export function createHistogram(): Histogram {
-  const counts = new Float64Array(SIZES)
+  const counts = new Float64Array(BUCKET_COUNT)
   let sumSeconds = 0
   return {
     observe(durationMs) {

@@ -1,6 +1,6 @@
 import { FAILURE_CODES, type FailureCode } from '../errors.ts'
 import { protocolOf } from '../lib/protocol.ts'
-import { createHistogram, type Histogram, SIZES } from './histogram.ts'
+import { createHistogram, type Histogram, BUCKET_COUNT } from './histogram.ts'
 
 /** The counters of one route: plain numbers, so that a request needs no lookup and no formatting. */
 export type RouteMetrics = {
@@ -81,7 +81,7 @@ const SERVER_ERROR = STATUS_CLASSES.indexOf('5xx')
 /** The index of the first count by duration in a tally. */
 export const TALLY_DURATIONS = 3
 /** The number of counts that rate, latency and errors between two moments need. */
-export const TALLY = TALLY_DURATIONS + SIZES
+export const TALLY = TALLY_DURATIONS + BUCKET_COUNT
 
 export function createRouteMetrics(): RouteMetrics {
   const requests = new Float64Array(METHODS.length * STATUS_CLASSES.length)

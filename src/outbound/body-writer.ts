@@ -1,6 +1,6 @@
 import type { Writable } from 'node:stream'
 import type { CompleteBody, RequestBody } from '../http/request-body.ts'
-import { givingBack } from '../lib/give-back.ts'
+import { detachAfterWrite } from '../lib/detach-after-write.ts'
 
 /** A streamed request body while it is being sent. */
 export type BodyWriter = {
@@ -35,7 +35,7 @@ export function writeBody(
   }
   const onData = (chunk: Buffer): void => {
     if (isChunked) writeChunk(socket, chunk)
-    else socket.write(chunk, givingBack(chunk))
+    else socket.write(chunk, detachAfterWrite(chunk))
     uncork()
     if (socket.writableNeedDrain) stream.pause()
   }
@@ -93,7 +93,7 @@ function writeChunk(socket: Writable, chunk: Buffer): void {
   if (chunk.length === 0) return
   socket.cork()
   socket.write(`${chunk.length.toString(16)}\r\n`, 'latin1')
-  socket.write(chunk, givingBack(chunk))
+  socket.write(chunk, detachAfterWrite(chunk))
   socket.write('\r\n', 'latin1')
   socket.uncork()
 }

@@ -2,7 +2,7 @@ import { connect as connectTcp, type Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import { connect as connectTls, TLSSocket } from 'node:tls'
 import type { Clock } from '../lib/clock.ts'
-import { copyOf } from '../lib/give-back.ts'
+import { copyOf } from '../lib/detach-after-write.ts'
 import { type TlsMaterial, withoutTrailingDot } from '../lib/tls-material.ts'
 import { upstreamFailure } from '../http/upstream-failure.ts'
 

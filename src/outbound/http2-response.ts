@@ -4,7 +4,7 @@ import type { SidecarError } from '../errors.ts'
 import { isField } from '../http/field-lines.ts'
 import type { ResponseHead, UpstreamRequest } from '../http/round-trip.ts'
 import type { Clock } from '../lib/clock.ts'
-import { shareMemory } from '../lib/give-back.ts'
+import { markShared } from '../lib/detach-after-write.ts'
 import { createInterimLimit, TOO_MANY_INTERIM_RESPONSES } from './interim-limit.ts'
 import { createPendingResponse, type PendingResponse } from './pending-response.ts'
 
@@ -107,7 +107,7 @@ export function receiveResponse(
 
   const onData = (chunk: Buffer): void => {
     onActivity()
-    shareMemory(chunk)
+    markShared(chunk)
     if (!isOver) response.onData(chunk)
   }
 

@@ -1,4 +1,4 @@
-import { copyOf } from '../lib/give-back.ts'
+import { copyOf } from '../lib/detach-after-write.ts'
 
 /**
  * The content within `chunk` as one piece; `parts` alternates where each part begins and ends. May move
@@ -10,7 +10,7 @@ export function joinContent(chunk: Buffer, parts: readonly number[]): Buffer {
   return parts.length > 2 ? compact(content) : content
 }
 
-/** Moves the parts towards the end of the chunk, so that its memory can still be released (`give-back.ts`). */
+/** Moves the parts towards the end of the chunk, so that its memory can still be released (`detach-after-write.ts`). */
 function joinParts(chunk: Buffer, parts: readonly number[]): readonly [number, number] {
   const end = parts.at(-1) ?? 0
   let begin = end

@@ -1,36 +1,36 @@
 import { expect, test } from 'vitest'
-import { copyOf, givingBack, shareMemory } from '../../../src/lib/give-back.ts'
+import { copyOf, detachAfterWrite, markShared } from '../../../src/lib/detach-after-write.ts'
 
 const LARGE = 8 * 1024
 
 test('the memory of a large chunk is detached after it has been written', () => {
   const chunk = Buffer.alloc(LARGE)
   const { buffer } = chunk
-  givingBack(chunk)?.()
+  detachAfterWrite(chunk)?.()
   expect(buffer.byteLength).toBe(0)
 })
 
 test('the memory of a chunk at the end of a read is detached, the bytes before it included', () => {
   const read = Buffer.alloc(Buffer.poolSize)
-  givingBack(read.subarray(10))?.()
+  detachAfterWrite(read.subarray(10))?.()
   expect(read.buffer.byteLength).toBe(0)
 })
 
 test('the memory of a chunk with bytes after it in the same read is not detached', () => {
   const read = Buffer.alloc(LARGE + 10, 'x')
-  givingBack(read.subarray(0, LARGE))?.()
+  detachAfterWrite(read.subarray(0, LARGE))?.()
   expect(read.toString('latin1', LARGE)).toBe('xxxxxxxxxx')
 })
 
 test('the memory of a small chunk, which may be part of a pool, is not detached', () => {
-  expect(givingBack(Buffer.alloc(LARGE - 1))).toBeUndefined()
-  expect(givingBack(Buffer.from('small'))).toBeUndefined()
+  expect(detachAfterWrite(Buffer.alloc(LARGE - 1))).toBeUndefined()
+  expect(detachAfterWrite(Buffer.from('small'))).toBeUndefined()
 })
 
 test('memory of the size of the buffer pool of Node is not detached', () => {
   const memory = new ArrayBuffer(Buffer.poolSize)
   const last = Buffer.from(memory, Buffer.poolSize - LARGE, LARGE)
-  givingBack(last)?.()
+  detachAfterWrite(last)?.()
   expect(memory.byteLength).toBe(Buffer.poolSize)
   expect(Buffer.allocUnsafe(Buffer.poolSize / 2 - 1).buffer.byteLength).toBeGreaterThanOrEqual(
     Buffer.poolSize,
@@ -49,7 +49,7 @@ test('a copy of a large chunk does not share its memory', () => {
 test('memory that is shared between streams is not detached', () => {
   const read = Buffer.alloc(2 * Buffer.poolSize, 'x')
   const last = read.subarray(Buffer.poolSize)
-  shareMemory(last)
-  givingBack(last)?.()
+  markShared(last)
+  detachAfterWrite(last)?.()
   expect(read.toString('latin1', 0, 3)).toBe('xxx')
 })

@@ -60,7 +60,7 @@ export function readBody(
       callback(error)
     },
   })
-  // The sender has its own listener; before and after, an error concerns nobody else.
+  // The sender has its own listener; at other times the error has no effect.
   stream.on('error', () => {})
   from.once('error', () => void stream.destroy(closeReason()))
   from.once('close', () => {

@@ -2,7 +2,7 @@ import type { ClientHttp2Session, ClientHttp2Stream } from 'node:http2'
 
 const registry = new FinalizationRegistry<unknown>(() => {})
 
-/** The native part of a session, which node:http2 lets go of when the session is destroyed. */
+/** The native part of a session, which node:http2 releases when the session is destroyed. */
 export function handleOf(session: ClientHttp2Session): unknown {
   const symbol = Object.getOwnPropertySymbols(session).find(
     ({ description }) => description === 'kHandle',

@@ -63,7 +63,8 @@ const SENT_BY_US: ReadonlySet<number> = new Set([
 /** The HTTP/2 server that the application talks to. Its connections are accepted by another server. */
 export function createHttp2Server(options: Http2ServerOptions): Http2Server {
   const { service, maxHeaderBytes, metrics, watchHalfClosed, count, addTunnel } = options
-  const sessions = new Set<ServerHttp2Session>()
+  /** With the function that closes each, when its streams have finished. */
+  const sessions = new Map<ServerHttp2Session, () => void>()
   const sessionOptions = http2Options(maxHeaderBytes)
   let { keepAliveMs } = options
   let isEnding = false
@@ -81,8 +82,17 @@ export function createHttp2Server(options: Http2ServerOptions): Http2Server {
       if (streams.size > 0) isTimeoutDue = true
       else {
         metrics.goaway('sent', constants.NGHTTP2_NO_ERROR)
-        session.close()
+        close()
       }
+    }
+    const close = (): void => {
+      session.close()
+      // Node waits for the rest of a header section, which may never arrive.
+      const timer = setTimeout(() => {
+        if (streams.size === 0) session.destroy()
+      }, LINGER_MS)
+      timer.unref()
+      session.once('close', () => clearTimeout(timer))
     }
     const startTimeout = (): void => session.setTimeout(keepAliveMs, onTimeout)
 
@@ -108,7 +118,7 @@ export function createHttp2Server(options: Http2ServerOptions): Http2Server {
           metrics.reset(SENT_BY_US.has(rstCode) ? 'sent' : 'received', rstCode)
         }
         if (streams.size > 0 || session.closed) return
-        if (socket.readableEnded) session.close()
+        if (socket.readableEnded) close()
         else if (isTimeoutDue) {
           isTimeoutDue = false
           startTimeout()
@@ -125,7 +135,7 @@ export function createHttp2Server(options: Http2ServerOptions): Http2Server {
       for (const stream of streams) {
         if (stream.state.remoteClose !== 1) stream.destroy()
       }
-      if (streams.size === 0) session.close()
+      if (streams.size === 0) close()
       // Only an empty write would tell whether a Unix socket is half-closed or closed, and HTTP/2 has no
       // use for a half-closed connection. node:http2 aborts the process when the socket of a session
       // is written to.
@@ -141,11 +151,11 @@ export function createHttp2Server(options: Http2ServerOptions): Http2Server {
       }
     })
     socket.once('finish', () => limitLinger(socket))
-    sessions.add(session)
+    sessions.set(session, close)
     metrics.sessionOpened()
     session.setLocalWindowSize(CONNECTION_WINDOW_BYTES)
     startTimeout()
-    if (isEnding) endSession(session)
+    if (isEnding) endSession(session, close)
   }
 
   function serveStream(
@@ -224,11 +234,10 @@ export function createHttp2Server(options: Http2ServerOptions): Http2Server {
    * RFC 9113 section 6.8: announces the end, so that the client opens no more streams, and sends the
    * last stream identifier after a round trip, so that none that it has opened meanwhile is lost.
    */
-  function endSession(session: ServerHttp2Session): void {
+  function endSession(session: ServerHttp2Session, close: () => void): void {
     if (session.closed || session.destroyed) return
     session.goaway(constants.NGHTTP2_NO_ERROR, LAST_STREAM_ID)
     metrics.goaway('sent', constants.NGHTTP2_NO_ERROR)
-    const close = (): void => session.close()
     const timer = setTimeout(close, SHUTDOWN_NOTICE_MS)
     timer.unref()
     session.once('close', () => clearTimeout(timer))
@@ -242,7 +251,7 @@ export function createHttp2Server(options: Http2ServerOptions): Http2Server {
     },
     endSessions() {
       isEnding = true
-      for (const session of sessions) endSession(session)
+      for (const [session, close] of sessions) endSession(session, close)
     },
   }
 }

@@ -7,8 +7,10 @@ import { connect } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
 import { forwardConfig } from '../helpers/config-text.ts'
 import {
+  dataFrame,
   encodeFrame,
   ERROR,
+  FLAG,
   FRAME,
   headersFrame,
   openFrameClient,
@@ -260,3 +262,31 @@ async function start({
   const { origin } = await startUpstream(handler)
   return { sidecar: await startSidecar(`${forwardConfig(origin)}\n${config}`, {}, listen) }
 }
+
+test.for([
+  { what: 'within a header section', frames: () => [headersFrame(1, requestFields(), 0)] },
+  {
+    what: 'within a trailer section',
+    frames: () => [
+      headersFrame(1, requestFields([], { method: 'POST' }), FLAG.END_HEADERS),
+      headersFrame(1, ['x-a', '1'], FLAG.END_STREAM),
+    ],
+  },
+  {
+    what: 'within a request body that nothing reads',
+    frames: () => [
+      headersFrame(1, requestFields([], { method: 'POST' }), FLAG.END_HEADERS),
+      dataFrame(1, Buffer.alloc(10_000)),
+    ],
+  },
+])('the connection of a client that leaves $what is closed', async ({ frames }) => {
+  const { sidecar } = await start()
+  const sessions = async () =>
+    await metric(sidecar, 'token_sidecar_http2_sessions_open', { side: 'client' })
+  const client = await openFrameClient(sidecar.proxyUrl)
+  client.send(...frames())
+  await until(async () => (await sessions()) === 1)
+  client.socket.destroy()
+  await until(async () => (await sessions()) === 0)
+  expect(await metric(sidecar, 'token_sidecar_http2_streams_open', { side: 'client' })).toBe(0)
+})

@@ -26,7 +26,7 @@ type Given = {
   readonly list?: boolean
 }
 
-/** Runs one command line. Returns the exit code. */
+/** Runs one command and returns the exit code. */
 export async function main(args: readonly string[], io: Io): Promise<number> {
   let exitCode: number = EXIT.ok
   const finish = (code: number): void => {
@@ -123,7 +123,7 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
     await program.parseAsync([...args], { from: 'user' })
     return exitCode
   } catch (error) {
-    // commander has said already what was wrong, or printed the help that was asked for.
+    // commander has already printed the error or the requested help.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage
     if (io.signal.aborted) {
       io.err('\nInterrupted; everything has been stopped.\n')
@@ -153,7 +153,7 @@ const SIDECAR_COMMANDS = [
   },
 ] as const
 
-/** commander would count it as one argument too many. */
+/** Detects an unknown command, which commander would report as an excess argument. */
 function unknownCommand([first = '-']: readonly string[], program: Command): string | undefined {
   const known = program.commands.map((command) => command.name())
   if (first.startsWith('-') || known.includes(first)) return undefined
@@ -162,7 +162,7 @@ function unknownCommand([first = '-']: readonly string[], program: Command): str
   return `error: unknown command "${first}"; ${hint}\n`
 }
 
-/** What those commands have in common that compare contenders. */
+/** The options shared by the commands that compare contenders. */
 function comparison({ contender = [], rounds, quick = false }: Given) {
   const pace = quick ? QUICK : FULL
   const selectable = contender.length === 0 ? CONTENDERS : [...CONTENDERS, ...UPSTREAM_CLIENTS]

@@ -1,7 +1,7 @@
 import { percentile } from '../measure/statistics.ts'
 import type { Outcome } from './load.ts'
 
-/** What a load generator of our own counts. */
+/** The counters of a load generator that runs on Node. */
 export type LoadRecord = {
   begin(): void
   answered(): void

@@ -1,4 +1,4 @@
-/** Milliseconds that all threads count alike, unlike those of `performance`, which begin with each thread. */
+/** A monotonic clock shared by all threads; `performance.now()` has a different origin in each thread. */
 export function monotonicMs(): number {
   return Number(process.hrtime.bigint()) / 1e6
 }

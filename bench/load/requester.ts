@@ -1,7 +1,7 @@
 import { connect } from 'node:net'
 import { createAnswerReader } from './answer-reader.ts'
 
-/** One kept connection, with at most one request on it. */
+/** A persistent connection with at most one request in flight. */
 export type Requester = {
   /** Resolves once connected. */
   readonly opened: Promise<void>

@@ -4,7 +4,7 @@ import { createH2load } from '../load/h2load.ts'
 import { createHttp2Load } from '../load/http2-load.ts'
 import { createWrk } from '../load/wrk.ts'
 import type { Stage } from '../stage/stage.ts'
-import { askVersion, findProgram } from '../system/find-program.ts'
+import { readVersion, findProgram } from '../system/find-program.ts'
 import type { Workload } from './workload.ts'
 
 /** Chooses the load generator for a workload. */
@@ -46,5 +46,5 @@ export async function createLoads(
 }
 
 async function askWrk(program: string): Promise<string> {
-  return /^wrk \S+/.exec(await askVersion(program, ['-v']))?.[0] ?? 'wrk'
+  return /^wrk \S+/.exec(await readVersion(program, ['-v']))?.[0] ?? 'wrk'
 }

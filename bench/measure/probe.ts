@@ -58,8 +58,8 @@ function parseJson(text: string): unknown {
 
 function isBearer(authorization: string, token: string): boolean {
   const [scheme, value = ''] = authorization.split(' ')
-  const { least, most } = tokenLengths(token)
-  return scheme === 'Bearer' && value.length >= least && value.length <= most
+  const { min, max } = tokenLengths(token)
+  return scheme === 'Bearer' && value.length >= min && value.length <= max
 }
 
 async function send({ origin, authorization }: Running, workload: Workload, path: string) {

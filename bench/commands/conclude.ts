@@ -7,12 +7,12 @@ import { EXIT, type Io } from './io.ts'
 
 export type ConcludeOptions = {
   readonly figures: Figures
-  /** All budgets, or only those that something was measured for. */
+  /** All budgets, or only those with measured figures. */
   readonly budgets: 'all' | 'measured'
   readonly jsonFile: string | undefined
 }
 
-/** What every command ends with: the budgets, the raw figures, and the exit code. */
+/** Prints the budgets, writes the raw figures and returns the exit code. */
 export async function conclude(
   { figures, budgets, jsonFile }: ConcludeOptions,
   io: Io,

@@ -10,14 +10,14 @@ export type MeasureStartOptions = {
   readonly onStep: (what: string) => void
 }
 
-/** From the start of the process to the first 200 of /readyz, so many times. */
+/** Measures the time from process start to the first 200 of /readyz, repeatedly. */
 export async function measureStart({
   stage,
   starts,
   onStep,
 }: MeasureStartOptions): Promise<StartFigures> {
   const readyMs: number[] = []
-  // The first one does not count: it finds neither files nor the authorization server warm.
+  // The first start is not counted, because the file cache and the authorization server are cold.
   for (let index = 0; index <= starts; index += 1) {
     onStep(`start ${index} of ${starts}`)
     const setting = await settingOf(stage, SMALL_GET)

@@ -18,8 +18,8 @@ export type ProbeOptions = {
 const DEADLINE_MS = 15_000
 
 /**
- * Whether the contender does the work: what arrived at the upstream, and then every byte of the
- * answer that is measured. Returns what is wrong, in words.
+ * Checks that the contender forwards correctly: first the request as received by the upstream, then
+ * every byte of the measured response. Returns a description of the fault, if there is one.
  */
 export async function probe(options: ProbeOptions): Promise<string | undefined> {
   const { running, workload, token } = options

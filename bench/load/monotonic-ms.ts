@@ -1,4 +1,4 @@
-/** A monotonic clock shared by all threads; `performance.now()` has a different origin in each thread. */
+/** A clock shared by all threads; the origin of `performance.now()` differs between threads. */
 export function monotonicMs(): number {
   return Number(process.hrtime.bigint()) / 1e6
 }

@@ -21,8 +21,8 @@ const requesters = Array.from({ length: connections }, () =>
     host,
     port,
     request,
-    onFailure(why) {
-      record.failed(why)
+    onFailure(reason) {
+      record.failed(reason)
       end()
     },
     onAnswer(requester) {

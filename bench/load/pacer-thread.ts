@@ -15,6 +15,6 @@ for (;;) {
   nextMs += intervalMs
   const pauseMs = nextMs - monotonicMs()
   if (pauseMs > 0) Atomics.wait(never, 0, 0, pauseMs)
-  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a worker thread has no origin
+  // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a worker thread
   parentPort?.postMessage(nextMs)
 }

@@ -21,9 +21,9 @@ export async function measureStart({
   for (let index = 0; index <= starts; index += 1) {
     onStep(`start ${index} of ${starts}`)
     const setting = await settingOf(stage, SMALL_GET)
-    const beganAtMs = performance.now()
+    const startedAtMs = performance.now()
     const running = await startTokenSidecar(setting)
-    if (index > 0) readyMs.push(performance.now() - beganAtMs)
+    if (index > 0) readyMs.push(performance.now() - startedAtMs)
     await running.stop()
   }
   return { readyMs }

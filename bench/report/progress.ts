@@ -16,7 +16,7 @@ export type ProgressOptions = {
 const CLEAR_LINE = '\r\u001B[K'
 
 export function createProgress({ steps, write, isTerminal, nowMs }: ProgressOptions): Progress {
-  const beganAtMs = nowMs()
+  const startedAtMs = nowMs()
   let started = 0
   return {
     step(what) {
@@ -33,7 +33,7 @@ export function createProgress({ steps, write, isTerminal, nowMs }: ProgressOpti
   function timeLeft(): string {
     const completed = started - 1
     if (completed < 3) return ''
-    const eachMs = (nowMs() - beganAtMs) / completed
+    const eachMs = (nowMs() - startedAtMs) / completed
     return `, ${formatDuration(((steps - completed) * eachMs) / 1000)} left`
   }
 }

@@ -61,7 +61,7 @@ test('a request that is aborted while it waits for a connection is not sent', as
   expect(ports).toHaveLength(2)
 })
 
-test('a connection that is too old is not used again, whether somebody waits or not', async () => {
+test('a connection past its maximum age is not reused, with or without queued requests', async () => {
   const { pool, held, ports, clock } = await startPool({ maxConnections: 1, holding: 1 })
   const first = ask(pool)
   const second = ask(pool)
@@ -76,7 +76,7 @@ test('a connection that is too old is not used again, whether somebody waits or 
   expect(last).toBe(next)
 })
 
-test('the age of a connection that had to be made again counts from then', async () => {
+test('the age of a re-established connection counts from the new connect', async () => {
   const { pool, ports, clock, hangUp } = await startPool({ maxConnections: 1 })
   await ask(pool).answer
   hangUp()
@@ -117,7 +117,7 @@ test('a pool that is retired while its connections are free closes them', async 
   expect(pool.load()).toEqual({ connected: 0, running: 0, queued: 0 })
 })
 
-test('a pool that is destroyed fails what runs and what waits', async () => {
+test('destroying a pool fails running and queued requests', async () => {
   const { pool, held } = await startPool({ maxConnections: 1, holding: 1 })
   const answers = [ask(pool), ask(pool)].map(async ({ answer }) => await answer)
   await until(() => held.length === 1)
@@ -126,7 +126,7 @@ test('a pool that is destroyed fails what runs and what waits', async () => {
   expect((await failed).map(({ status }) => status)).toEqual(['rejected', 'rejected'])
 })
 
-test('a connection that nobody needs is closed a second before the server would close it', async () => {
+test('an idle connection is closed one second before the keep-alive timeout of the server', async () => {
   const { pool, clock, connections } = await startPool({ maxConnections: 1, keepAliveMs: 3_000 })
   await ask(pool).answer
   await nextTurn()

@@ -157,8 +157,9 @@ const SIDECAR_COMMANDS = [
 function unknownCommand([first = '-']: readonly string[], program: Command): string | undefined {
   const known = program.commands.map((command) => command.name())
   if (first.startsWith('-') || known.includes(first)) return undefined
-  const meant = closest(first, known)
-  const hint = meant === undefined ? `there are ${known.join(', ')}` : `did you mean "${meant}"?`
+  const suggestion = closest(first, known)
+  const hint =
+    suggestion === undefined ? `there are ${known.join(', ')}` : `did you mean "${suggestion}"?`
   return `error: unknown command "${first}"; ${hint}\n`
 }
 

@@ -92,8 +92,8 @@ function createEntry(contender: Contender, { label, workload }: Variation): Entr
         const fault = await probe({ running, workload, token: stage.token })
         if (fault !== undefined) return fault
         // Warmed up at full load, even before a fixed rate, because a long-running process is measured.
-        const warm = { send: loads.saturate, seconds: pace.warmUpSeconds }
-        return (await measureRound(running, workload, warm)).failure
+        const warmUp = { send: loads.saturate, seconds: pace.warmUpSeconds }
+        return (await measureRound(running, workload, warmUp)).failure
       })
     },
     async measure(what, round, { loads, pace, onStep }) {

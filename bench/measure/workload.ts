@@ -52,11 +52,11 @@ export function probePath({ routes }: Workload): string {
 /** The header fields except Host, which is derived from the URL. */
 export function requestHeaders(workload: Workload): [name: string, value: string][] {
   const { headers } = workload
-  const usual: [string, string][] = [
+  const common: [string, string][] = [
     ['User-Agent', 'legacy-billing/1.0'],
     ['Accept', 'application/json'],
   ]
-  const further = Array.from({ length: Math.max(0, headers - 3) }, (_, index): [string, string] => [
+  const extra = Array.from({ length: Math.max(0, headers - 3) }, (_, index): [string, string] => [
     `X-Field-${index + 1}`,
     `the value of field ${index + 1}`,
   ])
@@ -66,5 +66,5 @@ export function requestHeaders(workload: Workload): [name: string, value: string
         ['TE', 'trailers'],
       ]
     : []
-  return [...usual, ...grpc, ...further]
+  return [...common, ...grpc, ...extra]
 }

@@ -128,8 +128,8 @@ function missing({ cases }: Figures, { inCase, of, to }: OfOne & { readonly to?:
   for (const name of to === undefined ? [of] : [of, to]) {
     const entries = found.entries.filter(({ contender }) => contender === name)
     if (entries.length === 0) return { missing: `${name} was not run` }
-    const faulty = entries.find(({ failure }) => failure !== undefined)
-    if (faulty !== undefined) return { missing: `${name} failed` }
+    const failedEntry = entries.find(({ failure }) => failure !== undefined)
+    if (failedEntry !== undefined) return { missing: `${name} failed` }
     const leftOut = entries.find(({ rounds }) => rounds.length === 0)?.leftOut
     if (leftOut !== undefined) return { missing: leftOut }
   }

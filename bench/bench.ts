@@ -2,7 +2,7 @@ import { main } from './command-line.ts'
 
 const interruption = new AbortController()
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  // A second one does not wait until everything has stopped in good order.
+  // A second signal exits at once, without a graceful shutdown.
   process.on(signal, () => (interruption.signal.aborted ? process.exit(1) : interruption.abort()))
 }
 

@@ -17,7 +17,7 @@ import { BenchError } from './system/bench-error.ts'
 const FULL: Pace = { rounds: 5, seconds: 4, warmUpSeconds: 3 }
 const QUICK: Pace = { rounds: 3, seconds: 2, warmUpSeconds: 2 }
 
-type Given = {
+type CommandOptions = {
   readonly case?: readonly string[]
   readonly contender?: readonly string[]
   readonly rounds?: number
@@ -26,7 +26,7 @@ type Given = {
   readonly list?: boolean
 }
 
-/** Runs one command line. Returns the exit code. */
+/** Runs one command and returns the exit code. */
 export async function main(args: readonly string[], io: Io): Promise<number> {
   let exitCode: number = EXIT.ok
   const finish = (code: number): void => {
@@ -60,13 +60,13 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
     .option(...quickOption)
     .option(...jsonOption)
     .option('--list', 'show which cases and contenders there are, and run nothing')
-    .action(async (given: Given) => {
-      if (given.list === true) return finish(await listAll(io))
-      const isNarrowed = given.case !== undefined || given.contender !== undefined
-      const figures = await measureCases({ ...comparison(given), cases: casesOf(given) }, io)
+    .action(async (options: CommandOptions) => {
+      if (options.list === true) return finish(await listAll(io))
+      const isNarrowed = options.case !== undefined || options.contender !== undefined
+      const figures = await measureCases({ ...comparison(options), cases: casesOf(options) }, io)
       finish(
         await conclude(
-          { figures, budgets: isNarrowed ? 'measured' : 'all', jsonFile: given.json },
+          { figures, budgets: isNarrowed ? 'measured' : 'all', jsonFile: options.json },
           io,
         ),
       )
@@ -78,9 +78,9 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
     .option(...roundsOption)
     .option(...quickOption)
     .option(...jsonOption)
-    .action(async (given: Given) => {
-      const figures = await measureCases(scaling(given), io)
-      finish(await conclude({ figures, budgets: 'measured', jsonFile: given.json }, io))
+    .action(async (options: CommandOptions) => {
+      const figures = await measureCases(scaling(options), io)
+      finish(await conclude({ figures, budgets: 'measured', jsonFile: options.json }, io))
     })
   for (const { name, description, measure } of SIDECAR_COMMANDS) {
     program
@@ -88,7 +88,7 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
       .description(description)
       .option('--quick', 'shorter')
       .option(...jsonOption)
-      .action(async ({ quick = false, json }: Given) => {
+      .action(async ({ quick = false, json }: CommandOptions) => {
         const figures = await measure({ isQuick: quick }, io)
         finish(await conclude({ figures, budgets: 'measured', jsonFile: json }, io))
       })
@@ -99,13 +99,13 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
     .option(...roundsOption)
     .option(...quickOption)
     .option(...jsonOption)
-    .action(async (given: Given) => {
-      let figures = await measureCases({ ...comparison(given), cases: casesOf(given) }, io)
-      figures = mergeFigures(await measureCases(scaling(given), io), figures)
+    .action(async (options: CommandOptions) => {
+      let figures = await measureCases({ ...comparison(options), cases: casesOf(options) }, io)
+      figures = mergeFigures(await measureCases(scaling(options), io), figures)
       for (const { measure } of SIDECAR_COMMANDS) {
-        figures = mergeFigures(figures, await measure({ isQuick: given.quick ?? false }, io))
+        figures = mergeFigures(figures, await measure({ isQuick: options.quick ?? false }, io))
       }
-      finish(await conclude({ figures, budgets: 'all', jsonFile: given.json }, io))
+      finish(await conclude({ figures, budgets: 'all', jsonFile: options.json }, io))
     })
   program
     .command('guard')
@@ -123,7 +123,7 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
     await program.parseAsync([...args], { from: 'user' })
     return exitCode
   } catch (error) {
-    // commander has said already what was wrong, or printed the help that was asked for.
+    // commander has already printed the error or the requested help.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage
     if (io.signal.aborted) {
       io.err('\nInterrupted; everything has been stopped.\n')
@@ -153,17 +153,18 @@ const SIDECAR_COMMANDS = [
   },
 ] as const
 
-/** commander would count it as one argument too many. */
+/** Detects an unknown command, which commander would report as an excess argument. */
 function unknownCommand([first = '-']: readonly string[], program: Command): string | undefined {
   const known = program.commands.map((command) => command.name())
   if (first.startsWith('-') || known.includes(first)) return undefined
-  const meant = closest(first, known)
-  const hint = meant === undefined ? `there are ${known.join(', ')}` : `did you mean "${meant}"?`
+  const suggestion = closest(first, known)
+  const hint =
+    suggestion === undefined ? `there are ${known.join(', ')}` : `did you mean "${suggestion}"?`
   return `error: unknown command "${first}"; ${hint}\n`
 }
 
-/** What those commands have in common that compare contenders. */
-function comparison({ contender = [], rounds, quick = false }: Given) {
+/** The options shared by the commands that compare contenders. */
+function comparison({ contender = [], rounds, quick = false }: CommandOptions) {
   const pace = quick ? QUICK : FULL
   const selectable = contender.length === 0 ? CONTENDERS : [...CONTENDERS, ...UPSTREAM_CLIENTS]
   return {
@@ -172,14 +173,14 @@ function comparison({ contender = [], rounds, quick = false }: Given) {
   }
 }
 
-function casesOf({ case: wanted, quick = false }: Given): readonly Case[] {
+function casesOf({ case: wanted, quick = false }: CommandOptions): readonly Case[] {
   const named = selectNamed('case', CASES, wanted ?? [])
   return named.filter(({ isQuick }) => wanted !== undefined || !quick || isQuick)
 }
 
-function scaling(given: Given) {
-  const contender = given.contender ?? ['token-sidecar']
-  return { ...comparison({ ...given, contender }), cases: SCALE_CASES }
+function scaling(options: CommandOptions) {
+  const contender = options.contender ?? ['token-sidecar']
+  return { ...comparison({ ...options, contender }), cases: SCALE_CASES }
 }
 
 function collect(value: string, earlier: readonly string[] = []): string[] {

@@ -1,7 +1,7 @@
 import { closest } from '../src/lib/closest.ts'
 import { BenchError } from './system/bench-error.ts'
 
-/** Those of a list that somebody named, in the order of the list; all of them where nobody did. */
+/** The named elements in the order of the list; all elements if no name is given. */
 export function selectNamed<T extends { readonly name: string }>(
   kind: string,
   all: readonly T[],
@@ -10,8 +10,8 @@ export function selectNamed<T extends { readonly name: string }>(
   const names = all.map(({ name }) => name)
   for (const name of wanted) {
     if (names.includes(name)) continue
-    const meant = closest(name, names)
-    const hint = meant === undefined ? '' : `; did you mean "${meant}"?`
+    const suggestion = closest(name, names)
+    const hint = suggestion === undefined ? '' : `; did you mean "${suggestion}"?`
     throw new BenchError(
       `Cannot select ${kind} "${name}": there are ${names.map((each) => `"${each}"`).join(', ')}${hint}`,
     )

@@ -1,8 +1,8 @@
 import type { Adapter, AdapterPayload } from 'oidc-provider'
 
 /**
- * Where oidc-provider keeps what must outlive a request. Access tokens that are JWTs are not stored
- * and nobody logs in, so a map in memory is all that it takes.
+ * In-memory storage for oidc-provider. JWT access tokens are not stored, and the demo has no user
+ * login, so a map is sufficient.
  */
 export function createOidcStorage(): Adapter {
   const entries = new Map<string, AdapterPayload>()
@@ -14,7 +14,7 @@ export function createOidcStorage(): Adapter {
       const entry = entries.get(id)
       if (entry !== undefined) entry.consumed = true
     },
-    // For logins, devices and consent, none of which exist here.
+    // Used only for logins, device codes and consent, which the demo does not have.
     findByUid: async () => undefined,
     findByUserCode: async () => undefined,
     revokeByGrantId: async () => undefined,

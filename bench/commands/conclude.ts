@@ -1,28 +1,28 @@
 import { BUDGETS } from '../report/budgets.ts'
 import type { Figures } from '../report/figures.ts'
 import { describeMachine } from '../report/machine.ts'
-import { budgetTable, judge } from '../report/verdict.ts'
+import { budgetTable, evaluateBudget } from '../report/verdict.ts'
 import { writeJson } from '../report/write-json.ts'
 import { EXIT, type Io } from './io.ts'
 
 export type ConcludeOptions = {
   readonly figures: Figures
-  /** All budgets, or only those that something was measured for. */
+  /** All budgets, or only those with measured figures. */
   readonly budgets: 'all' | 'measured'
   readonly jsonFile: string | undefined
 }
 
-/** What every command ends with: the budgets, the raw figures, and the exit code. */
+/** Prints the budgets, writes the raw figures and returns the exit code. */
 export async function conclude(
   { figures, budgets, jsonFile }: ConcludeOptions,
   io: Io,
 ): Promise<number> {
   const shown = BUDGETS.filter(
-    (budget) => budgets === 'all' || judge(budget, figures).verdict !== 'not measured',
+    (budget) => budgets === 'all' || evaluateBudget(budget, figures).verdict !== 'not measured',
   )
   if (shown.length > 0) io.out(`### Budgets\n\n${budgetTable(shown, figures)}`)
   if (jsonFile !== undefined) {
-    const verdicts = BUDGETS.map((budget) => judge(budget, figures))
+    const verdicts = BUDGETS.map((budget) => evaluateBudget(budget, figures))
     await writeJson(jsonFile, { machine: describeMachine(), ...figures, verdicts })
   }
   const failures = figures.cases.flatMap(({ name, entries }) =>

@@ -1,9 +1,9 @@
-/** What a command may touch of the world around it. */
+/** The output streams and the interruption signal of a command. */
 export type Io = {
   readonly out: (text: string) => void
   readonly err: (text: string) => void
   readonly isErrTerminal: boolean
-  /** Somebody wants it to end. */
+  /** Aborted when the user interrupts the benchmark. */
   readonly signal: AbortSignal
 }
 

@@ -3,7 +3,7 @@ import { UPSTREAM_CLIENTS } from '../contenders/upstream-clients.ts'
 import { CASES } from '../measure/cases.ts'
 import { EXIT, type Io } from './io.ts'
 
-/** `--list`: what could be run here. */
+/** `--list`: prints the available cases and contenders. */
 export async function listAll(io: Io): Promise<number> {
   const cases = CASES.map(({ name, title }) => `  ${name.padEnd(14)} ${title}`)
   const contenders = await Promise.all(

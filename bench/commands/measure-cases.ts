@@ -17,10 +17,10 @@ export type MeasureCasesOptions = {
   readonly pace: Pace
 }
 
-/** Long enough for no token to be renewed within a window. */
+/** Long enough that no token is renewed during a measurement. */
 const TOKEN_LIFETIME_SECONDS = 36_000
 
-/** Compares contenders, and prints the table of each case as soon as there is one. */
+/** Compares contenders and prints the table of each case as soon as it is complete. */
 export async function measureCases(options: MeasureCasesOptions, io: Io): Promise<Figures> {
   const { cases, contenders, pace } = options
   const stage = await setStage({
@@ -65,14 +65,14 @@ function contendersOf({ only }: Case, contenders: readonly Contender[]): readonl
   return contenders.filter(({ name }) => only?.includes(name) ?? true)
 }
 
-/** Warm-ups and rounds of all that can be measured here. */
+/** Counts the warm-ups and rounds of all contenders that are installed. */
 async function countSteps({ cases, contenders, pace }: MeasureCasesOptions): Promise<number> {
   const found = await Promise.all(
     contenders.map(async (contender) => ({ contender, ...(await contender.find()) })),
   )
-  const able = found.filter(({ isFound }) => isFound).map(({ contender }) => contender)
+  const installed = found.filter(({ isFound }) => isFound).map(({ contender }) => contender)
   const entries = cases.flatMap((each) =>
-    contendersOf(each, able).flatMap((contender) =>
+    contendersOf(each, installed).flatMap((contender) =>
       each.variations.filter(({ workload }) => contender.cannot?.(workload) === undefined),
     ),
   )

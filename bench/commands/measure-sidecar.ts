@@ -12,21 +12,21 @@ export type MeasureSidecar = (options: { readonly isQuick: boolean }, io: Io) =>
 
 const LONG_LIFETIME_SECONDS = 36_000
 
-/** `start`: how long until it is ready. */
+/** `start`: the time until the sidecar is ready. */
 export const measureItsStart: MeasureSidecar = async ({ isQuick }, io) =>
   await onStage(LONG_LIFETIME_SECONDS, io, async (tools) => ({
     cases: [],
     start: await measureStart({ ...tools, starts: isQuick ? 5 : 20 }),
   }))
 
-/** `tokens`: how often the authorization server is asked. */
+/** `tokens`: the number of token requests. */
 export const measureItsTokens: MeasureSidecar = async ({ isQuick }, io) =>
   await onStage(TOKEN_LIFETIME_SECONDS, io, async (tools) => ({
     cases: [],
     tokens: await measureTokens({ ...tools, seconds: isQuick ? 12 : 30 }),
   }))
 
-/** `memory`: what it holds on to. */
+/** `memory`: the resident memory. */
 export const measureItsMemory: MeasureSidecar = async ({ isQuick }, io) =>
   await onStage(LONG_LIFETIME_SECONDS, io, async (tools) => {
     const memory = await measureMemory({

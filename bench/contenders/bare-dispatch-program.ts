@@ -32,7 +32,7 @@ await serveProgram((req, res) => {
         res.writeHead(status, fields)
       },
       onResponseData(controller, chunk) {
-        // Whoever has gone never drains, and would keep the connection for ever.
+        // A closed response never emits drain, so the upstream connection would stay paused forever.
         if (res.destroyed) controller.abort(new Error('the client has gone'))
         else if (!res.write(chunk)) pauseUntilDrained(controller, res)
       },

@@ -3,7 +3,7 @@ import type { Contender } from './contender.ts'
 import { onlyForwards } from './only-forwards.ts'
 import { startNodeProgram } from './start-node-program.ts'
 
-/** What the sidecar's design costs at best: its two libraries, and nothing between them. */
+/** The lower bound for the cost of the design: node:http and undici with minimal code between them. */
 export const bareDispatch: Contender = {
   name: 'bare-dispatch',
   about: 'node:http and undici dispatch, nothing else, with a static header',

@@ -1,7 +1,7 @@
 import type { Contender } from './contender.ts'
 import { startNodeProgram } from './start-node-program.ts'
 
-/** What the sidecar's design costs at best over HTTP/2. */
+/** The lower bound for the cost of the sidecar's design over HTTP/2. */
 export const bareHttp2: Contender = {
   name: 'bare-http2',
   about: 'node:http2 on both sides, nothing else, with a static header',

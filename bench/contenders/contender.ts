@@ -1,12 +1,12 @@
 import type { Processes } from '../system/processes.ts'
 
-/** What the benchmark measures: something that takes plain HTTP and passes it on with a token. */
+/** A proxy under test: it receives plain HTTP and forwards it with a token. */
 export type Contender = {
   readonly name: string
-  /** What it is, for the report. */
+  /** A description for the report. */
   readonly about: string
   find(): Promise<Found>
-  /** Why it can't do this, if it can't. */
+  /** The reason why it does not support these needs; undefined if it does. */
   cannot?(needs: Needs): string | undefined
   start(setting: Setting): Promise<Running>
 }
@@ -26,12 +26,12 @@ export type Needs = {
 
 export type Setting = Needs & {
   readonly upstream: { readonly origin: string; readonly port: number }
-  /** Who has signed the upstream's certificate. */
+  /** The certificate of the CA that issued the upstream's certificate. */
   readonly authorityFile: string
-  /** A real token, for those who do not fetch their own. */
+  /** A real token, for contenders that do not fetch one themselves. */
   readonly token: string
   readonly tokenEndpoint: string
-  /** For its files; nobody else's. */
+  /** A directory for the files of this contender only. */
   readonly directory: string
   readonly processes: Processes
   readonly cores: string | undefined
@@ -40,9 +40,9 @@ export type Setting = Needs & {
 export type Running = {
   /** Where to send requests. */
   readonly origin: string
-  /** The header that the load has to bring along itself. */
+  /** The Authorization value that the load generator must send, if the contender adds none. */
   readonly authorization?: string
-  /** The processes whose time and memory count. */
+  /** The processes whose CPU time and memory are measured. */
   readonly pids: readonly number[]
   stop(): Promise<void>
 }

@@ -4,10 +4,10 @@ import { routePrefixes } from './route-paths.ts'
 
 const EXTENSIONS = 'type.googleapis.com/envoy.extensions'
 const SECRET = 'client-secret'
-/** More than any case opens at once; the default of 1024 would be one of its circuit breakers. */
+/** Above the concurrency of any case; with the default of 1024, the circuit breakers would open. */
 const LIMIT = 100_000
 
-/** With prior knowledge. */
+/** HTTP/2 with prior knowledge. */
 const HTTP2_UPSTREAM = {
   'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
     '@type': `${EXTENSIONS}.upstreams.http.v3.HttpProtocolOptions`,

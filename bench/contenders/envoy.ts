@@ -2,13 +2,13 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { BenchError } from '../system/bench-error.ts'
-import { askVersion, findProgram } from '../system/find-program.ts'
+import { readVersion, findProgram } from '../system/find-program.ts'
 import { freePort, untilListening } from '../system/ports.ts'
 import type { Contender } from './contender.ts'
 import { envoyConfiguration } from './envoy-configuration.ts'
 import { usedPrefix } from './route-paths.ts'
 
-/** The peer that does the same work: it fetches and injects a real token, too. */
+/** The closest peer: it also fetches and injects a real token. */
 export const envoy: Contender = {
   name: 'envoy',
   about: 'credential_injector with OAuth2 client credentials, one worker',
@@ -22,8 +22,8 @@ export const envoy: Contender = {
       }
     }
     // version: <commit>/<version>/<state>/RELEASE/<TLS library>
-    const said = await askVersion(program, ['--version'])
-    return { isFound: true, version: /version: \w+\/([^/]+)/.exec(said)?.[1] ?? '' }
+    const output = await readVersion(program, ['--version'])
+    return { isFound: true, version: /version: \w+\/([^/]+)/.exec(output)?.[1] ?? '' }
   },
   cannot: ({ accessLog }) => (accessLog ? 'its log is not set up here' : undefined),
   async start(setting) {
@@ -32,7 +32,7 @@ export const envoy: Contender = {
     const file = join(directory, 'envoy.json')
     await writeFile(file, JSON.stringify(envoyConfiguration(setting, port)))
     const started = processes.start({
-      // The command of the Python package replaces itself by the binary: the process is the same.
+      // The command of the Python package calls exec, so the process ID is that of Envoy.
       command: findEnvoy() ?? '',
       args: ['-c', file, '--concurrency', '1', '--disable-hot-restart', '--log-level', 'error'],
       cores,
@@ -50,7 +50,7 @@ export const envoy: Contender = {
 
 const TOKEN_DEADLINE_MS = 15_000
 
-/** It listens before it has a token, and answers 401 until then. */
+/** Envoy listens before it has a token, and requests get 401 until then. */
 async function untilToken(url: string): Promise<void> {
   const deadlineMs = performance.now() + TOKEN_DEADLINE_MS
   while (performance.now() < deadlineMs) {

@@ -1,11 +1,11 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { askVersion, findProgram } from '../system/find-program.ts'
+import { readVersion, findProgram } from '../system/find-program.ts'
 import { freePort, untilListening } from '../system/ports.ts'
 import type { Contender, Setting } from './contender.ts'
 import { routePrefixes } from './route-paths.ts'
 
-/** The floor: it does none of the token work. */
+/** A lower bound: it adds a static header and fetches no token. */
 export const haproxy: Contender = {
   name: 'haproxy',
   about: 'one thread, http-reuse, a static header',
@@ -17,7 +17,7 @@ export const haproxy: Contender = {
         missing: 'no "haproxy" on the PATH; Debian: apt-get install haproxy',
       }
     }
-    const version = /version (\S+)/.exec(await askVersion(program, ['-v']))?.[1] ?? ''
+    const version = /version (\S+)/.exec(await readVersion(program, ['-v']))?.[1] ?? ''
     return { isFound: true, version }
   },
   cannot: ({ accessLog }) => (accessLog ? 'its log is not set up here' : undefined),

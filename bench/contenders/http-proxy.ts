@@ -3,7 +3,7 @@ import type { Contender } from './contender.ts'
 import { onlyForwards } from './only-forwards.ts'
 import { startNodeProgram } from './start-node-program.ts'
 
-/** The proxy library that most of npm uses. */
+/** The most widely used proxy library on npm. */
 export const httpProxy: Contender = {
   name: 'http-proxy',
   about: 'the npm package, with a keep-alive agent and a static header',

@@ -2,7 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { BenchError } from '../system/bench-error.ts'
-import { askVersion, findProgram } from '../system/find-program.ts'
+import { readVersion, findProgram } from '../system/find-program.ts'
 import { freePort, untilListening } from '../system/ports.ts'
 import { childrenOf } from '../system/proc.ts'
 import type { Contender, Setting } from './contender.ts'
@@ -10,7 +10,7 @@ import { routePrefixes } from './route-paths.ts'
 
 const FORK_DEADLINE_MS = 5_000
 
-/** The floor, like HAProxy. */
+/** A lower bound, like HAProxy: it fetches no token. */
 export const nginx: Contender = {
   name: 'nginx',
   about: 'one worker, upstream keep-alive, a static header',
@@ -22,7 +22,7 @@ export const nginx: Contender = {
         missing: 'no "nginx" on the PATH; Debian: apt-get install nginx-light',
       }
     }
-    const version = /nginx\/(\S+)/.exec(await askVersion(program, ['-v']))?.[1] ?? ''
+    const version = /nginx\/(\S+)/.exec(await readVersion(program, ['-v']))?.[1] ?? ''
     return { isFound: true, version }
   },
   cannot({ accessLog, http2 }) {
@@ -43,14 +43,14 @@ export const nginx: Contender = {
     await untilListening(port, started)
     return {
       origin: `http://127.0.0.1:${port}`,
-      // The worker; the master does nothing.
+      // Only the worker, because the master process handles no requests.
       pids: await untilForked(started.pid),
       stop: async () => await started.stop(),
     }
   },
 }
 
-/** It listens a moment before it has a worker. */
+/** The master process listens before it forks the worker. */
 async function untilForked(pid: number): Promise<readonly number[]> {
   const deadlineMs = performance.now() + FORK_DEADLINE_MS
   while (performance.now() < deadlineMs) {

@@ -1,6 +1,6 @@
 import type { Contender } from './contender.ts'
 
-/** The load right at the upstream, with the header that a proxy would have added. */
+/** The baseline: load sent directly to the upstream, with the header that a proxy would add. */
 export const noProxy: Contender = {
   name: 'no-proxy',
   about: 'the load straight at the upstream, bringing the header itself',

@@ -1,6 +1,6 @@
 import type { Needs } from './contender.ts'
 
-/** For contenders that send everything to one upstream. */
+/** The limits of contenders that forward every HTTP/1.1 request to one upstream. */
 export function onlyForwards({ routes, accessLog, http2 }: Needs): string | undefined {
   if (routes > 1) return 'it has no routes'
   if (http2 !== 'neither') return 'it speaks HTTP/1.1 only'

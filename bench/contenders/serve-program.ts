@@ -4,13 +4,13 @@ import { createServer, type RequestListener } from 'node:http'
 import type { Server } from 'node:net'
 import { programSettings } from './start-node-program.ts'
 
-/** The settings of a program that `startNodeProgram` has started. */
+/** The settings that `startNodeProgram` passed to this program. */
 export function readProgramSettings() {
   const settings = programSettings.parse(JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')))
   return { ...settings, ca: readFileSync(settings.authorityFile) }
 }
 
-/** Serves on a free port, and says on which. */
+/** Listens on a free port and prints its number. */
 export async function serveProgram(handle: RequestListener): Promise<void> {
   await announcePort(createServer(handle))
 }

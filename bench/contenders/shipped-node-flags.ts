@@ -5,7 +5,7 @@ import { BenchError } from '../system/bench-error.ts'
 
 const DOCKERFILE = join(import.meta.dirname, '..', '..', 'Dockerfile')
 
-/** What the image gives Node on its command line; the other contenders on Node get the same. */
+/** The Node flags of the container image; the other Node contenders run with the same ones. */
 export const SHIPPED_NODE_FLAGS = parseNodeFlags(readFileSync(DOCKERFILE, 'utf8'))
 
 export function parseNodeFlags(dockerfile: string): string[] {

@@ -4,7 +4,7 @@ import * as z from 'zod'
 import type { Running, Setting } from './contender.ts'
 import { SHIPPED_NODE_FLAGS } from './shipped-node-flags.ts'
 
-/** What a contender that is a program of ours has to know. */
+/** The settings of a contender that is a program of this benchmark. */
 export const programSettings = z.object({
   upstream: z.string(),
   authorityFile: z.string(),
@@ -13,7 +13,7 @@ export const programSettings = z.object({
 
 const listening = z.object({ port: z.number() })
 
-/** A contender in this folder that runs on Node, with the flags that the sidecar ships with. */
+/** Starts a Node program of this folder, with the Node flags of the container image. */
 export async function startNodeProgram(program: string, setting: Setting): Promise<Running> {
   const { directory, processes, cores, upstream, authorityFile, token } = setting
   const file = join(directory, 'settings.json')

@@ -5,14 +5,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import * as z from 'zod'
 import { CLIENT } from '../stage/authorization-server.ts'
 import { BenchError } from '../system/bench-error.ts'
-import { askVersion } from '../system/find-program.ts'
+import { readVersion } from '../system/find-program.ts'
 import type { Contender, Running, Setting } from './contender.ts'
 import { routePrefixes } from './route-paths.ts'
 import { SHIPPED_NODE_FLAGS } from './shipped-node-flags.ts'
 
 const BUNDLE = join(import.meta.dirname, '..', '..', 'dist', 'cli.js')
 
-/** As it ships: the bundle, with the flags of the image, a real configuration and a real token. */
+/** The sidecar as it ships: the bundle, run with the Node flags of the image, fetching a real token. */
 export const tokenSidecar: Contender = {
   name: 'token-sidecar',
   about: 'dist/cli.js as shipped, fetching its token',
@@ -22,15 +22,15 @@ export const tokenSidecar: Contender = {
     }
     return {
       isFound: true,
-      version: (await askVersion(process.execPath, [BUNDLE, '--version'])).trim(),
+      version: (await readVersion(process.execPath, [BUNDLE, '--version'])).trim(),
     }
   },
   start: async (setting) => await startTokenSidecar(setting),
 }
 
 /**
- * Starts it, and waits until it is ready. `credential` is added to that of its configuration;
- * `program` takes the configuration file as its last argument.
+ * Starts the sidecar and waits until it is ready. `credential` is merged into the credential of its
+ * configuration; `program` receives the configuration file as its last argument.
  */
 export async function startTokenSidecar(
   setting: Setting,
@@ -41,7 +41,7 @@ export async function startTokenSidecar(
   const { directory, processes, cores } = setting
   const configFile = join(directory, 'token-sidecar.yaml')
   await writeFile(configFile, configuration(setting, credential))
-  // A file, because this process would have to read a pipe while it should rest.
+  // A file, because reading a pipe would cost this process CPU time during the measurement.
   const logFile = join(directory, 'log')
   const output = openSync(logFile, 'a')
   const started = processes.start({
@@ -52,12 +52,12 @@ export async function startTokenSidecar(
     output,
   })
   closeSync(output)
-  const { listen, admin } = await Promise.race([readPlaces(logFile), started.failed])
+  const { listen, admin } = await Promise.race([readAddresses(logFile), started.failed])
   await Promise.race([untilReady(`${admin}/readyz`), started.failed])
   return { origin: listen, pids: [started.pid], stop: async () => await started.stop() }
 }
 
-/** Long, for thousands of routes on a busy machine. */
+/** Long enough for thousands of routes on a busy machine. */
 const DEADLINE_MS = 60_000
 const PAUSE_MS = 2
 
@@ -67,14 +67,14 @@ const listeningLine = z.object({
   admin: z.string(),
 })
 
-/** Where it listens, from its log. */
-async function readPlaces(logFile: string): Promise<z.output<typeof listeningLine>> {
+/** Reads the listener addresses from the log. */
+async function readAddresses(logFile: string): Promise<z.output<typeof listeningLine>> {
   const deadlineMs = performance.now() + DEADLINE_MS
   while (performance.now() < deadlineMs) {
     const lines = (await readFile(logFile, 'utf8')).split('\n').slice(0, -1)
     const found = lines.map((line) => listeningLine.safeParse(JSON.parse(line)))
-    const places = found.find(({ success }) => success)?.data
-    if (places !== undefined) return places
+    const addresses = found.find(({ success }) => success)?.data
+    if (addresses !== undefined) return addresses
     await sleep(PAUSE_MS)
   }
   throw new BenchError('Cannot start token-sidecar: its log does not say where it listens')
@@ -91,7 +91,7 @@ async function untilReady(readyUrl: string): Promise<void> {
   throw new BenchError('Cannot start token-sidecar: it does not become ready')
 }
 
-/** JSON is YAML, too. */
+/** Every JSON document is also YAML. */
 function configuration(setting: Setting, credential: object): string {
   const { upstream, upstreamTls, authorityFile, tokenEndpoint, routes, accessLog, http2 } = setting
   return JSON.stringify({

@@ -5,7 +5,7 @@ import { createFileReader } from '../../src/config/read-file.ts'
 import { createLog } from '../../src/observe/logger.ts'
 import { upstreamClient } from '../../test/helpers/upstream-client.ts'
 
-// The sidecar from source, with the HTTP client that `UPSTREAM_CLIENT` names.
+// Runs the sidecar from source with the HTTP client named by UPSTREAM_CLIENT.
 const [, , configFile = ''] = process.argv
 const places = { env: process.env, readFile: createFileReader('.') }
 const loaded = await loadConfig(readFileSync(configFile, 'utf8'), places)

@@ -5,8 +5,8 @@ import type { Contender } from './contender.ts'
 import { startTokenSidecar } from './token-sidecar.ts'
 
 /**
- * The sidecar with each of two HTTP clients for upstreams; measured only when named. Both run from
- * source, because the bundle contains one client only.
+ * The sidecar with each of two HTTP clients for upstreams; measured only when selected by name. Both
+ * run from source, because the bundle contains only one client.
  */
 export const UPSTREAM_CLIENTS: readonly Contender[] = [
   fromSource('outbound', 'the HTTP client that is shipped', VERSION),

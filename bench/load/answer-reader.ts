@@ -1,12 +1,12 @@
-/** Reads answers off one connection, as far as counting them takes. */
+/** Parses the responses of one connection only as far as needed to count them. */
 export type AnswerReader = {
-  /** Returns whether the answer is complete. */
+  /** Returns whether the response is complete. */
   read(chunk: Buffer): boolean
 }
 
 const HEAD_END = '\r\n\r\n'
 
-/** Fails on any status but 200, and on an answer that doesn't say how long it is. */
+/** Throws on any status other than 200 and on a response without Content-Length. */
 export function createAnswerReader(): AnswerReader {
   let head = ''
   let bodyBytesLeft = 0

@@ -12,7 +12,7 @@ const requesters = Array.from({ length: connections }, () =>
     host,
     port,
     request,
-    onFailure: (why) => record.failed(why),
+    onFailure: (reason) => record.failed(reason),
     onAnswer(requester) {
       record.latency(performance.now() - (sentAtMs.get(requester) ?? 0))
       record.answered()

@@ -6,7 +6,7 @@ const REQUESTS =
   /^requests: \d+ total, \d+ started, \d+ done, (\d+) succeeded, (\d+) failed, (\d+) errored/m
 const STATUSES = /^status codes: \d+ 2xx, (\d+) 3xx, (\d+) 4xx, (\d+) 5xx/m
 
-/** The end of what h2load prints; it reports no percentiles. */
+/** Parses the summary that h2load prints, which has no percentiles. */
 export function parseH2loadOutput(output: string): Outcome {
   const [, time = '', unit] = FINISHED.exec(output) ?? []
   const [, succeeded, failed, errored] = REQUESTS.exec(output) ?? []

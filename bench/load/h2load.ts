@@ -9,7 +9,7 @@ export type H2loadOptions = {
   readonly cores: string | undefined
 }
 
-/** For requests without a body. */
+/** Sends HTTP/2 requests without a body. */
 export function createH2load({ program, processes, cores }: H2loadOptions): SendLoad {
   return async ({ origin, path, headers, connections, streams, seconds }) => {
     const started = processes.start({

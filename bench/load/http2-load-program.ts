@@ -15,7 +15,7 @@ const fields = {
   ...Object.fromEntries(settings.headers.map(([name, value]) => [name.toLowerCase(), value])),
 }
 const record = createLoadRecord()
-let isOver = false
+let isFinished = false
 
 const sessions = Array.from({ length: connections }, () =>
   connect(origin, { settings: { initialWindowSize: 1024 * 1024 } }),
@@ -27,12 +27,12 @@ for (const session of sessions) {
 record.begin()
 for (const session of sessions) for (let i = 0; i < streams; i += 1) send(session)
 await sleep(seconds * 1000)
-isOver = true
+isFinished = true
 process.stdout.write(JSON.stringify(record.end()))
 for (const session of sessions) session.destroy()
 
 function send(session: ClientHttp2Session): void {
-  if (isOver || session.destroyed) return
+  if (isFinished || session.destroyed) return
   const sentAtMs = performance.now()
   const stream = session.request(fields, { endStream: body === undefined })
   let status: unknown
@@ -49,10 +49,10 @@ function send(session: ClientHttp2Session): void {
     received += chunk.length
   })
   stream.on('error', ({ message }) => {
-    if (!isOver) record.failed(message)
+    if (!isFinished) record.failed(message)
   })
   stream.once('close', () => {
-    if (isOver) return
+    if (isFinished) return
     if (status !== 200) record.failed(`an answer with status ${String(status)}`)
     else if (received !== answerBytes) record.failed(`an answer of ${received} bytes`)
     else if (isGrpc && grpcStatus !== '0') record.failed(`grpc-status ${String(grpcStatus)}`)

@@ -20,7 +20,10 @@ export const http2LoadSettings = z.object({
 
 const PROGRAM = join(import.meta.dirname, 'http2-load-program.ts')
 
-/** A closed loop on each stream. Fails on any status but 200 and 0, and on a body of another length. */
+/**
+ * A closed loop on each stream. A status other than 200, a gRPC status other than 0 or an unexpected
+ * body length is a failure.
+ */
 export function createHttp2Load({ processes, directory, cores }: NodeLoadOptions): SendLoad {
   return async (load) => {
     const file = join(directory, 'http2-load.json')

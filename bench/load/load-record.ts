@@ -1,12 +1,12 @@
 import { percentile } from '../measure/statistics.ts'
 import type { Outcome } from './load.ts'
 
-/** What a load generator of our own counts. */
+/** The counters of a load generator that runs on Node. */
 export type LoadRecord = {
   begin(): void
   answered(): void
   latency(ms: number): void
-  failed(why: string): void
+  failed(reason: string): void
   end(): Outcome
 }
 
@@ -14,10 +14,10 @@ export function createLoadRecord(): LoadRecord {
   const latenciesMs: number[] = []
   const failures = new Map<string, number>()
   let requests = 0
-  let begunAtMs = 0
+  let startedAtMs = 0
   return {
     begin() {
-      begunAtMs = performance.now()
+      startedAtMs = performance.now()
     },
     answered() {
       requests += 1
@@ -25,13 +25,13 @@ export function createLoadRecord(): LoadRecord {
     latency(ms) {
       latenciesMs.push(ms)
     },
-    failed(why) {
-      failures.set(why, (failures.get(why) ?? 0) + 1)
+    failed(reason) {
+      failures.set(reason, (failures.get(reason) ?? 0) + 1)
     },
     end() {
-      const seconds = (performance.now() - begunAtMs) / 1000
+      const seconds = (performance.now() - startedAtMs) / 1000
       const sorted = Float64Array.from(latenciesMs).toSorted()
-      const failure = [...failures].map(([why, count]) => `${count} × ${why}`).join(', ')
+      const failure = [...failures].map(([reason, count]) => `${count} × ${reason}`).join(', ')
       return {
         requests,
         seconds,

@@ -1,4 +1,4 @@
-/** What is sent, and how. */
+/** The requests that a load generator sends, their concurrency and duration. */
 export type Load = {
   readonly origin: string
   readonly path: string
@@ -7,7 +7,7 @@ export type Load = {
   readonly headers: readonly (readonly [name: string, value: string])[]
   readonly connections: number
   readonly http2: boolean
-  /** Requests at once on each connection of HTTP/2. */
+  /** Concurrent requests on each HTTP/2 connection. */
   readonly streams: number
   readonly answerBytes: number
   readonly isGrpc: boolean
@@ -19,7 +19,7 @@ export type Outcome = {
   readonly seconds: number
   readonly p50Ms: number
   readonly p99Ms: number
-  /** What went wrong, in words, if anything did. */
+  /** A description of what failed, if anything did. */
   readonly failure?: string
 }
 

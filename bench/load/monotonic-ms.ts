@@ -1,4 +1,4 @@
-/** Milliseconds that all threads count alike, unlike those of `performance`, which begin with each thread. */
+/** A clock shared by all threads; the origin of `performance.now()` differs between threads. */
 export function monotonicMs(): number {
   return Number(process.hrtime.bigint()) / 1e6
 }

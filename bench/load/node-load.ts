@@ -8,7 +8,7 @@ import type { Load, Outcome, SendLoad } from './load.ts'
 export const loadSettings = z.object({
   host: z.string(),
   port: z.number(),
-  /** The head of every request, and its body. */
+  /** The request line and header section of every request. */
   head: z.string(),
   bodyBytes: z.number(),
   connections: z.number(),
@@ -16,7 +16,7 @@ export const loadSettings = z.object({
   perSecond: z.number(),
 })
 
-/** Without any answer there is none, which JSON writes as null. */
+/** NaN when there was no response; JSON serializes it as null. */
 const latency = z
   .number()
   .nullable()
@@ -36,14 +36,17 @@ export type NodeLoadOptions = {
   readonly cores: string | undefined
 }
 
-/** Where there is no wrk: each connection sends its next request when it has the last answer. */
+/**
+ * A closed loop for machines without wrk: each connection sends its next request after the response
+ * to the previous one.
+ */
 export function createClosedLoop(options: NodeLoadOptions): SendLoad {
   return async (load) => await sendFromNode(['closed-loop-program.ts'], load, 0, options)
 }
 
 /**
- * A generator that takes latencies must not stop for a few milliseconds now and then, nor keep the
- * upstream from its processor, to compile what is fast enough or to collect what there is room for.
+ * A generator that measures latency must not pause for compilation or garbage collection, which
+ * would also take CPU time from the upstream. Interpreted code is fast enough, and memory suffices.
  */
 const WITHOUT_PAUSES = [
   '--no-opt',
@@ -52,7 +55,10 @@ const WITHOUT_PAUSES = [
   '--max-semi-space-size=64',
 ]
 
-/** At a fixed rate, which wrk can't: a request that is late was late from when it was due. */
+/**
+ * An open loop at a fixed rate, which wrk does not support. Latency counts from the scheduled time,
+ * which avoids coordinated omission.
+ */
 export function createPaced(options: NodeLoadOptions & { readonly perSecond: number }): SendLoad {
   const program = ['paced-program.ts', ...WITHOUT_PAUSES] as const
   return async (load) => await sendFromNode(program, load, options.perSecond, options)

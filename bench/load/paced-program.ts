@@ -7,32 +7,34 @@ import { createRequester, type Requester } from './requester.ts'
 const { host, port, request, connections, seconds, perSecond } = readLoadSettings()
 const record = createLoadRecord()
 const idle: Requester[] = []
-/** When requests were due that wait for a connection. */
+/** The scheduled times of requests that wait for a connection. */
 const waiting: number[] = []
-const dueAtMs = new Map<Requester, number>()
+const scheduledAtMs = new Map<Requester, number>()
 const total = Math.round(seconds * perSecond)
-/** Of the first ones, the latency is that of this program, which is not yet compiled. */
-const unripe = Math.min(500, total / 4)
-let due = 0
-let over = 0
+/** The first latencies are not recorded, because they include the compilation of this program. */
+const warmUpRequests = Math.min(500, total / 4)
+let scheduled = 0
+let completed = 0
 
 const requesters = Array.from({ length: connections }, () =>
   createRequester({
     host,
     port,
     request,
-    onFailure(why) {
-      record.failed(why)
+    onFailure(reason) {
+      record.failed(reason)
       end()
     },
     onAnswer(requester) {
-      over += 1
-      if (over > unripe) record.latency(monotonicMs() - (dueAtMs.get(requester) ?? 0))
+      completed += 1
+      if (completed > warmUpRequests) {
+        record.latency(monotonicMs() - (scheduledAtMs.get(requester) ?? 0))
+      }
       record.answered()
       const next = waiting.shift()
       if (next === undefined) idle.push(requester)
       else send(requester, next)
-      if (over === total) end()
+      if (completed === total) end()
     },
   }),
 )
@@ -46,7 +48,7 @@ pacer.once('message', () => {
   record.begin()
   setTimeout(
     () => {
-      record.failed(`still without ${total - over} answers`)
+      record.failed(`still without ${total - completed} answers`)
       end()
     },
     seconds * 2000 + 10_000,
@@ -55,16 +57,16 @@ pacer.once('message', () => {
 })
 
 function sendOne(atMs: number): void {
-  if (due === total) return
-  due += 1
-  // The one that rests for longest, so that all of them are used.
+  if (scheduled === total) return
+  scheduled += 1
+  // FIFO, so that every connection is used.
   const requester = idle.shift()
   if (requester === undefined) waiting.push(atMs)
   else send(requester, atMs)
 }
 
 function send(requester: Requester, atMs: number): void {
-  dueAtMs.set(requester, atMs)
+  scheduledAtMs.set(requester, atMs)
   requester.send()
 }
 

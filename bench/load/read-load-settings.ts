@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { patternOf } from '../stage/answers.ts'
 import { loadSettings } from './node-load.ts'
 
-/** What a load generator was started with. */
+/** Reads the settings that a load generator was started with. */
 export function readLoadSettings() {
   const { head, bodyBytes, ...settings } = loadSettings.parse(
     JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')),

@@ -1,7 +1,7 @@
 import { connect } from 'node:net'
 import { createAnswerReader } from './answer-reader.ts'
 
-/** One kept connection, with at most one request on it. */
+/** A persistent connection with at most one request in flight. */
 export type Requester = {
   /** Resolves once connected. */
   readonly opened: Promise<void>
@@ -14,7 +14,7 @@ export type RequesterOptions = {
   readonly port: number
   readonly request: Buffer
   readonly onAnswer: (requester: Requester) => void
-  readonly onFailure: (why: string) => void
+  readonly onFailure: (reason: string) => void
 }
 
 export function createRequester(options: RequesterOptions): Requester {
@@ -23,10 +23,10 @@ export function createRequester(options: RequesterOptions): Requester {
   const opened = Promise.withResolvers<void>()
   const socket = connect({ host, port, noDelay: true }, () => opened.resolve())
   let isClosing = false
-  const fail = (why: string): void => {
+  const fail = (reason: string): void => {
     socket.destroy()
-    opened.reject(new Error(why))
-    if (!isClosing) onFailure(why)
+    opened.reject(new Error(reason))
+    if (!isClosing) onFailure(reason)
   }
   opened.promise.catch(() => {})
   const requester: Requester = {

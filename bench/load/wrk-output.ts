@@ -2,7 +2,7 @@ import * as z from 'zod'
 import { BenchError } from '../system/bench-error.ts'
 import type { Outcome } from './load.ts'
 
-/** Makes wrk end with a line for a program to read; its own report rounds. */
+/** Makes wrk print a machine-readable line at the end, because its own report rounds the figures. */
 export const WRK_REPORT = `
 done = function(summary, latency)
   local errors = summary.errors

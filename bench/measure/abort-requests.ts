@@ -8,7 +8,7 @@ export type AbortOptions = {
   readonly atOnce: number
 }
 
-/** Sends requests, and goes away from each as soon as its answer begins. */
+/** Sends requests and disconnects as soon as each response begins. */
 export async function abortRequests({
   origin,
   path,

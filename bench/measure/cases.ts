@@ -3,17 +3,17 @@ import { SMALL_GET, type Workload } from './workload.ts'
 export type Case = {
   readonly name: string
   readonly title: string
-  /** What contenders are compared at; more than one where a contender is compared with itself. */
+  /** The compared workloads; more than one if a contender is also compared with itself. */
   readonly variations: readonly Variation[]
-  /** The contenders that it is about, when not all. */
+  /** The names of the contenders in this case; all by default. */
   readonly only?: readonly string[]
   readonly isQuick: boolean
-  /** Figures that say something here, besides CPU, requests per second and memory. */
+  /** The columns that replace or extend CPU, requests per second and memory. */
   readonly shows?: 'latency' | 'throughput' | 'growth'
 }
 
 export type Variation = {
-  /** Follows the name of the contender. */
+  /** A suffix to the name of the contender. */
   readonly label: string
   readonly workload: Workload
 }
@@ -102,7 +102,7 @@ export const CASES: readonly Case[] = [
   ),
 ]
 
-/** How cost grows: each column is compared with the first of its own. */
+/** Scaling: each row is compared with the first row of the same contender. */
 export const SCALE_CASES: readonly Case[] = [
   growing('scale-routes', 'Routes', [1, 20, 200, 2000], (routes) => ({ routes }), 'route'),
   growing(

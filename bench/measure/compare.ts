@@ -22,18 +22,18 @@ export type CompareOptions = {
   readonly onStep: (step: Step) => void
 }
 
-/** What is about to happen, for whoever waits. */
+/** The step that begins, for the progress display. */
 type Step = {
   readonly what: string
   readonly entry: string
-  /** 0 is the warm-up. */
+  /** The number of the round; 0 is the warm-up. */
   readonly round: number
 }
 
-/** At a fixed rate there are fewer requests, and a p99 needs many. */
+/** A fixed rate sends fewer requests, and a stable p99 needs many. */
 const PACED_FACTOR = 2
 
-/** Every contender in every variation of a case, in interleaved rounds. */
+/** Measures every contender in every variation of a case, in interleaved rounds. */
 export async function compare(what: Case, options: CompareOptions): Promise<CaseResult> {
   const { name, title, shows, variations } = what
   const { pace, contenders } = options
@@ -57,13 +57,13 @@ type Entry = {
   begin(what: Case, options: CompareOptions): Promise<void>
   measure(what: Case, round: number, options: CompareOptions): Promise<void>
   check(stage: Stage): Promise<void>
-  /** Whether it has started, and done nothing wrong. */
+  /** Whether the contender has started and has not failed. */
   isRunning(): boolean
   stop(): Promise<void>
   result(): EntryResult
 }
 
-/** One row of a case: a contender in one variation, from its start to its end. */
+/** One row of a case: the lifecycle of a contender in one variation. */
 function createEntry(contender: Contender, { label, workload }: Variation): Entry {
   const rounds: Round[] = []
   const title = contender.name + label
@@ -72,7 +72,7 @@ function createEntry(contender: Contender, { label, workload }: Variation): Entr
   let failure: string | undefined
 
   const isRunning = (): boolean => running !== undefined && failure === undefined
-  /** What goes wrong with one contender is no reason to stop measuring the others. */
+  /** Records a failure, so that the other contenders are still measured. */
   const attempt = async (work: () => Promise<string | undefined>): Promise<void> => {
     try {
       failure = await work()
@@ -91,9 +91,9 @@ function createEntry(contender: Contender, { label, workload }: Variation): Entr
         running = await contender.start(await settingOf(stage, workload))
         const fault = await probe({ running, workload, token: stage.token })
         if (fault !== undefined) return fault
-        // With as much as goes, also before a fixed rate: it is about a process that has run for long.
-        const warm = { send: loads.saturate, seconds: pace.warmUpSeconds }
-        return (await measureRound(running, workload, warm)).failure
+        // Warmed up at full load, even before a fixed rate, because a long-running process is measured.
+        const warmUp = { send: loads.saturate, seconds: pace.warmUpSeconds }
+        return (await measureRound(running, workload, warmUp)).failure
       })
     },
     async measure(what, round, { loads, pace, onStep }) {

@@ -5,21 +5,21 @@ import { median } from './statistics.ts'
 
 export type GuardVerdict = {
   readonly isWithin: boolean
-  /** One sentence with every figure in it. */
+  /** One sentence that contains all figures. */
   readonly text: string
 }
 
-/** Whether a request costs no more than so many times what it costs in the bare loop. */
+/** Compares the CPU time per request with `maxRatio` times that of the bare loop. */
 export function guardVerdict(
   own: readonly Round[],
   bare: readonly Round[],
-  mostRatio: number,
+  maxRatio: number,
 ): GuardVerdict {
   const ratio = median(ratios(own, bare, cpuPerRequest))
-  const isWithin = ratio <= mostRatio
+  const isWithin = ratio <= maxRatio
   return {
     isWithin,
-    text: `A small GET costs token-sidecar ${micros(own)} of CPU and the bare dispatch loop ${micros(bare)}: ${formatNumber(ratio)} times as much, ${isWithin ? 'within' : 'above'} the bound of ${mostRatio}`,
+    text: `A small GET costs token-sidecar ${micros(own)} of CPU and the bare dispatch loop ${micros(bare)}: ${formatNumber(ratio)} times as much, ${isWithin ? 'within' : 'above'} the bound of ${maxRatio}`,
   }
 }
 

@@ -4,15 +4,15 @@ import { createH2load } from '../load/h2load.ts'
 import { createHttp2Load } from '../load/http2-load.ts'
 import { createWrk } from '../load/wrk.ts'
 import type { Stage } from '../stage/stage.ts'
-import { askVersion, findProgram } from '../system/find-program.ts'
+import { readVersion, findProgram } from '../system/find-program.ts'
 import type { Workload } from './workload.ts'
 
-/** Chooses the load generator for a workload. */
+/** Selects the load generator for a workload. */
 export type Loads = {
   sender(workload: Workload): SendLoad
-  /** As much as goes, whatever the workload says. */
+  /** A closed loop at full load, even if the workload has a fixed rate. */
   readonly saturate: SendLoad
-  /** What it runs on, for the report. */
+  /** The load generators in use, for the report. */
   readonly note: string
 }
 
@@ -31,7 +31,7 @@ export async function createLoads(
   const http2 = h2load === undefined ? calls : createH2load({ ...options, program: h2load })
   const saturate: SendLoad = async (load) => {
     if (!load.http2) return await http1(load)
-    // h2load counts large responses that the end of its time cuts off as failures.
+    // h2load counts large responses that are incomplete at the end of the run as failures.
     const isSmall = load.method === 'GET' && load.answerBytes <= SMALL_BYTES
     return await (isSmall ? http2 : calls)(load)
   }
@@ -40,11 +40,13 @@ export async function createLoads(
     sender: ({ perSecond }) =>
       perSecond === undefined ? saturate : createPaced({ ...options, perSecond }),
     note: `${
-      program === undefined ? 'our own in Node (no wrk here; Debian: wrk)' : await askWrk(program)
+      program === undefined
+        ? 'our own in Node (no wrk here; Debian: wrk)'
+        : await wrkVersion(program)
     }, HTTP/2 ${h2load === undefined ? 'from node:http2 (no h2load here; Debian: nghttp2-client)' : 'from h2load, calls of gRPC from node:http2'}`,
   }
 }
 
-async function askWrk(program: string): Promise<string> {
-  return /^wrk \S+/.exec(await askVersion(program, ['-v']))?.[0] ?? 'wrk'
+async function wrkVersion(program: string): Promise<string> {
+  return /^wrk \S+/.exec(await readVersion(program, ['-v']))?.[0] ?? 'wrk'
 }

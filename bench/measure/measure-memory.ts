@@ -14,20 +14,20 @@ import { requestPath, SMALL_GET, type Workload } from './workload.ts'
 export type MeasureMemoryOptions = {
   readonly stage: Stage
   readonly loads: Loads
-  /** How long each number of connections is held under load. */
+  /** The duration of the load for each number of connections. */
   readonly seconds: number
-  /** An hour of 1,000 requests/s has 3.6 million. */
+  /** 3.6 million is an hour at 1,000 requests/s. */
   readonly hourRequests: number
   readonly signal: AbortSignal
   readonly onStep: (what: string) => void
 }
 
 const ABORTED = 10_000
-const IDLE = { leastSeconds: 10, mostSeconds: 60 }
-/** Between two looks at the memory while an hour's requests go through. */
+const IDLE = { minSeconds: 10, maxSeconds: 60 }
+/** The interval between memory samples of the hour. */
 const WINDOW_SECONDS = 5
 
-/** Each part with a process of its own, so that none inherits what another has left. */
+/** Measures each part in a separate process, so that none inherits the heap of another. */
 export async function measureMemory(options: MeasureMemoryOptions): Promise<MemoryFigures> {
   const { stage, onStep, signal } = options
   onStep('memory at rest')
@@ -49,7 +49,7 @@ async function underConnections(
   onStep(`memory under ${connections} connections, ${seconds} s`)
   const workload = { ...SMALL_GET, connections }
   return await withSidecar(stage, async (running) => {
-    const round = await sendWell(running, workload, loads, seconds)
+    const round = await sendWithoutFailure(running, workload, loads, seconds)
     return round.residentBytes ?? Number.NaN
   })
 }
@@ -62,7 +62,7 @@ async function overAnHour(options: MeasureMemoryOptions): Promise<MemoryFigures[
     while (requests < hourRequests) {
       signal.throwIfAborted()
       onStep(`memory over ${hourRequests} requests, ${requests} so far`)
-      requests += (await sendWell(running, SMALL_GET, loads, WINDOW_SECONDS)).requests
+      requests += (await sendWithoutFailure(running, SMALL_GET, loads, WINDOW_SECONDS)).requests
       samples.push(residentBytes(running.pids))
     }
     return { requests, residentBytes: samples }
@@ -73,8 +73,8 @@ async function afterAborts(options: MeasureMemoryOptions): Promise<MemoryFigures
   const { stage, loads, seconds, signal } = options
   const large: Workload = { ...SMALL_GET, answer: 'mebibyte' }
   return await withSidecar(stage, async (running) => {
-    // As warm before as after: what requests cost in any case is no leak.
-    await sendWell(running, large, loads, seconds)
+    // Warmed up first, so that one-time allocations are not counted as a leak.
+    await sendWithoutFailure(running, large, loads, seconds)
     const beforeBytes = await settledBytes(running.pids, { ...IDLE, signal })
     const half = {
       origin: running.origin,
@@ -99,7 +99,12 @@ async function withSidecar<T>(stage: Stage, use: (running: Running) => Promise<T
   }
 }
 
-async function sendWell(running: Running, workload: Workload, loads: Loads, seconds: number) {
+async function sendWithoutFailure(
+  running: Running,
+  workload: Workload,
+  loads: Loads,
+  seconds: number,
+) {
   const window = { send: loads.sender(workload), seconds }
   const { round, failure } = await measureRound(running, workload, window)
   if (failure !== undefined) throw new BenchError(`Cannot measure memory: ${failure}`)

@@ -7,7 +7,7 @@ import { isGrpc, requestHeaders, requestPath, type Workload } from './workload.t
 
 const SAMPLE_MS = 200
 
-/** Sends load for a while. What it cost is read right before and right after. */
+/** Sends load for a period, and reads the CPU time directly before and after it. */
 export async function measureRound(
   running: Running,
   workload: Workload,
@@ -27,9 +27,9 @@ export async function measureRound(
     const before = cpuMicros(pids)
     const outcome = await send(load)
     const spent = cpuMicros(pids) - before
-    const most = Math.max(resident, residentBytes(pids))
+    const peak = Math.max(resident, residentBytes(pids))
     return {
-      round: { ...roundOf(outcome, workload), cpuMicros: spent, residentBytes: most },
+      round: { ...roundOf(outcome, workload), cpuMicros: spent, residentBytes: peak },
       failure: outcome.failure,
     }
   } finally {

@@ -10,20 +10,20 @@ export type MeasureStartOptions = {
   readonly onStep: (what: string) => void
 }
 
-/** From the start of the process to the first 200 of /readyz, so many times. */
+/** Measures the time from process start to the first 200 of /readyz, repeatedly. */
 export async function measureStart({
   stage,
   starts,
   onStep,
 }: MeasureStartOptions): Promise<StartFigures> {
   const readyMs: number[] = []
-  // The first one does not count: it finds neither files nor the authorization server warm.
+  // The first start is not counted, because the file cache and the authorization server are cold.
   for (let index = 0; index <= starts; index += 1) {
     onStep(`start ${index} of ${starts}`)
     const setting = await settingOf(stage, SMALL_GET)
-    const beganAtMs = performance.now()
+    const startedAtMs = performance.now()
     const running = await startTokenSidecar(setting)
-    if (index > 0) readyMs.push(performance.now() - beganAtMs)
+    if (index > 0) readyMs.push(performance.now() - startedAtMs)
     await running.stop()
   }
   return { readyMs }

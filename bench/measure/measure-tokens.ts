@@ -8,7 +8,7 @@ import { settingOf } from './setting-of.ts'
 import { requestPath, SMALL_GET } from './workload.ts'
 
 export const TOKEN_LIFETIME_SECONDS = 5
-/** Short, so that a token lives for nearly as long as it may. */
+/** Short, so that each token is used for almost its whole lifetime. */
 const LEEWAY_SECONDS = 0.5
 const BURST = 200
 
@@ -19,7 +19,7 @@ export type MeasureTokensOptions = {
   readonly onStep: (what: string) => void
 }
 
-/** How often the authorization server is asked. Its tokens must live `TOKEN_LIFETIME_SECONDS`. */
+/** Counts token requests. The lifetime of the tokens must be `TOKEN_LIFETIME_SECONDS`. */
 export async function measureTokens(options: MeasureTokensOptions): Promise<TokenFigures> {
   const { stage, loads, seconds, onStep } = options
   onStep(`token requests in ${seconds} s of load, each token living ${TOKEN_LIFETIME_SECONDS} s`)

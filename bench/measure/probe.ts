@@ -18,27 +18,27 @@ export type ProbeOptions = {
 const DEADLINE_MS = 15_000
 
 /**
- * Whether the contender does the work: what arrived at the upstream, and then every byte of the
- * answer that is measured. Returns what is wrong, in words.
+ * Checks that the contender forwards correctly: first the request as received by the upstream, then
+ * every byte of the measured response. Returns a description of the fault, if there is one.
  */
 export async function probe(options: ProbeOptions): Promise<string | undefined> {
   const { running, workload, token } = options
-  const arrived = await send(running, workload, probePath(workload))
-  if (arrived.status !== 200) return `the probe got status ${arrived.status}`
-  const description = receivedSchema.safeParse(parseJson(arrived.body.toString()))
+  const probed = await send(running, workload, probePath(workload))
+  if (probed.status !== 200) return `the probe got status ${probed.status}`
+  const description = receivedSchema.safeParse(parseJson(probed.body.toString()))
   if (!description.success) return 'the request did not reach the upstream'
   const received = description.data
-  const [authorization = '', ...further] = received.authorization
-  if (further.length > 0) return 'the upstream got more than one Authorization'
+  const [authorization = '', ...duplicates] = received.authorization
+  if (duplicates.length > 0) return 'the upstream got more than one Authorization'
   if (!isBearer(authorization, token)) return 'the upstream got no Authorization of the right kind'
   if (received.method !== workload.method) return `the upstream got a ${received.method}`
   if (received.bodyDigest !== digestOf(requestBody(workload))) {
     return `the upstream got another body, of ${received.bodyBytes} bytes`
   }
-  const lost = requestHeaders(workload).find(
+  const missing = requestHeaders(workload).find(
     ([name]) => !received.fields.includes(name.toLowerCase()),
   )
-  if (lost !== undefined) return `the upstream did not get the header "${lost[0]}"`
+  if (missing !== undefined) return `the upstream did not get the header "${missing[0]}"`
 
   const answered = await send(running, workload, requestPath(workload))
   if (answered.status !== 200) return `the answer has status ${answered.status}`
@@ -58,8 +58,8 @@ function parseJson(text: string): unknown {
 
 function isBearer(authorization: string, token: string): boolean {
   const [scheme, value = ''] = authorization.split(' ')
-  const { least, most } = tokenLengths(token)
-  return scheme === 'Bearer' && value.length >= least && value.length <= most
+  const { min, max } = tokenLengths(token)
+  return scheme === 'Bearer' && value.length >= min && value.length <= max
 }
 
 async function send({ origin, authorization }: Running, workload: Workload, path: string) {

@@ -1,12 +1,12 @@
-/** What one window of load came to. */
+/** The result of one period of load. */
 export type Round = {
   readonly requests: number
   readonly seconds: number
-  /** Bodies that went through whole, in both directions. */
+  /** The bytes of all completely transferred bodies, in both directions. */
   readonly bodyBytes: number
-  /** Of all processes of the contender; none where there is no process. */
+  /** The CPU time of all processes of the contender; undefined without a process. */
   readonly cpuMicros?: number
-  /** The most that was resident during the window. */
+  /** The peak resident memory. */
   readonly residentBytes?: number
   readonly p50Ms: number
   readonly p99Ms: number
@@ -14,12 +14,12 @@ export type Round = {
 
 export type EntryResult = {
   readonly contender: string
-  /** What sets it apart from others of the same contender. */
+  /** The suffix that distinguishes it from other entries of the same contender. */
   readonly label: string
   readonly rounds: readonly Round[]
-  /** Why it has no figures, although that is nobody's fault. */
+  /** Why the contender was skipped, such as an unsupported case. */
   readonly leftOut?: string
-  /** What it did wrong. */
+  /** Why the contender failed. */
   readonly failure?: string
 }
 

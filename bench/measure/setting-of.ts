@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { Needs, Setting } from '../contenders/contender.ts'
 import type { Stage } from '../stage/stage.ts'
 
-/** How a contender is set up on a stage. */
+/** The settings of a contender on this stage. */
 export async function settingOf(
   stage: Stage,
   { routes, accessLog, upstreamTls, http2 }: Needs,

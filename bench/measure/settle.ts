@@ -2,25 +2,25 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { residentBytes } from '../system/proc.ts'
 
 export type SettleOptions = {
-  /** What a process that does nothing may still give back takes a while. */
-  readonly leastSeconds: number
-  readonly mostSeconds: number
+  /** An idle process needs some time to return memory to the system. */
+  readonly minSeconds: number
+  readonly maxSeconds: number
   readonly signal: AbortSignal
 }
 
-/** What is resident once that has stopped changing. */
+/** Samples the resident memory until it is stable, and returns the last sample. */
 export async function settledBytes(
   pids: readonly number[],
-  { leastSeconds, mostSeconds, signal }: SettleOptions,
+  { minSeconds, maxSeconds, signal }: SettleOptions,
 ): Promise<number> {
-  const seen: number[] = []
+  const samples: number[] = []
   for (;;) {
     await sleep(1000, undefined, { signal })
-    seen.push(residentBytes(pids))
-    if (seen.length >= mostSeconds) break
-    if (seen.length >= leastSeconds && isSteady(seen.slice(-5))) break
+    samples.push(residentBytes(pids))
+    if (samples.length >= maxSeconds) break
+    if (samples.length >= minSeconds && isSteady(samples.slice(-5))) break
   }
-  return seen.at(-1) ?? Number.NaN
+  return samples.at(-1) ?? Number.NaN
 }
 
 function isSteady(values: readonly number[]): boolean {

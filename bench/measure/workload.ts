@@ -3,17 +3,17 @@ import { usedPrefix } from '../contenders/route-paths.ts'
 import { type Answer, ANSWERS, patternOf, PROBE_PATH, UPLOAD_PATH } from '../stage/answers.ts'
 import { grpcMessage } from '../stage/grpc-message.ts'
 
-/** What is asked of a contender, and how it is set up for that. */
+/** The requests to a contender and the configuration that they need. */
 export type Workload = Needs & {
   readonly method: 'GET' | 'POST'
   readonly bodyBytes: number
   readonly answer: Answer
-  /** How many header fields the application sends, Host included. */
+  /** The number of header fields that the application sends, including Host. */
   readonly headers: number
   readonly connections: number
-  /** Requests at once on each connection of HTTP/2. */
+  /** Concurrent requests on each HTTP/2 connection. */
   readonly streams: number
-  /** A fixed rate, instead of as much as goes. */
+  /** A fixed request rate instead of full load. */
   readonly perSecond?: number
 }
 
@@ -49,14 +49,14 @@ export function probePath({ routes }: Workload): string {
   return `${usedPrefix(routes)}/${PROBE_PATH}`
 }
 
-/** Those besides Host, which comes from the URL. */
+/** The header fields except Host, which is derived from the URL. */
 export function requestHeaders(workload: Workload): [name: string, value: string][] {
   const { headers } = workload
-  const usual: [string, string][] = [
+  const common: [string, string][] = [
     ['User-Agent', 'legacy-billing/1.0'],
     ['Accept', 'application/json'],
   ]
-  const further = Array.from({ length: Math.max(0, headers - 3) }, (_, index): [string, string] => [
+  const extra = Array.from({ length: Math.max(0, headers - 3) }, (_, index): [string, string] => [
     `X-Field-${index + 1}`,
     `the value of field ${index + 1}`,
   ])
@@ -66,5 +66,5 @@ export function requestHeaders(workload: Workload): [name: string, value: string
         ['TE', 'trailers'],
       ]
     : []
-  return [...usual, ...grpc, ...further]
+  return [...common, ...grpc, ...extra]
 }

@@ -11,7 +11,7 @@ import {
   tokenRequestsPerLifetime,
 } from './measures.ts'
 
-/** What the sidecar has promised, and how it is read from the figures of a run. */
+/** A performance budget of the sidecar, and how it is computed from the figures of a run. */
 export type Budget = {
   readonly figure: string
   readonly bound: { readonly most: number } | { readonly least: number }
@@ -22,7 +22,7 @@ export type Budget = {
 const SIDECAR = 'token-sidecar'
 const BARE = 'bare-dispatch'
 const BARE_HTTP2 = 'bare-http2'
-/** What "flat" is: what V8 gives and takes from one minute to the next is less than this. */
+/** The limit for flat memory: above the fluctuation of the V8 heap from minute to minute. */
 const FLAT = 1.1
 
 export const BUDGETS: readonly Budget[] = [
@@ -51,7 +51,7 @@ export const BUDGETS: readonly Budget[] = [
     measure: addedLatency({ inCase: 'rate', of: SIDECAR, figure: ({ p50Ms }) => p50Ms }),
   },
   {
-    // A ratio, because what else the machine does is most of the figure.
+    // A ratio, because other load on the machine dominates the absolute figure.
     figure: 'latency added at 1,000 requests/s, p99, against the bare dispatch loop',
     bound: { most: 1.1 },
     unit: '×',

@@ -42,7 +42,7 @@ const RESIDENT: Column = {
   title: 'resident MB',
   cell: (rounds) => formatNumber(median(rounds.map(residentMegabytes))),
 }
-/** From the first round to the last, where what passes is large. */
+/** The change from the first round to the last, for large bodies. */
 const RESIDENT_CHANGE: Column = {
   title: 'resident MB, first → last round',
   cell: (rounds) => {
@@ -60,7 +60,7 @@ const RATIO: Column = {
   cell: (rounds, base) => ratioOf(rounds, base),
 }
 
-/** One case, as a heading, a table, and what there is to say about the gaps in it. */
+/** Formats a case as a heading, a table and notes on missing figures. */
 export function caseTable(result: CaseResult): string {
   const { name, title, entries } = result
   const rows = entries
@@ -94,7 +94,7 @@ function cellsOf(entry: EntryResult, result: CaseResult): string[] {
   if (entry.failure !== undefined || entry.rounds.length === 0) {
     return columns.map((_column, index) => (index === 0 ? 'failed' : ''))
   }
-  /** The first of that contender, with the fewest routes or connections. */
+  /** The first entry of a contender, which has the fewest routes or connections. */
   const base = (name: string): readonly Round[] | undefined =>
     result.entries.find(({ contender, rounds }) => contender === name && rounds.length > 0)?.rounds
   const bare = base('bare-dispatch') ?? base('bare-http2')
@@ -103,7 +103,7 @@ function cellsOf(entry: EntryResult, result: CaseResult): string[] {
   return columns.map((column) => column.cell(entry.rounds, rounds))
 }
 
-/** The median of the ratios of each round. */
+/** The median of the per-round ratios. */
 function ratioOf(rounds: readonly Round[], base: readonly Round[] | undefined): string {
   return base === undefined ? '–' : formatNumber(median(ratios(rounds, base, cpuPerRequest)))
 }

@@ -12,7 +12,7 @@ export type RunOptions = {
   readonly loads: Loads
 }
 
-/** How a run was made: for the head of the report, and for the raw figures. */
+/** Describes the setup of a run, for the head of the report and for the raw figures. */
 export async function describeRun({ contenders, pace, stage, loads }: RunOptions) {
   const machine = describeMachine()
   const versions = await Promise.all(

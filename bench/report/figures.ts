@@ -1,9 +1,9 @@
 import type { CaseResult, EntryResult, Round } from '../measure/result.ts'
 
-/** Everything that a run has found out; what it did not look for is not there. */
+/** All figures of a run; those not measured are absent. */
 export type Figures = {
   readonly cases: readonly CaseResult[]
-  /** How the cases were compared: for whoever reads the raw figures. */
+  /** The setup of the comparison, for readers of the raw figures. */
   readonly setup?: object
   readonly memory?: MemoryFigures
   readonly start?: StartFigures
@@ -16,13 +16,13 @@ export type MemoryFigures = {
   readonly under256Bytes: number
   readonly hour: {
     readonly requests: number
-    /** At even intervals from the first request to the last. */
+    /** Samples at regular intervals from the first request to the last. */
     readonly residentBytes: readonly number[]
   }
   readonly aborted: {
     readonly requests: number
     readonly beforeBytes: number
-    /** After half of them, which have also filled whatever fills once. */
+    /** After half of the requests, when one-time allocations have been made. */
     readonly halfWayBytes: number
     readonly afterBytes: number
   }
@@ -32,12 +32,12 @@ export type StartFigures = { readonly readyMs: readonly number[] }
 
 export type TokenFigures = {
   readonly lifetimeSeconds: number
-  /** Token requests, if there is one for each lifetime. */
+  /** The expected token requests, one for each lifetime. */
   readonly expected: number
   readonly seconds: number
   readonly requests: number
   readonly tokenRequests: number
-  /** Requests that came at once, when nobody had a token, and the token requests they caused. */
+  /** Concurrent requests without a cached token, and the token requests that they caused. */
   readonly burst: { readonly requests: number; readonly tokenRequests: number }
 }
 
@@ -45,7 +45,7 @@ export function mergeFigures(some: Figures, more: Figures): Figures {
   return { ...some, ...more, cases: [...some.cases, ...more.cases] }
 }
 
-/** A figure of each round of one entry, if it was measured and did nothing wrong. */
+/** The rounds of one entry; undefined if it was not measured or failed. */
 export function roundsOf(
   { cases }: Figures,
   wanted: { readonly inCase: string; readonly of: string; readonly label?: string },
@@ -86,7 +86,7 @@ export function residentMegabytes({ residentBytes = Number.NaN }: Round): number
   return residentBytes / 1_000_000
 }
 
-/** Of the same rounds, one by one, so that what slows both down in one of them does not count. */
+/** Ratios per round, so that a slowdown of both contenders in the same round cancels out. */
 export function ratios(
   rounds: readonly Round[],
   others: readonly Round[],

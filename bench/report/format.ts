@@ -1,6 +1,6 @@
 import type { Summary } from '../measure/statistics.ts'
 
-/** As many digits as a figure is worth. */
+/** Formats a number with as many digits as are significant. */
 export function formatNumber(value: number): string {
   if (!Number.isFinite(value)) return '–'
   if (Math.abs(value) >= 1000) return Math.round(value).toLocaleString('en-GB')

@@ -2,14 +2,14 @@ import { readFileSync } from 'node:fs'
 import { cpus, loadavg, release, totalmem } from 'node:os'
 import { SHIPPED_NODE_FLAGS } from '../contenders/shipped-node-flags.ts'
 
-/** Where and with what it was measured: part of every figure. */
+/** The machine and the Node version that the figures depend on. */
 export type Machine = {
   readonly date: string
   readonly processor: string
   readonly processors: number
   readonly memoryGb: number
   readonly system: string
-  /** Over the last minute: what else is going on spoils the figures. */
+  /** Over the last minute, because other load distorts the figures. */
   readonly loadAverage: number
   readonly node: string
   readonly nodeFlags: readonly string[]

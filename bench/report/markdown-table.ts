@@ -1,4 +1,4 @@
-/** A table with columns as wide as their text, numbers to the right. */
+/** Formats a table with aligned columns; all but the first are right-aligned. */
 export function markdownTable(
   head: readonly string[],
   rows: readonly (readonly string[])[],

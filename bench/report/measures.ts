@@ -12,7 +12,7 @@ import {
 import { formatCount, formatNumber } from './format.ts'
 
 type Measured =
-  /** The spread and what else is worth knowing is in the detail. */
+  /** `detail` contains the spread and further explanation. */
   | { readonly value: number; readonly detail: string }
   /** Completes "not measured: …". */
   | { readonly missing: string }
@@ -23,7 +23,7 @@ type OfOne = { readonly inCase: string; readonly of: string; readonly label?: st
 type OfTwo = OfOne & { readonly to: string }
 type Figure = { readonly figure: (round: Round) => number }
 
-/** The median of the ratios of each round. */
+/** The median of the per-round ratios. */
 function ratioOf({ figure, ...which }: OfTwo & Figure): Measure {
   return (figures) => {
     const rounds = roundsOf(figures, which)
@@ -42,7 +42,7 @@ export function throughputRatio(which: OfTwo): Measure {
   return ratioOf({ ...which, figure: megabytesPerSecond })
 }
 
-/** What it takes longer than without any proxy. */
+/** The latency added to that without a proxy. */
 export function addedLatency({ figure, ...which }: OfOne & Figure): Measure {
   return (figures) => {
     const rounds = roundsOf(figures, which)
@@ -65,7 +65,7 @@ export function addedLatencyRatio({ figure, to, ...which }: OfTwo & Figure): Mea
     if ('missing' in own) return own
     if ('missing' in other) return other
     return {
-      // Where the other adds nothing that can be measured, there is nothing to be a multiple of.
+      // A ratio is undefined if the other contender adds no measurable latency.
       value: other.value > 0 ? Math.max(0, own.value / other.value) : Number.NaN,
       detail: `adds ${formatNumber(own.value)} ms (${own.detail}); ${to} ${formatNumber(other.value)} ms (${other.detail})`,
     }
@@ -121,15 +121,15 @@ export const startMs: Measure = ({ start }) => {
   }
 }
 
-/** Why there is no figure, from what the run knows. */
+/** Explains why a figure is missing from this run. */
 function missing({ cases }: Figures, { inCase, of, to }: OfOne & { readonly to?: string }) {
   const found = cases.find(({ name }) => name === inCase)
   if (found === undefined) return { missing: `the case "${inCase}" was not run` }
   for (const name of to === undefined ? [of] : [of, to]) {
     const entries = found.entries.filter(({ contender }) => contender === name)
     if (entries.length === 0) return { missing: `${name} was not run` }
-    const faulty = entries.find(({ failure }) => failure !== undefined)
-    if (faulty !== undefined) return { missing: `${name} failed` }
+    const failedEntry = entries.find(({ failure }) => failure !== undefined)
+    if (failedEntry !== undefined) return { missing: `${name} failed` }
     const leftOut = entries.find(({ rounds }) => rounds.length === 0)?.leftOut
     if (leftOut !== undefined) return { missing: leftOut }
   }

@@ -1,8 +1,8 @@
-/** Tells on standard error how far a run is. */
+/** Reports the progress of a run on standard error. */
 export type Progress = {
-  /** Something begins that counts as one of the steps. */
+  /** Reports the start of a step. */
   step(what: string): void
-  /** Clears the line that a terminal shows. */
+  /** Clears the progress line on a terminal. */
   end(): void
 }
 
@@ -16,12 +16,12 @@ export type ProgressOptions = {
 const CLEAR_LINE = '\r\u001B[K'
 
 export function createProgress({ steps, write, isTerminal, nowMs }: ProgressOptions): Progress {
-  const beganAtMs = nowMs()
-  let begun = 0
+  const startedAtMs = nowMs()
+  let started = 0
   return {
     step(what) {
-      begun += 1
-      const text = `[${begun}/${steps}] ${what}${timeLeft()}`
+      started += 1
+      const text = `[${started}/${steps}] ${what}${timeLeft()}`
       write(isTerminal ? CLEAR_LINE + text : `${text}\n`)
     },
     end() {
@@ -29,12 +29,12 @@ export function createProgress({ steps, write, isTerminal, nowMs }: ProgressOpti
     },
   }
 
-  /** From how long the steps so far took. */
+  /** Estimated from the average duration of the completed steps. */
   function timeLeft(): string {
-    const over = begun - 1
-    if (over < 3) return ''
-    const eachMs = (nowMs() - beganAtMs) / over
-    return `, ${formatDuration(((steps - over) * eachMs) / 1000)} left`
+    const completed = started - 1
+    if (completed < 3) return ''
+    const eachMs = (nowMs() - startedAtMs) / completed
+    return `, ${formatDuration(((steps - completed) * eachMs) / 1000)} left`
   }
 }
 

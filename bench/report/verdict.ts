@@ -10,7 +10,10 @@ type Verdict = {
   readonly verdict: 'met' | 'missed' | 'not measured'
 }
 
-export function judge({ figure, bound, unit, measure }: Budget, figures: Figures): Verdict {
+export function evaluateBudget(
+  { figure, bound, unit, measure }: Budget,
+  figures: Figures,
+): Verdict {
   const limit = 'most' in bound ? `≤ ${bound.most}` : `≥ ${bound.least}`
   const budget = withUnit(limit, unit)
   const found = measure(figures)
@@ -24,7 +27,7 @@ export function judge({ figure, bound, unit, measure }: Budget, figures: Figures
 }
 
 export function budgetTable(budgets: readonly Budget[], figures: Figures): string {
-  const verdicts = budgets.map((budget) => judge(budget, figures))
+  const verdicts = budgets.map((budget) => evaluateBudget(budget, figures))
   return markdownTable(
     ['figure', 'budget', 'measured', 'verdict'],
     verdicts.map((each) => [

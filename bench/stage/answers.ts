@@ -1,11 +1,11 @@
 import { grpcMessage } from './grpc-message.ts'
 
-/** What the upstream answers; the probe compares every byte of it. */
+/** The responses of the upstream; the probe compares every byte. */
 export const ANSWERS = {
   small: {
     path: 'small',
     type: 'application/json',
-    // 100 bytes.
+    // Exactly 100 bytes.
     body: Buffer.from(
       '{"orders":[{"id":1,"item":"abcdefghijklmnopqrstuvwxyz"},{"id":2,"item":"abcdefghijklmnopqrstuvwx"}]}',
     ),
@@ -33,19 +33,19 @@ export const ANSWERS = {
 
 export type Answer = keyof typeof ANSWERS
 
-/** Bytes of which no two neighbouring blocks are alike, so that a missing or doubled one is noticed. */
+/** Pseudorandom bytes, so that a missing or duplicated block is detected. */
 export function patternOf(length: number): Buffer {
   const bytes = Buffer.alloc(length)
   let state = 1
   for (let index = 0; index < length; index += 1) {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-    // Letters, so that the same text can stand in a script of wrk's.
+    // Letters, so that the text needs no escaping in a wrk script.
     bytes[index] = 97 + ((state >>> 24) % 26)
   }
   return bytes
 }
 
-/** Below this path, the upstream answers with a description of what it received. */
+/** Below this path, the upstream responds with a description of the received request. */
 export const PROBE_PATH = 'probe'
-/** Below this one, it reads a body of that many bytes, and answers when it has all of it. */
+/** Below this path, the upstream reads a body of the given length completely, then responds. */
 export const UPLOAD_PATH = 'upload'

@@ -7,7 +7,7 @@ export const CLIENT = { id: 'bench', secret: 'bench-client-secret', scope: 'orde
 
 export type AuthorizationServer = {
   readonly tokenEndpoint: string
-  /** How many token requests it has answered. */
+  /** The number of token requests answered so far. */
   tokenRequests(): Promise<number>
 }
 
@@ -15,7 +15,7 @@ const PROGRAM = join(import.meta.dirname, 'authorization-server-program.ts')
 
 const listening = z.object({ tokenEndpoint: z.string(), counter: z.string() })
 
-/** A real authorization server (oidc-provider) in a process of its own. */
+/** A real authorization server (oidc-provider) in a separate process. */
 export async function startAuthorizationServer(options: {
   readonly processes: Processes
   readonly cores: string | undefined
@@ -38,7 +38,7 @@ export async function startAuthorizationServer(options: {
 
 const tokenResponse = z.object({ access_token: z.string(), token_type: z.literal('Bearer') })
 
-/** A real token, for those who can't fetch one themselves. */
+/** Fetches a token for the contenders that cannot fetch one themselves. */
 export async function fetchToken(tokenEndpoint: string): Promise<string> {
   const response = await fetch(tokenEndpoint, {
     method: 'POST',

@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { buffer } from 'node:stream/consumers'
 import * as z from 'zod'
 
-/** What reached the upstream, as it tells the probe. */
+/** The description of a received request that the upstream sends to the probe. */
 export const receivedSchema = z.object({
   method: z.string(),
   authorization: z.array(z.string()),

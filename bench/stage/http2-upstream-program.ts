@@ -10,8 +10,8 @@ import { tokenLengths } from './upstream.ts'
 const settings = z.object({ token: z.string() })
 
 const { token } = settings.parse(JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')))
-const { least, most } = tokenLengths(token)
-const AUTHORIZATION = new RegExp(`^Bearer [A-Za-z0-9._~-]{${least},${most}}$`)
+const { min, max } = tokenLengths(token)
+const AUTHORIZATION = new RegExp(`^Bearer [A-Za-z0-9._~-]{${min},${max}}$`)
 const OF_PATH = new Map<string, (typeof ANSWERS)[Answer]>(
   Object.values(ANSWERS).map((each) => [each.path, each]),
 )
@@ -35,7 +35,7 @@ server.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) =>
   if (kind === PROBE_PATH) void describe(stream, headers)
   else if (stream.endAfterHeaders) answer(stream, kind)
   else {
-    // A call of gRPC is answered when its message is there.
+    // A gRPC call is answered after its message has been received.
     stream.resume()
     stream.once('end', () => answer(stream, kind))
   }
@@ -47,7 +47,7 @@ if (bound === null || typeof bound === 'string') throw new TypeError('expected a
 process.stdout.write(`${JSON.stringify({ origin: `http://127.0.0.1:${bound.port}` })}\n`)
 
 function answer(stream: ServerHttp2Stream, kind: string): void {
-  // The load ends with requests that are not answered yet.
+  // The load generator ends with requests still in flight.
   if (stream.destroyed) return
   const { type, body, messages } = OF_PATH.get(kind) ?? ANSWERS.small
   if (messages === 0) {
@@ -62,7 +62,7 @@ function answer(stream: ServerHttp2Stream, kind: string): void {
   sendMessages(stream, body, body.length / messages, 0)
 }
 
-/** Each message is a write, as from a server of gRPC. */
+/** Writes each message separately, as a gRPC server does. */
 function sendMessages(stream: ServerHttp2Stream, body: Buffer, each: number, from: number): void {
   for (let at = from; at < body.length; at += each) {
     if (stream.destroyed) return

@@ -7,7 +7,7 @@ const PROGRAM = join(import.meta.dirname, 'http2-upstream-program.ts')
 
 const listening = z.object({ origin: z.string() })
 
-/** HTTP/2 with prior knowledge, with calls of gRPC; always Node, because nginx sends no trailer section. */
+/** HTTP/2 with prior knowledge, including gRPC; always Node, because nginx sends no trailer section. */
 export async function startHttp2Upstream(options: UpstreamOptions): Promise<string> {
   const { processes, cores, directory, token } = options
   const file = join(directory, 'http2-upstream.json')

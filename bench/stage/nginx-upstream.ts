@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
-import { askVersion } from '../system/find-program.ts'
+import { readVersion } from '../system/find-program.ts'
 import { freePort, untilListening } from '../system/ports.ts'
 import { ANSWERS, PROBE_PATH, UPLOAD_PATH } from './answers.ts'
 import { describeRequest } from './describe-request.ts'
@@ -25,11 +25,11 @@ export async function startNginxUpstream(
   return {
     http: `http://127.0.0.1:${httpPort}`,
     https: `https://127.0.0.1:${httpsPort}`,
-    note: (await askVersion(nginx, ['-v'])).trim().replace(/^nginx version: /, ''),
+    note: (await readVersion(nginx, ['-v'])).trim().replace(/^nginx version: /, ''),
   }
 }
 
-/** nginx can't describe what it got, so it passes these few requests on to this process. */
+/** nginx cannot describe a received request, so it forwards probe requests to this process. */
 async function startProbeServer(): Promise<number> {
   const server = createServer((req, res) => void describeRequest(req, res))
   server.listen(0, '127.0.0.1')
@@ -48,7 +48,7 @@ type Places = UpstreamOptions & {
 
 function configuration(places: Places): string {
   const { directory, token, httpPort, httpsPort, probePort, certificateFile, keyFile } = places
-  const { least, most } = tokenLengths(token)
+  const { min, max } = tokenLengths(token)
   const { small, mebibyte } = ANSWERS
   return `${process.getuid?.() === 0 ? 'user root;' : ''}
 daemon off; worker_processes 1; worker_rlimit_nofile 16384;
@@ -64,14 +64,14 @@ http {
     listen 127.0.0.1:${httpPort} backlog=4096;
     listen 127.0.0.1:${httpsPort} ssl backlog=4096;
     ssl_certificate ${certificateFile}; ssl_certificate_key ${keyFile};
-    if ($http_authorization !~ "^Bearer [A-Za-z0-9._~-]{${least},${most}}$") { return 401; }
+    if ($http_authorization !~ "^Bearer [A-Za-z0-9._~-]{${min},${max}}$") { return 401; }
     location / { default_type ${small.type}; return 200 '${small.body.toString()}'; }
     location ~ ^/[^/]+/${mebibyte.path}$ {
       root ${directory}/files; default_type ${mebibyte.type};
       rewrite ^ /${mebibyte.path} break;
     }
-    # To answer when the whole body is there, and not before: a mirror reads it first, then there
-    # is no such file, and the answer takes the place of that error.
+    # Responds only after the complete body: the mirror module reads it, then the missing file
+    # causes an error, which the response replaces.
     location ~ ^/[^/]+/${UPLOAD_PATH}/(\\d+)$ {
       set $expected $1;
       mirror /mirror; root ${directory}/none; error_page 404 405 =200 @received;

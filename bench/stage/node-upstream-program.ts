@@ -12,8 +12,8 @@ const settings = z.object({ token: z.string(), certificateFile: z.string(), keyF
 const { token, certificateFile, keyFile } = settings.parse(
   JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')),
 )
-const { least, most } = tokenLengths(token)
-const AUTHORIZATION = new RegExp(`^Bearer [A-Za-z0-9._~-]{${least},${most}}$`)
+const { min, max } = tokenLengths(token)
+const AUTHORIZATION = new RegExp(`^Bearer [A-Za-z0-9._~-]{${min},${max}}$`)
 
 const KEEP_ALIVE = { keepAliveTimeout: 3_600_000 }
 const cert = readFileSync(certificateFile)

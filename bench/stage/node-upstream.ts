@@ -7,7 +7,7 @@ const PROGRAM = join(import.meta.dirname, 'node-upstream-program.ts')
 
 const listening = z.object({ http: z.string(), https: z.string() })
 
-/** Where there is no nginx: the same answers from Node, in a process of its own. */
+/** Replaces nginx where it is not installed: the same responses from a separate Node process. */
 export async function startNodeUpstream(
   options: UpstreamOptions,
 ): Promise<Omit<Upstream, 'http2'>> {

@@ -12,17 +12,17 @@ import {
 import { startUpstream } from './start-upstream.ts'
 import type { Upstream } from './upstream.ts'
 
-/** Everything around the contenders. */
+/** The environment of the contenders: upstream, authorization server, certificates, files. */
 export type Stage = {
-  /** For files, gone with the stage. */
+  /** A temporary directory, removed when the stage is closed. */
   readonly directory: string
   readonly processes: Processes
   readonly cores: Cores
   readonly authorizationServer: AuthorizationServer
   readonly upstream: Upstream
-  /** Whom contenders trust when the upstream is called over TLS. */
+  /** The CA certificate that contenders trust for the upstream's TLS certificate. */
   readonly authorityFile: string
-  /** A real one, for contenders that can't fetch any. */
+  /** A real token, for contenders that cannot fetch one. */
   readonly token: string
   close(): Promise<void>
 }
@@ -30,9 +30,9 @@ export type Stage = {
 export type StageOptions = {
   readonly cores: Cores
   readonly tokenLifetimeSeconds: number
-  /** Leaves nginx alone, so that the stage is the same everywhere. */
+  /** Uses the Node upstream even where nginx is installed, for the same setup on every machine. */
   readonly onlyNode?: boolean
-  /** Ends every process at once. */
+  /** Stops all processes immediately. */
   readonly signal: AbortSignal
 }
 

@@ -1,15 +1,15 @@
 import type { Processes } from '../system/processes.ts'
 
 /**
- * The API behind every contender. It checks each request: without a bearer token of the right
- * length it answers 401, with a body of another length than announced 400.
+ * The API behind every contender. It rejects a request without a bearer token of the expected length
+ * with 401, and a body that does not match the announced length with 400.
  */
 export type Upstream = {
   readonly http: string
   readonly https: string
   /** HTTP/2 with prior knowledge. */
   readonly http2: string
-  /** What it runs on, for the report. */
+  /** The software that it runs on, for the report. */
   readonly note: string
 }
 
@@ -22,7 +22,7 @@ export type UpstreamOptions = {
   readonly keyFile: string
 }
 
-/** How long a token may be that the upstream takes for the real one: the digits of its times vary. */
-export function tokenLengths(token: string): { readonly least: number; readonly most: number } {
-  return { least: token.length - 16, most: token.length + 16 }
+/** The accepted token lengths; they vary with the number of digits in the token's timestamps. */
+export function tokenLengths(token: string): { readonly min: number; readonly max: number } {
+  return { min: token.length - 16, max: token.length + 16 }
 }

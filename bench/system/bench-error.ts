@@ -1,4 +1,4 @@
-/** What the person at the terminal can do something about; anything else is a fault in the benchmark. */
+/** An error that the user can correct; any other error is a bug in the benchmark. */
 export class BenchError extends Error {
   override name = 'BenchError'
 }

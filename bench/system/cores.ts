@@ -3,19 +3,19 @@ import { readFileSync } from 'node:fs'
 import { findProgram } from './find-program.ts'
 
 export type Cores = {
-  /** For the contender under measure, which has it to itself. */
+  /** The processor reserved for the contender. */
   readonly contender: string | undefined
   readonly others: string | undefined
-  /** What was done, in words. */
+  /** A description of the pinning, for the report. */
   readonly note: string
 }
 
-/** Where this process has been moved to, which is the process's own: there is one for all. */
+/** Module state, because CPU affinity belongs to the process. */
 let pinned: Cores | undefined
 
 /**
- * Shares the processors out, and moves this process to those that its children shall have: once,
- * because from then on it may use no others.
+ * Reserves a processor for the contender and pins this process, and so its children, to the others.
+ * Done only once, because afterwards the reserved processor is no longer in the allowed set.
  */
 export function pinCores(): Cores {
   pinned ??= pin()
@@ -41,7 +41,7 @@ function pin(): Cores {
   }
 }
 
-/** The lists of the kernel, such as "0-2,5". */
+/** Parses a CPU list of the kernel, such as "0-2,5". */
 export function parseCpuList(text: string): number[] {
   return text
     .trim()

@@ -3,7 +3,7 @@ import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
 
-/** Where Debian puts servers; not on the PATH of everybody. */
+/** The directories of servers on Debian, which are not on the PATH of every user. */
 const SYSTEM = ['/usr/sbin', '/usr/local/sbin']
 
 export function findProgram(name: string, path = process.env['PATH'] ?? ''): string | undefined {
@@ -12,13 +12,13 @@ export function findProgram(name: string, path = process.env['PATH'] ?? ''): str
     .find(isExecutable)
 }
 
-/** What a program says about its version, to whichever output. */
-export async function askVersion(command: string, args: readonly string[]): Promise<string> {
+/** Returns what a program prints about its version on standard output and standard error. */
+export async function readVersion(command: string, args: readonly string[]): Promise<string> {
   try {
     const { stdout, stderr } = await promisify(execFile)(command, args, { timeout: 10_000 })
     return stdout + stderr
   } catch (error) {
-    // wrk ends with 1 after it has printed its version.
+    // wrk exits with code 1 after printing its version.
     const { stdout } = Object(error)
     return typeof stdout === 'string' ? stdout : ''
   }

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { BenchError } from './bench-error.ts'
 import type { RunningProcess } from './processes.ts'
 
-/** For programs that can't say which port they were given. */
+/** Finds a free port for programs that cannot report the port they were assigned. */
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -17,7 +17,7 @@ export async function freePort(): Promise<number> {
 
 const DEADLINE_MS = 15_000
 
-/** Until somebody listens there, or the process that should has ended. */
+/** Resolves when the port accepts connections; rejects if the process has exited. */
 export async function untilListening(port: number, started: RunningProcess): Promise<void> {
   const deadlineMs = performance.now() + DEADLINE_MS
   while (!(await isListening(port))) {

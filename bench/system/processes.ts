@@ -7,23 +7,23 @@ type ProcessOptions = {
   readonly command: string
   readonly args: readonly string[]
   readonly env?: Readonly<Record<string, string | undefined>>
-  /** The processors that it may run on, as "0" or "1-3"; where left out, those of the benchmark. */
+  /** The allowed processors, such as "0" or "1-3"; by default those of the benchmark. */
   readonly cores?: string | undefined
-  /** A file descriptor for its standard output, instead of reading it here. */
+  /** A file descriptor that receives standard output instead of a pipe. */
   readonly output?: number
 }
 
 export type RunningProcess = {
   readonly pid: number
-  /** Rejects when it has ended without having been asked to. */
+  /** Rejects when the process exits. */
   readonly failed: Promise<never>
   readonly exit: Promise<{ readonly code: number | null; readonly stdout: string }>
-  /** The first line that it writes. */
+  /** The first line of standard output. */
   firstLine(): Promise<string>
   stop(): Promise<void>
 }
 
-/** Starts processes, and ends all of them with itself, whatever happens. */
+/** Starts processes, and kills those still running when the benchmark exits. */
 export type Processes = {
   start(options: ProcessOptions): RunningProcess
   close(): Promise<void>
@@ -31,7 +31,7 @@ export type Processes = {
 
 const START_DEADLINE_MS = 15_000
 const STOP_DEADLINE_MS = 3_000
-const SHOWN_COMPLAINTS = 2_000
+const STDERR_LIMIT_CHARS = 2_000
 
 export function createProcesses(): Processes {
   const running = new Set<RunningProcess>()
@@ -62,14 +62,14 @@ function startProcess({ command, args, env, cores, output }: ProcessOptions): Ru
   const child = spawn(program, rest, {
     env: { ...(env ?? process.env) },
     stdio: ['ignore', output ?? 'pipe', 'pipe'],
-    // In a group of its own: Ctrl-C is for the benchmark, which then ends it with its children.
+    // A separate process group: Ctrl-C reaches only the benchmark, which then stops the whole group.
     detached: true,
   })
   const kill = (signal: NodeJS.Signals): void => {
     if (child.exitCode === null && child.signalCode === null) killGroup(child.pid, signal)
   }
   let stdout = ''
-  let complaints = ''
+  let stderrTail = ''
   let isStopping = false
   const line = Promise.withResolvers<string>()
   if (child.stdout !== null) {
@@ -79,25 +79,25 @@ function startProcess({ command, args, env, cores, output }: ProcessOptions): Ru
     })
   }
   child.stderr?.on('data', (chunk: Buffer) => {
-    complaints = (complaints + chunk.toString()).slice(-SHOWN_COMPLAINTS)
+    stderrTail = (stderrTail + chunk.toString()).slice(-STDERR_LIMIT_CHARS)
   })
 
   const exit = (async () => {
     try {
       await once(child, 'close')
     } catch (cause) {
-      complaints += String(cause)
+      stderrTail += String(cause)
     }
     return { code: child.exitCode, stdout }
   })()
   const failed = exit.then(({ code }): never => {
     const how = child.signalCode ?? `exit code ${code}`
-    const said = complaints.trim() === '' ? '' : `:\n${complaints.trim()}`
+    const detail = stderrTail.trim() === '' ? '' : `:\n${stderrTail.trim()}`
     throw new BenchError(
-      `Cannot go on with "${command}": it ended ${isStopping ? 'on request' : 'early'}, with ${how}${said}`,
+      `Cannot go on with "${command}": it ended ${isStopping ? 'on request' : 'early'}, with ${how}${detail}`,
     )
   })
-  // Whoever waits for something of it races against this; nobody else has to.
+  // Callers race against these promises; without a caller, a rejection is not an unhandled one.
   failed.catch(() => {})
   line.promise.catch(() => {})
 
@@ -131,6 +131,6 @@ function killGroup(pid: number | undefined, signal: NodeJS.Signals): void {
   try {
     process.kill(-pid, signal)
   } catch {
-    // It has just ended.
+    // The process has already exited.
   }
 }

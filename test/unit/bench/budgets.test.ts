@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import type { EntryResult, Round } from '../../../bench/measure/result.ts'
 import { BUDGETS } from '../../../bench/report/budgets.ts'
 import type { Figures } from '../../../bench/report/figures.ts'
-import { budgetTable, judge } from '../../../bench/report/verdict.ts'
+import { budgetTable, evaluateBudget } from '../../../bench/report/verdict.ts'
 
 const MB = 1_000_000
 
@@ -34,7 +34,7 @@ function inCase(name: string, ...entries: readonly EntryResult[]): Figures {
 function verdictOn(start: string, figures: Figures) {
   const budget = BUDGETS.find(({ figure }) => figure.startsWith(start))
   if (budget === undefined) throw new Error(`there is no budget "${start}"`)
-  const { measured, verdict } = judge(budget, figures)
+  const { measured, verdict } = evaluateBudget(budget, figures)
   return { measured, verdict }
 }
 

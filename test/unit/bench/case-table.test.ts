@@ -32,7 +32,7 @@ test('columns are as wide as their text', () => {
 `)
 })
 
-test('a case shows medians, spreads, the ratio, and why somebody has no figures', () => {
+test('a case table shows medians, spreads, ratios and the reasons for missing figures', () => {
   const table = caseTable({
     name: 'get',
     title: 'GET',

@@ -12,7 +12,7 @@ import { until } from '../../helpers/wait.ts'
 
 const NONE_IDLE = { connected: 1, running: 1, queued: 1 }
 
-test('an idle connection is used again', async () => {
+test('an idle connection is reused', async () => {
   const { pool, ports } = await startPool({ maxConnections: 8 })
   await ask(pool).answer
   await nextTurn()
@@ -20,7 +20,7 @@ test('an idle connection is used again', async () => {
   expect(new Set(ports).size).toBe(1)
 })
 
-test('of several idle connections, the one used last is taken', async () => {
+test('of several idle connections, the most recently used one is reused', async () => {
   const { pool, ports, held } = await startPool({ maxConnections: 8, holding: 2 })
   const answers = [ask(pool), ask(pool)].map(({ answer }) => answer)
   await until(() => held.length === 2)
@@ -36,7 +36,7 @@ test('of several idle connections, the one used last is taken', async () => {
   expect(ports.slice(2)).toEqual([second, second])
 })
 
-test('a request beyond the maximum of connections waits until one is idle', async () => {
+test('a request beyond the connection limit is queued until a connection is idle', async () => {
   const { pool, held, ports } = await startPool({ maxConnections: 1, holding: 1 })
   const first = ask(pool)
   const second = ask(pool)
@@ -47,7 +47,7 @@ test('a request beyond the maximum of connections waits until one is idle', asyn
   expect(new Set(ports).size).toBe(1)
 })
 
-test('a request that is aborted while it waits for a connection is not sent', async () => {
+test('a request aborted while queued is not sent', async () => {
   const { pool, held, ports } = await startPool({ maxConnections: 1, holding: 1 })
   const first = ask(pool)
   const second = ask(pool)
@@ -61,7 +61,7 @@ test('a request that is aborted while it waits for a connection is not sent', as
   expect(ports).toHaveLength(2)
 })
 
-test('a connection that is too old is not used again, whether somebody waits or not', async () => {
+test('a connection past its maximum age is not reused, with or without queued requests', async () => {
   const { pool, held, ports, clock } = await startPool({ maxConnections: 1, holding: 1 })
   const first = ask(pool)
   const second = ask(pool)
@@ -76,7 +76,7 @@ test('a connection that is too old is not used again, whether somebody waits or 
   expect(last).toBe(next)
 })
 
-test('the age of a connection that had to be made again counts from then', async () => {
+test('the age of a re-established connection counts from the new connect', async () => {
   const { pool, ports, clock, hangUp } = await startPool({ maxConnections: 1 })
   await ask(pool).answer
   hangUp()
@@ -89,7 +89,7 @@ test('the age of a connection that had to be made again counts from then', async
   expect(last).toBe(again)
 })
 
-test('where no connection comes about, each request fails, and the next one tries again', async () => {
+test('when connecting fails, each queued request fails and the next one reconnects', async () => {
   const { pool, close } = await startPool({ maxConnections: 1 })
   await close()
   const failed = [ask(pool), ask(pool)].map(async ({ answer }) => await answer)
@@ -97,7 +97,7 @@ test('where no connection comes about, each request fails, and the next one trie
   await expect(ask(pool).answer).rejects.toThrow('connection refused')
 })
 
-test('a retired pool finishes what runs and what waits, and then closes', async () => {
+test('a retired pool finishes running and queued requests, then closes its connections', async () => {
   const { pool, held } = await startPool({ maxConnections: 1, holding: 1 })
   const first = ask(pool)
   const second = ask(pool)
@@ -108,7 +108,7 @@ test('a retired pool finishes what runs and what waits, and then closes', async 
   await until(() => pool.load().connected === 0)
 })
 
-test('a pool that is retired while its connections are free closes them', async () => {
+test('retiring a pool closes its idle connections', async () => {
   const { pool, connections } = await startPool({ maxConnections: 1 })
   await ask(pool).answer
   await nextTurn()
@@ -117,7 +117,7 @@ test('a pool that is retired while its connections are free closes them', async 
   expect(pool.load()).toEqual({ connected: 0, running: 0, queued: 0 })
 })
 
-test('a pool that is destroyed fails what runs and what waits', async () => {
+test('destroying a pool fails running and queued requests', async () => {
   const { pool, held } = await startPool({ maxConnections: 1, holding: 1 })
   const answers = [ask(pool), ask(pool)].map(async ({ answer }) => await answer)
   await until(() => held.length === 1)
@@ -126,7 +126,7 @@ test('a pool that is destroyed fails what runs and what waits', async () => {
   expect((await failed).map(({ status }) => status)).toEqual(['rejected', 'rejected'])
 })
 
-test('a connection that nobody needs is closed a second before the server would close it', async () => {
+test('an idle connection is closed one second before the keep-alive timeout of the server', async () => {
   const { pool, clock, connections } = await startPool({ maxConnections: 1, keepAliveMs: 3_000 })
   await ask(pool).answer
   await nextTurn()
@@ -137,7 +137,7 @@ test('a connection that nobody needs is closed a second before the server would 
   await until(async () => (await connections()) === 0)
 })
 
-test('after four seconds, where the server does not say', async () => {
+test('an idle connection is closed after four seconds if the server states no keep-alive timeout', async () => {
   const { pool, clock } = await startPool({ maxConnections: 1, keepAliveMs: 0 })
   await ask(pool).answer
   await nextTurn()
@@ -147,14 +147,14 @@ test('after four seconds, where the server does not say', async () => {
   expect(pool.load().connected).toBe(0)
 })
 
-test('a connection that the server keeps for a second only is not used again', async () => {
+test('a connection with a keep-alive timeout of one second is not reused', async () => {
   const { pool, ports } = await startPool({ maxConnections: 1, keepAliveMs: 1_000 })
   await ask(pool).answer
   await ask(pool).answer
   expect(new Set(ports).size).toBe(2)
 })
 
-test('nor is one that it does not keep', async () => {
+test('a connection is not reused after a response with Connection: close', async () => {
   const { pool, ports } = await startPool({
     maxConnections: 1,
     answer: (res) => void (res.shouldKeepAlive = false),
@@ -164,7 +164,7 @@ test('nor is one that it does not keep', async () => {
   expect(new Set(ports).size).toBe(2)
 })
 
-test('what a server says unasked is not the answer to what comes next', async () => {
+test('an unsolicited response is not delivered to the next request', async () => {
   const { pool, ports, sockets } = await startPool({ maxConnections: 1 })
   await ask(pool).answer
   sockets[0]?.write('HTTP/1.1 418 Forged\r\nContent-Length: 0\r\n\r\n')
@@ -173,7 +173,7 @@ test('what a server says unasked is not the answer to what comes next', async ()
   expect(new Set(ports).size).toBe(2)
 })
 
-test('a request can have a connection of its own, which is for no other', async () => {
+test('a dedicated connection serves only one request', async () => {
   const { pool, ports } = await startPool({ maxConnections: 2 })
   await ask(pool).answer
   await nextTurn()
@@ -185,7 +185,7 @@ test('a request can have a connection of its own, which is for no other', async 
   expect(last).toBe(first)
 })
 
-test('a dedicated connection counts: at the limit, an idle connection is closed for it', async () => {
+test('a dedicated connection counts toward the limit: an idle connection is closed to make room', async () => {
   const { pool, ports, held } = await startPool({ maxConnections: 1, answers: ['now', 'held'] })
   await ask(pool).answer
   await nextTurn()
@@ -197,7 +197,7 @@ test('a dedicated connection counts: at the limit, an idle connection is closed 
   expect(new Set(ports).size).toBe(2)
 })
 
-test('a request for a dedicated connection waits at the limit, and is not overtaken', async () => {
+test('a request for a dedicated connection is queued at the limit and keeps its place', async () => {
   const { pool, ports, held } = await startPool({ maxConnections: 1, holding: 1 })
   const first = ask(pool)
   await until(() => held.length === 1)
@@ -212,7 +212,7 @@ test('a request for a dedicated connection waits at the limit, and is not overta
   expect(pool.load()).toEqual({ connected: 1, running: 0, queued: 0 })
 })
 
-test('a request that waits for a dedicated connection can be aborted', async () => {
+test('a request queued for a dedicated connection can be aborted', async () => {
   const { pool, ports, held } = await startPool({ maxConnections: 1, holding: 1 })
   const first = ask(pool)
   await until(() => held.length === 1)

@@ -103,7 +103,7 @@ test('what is taken for a response is one to the parser of Node, too, and means 
       // Nor does it take whitespace around the extensions of a chunk (RFC 9112 section 7.1.1 does).
       if (/[ \t]+[;=]|[;=][ \t]+/.test(response)) return
       const { refused: _, rest, ...message } = ours
-      // Another parser may stumble over what is behind it; that is nobody's response.
+      // Bytes after the response are excluded, because Node's parser may reject them.
       expect(await readByNode(response.slice(0, response.length - rest.length))).toEqual(message)
     }),
     RUNS,

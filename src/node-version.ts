@@ -10,7 +10,7 @@ export function unsupportedNode(version: string): string | undefined {
       : major > 26 || (major === 26 && isAtLeast([minor, patch], [5, 1]))
   return isSupported
     ? undefined
-    : `token-sidecar needs Node 24.18.1 or newer, or 26.5.1 or newer; this is Node ${version}, which has holes that a proxy must not have. Install a newer Node, or use the container image, which brings its own.`
+    : `token-sidecar needs Node 24.18.1 or newer, or 26.5.1 or newer; this is Node ${version}, which has known vulnerabilities. Install a newer Node, or use the container image, which brings its own.`
 }
 
 function isAtLeast(

@@ -1,8 +1,9 @@
 import type { Socket } from 'node:net'
 import type { Clock } from '../lib/clock.ts'
-import type { RoundTrip, UpstreamRequest, UpstreamResponse } from '../http/round-trip.ts'
+import type { RoundTrip } from '../http/round-trip.ts'
 import { type Connection, createConnection } from './connection.ts'
 import type { Connect, EndOfData } from './connector.ts'
+import { enqueue, type QueuedRequest } from './queued-request.ts'
 import { toUpstreamFailure, upstreamFailure } from '../http/upstream-failure.ts'
 
 /** The current use of connections. */
@@ -39,13 +40,6 @@ export type ConnectionPool = {
   readonly retire: () => void
   /** Closes all connections, and fails the requests in progress. */
   readonly destroy: () => void
-}
-
-/** A request that waits for a connection. */
-export type QueuedRequest = {
-  readonly request: UpstreamRequest
-  readonly sendWith: (roundTrip: RoundTrip) => void
-  readonly fail: (error: unknown) => void
 }
 
 export type ConnectionPoolOptions = {
@@ -205,29 +199,12 @@ export function createConnectionPool(options: ConnectionPoolOptions): Connection
 
   /** Sends the request when it gets a connection, unless `signal` aborts before. */
   const sendLater: RoundTrip = (request, signal) => {
-    const sent = Promise.withResolvers<UpstreamResponse>()
-    const entry: QueuedRequest = {
-      request,
-      sendWith(roundTrip) {
-        signal.removeEventListener('abort', onAbort)
-        sent.resolve(roundTrip(request, signal))
-      },
-      fail(error) {
-        signal.removeEventListener('abort', onAbort)
-        sent.reject(toUpstreamFailure(origin, error))
-      },
-    }
-    const onAbort = (): void => {
-      waiting.delete(entry)
-      entry.fail(signal.reason)
-    }
-    signal.addEventListener('abort', onAbort)
-    waiting.add(entry)
+    const sent = enqueue(waiting, request, signal, origin)
     // The connection that has been idle longest makes room for a dedicated one.
     const [oldest] = request.dedicated && open.size + connecting >= maxConnections ? idle : []
     if (oldest === undefined) connectForWaiting()
     else drop(oldest)
-    return sent.promise
+    return sent
   }
 
   return {

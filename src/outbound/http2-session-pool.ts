@@ -2,7 +2,8 @@ import type { Socket } from 'node:net'
 import { toUpstreamFailure, upstreamFailure } from '../http/upstream-failure.ts'
 import type { UpstreamRequest, UpstreamResponse } from '../http/round-trip.ts'
 import type { Clock } from '../lib/clock.ts'
-import type { ConnectionPool, QueuedRequest } from './connection-pool.ts'
+import type { ConnectionPool } from './connection-pool.ts'
+import { enqueue, type QueuedRequest } from './queued-request.ts'
 import type { Connect, EndOfData } from './connector.ts'
 import {
   createHttp2Session,
@@ -209,26 +210,9 @@ export function createHttp2SessionPool(options: Http2SessionPoolOptions): Connec
     request: UpstreamRequest,
     signal: AbortSignalLike,
   ): Promise<UpstreamResponse> => {
-    const sent = Promise.withResolvers<UpstreamResponse>()
-    const entry: QueuedRequest = {
-      request,
-      sendWith(roundTrip) {
-        signal.removeEventListener('abort', onAbort)
-        sent.resolve(roundTrip(request, signal))
-      },
-      fail(error) {
-        signal.removeEventListener('abort', onAbort)
-        sent.reject(toUpstreamFailure(origin, error))
-      },
-    }
-    const onAbort = (): void => {
-      waiting.delete(entry)
-      entry.fail(signal.reason)
-    }
-    signal.addEventListener('abort', onAbort)
-    waiting.add(entry)
+    const sent = enqueue(waiting, request, signal, origin)
     sendWaiting()
-    return sent.promise
+    return sent
   }
 
   return {

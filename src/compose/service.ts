@@ -90,7 +90,7 @@ export function createServiceFactory(
       const routes = await composeRoutes(parts)
       const recorder = createRecorder({
         unmatched: metrics.route(UNMATCHED),
-        countProtocol: (protocol) => metrics.inboundRequest(protocol),
+        countRequest: (protocol, mode) => metrics.inboundRequest(protocol, mode),
         accessLog: withFailureRecord(createAccessLog(logger, accessLogOptions(config)), options),
         tracer,
         clock,

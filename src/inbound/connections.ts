@@ -4,6 +4,8 @@ import type { Duplex } from 'node:stream'
 /** The open connections of clients, and their pending responses. */
 export type Connections = {
   readonly opened: (socket: Duplex) => void
+  /** For TLS inside of a connection that is counted already. */
+  readonly openedWithin: (socket: Duplex) => void
   readonly has: (socket: Duplex) => boolean
   /** Whether the limit had been reached when it was opened. */
   readonly isSurplus: (socket: Duplex) => boolean
@@ -34,21 +36,32 @@ const MAX_PIPELINED = 8
 
 export function createConnections(): Connections {
   const open = new Map<Duplex, State>()
+  let accepted = 0
   let limit = Infinity
+  const add = (socket: Duplex, isSurplus: boolean): void => {
+    const state: State = { isSurplus, last: undefined, queued: 0 }
+    open.set(socket, state)
+    socket.once('close', () => open.delete(socket))
+    // node:http resumes the socket after each request, even if it was paused here.
+    socket.on('resume', () => {
+      if (state.queued > MAX_PIPELINED) socket.pause()
+    })
+  }
   const pendingResponse = (socket: Duplex): ServerResponse | undefined => {
     const last = open.get(socket)?.last
     return last?.closed === false ? last : undefined
   }
   return {
     opened(socket) {
-      const state: State = { isSurplus: open.size >= limit, last: undefined, queued: 0 }
-      open.set(socket, state)
-      socket.once('close', () => open.delete(socket))
-      // node:http resumes the socket after each request, even if it was paused here.
-      socket.on('resume', () => {
-        if (state.queued > MAX_PIPELINED) socket.pause()
+      // Its event is emitted for a connection inside of another one as well.
+      if (open.has(socket)) return
+      add(socket, accepted >= limit)
+      accepted += 1
+      socket.once('close', () => {
+        accepted -= 1
       })
     },
+    openedWithin: (socket) => add(socket, false),
     has: (socket) => open.has(socket),
     isSurplus: (socket) => open.get(socket)?.isSurplus === true,
     setLimit(maxConnections) {

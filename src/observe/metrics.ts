@@ -1,8 +1,10 @@
-import { PROTOCOLS } from '../lib/protocol.ts'
+import type { IntegrationMode } from '../lib/integration-mode.ts'
 import { CONTENT_TYPE, expositionOf, type Sample } from './exposition.ts'
 import { readProcess } from './process-reading.ts'
 import type { Histogram } from './histogram.ts'
 import { createHttp2Metrics, type Http2Metrics } from './http2-metrics.ts'
+import { createInboundRequests } from './inbound-requests.ts'
+import type { InterceptedHost } from './interception-record.ts'
 import { createReloadMetrics, type ReloadMetrics } from './reload-metrics.ts'
 import { createRouteMetrics, type RouteMetrics } from './route-metrics.ts'
 import { createTokenRequestMetrics, type TokenRequestMetrics } from './token-request-metrics.ts'
@@ -27,7 +29,7 @@ export type Metrics = {
   /** A client of the proxy listener used this protocol instead of HTTP. */
   otherProtocol(protocol: (typeof OTHER_PROTOCOLS)[number]): void
   /** A request of an application; `protocol` is one of `PROTOCOLS`. */
-  inboundRequest(protocol: string): void
+  inboundRequest(protocol: string, mode: IntegrationMode): void
   /** HTTP/2 connections of applications and to upstreams. */
   readonly http2: { readonly client: Http2Metrics; readonly upstream: Http2Metrics }
   /** What each metric is, in the order of the text. */
@@ -77,19 +79,20 @@ export type ProcessFigures = {
   readonly version: string
   readonly droppedLogLines?: () => number
   readonly descriptorFailures?: () => number
+  readonly interceptedHosts?: () => readonly InterceptedHost[]
   /** Infinity where it is not known. */
   readonly descriptorLimit?: number
 }
 
 export function createMetrics(figures: ProcessFigures): Metrics {
   const { droppedLogLines = () => 0, descriptorFailures = () => 0 } = figures
-  const { descriptorLimit = Infinity } = figures
+  const { descriptorLimit = Infinity, interceptedHosts = () => [] } = figures
   const routes = new Map<string, RouteMetrics>()
   const credentials = new Map<string, TokenRequestMetrics>()
   const reloads = createReloadMetrics()
   // All protocols from the start, so that rate() sees the first increase.
   const otherProtocols = new Map<string, number>(OTHER_PROTOCOLS.map((protocol) => [protocol, 0]))
-  const inboundProtocols = new Map<string, number>(PROTOCOLS.map((protocol) => [protocol, 0]))
+  const inboundRequests = createInboundRequests()
   let watched: Watched = { tokens: [], upstreams: [], rejections: [] }
 
   const perRoute =
@@ -345,10 +348,19 @@ export function createMetrics(figures: ProcessFigures): Metrics {
     {
       name: 'token_sidecar_inbound_requests_total',
       type: 'counter',
-      help: 'Requests of applications, by protocol',
-      labels: ['protocol'],
+      help: 'Requests of applications, by protocol and integration mode',
+      labels: ['protocol', 'mode'],
+      read: () => inboundRequests.read(),
+    },
+    {
+      name: 'token_sidecar_intercept_handshakes_total',
+      type: 'counter',
+      help: 'TLS handshakes with applications on intercepted connections, by the host of the route and outcome; `unknown_ca`, `bad_certificate` and `closed` mean that an application may not trust the CA of the sidecar, or pins another certificate',
+      labels: ['host', 'outcome'],
       read: () =>
-        [...inboundProtocols].map(([protocol, value]) => ({ labels: { protocol }, value })),
+        interceptedHosts().flatMap(({ host, handshakes }) =>
+          [...handshakes].map(([outcome, value]) => ({ labels: { host, outcome }, value })),
+        ),
     },
     {
       name: 'token_sidecar_http2_sessions_open',
@@ -455,9 +467,7 @@ export function createMetrics(figures: ProcessFigures): Metrics {
     otherProtocol(protocol) {
       otherProtocols.set(protocol, (otherProtocols.get(protocol) ?? 0) + 1)
     },
-    inboundRequest(protocol) {
-      inboundProtocols.set(protocol, (inboundProtocols.get(protocol) ?? 0) + 1)
-    },
+    inboundRequest: inboundRequests.count,
     http2,
     descriptions: definitions,
     expose: () =>

@@ -16,6 +16,8 @@ export type RouteTable<R> = {
    * mean the same API. Fails with `route_not_found`, `egress_denied` or `request_invalid`.
    */
   match(target: RequestTarget, method: string): R
+  /** All routes that name this host, the most specific first. */
+  readonly routesFor: (host: string, scheme: RequestTarget['scheme']) => R[]
   /** Whether a route names this host. */
   readonly namesHost: (host: string, scheme?: RequestTarget['scheme']) => boolean
 }
@@ -75,6 +77,8 @@ export function createRouteTable<R extends { readonly match: RouteMatch }>(
 
   return {
     namesHost,
+    routesFor: (host, scheme) =>
+      [...tablesOf(host, scheme)].flatMap(({ byPrefix }) => [...byPrefix.values()].flat()),
     match(target, method) {
       const [literal, ...others] = target.interpretations
       const route = find(target, literal, method)

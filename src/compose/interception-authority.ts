@@ -1,7 +1,4 @@
-import {
-  type CertificateAuthority,
-  openCertificateAuthority,
-} from '../certificates/certificate-authority.ts'
+import type { CertificateAuthority } from '../certificates/certificate-authority.ts'
 import type { Config } from '../config/schema.ts'
 import type { ConfigEnvironment } from '../config/secret-reader.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -22,6 +19,8 @@ export async function openInterceptionAuthority({
   logger,
 }: InterceptionAuthorityOptions): Promise<CertificateAuthority | undefined> {
   if (config.intercept === undefined) return undefined
+  // Loaded here, because the ASN.1 library costs time and memory when it is loaded.
+  const { openCertificateAuthority } = await import('../certificates/certificate-authority.ts')
   const { resolvePath = (path: string) => path, readFile } = places
   const { ca } = config.intercept
   return await openCertificateAuthority({

@@ -173,7 +173,7 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
     switchProtocols?: SwitchProtocols,
   ): Promise<void> => {
     const opened = origins.of(req.socket)
-    opened?.onRequest()
+    opened?.onUsed()
     const inbound = createHttp1Request(req, res, {
       connection: opened ?? req.socket,
       mode: modeOf(req.url ?? '', opened?.origin, ownMode),
@@ -293,9 +293,9 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
     handshake: PreparedHandshake,
   ): void {
     tunnels.delete(client)
-    handshake.begin(client, ({ secure, origin, onRequest }) => {
+    handshake.begin(client, ({ secure, origin, onUsed }) => {
       connections.openedWithin(secure)
-      serveOrigin(secure, { remoteAddress, localPort, encrypted: true, origin, onRequest })
+      serveOrigin(secure, { remoteAddress, localPort, encrypted: true, origin, onUsed })
     })
   }
 

@@ -30,7 +30,7 @@ export type Http2Server = {
   readonly endSessions: () => void
 }
 
-export type ServedConnection = {
+type ServedConnection = {
   /** Undefined for a connection to the sidecar itself. */
   readonly opened: OriginConnection | undefined
   /** How the application uses the listener. */
@@ -123,7 +123,7 @@ export function createHttp2Server(options: Http2ServerOptions): Http2Server {
     })
     session.on('stream', (stream, _headers, _flags, fields) => {
       streams.add(stream)
-      opened?.onRequest()
+      opened?.onUsed()
       metrics.streamOpened()
       // Without a listener, a reset by the client would end the process.
       stream.on('error', () => {})

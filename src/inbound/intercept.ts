@@ -70,11 +70,11 @@ export type PreparedHandshake = {
 }
 
 /** A connection on which a client expects the server of `origin`. */
-export type SecureConnection = {
+type SecureConnection = {
   readonly secure: TLSSocket
   readonly origin: ConnectionOrigin
   /** To be called when a request has arrived. */
-  readonly onRequest: () => void
+  readonly onUsed: () => void
 }
 
 /** RFC 8446 section 5.1: the type of a record of the handshake. */
@@ -141,7 +141,7 @@ export function createInterception(options: InterceptionOptions): Interception {
           mode,
           otherServerName: isOther ? serverName : undefined,
         }
-        return { secure, origin, onRequest: finish }
+        return { secure, origin, onUsed: finish }
       }
 
       return {

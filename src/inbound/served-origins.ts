@@ -6,7 +6,7 @@ import type { IntegrationMode } from '../lib/integration-mode.ts'
 export type OriginConnection = InboundRequest['connection'] & {
   readonly origin: ConnectionOrigin
   /** Called for each request. */
-  readonly onRequest: () => void
+  readonly onUsed: () => void
 }
 
 /** The connections of a listener that were opened to another origin. */

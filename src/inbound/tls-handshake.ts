@@ -61,7 +61,9 @@ export function beginTlsHandshake(client: Duplex, options: TlsHandshakeOptions):
     secure.off('end', onEnd)
     secure.off('close', onEnd)
     secure.disableRenegotiation()
-    // Errors of TLS after the handshake; only sockets of node:tls servers are closed by them.
+    // What a server of node:tls does with its sockets: node:http2 waits for the end of the handshake, and an error
+    // of TLS closes the connection.
+    Object.assign(secure, { secureConnecting: false })
     secure.on('_tlsError', () => secure.destroy())
     onSecure(secure, serverName)
   })

@@ -1,10 +1,8 @@
-import type { Clock } from '../lib/clock.ts'
-
 /**
  * How the TLS handshake with a client of an intercepted host ended. `closed` includes connections that the client
  * closed without a request, because many clients verify the certificate after the handshake.
  */
-export const HANDSHAKE_OUTCOMES = [
+const HANDSHAKE_OUTCOMES = [
   'ok',
   'unknown_ca',
   'bad_certificate',
@@ -17,7 +15,7 @@ export const HANDSHAKE_OUTCOMES = [
   'other',
 ] as const
 
-export type HandshakeOutcome = (typeof HANDSHAKE_OUTCOMES)[number]
+type HandshakeOutcome = (typeof HANDSHAKE_OUTCOMES)[number]
 
 export type HandshakeFailure = {
   readonly outcome: Exclude<HandshakeOutcome, 'ok'>
@@ -27,7 +25,7 @@ export type HandshakeFailure = {
 }
 
 /** The handshakes of one host, as a route names it. */
-export type InterceptedHost = {
+type InterceptedHost = {
   readonly host: string
   readonly handshakes: ReadonlyMap<HandshakeOutcome, number>
   readonly lastFailure: (HandshakeFailure & { readonly atMs: number }) | undefined
@@ -38,8 +36,8 @@ export type InterceptedHost = {
 export type InterceptionRecord = {
   /** Includes a host without handshakes, so that its counters begin at 0. */
   readonly add: (host: string) => void
-  readonly succeeded: (host: string) => void
-  readonly failed: (host: string, failure: HandshakeFailure) => void
+  readonly succeeded: (host: string, nowWallMs: number) => void
+  readonly failed: (host: string, failure: HandshakeFailure, nowWallMs: number) => void
   readonly list: () => readonly InterceptedHost[]
 }
 
@@ -49,7 +47,7 @@ type State = {
   lastSuccessAtMs: number | undefined
 }
 
-export function createInterceptionRecord(clock: Pick<Clock, 'wallMs'>): InterceptionRecord {
+export function createInterceptionRecord(): InterceptionRecord {
   const hosts = new Map<string, State>()
   const stateOf = (host: string): State => {
     const known = hosts.get(host)
@@ -64,15 +62,15 @@ export function createInterceptionRecord(clock: Pick<Clock, 'wallMs'>): Intercep
   }
   return {
     add: (host) => void stateOf(host),
-    succeeded(host) {
+    succeeded(host, nowWallMs) {
       const state = stateOf(host)
       count(state, 'ok')
-      state.lastSuccessAtMs = clock.wallMs()
+      state.lastSuccessAtMs = nowWallMs
     },
-    failed(host, failure) {
+    failed(host, failure, nowWallMs) {
       const state = stateOf(host)
       count(state, failure.outcome)
-      state.lastFailure = { ...failure, atMs: clock.wallMs() }
+      state.lastFailure = { ...failure, atMs: nowWallMs }
     },
     list: () => [...hosts].map(([host, state]) => ({ host, ...state })),
   }

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
+import type { ConnectionCount } from './connection-count.ts'
 
 /** The open connections of clients, and their pending responses. */
 export type Connections = {
@@ -9,7 +10,6 @@ export type Connections = {
   readonly has: (socket: Duplex) => boolean
   /** Whether the limit had been reached when it was opened. */
   readonly isSurplus: (socket: Duplex) => boolean
-  readonly setLimit: (maxConnections: number) => void
   /**
    * Serves a request when all earlier responses have been sent. RFC 9112 section 9.3.2: pipelined
    * requests are processed in order, because a later one may depend on the effect of an earlier one.
@@ -34,10 +34,8 @@ type State = {
 /** With more pipelined requests than this, the connection is not read until some have been served. */
 const MAX_PIPELINED = 8
 
-export function createConnections(): Connections {
+export function createConnections(count: Pick<ConnectionCount, 'opened' | 'exclude'>): Connections {
   const open = new Map<Duplex, State>()
-  let accepted = 0
-  let limit = Infinity
   const add = (socket: Duplex, isSurplus: boolean): void => {
     const state: State = { isSurplus, last: undefined, queued: 0 }
     open.set(socket, state)
@@ -54,19 +52,14 @@ export function createConnections(): Connections {
   return {
     opened(socket) {
       // Its event is emitted for a connection inside of another one as well.
-      if (open.has(socket)) return
-      add(socket, accepted >= limit)
-      accepted += 1
-      socket.once('close', () => {
-        accepted -= 1
-      })
+      if (!open.has(socket)) add(socket, count.opened(socket))
     },
-    openedWithin: (socket) => add(socket, false),
+    openedWithin(socket) {
+      count.exclude(socket)
+      add(socket, false)
+    },
     has: (socket) => open.has(socket),
     isSurplus: (socket) => open.get(socket)?.isSurplus === true,
-    setLimit(maxConnections) {
-      limit = maxConnections
-    },
     enqueue(req, res, serve) {
       const { socket } = req
       const state = open.get(socket)

@@ -1,7 +1,6 @@
 import { once } from 'node:events'
 import { connect as connectHttp2 } from 'node:http2'
 import { createServer } from 'node:net'
-import { createConnection } from 'node:net'
 import { Duplex } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { connect as connectTls, type ConnectionOptions } from 'node:tls'
@@ -232,6 +231,7 @@ test('a tunnel to a host that no route names is opened with "forward: pass", and
     `CONNECT ${target} HTTP/1.1\r\nHost: ${target}\r\n\r\n`,
   )
   await client.sees('not intercepted')
+  expect(client.received()).toBe('HTTP/1.1 200 Connection Established\r\n\r\nnot intercepted')
 })
 
 test('plain HTTP inside of CONNECT to a host with a route is explained, and counted', async () => {
@@ -321,7 +321,7 @@ test.for([
 })
 
 test('a ClientHello that arrives octet by octet is served', async () => {
-  const { sidecar } = await startHosts()
+  const { sidecar, served } = await startHosts()
   const tunnel = await openTunnelTo(sidecar.proxyUrl, 'api.test:443')
   const transport = new Duplex({
     read() {},
@@ -340,6 +340,7 @@ test('a ClientHello that arrives octet by octet is served', async () => {
   const client = follow(socket)
   socket.write('GET / HTTP/1.1\r\nHost: api.test\r\n\r\n')
   await client.sees('served')
+  expect(served).toEqual(SERVED)
 })
 
 test('renegotiation on an intercepted connection closes it', async () => {
@@ -347,7 +348,7 @@ test('renegotiation on an intercepted connection closes it', async () => {
   const socket = await openIntercepted(sidecar, 'api.test:443', { maxVersion: 'TLSv1.2' })
   const client = follow(socket)
   socket.renegotiate({}, () => {})
-  await client.ended
+  expect(await client.ended).toBe('end')
 })
 
 test('an error of TLS after the handshake closes the connection', async () => {
@@ -361,5 +362,5 @@ test('an error of TLS after the handshake closes the connection', async () => {
   await once(socket, 'secureConnect')
   // Behind the back of the client's TLS: a record whose authentication tag is wrong.
   tunnel.write(Buffer.concat([Buffer.from([23, 3, 3, 0, 40]), Buffer.alloc(40)]))
-  await follow(socket).ended
+  expect(await follow(socket).ended).toBe('reset')
 })

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { connect as connectHttp2, createSecureServer } from 'node:http2'
-import { createServer } from 'node:http'
+import { createServer, type ServerResponse } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
 import { connect as connectTcp } from 'node:net'
 import { Duplex } from 'node:stream'
@@ -22,7 +22,7 @@ import {
   type InterceptingSidecar,
 } from '../helpers/interception.ts'
 import { metric } from '../helpers/metrics.ts'
-import { fileWith } from '../helpers/one-call.ts'
+import { fileWith } from '../helpers/credential-call.ts'
 import { follow } from '../helpers/raw-connection.ts'
 import { portOf, startListening, startServer } from '../helpers/servers.ts'
 import { temporaryDirectory } from '../helpers/sidecar.ts'
@@ -155,10 +155,8 @@ test.for([
     const authority = await createAuthority()
     const { certificate, key } = await authority.issue('localhost', ['localhost'])
     const tls = { cert: certificate, key }
-    const serve = (_req: unknown, res: { end: (text: string) => unknown }): void =>
-      void res.end('served')
-    const server =
-      upstream === 'h2' ? createSecureServer(tls, serve) : createHttpsServer(tls, serve)
+    const server = upstream === 'h2' ? createSecureServer(tls) : createHttpsServer(tls)
+    server.on('request', (_req: unknown, res: ServerResponse) => void res.end('served'))
     server.listen(0, '127.0.0.1')
     await once(server, 'listening')
     onTestFinished(() => void server.close())
@@ -260,6 +258,7 @@ test('a large upload, 100 (Continue) and a trailer section pass through an inter
   await client.sees('HTTP/1.1 100 Continue')
   socket.write(Buffer.alloc(size))
   await client.sees(`x-received: ${size}`)
+  expect(client.received()).toContain('HTTP/1.1 200 OK')
 })
 
 test('CONNECT over HTTP/2 is intercepted, and several connections share the session', async () => {
@@ -423,6 +422,8 @@ test('a client that leaves within a request on an intercepted connection aborts 
   await client.sees('begun')
   tunnel.resetAndDestroy()
   await aborted.promise
+  await until(async () => (await sidecar.logs()).includes('"code":"client_closed"'))
+  expect(await handshakes(sidecar, 'ok')).toBe(1)
 })
 
 test.skipIf(MAY_SKIP && findPrograms('curl').length === 0)(

@@ -18,6 +18,7 @@ import type { IdleWatch } from '../exchange/idle-watch.ts'
 import { type OpenUpstream, openUpstream, type Upstream } from '../outbound/upstream.ts'
 import type { RejectionRecord } from '../tokens/rejection-record.ts'
 import type { TokenSource } from '../tokens/token-source.ts'
+import { composeInterception } from './interception.ts'
 import { openInterceptionAuthority } from './interception-authority.ts'
 import { composeOriginPolicy } from './origin-policy.ts'
 import { viaName } from './route-plan.ts'
@@ -99,7 +100,7 @@ export function createServiceFactory(
       const routes = await composeRoutes(parts)
       const recorder = createRecorder({
         unmatched: metrics.route(UNMATCHED),
-        countProtocol: (protocol) => metrics.inboundRequest(protocol),
+        countRequest: (protocol, mode) => metrics.inboundRequest(protocol, mode),
         accessLog: withFailureRecord(createAccessLog(logger, accessLogOptions(config)), options),
         tracer,
         clock,
@@ -107,6 +108,16 @@ export function createServiceFactory(
       const byListener = new Map(
         options.listeners.map(({ name, address }): [string, ProxyService] => {
           const table = routes.tableOf(name)
+          const interception = composeInterception({
+            config,
+            issuer: authority,
+            table,
+            upstreamOf: routes.upstreamOf,
+            mode: 'intercepted',
+            record: metrics.interception,
+            logger,
+            clock,
+          })
           return [
             name,
             {
@@ -121,6 +132,7 @@ export function createServiceFactory(
               connect: createConnectHandler({
                 namesHost: table.namesHost,
                 tunnels: composeTunnels(config, metrics),
+                interception,
                 recorder,
                 clock,
               }),

@@ -105,36 +105,40 @@ export function createServiceFactory(
         tracer,
         clock,
       })
-      const interception = composeInterception({
-        config,
-        issuer: authority,
-        ...routes,
-        mode: 'intercepted',
-        record: metrics.interception,
-        logger,
-        clock,
-      })
       const byListener = new Map(
-        options.listeners.map(({ name, address }): [string, ProxyService] => [
-          name,
-          {
-            recorder,
-            handle: createExchangeHandler({
-              routes: routes.table,
-              originPolicy: composeOriginPolicy(address, config.access),
-              via: viaName(config),
+        options.listeners.map(({ name, address }): [string, ProxyService] => {
+          const table = routes.tableOf(name)
+          const interception = composeInterception({
+            config,
+            issuer: authority,
+            table,
+            upstreamOf: routes.upstreamOf,
+            mode: 'intercepted',
+            record: metrics.interception,
+            logger,
+            clock,
+          })
+          return [
+            name,
+            {
               recorder,
-              clock,
-            }),
-            connect: createConnectHandler({
-              namesHost: routes.table.namesHost,
-              tunnels: composeTunnels(config, metrics),
-              interception,
-              recorder,
-              clock,
-            }),
-          },
-        ]),
+              handle: createExchangeHandler({
+                routes: table,
+                originPolicy: composeOriginPolicy(address, config.access),
+                via: viaName(config),
+                recorder,
+                clock,
+              }),
+              connect: createConnectHandler({
+                namesHost: table.namesHost,
+                tunnels: composeTunnels(config, metrics),
+                interception,
+                recorder,
+                clock,
+              }),
+            },
+          ]
+        }),
       )
       const close = async (): Promise<void> => {
         routes.close()

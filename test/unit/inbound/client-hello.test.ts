@@ -150,7 +150,7 @@ test('never throws, whatever bytes of a ClientHello are changed', () => {
       expect(['incomplete', 'complete', 'invalid']).toContain(whole.state)
       // The beginning of it does not lead to another outcome.
       const part = readClientHello(bytes.subarray(0, length))
-      if (part.state !== 'incomplete') expect(part).toEqual(whole)
+      expect([whole, { state: 'incomplete' }]).toContainEqual(part)
     }),
     { numRuns: 2_000 },
   )

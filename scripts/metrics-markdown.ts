@@ -1,4 +1,5 @@
-import { createMetrics, type MetricDescription } from '../src/observe/metrics.ts'
+import type { MetricDescription } from '../src/observe/metric-definition.ts'
+import { createMetrics } from '../src/observe/metrics.ts'
 
 /** The metrics of each table in docs/metrics.md. */
 const TABLES: Readonly<Record<string, (metric: MetricDescription) => boolean>> = {

@@ -1,8 +1,6 @@
-import type {
-  ClientAuthConfig,
-  CredentialConfig,
-  GrantConfig,
-} from '../config/credential-schema.ts'
+import type { ClientAuthConfig } from '../config/client-auth-schema.ts'
+import type { CredentialConfig } from '../config/credential-schema.ts'
+import type { GrantConfig } from '../config/grant-schema.ts'
 import { createSecretReader, type ConfigEnvironment } from '../config/secret-reader.ts'
 import type { Clock } from '../lib/clock.ts'
 import { fingerprint } from '../lib/fingerprint.ts'

@@ -96,10 +96,19 @@ async function start(file: string, io: Io, signals: Signals): Promise<Started | 
     logger,
     onLoaded: ({ log: { level } }) => log.setLevel(level),
   })
-  const { proxyUrl, adminUrl } = app
+  const { proxyUrl, listeners, adminUrl } = app
   // Half of the heap is garbage from starting, which V8 would not collect before there is load.
   globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' })
-  logger.info({ version: VERSION, listen: proxyUrl, admin: adminUrl, config: file }, 'listening')
+  logger.info(
+    {
+      version: VERSION,
+      listen: proxyUrl,
+      ...(listeners.length > 1 && { listeners }),
+      admin: adminUrl,
+      config: file,
+    },
+    'listening',
+  )
   // Flushed, because scripts wait for this line.
   log.flush()
   return { app, log, tracer, endReloads }

@@ -1,6 +1,6 @@
 import { limitConnections } from './admin/connection-limit.ts'
 import { createAdminServer, type Renewal } from './admin/handler.ts'
-import { readinessOf } from './admin/readiness.ts'
+import { isRejected, readinessOf, type Readiness } from './admin/readiness.ts'
 import { createRenewalLimit } from './admin/renewal-limit.ts'
 import { refuseUnreadable } from './admin/refuse-unreadable.ts'
 import { rejectionsOfRoute } from './admin/read-rejections.ts'
@@ -59,6 +59,8 @@ export type App = {
   readonly proxyUrl: string
   readonly listeners: readonly OpenListener[]
   readonly adminUrl: string
+  /** `isRejected`: a required token will not be issued until the configuration or the client changes. */
+  readonly readiness: () => Readiness & { readonly isRejected: boolean }
   /** Resolves on `POST /quit`. */
   readonly quit: Promise<void>
   /**
@@ -141,9 +143,11 @@ export async function startApp(options: AppOptions): Promise<App> {
     rejection: current.rejections.get(route)?.read(),
     lastMinute: history.lastMinute(route),
   })
+  const tokenStates = () =>
+    current.tokens.map((token) => ({ ...token, state: token.source.state() }))
   const readiness = () =>
     readinessOf(
-      current.tokens.map((token) => ({ ...token, state: token.source.state() })),
+      tokenStates(),
       current.config.routes.map(({ name }) => readRejections(name)),
       draining,
     )
@@ -265,6 +269,7 @@ export async function startApp(options: AppOptions): Promise<App> {
     proxyUrl: opened[0]?.url ?? '',
     listeners: opened,
     adminUrl: adminListener.url,
+    readiness: () => ({ ...readiness(), isRejected: isRejected(tokenStates()) }),
     quit: quit.promise,
     async reload(config, version) {
       const fixed = fixedChanges(options.config, config)

@@ -52,10 +52,7 @@ export function createNetwork(hosts: readonly string[]): Network {
   // "ip netns exec" shows these files at /etc.
   mkdirSync(`/etc/netns/${pod}`, { recursive: true })
   const lines = WORLD.map((address) => `${address} ${hosts.join(' ')}\n`)
-  writeFileSync(
-    `/etc/netns/${pod}/hosts`,
-    `127.0.0.1 localhost\n::1 localhost\n${lines.join('')}`,
-  )
+  writeFileSync(`/etc/netns/${pod}/hosts`, `127.0.0.1 localhost\n::1 localhost\n${lines.join('')}`)
   writeFileSync(`/etc/netns/${pod}/resolv.conf`, `nameserver ${WORLD[0]}\n`)
   try {
     for (const name of [pod, world]) {

@@ -35,10 +35,9 @@ export function renderChart(helm: string, values: string): string {
         env: { ...process.env, HELM_CACHE_HOME: directory, HELM_CONFIG_HOME: directory },
       })
     run('dependency', 'update', 'example')
-    const manifests = run(
-      ...['template', 'billing', 'example', '--kube-version', '1.29.0'],
-      ...['--values', join('example', values)],
-    )
+    const file = join('example', values)
+    const version = ['--kube-version', '1.29.0']
+    const manifests = run('template', 'billing', 'example', ...version, '--values', file)
     return `# Made by "node scripts/render-chart.ts", which needs Helm. Do not edit.\n# charts: ${chartsDigest()}\n${manifests}`
   } finally {
     rmSync(directory, { recursive: true })

@@ -1,10 +1,12 @@
-import { PROTOCOLS } from '../lib/protocol.ts'
+import type { IntegrationMode } from '../lib/integration-mode.ts'
 import {
   connectionMetricDefinitions,
   type WatchedUpstream,
 } from './connection-metric-definitions.ts'
 import { CONTENT_TYPE, expositionOf } from './exposition.ts'
 import { createHttp2Metrics, type Http2Metrics } from './http2-metrics.ts'
+import { createInboundRequests } from './inbound-requests.ts'
+import { createInterceptionRecord, type InterceptionRecord } from './interception-record.ts'
 import type { MetricDescription } from './metric-definition.ts'
 import { processMetricDefinitions, type ProcessFigures } from './process-metric-definitions.ts'
 import { REJECTION_REASONS, type RejectionReason } from './rejected-connections.ts'
@@ -31,12 +33,13 @@ export type Metrics = {
   /** Requests in flight and open tunnels, over all routes. */
   pending(): { readonly requests: number; readonly tunnels: number }
   readonly reloads: ReloadMetrics
+  readonly interception: InterceptionRecord
   /** A client of the proxy listener used this protocol instead of HTTP. */
   otherProtocol(protocol: (typeof OTHER_PROTOCOLS)[number]): void
   /** A transparent listener closed a connection. */
   rejectedConnection(reason: RejectionReason): void
   /** A request of an application; `protocol` is one of `PROTOCOLS`. */
-  inboundRequest(protocol: string): void
+  inboundRequest(protocol: string, mode: IntegrationMode): void
   /** HTTP/2 connections of applications and to upstreams. */
   readonly http2: { readonly client: Http2Metrics; readonly upstream: Http2Metrics }
   /** What each metric is, in the order of the text. */
@@ -60,7 +63,8 @@ export function createMetrics(figures: ProcessFigures): Metrics {
   const rejectedConnections = new Map<string, number>(
     REJECTION_REASONS.map((reason) => [reason, 0]),
   )
-  const inboundProtocols = new Map<string, number>(PROTOCOLS.map((protocol) => [protocol, 0]))
+  const inboundRequests = createInboundRequests()
+  const interception = createInterceptionRecord()
   let watched: Watched = { tokens: [], upstreams: [], rejections: [] }
 
   const http2 = { client: createHttp2Metrics(), upstream: createHttp2Metrics() }
@@ -71,7 +75,8 @@ export function createMetrics(figures: ProcessFigures): Metrics {
       upstreams: () => watched.upstreams,
       otherProtocols,
       rejectedConnections,
-      inboundProtocols,
+      inboundRequests,
+      interception,
       http2,
     }),
     ...processMetricDefinitions(figures, reloads),
@@ -97,9 +102,8 @@ export function createMetrics(figures: ProcessFigures): Metrics {
     rejectedConnection(reason) {
       rejectedConnections.set(reason, (rejectedConnections.get(reason) ?? 0) + 1)
     },
-    inboundRequest(protocol) {
-      inboundProtocols.set(protocol, (inboundProtocols.get(protocol) ?? 0) + 1)
-    },
+    inboundRequest: inboundRequests.count,
+    interception,
     http2,
     descriptions: definitions,
     expose: () =>

@@ -17,6 +17,7 @@ import { createExchangeHandler } from '../exchange/handler.ts'
 import type { IdleWatch } from '../exchange/idle-watch.ts'
 import { type OpenUpstream, openUpstream, type Upstream } from '../outbound/upstream.ts'
 import type { RejectionRecord } from '../tokens/rejection-record.ts'
+import { hostsOfRoutesOnly } from '../routing/hosts-of-routes-only.ts'
 import type { TokenSource } from '../tokens/token-source.ts'
 import { composeInterception } from './interception.ts'
 import { openInterceptionAuthority } from './interception-authority.ts'
@@ -105,22 +106,24 @@ export function createServiceFactory(
         tracer,
         clock,
       })
-      const interception = composeInterception({
-        config,
-        issuer: authority,
-        ...routes,
-        mode: 'intercepted',
-        record: metrics.interception,
-        logger,
-        clock,
-      })
+      const intercept = (mode: 'intercepted' | 'transparent') =>
+        composeInterception({
+          config,
+          issuer: authority,
+          ...routes,
+          mode,
+          record: metrics.interception,
+          logger,
+          clock,
+        })
+      const interception = intercept('intercepted')
       const byListener = new Map(
-        options.listeners.map(({ name, address }): [string, ProxyService] => [
+        options.listeners.map(({ name, address, mode }): [string, ProxyService] => [
           name,
           {
             recorder,
             handle: createExchangeHandler({
-              routes: routes.table,
+              routes: mode === 'transparent' ? hostsOfRoutesOnly(routes.table) : routes.table,
               originPolicy: composeOriginPolicy(address, config.access),
               via: viaName(config),
               recorder,
@@ -133,6 +136,10 @@ export function createServiceFactory(
               recorder,
               clock,
             }),
+            redirected: {
+              namesHost: (host) => routes.table.namesHost(host, 'https'),
+              interception: mode === 'transparent' ? intercept(mode) : undefined,
+            },
           },
         ]),
       )

@@ -42,6 +42,10 @@ const REJECTIONS = {
     explanation: 'no certificate could be issued for the host',
     advice: 'The CA may not sign this host, or cannot be read: "token-sidecar ca" shows its names.',
   },
+  too_many_connections: {
+    explanation: 'too many connections are open',
+    advice: 'Raise "limits.connections", or have the application reuse its connections.',
+  },
   loop: {
     explanation: 'the connection was opened by the sidecar itself',
     advice:

@@ -5,9 +5,9 @@ import { request as requestTls } from 'node:https'
 import { connect, createServer, type Socket } from 'node:net'
 import { expect, onTestFinished, test } from 'vitest'
 import {
-  createRedirectedConnectionHandler,
+  createRedirectedConnections,
   type RedirectedConnectionOptions,
-} from '../../../src/inbound/redirected-connection.ts'
+} from '../../../src/inbound/redirected-connections.ts'
 import { watchOwnConnections } from '../../../src/lib/own-connections.ts'
 import { createAuthority } from '../../helpers/certificates.ts'
 import { handshakeRecords, helloMessage } from '../../helpers/client-hello.ts'
@@ -41,10 +41,15 @@ async function startListener(
       req.pipe(res)
     },
   )
-  const handle = createRedirectedConnectionHandler({
+  const redirected = createRedirectedConnections({
     namesHost: (host) => host === NAMED,
+    interceptsTls: () => true,
+    isSurplus: () => false,
     serveHttp: (client) => http.emit('connection', client),
-    serveTls: (client) => tls.emit('connection', client),
+    async serveTls(client) {
+      await Promise.resolve()
+      tls.emit('connection', client)
+    },
     onRejected: (reason, host) => rejected.push([reason, host]),
     isOwn: () => false,
     servesOtherMachines: false,
@@ -56,7 +61,7 @@ async function startListener(
   const server = createServer({ allowHalfOpen: true }, (client) => {
     open.add(client)
     client.once('close', () => open.delete(client))
-    handle(client)
+    redirected.accept(client)
   })
   server.listen(0, bindTo)
   await once(server, 'listening')
@@ -64,7 +69,7 @@ async function startListener(
     for (const client of open) client.destroy()
     server.close()
   })
-  return { port: portOf(server), rejected, served, clock, open }
+  return { port: portOf(server), rejected, served, clock, open, closeIdle: redirected.closeIdle }
 }
 
 /** Sends these pieces one after the other, and waits for the end of the connection. */
@@ -114,9 +119,35 @@ test('names the host of a rejected TLS connection', async () => {
 })
 
 test('resets TLS to a host that a route names if TLS is not intercepted', async () => {
-  const { port, rejected } = await startListener({ serveTls: undefined })
+  const { port, rejected } = await startListener({ interceptsTls: () => false })
   expect(await outcomeOf(port, hello({ serverName: NAMED }))).toMatchObject({ end: 'reset' })
   expect(rejected).toEqual([['no_interception', NAMED]])
+})
+
+test('resets TLS to a host for which no certificate can be issued', async () => {
+  const { port, rejected } = await startListener({
+    serveTls: async () => await Promise.reject(new Error('no certificate')),
+  })
+  expect(await outcomeOf(port, hello({ serverName: NAMED }))).toMatchObject({ end: 'reset' })
+  expect(rejected).toEqual([['no_certificate', NAMED]])
+})
+
+test('resets TLS beyond the limit of connections', async () => {
+  const { port, rejected } = await startListener({ isSurplus: () => true })
+  expect(await outcomeOf(port, hello({ serverName: NAMED }))).toMatchObject({ end: 'reset' })
+  expect(rejected).toEqual([['too_many_connections', NAMED]])
+})
+
+test('closes idle connections at the end, and keeps those on which something was received', async () => {
+  const { port, open, closeIdle } = await startListener()
+  const idle = await openRaw(`http://127.0.0.1:${port}`)
+  const started = await openRaw(`http://127.0.0.1:${port}`, 'GE')
+  await until(() => open.size === 2 && [...open].some(({ bytesRead }) => bytesRead === 2))
+  closeIdle()
+  expect(await idle.ended).toBe('end')
+  await until(() => open.size === 1)
+  started.socket.write(`T / HTTP/1.1\r\nHost: ${NAMED}\r\n\r\n`)
+  await started.sees('HTTP/1.1 200')
 })
 
 test('resets a ClientHello without the host of a route that arrives byte by byte', async () => {
@@ -204,8 +235,9 @@ test('serves TLS to the host of a route with HTTP/2', async () => {
 test('serves TLS with the extension of Encrypted Client Hello whose public name a route names', async () => {
   const served: string[] = []
   const { port } = await startListener({
-    serveTls(client, host) {
+    async serveTls(client, host) {
       served.push(host)
+      await Promise.resolve()
       client.destroy()
     },
   })
@@ -213,11 +245,11 @@ test('serves TLS with the extension of Encrypted Client Hello whose public name 
   expect(served).toEqual([NAMED])
 })
 
-test('resets a connection that this process has opened itself', async () => {
+test.for([NAMED, 'login.example'])('resets a connection of its own process to %s', async (host) => {
   const own = watchOwnConnections()
   onTestFinished(own.close)
   const { port, rejected } = await startListener({ isOwn: own.isPeerOf })
-  expect(await outcomeOf(port, hello({ serverName: NAMED }))).toMatchObject({ end: 'reset' })
+  expect(await outcomeOf(port, hello({ serverName: host }))).toMatchObject({ end: 'reset' })
   expect(rejected).toEqual([['loop', undefined]])
 })
 

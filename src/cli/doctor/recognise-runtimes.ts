@@ -1,0 +1,15 @@
+import { basename } from 'node:path'
+import { type Runtime, RUNTIMES } from '../runtimes.ts'
+
+/** The runtimes that a command may be, by the name of its executable; `/usr/bin/python3.11` is `python3`. */
+export function recogniseRuntimes(command: readonly string[]): Runtime[] {
+  // A wrapper is skipped: "env", "sh -c" and the like run another program.
+  const names = command.flatMap((part) => part.split(/[\s;&|()'"`$]+/)).map(programName)
+  const found = RUNTIMES.filter(({ programs }) => programs.includes(names[0] ?? ''))
+  if (found.length > 0) return found
+  return RUNTIMES.filter(({ programs }) => programs.some((program) => names.includes(program)))
+}
+
+function programName(path: string): string {
+  return basename(path).replace(/(?:\.\d+)+$/, '')
+}

@@ -6,7 +6,7 @@ const FREE_PORT = { kind: 'tcp', host: '127.0.0.1', port: 0 } as const
 export function execConfig(config: Config, { isQuiet }: { readonly isQuiet: boolean }): Config {
   return {
     ...config,
-    listen: FREE_PORT,
+    listen: [{ name: 'default', address: FREE_PORT }],
     admin: FREE_PORT,
     // No load balancer sends requests, and the command is the only reason to end.
     shutdown: { ...config.shutdown, delay: 0, quit: false },

@@ -27,11 +27,15 @@ export async function execEnv({ file, format }: ExecEnvOptions, io: Io): Promise
   return EXIT.ok
 }
 
-/** The URL of the listener for programs on the same host. */
+/** The URL of the first listener with a port, for programs on the same host. */
 function proxyUrlOf({ listen }: Config): string | undefined {
-  if (listen.kind === 'unix') return undefined
-  const loopbackOf: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' }
-  const host = loopbackOf[listen.host] ?? listen.host
-  const scheme = 'tls' in listen ? 'https' : 'http'
-  return `${scheme}://${host.includes(':') ? `[${host}]` : host}:${listen.port}`
+  const urls = listen.flatMap(({ address, tls }) => {
+    if (address.kind === 'unix') return []
+    const host = LOOPBACK_OF[address.host] ?? address.host
+    const scheme = tls === undefined ? 'http' : 'https'
+    return [`${scheme}://${host.includes(':') ? `[${host}]` : host}:${address.port}`]
+  })
+  return urls[0]
 }
+
+const LOOPBACK_OF: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' }

@@ -24,6 +24,7 @@ type Given = {
   readonly offline?: boolean
   readonly json?: boolean
   readonly header?: readonly string[]
+  readonly listener?: string
 }
 
 type GivenToExec = {
@@ -127,11 +128,12 @@ export async function main(args: readonly string[], world: Io): Promise<number> 
       'a header field of the request, such as "Origin: https://app.example.com"; may be repeated',
       collectField,
     )
+    .option('--listener <name>', 'the listener that receives the request (default: the first one)')
     .option(...configOption)
     .option(...jsonOption)
     .action(async (method: string, url: string, given: Given) => {
-      const { config: file, header: fields = [], json = false } = given
-      const request = { method: method.toUpperCase(), url, fields, file }
+      const { config: file, header: fields = [], listener, json = false } = given
+      const request = { method: method.toUpperCase(), url, fields, listener, file }
       finish(await (json ? explainJson : explain)(request, io))
     })
   program

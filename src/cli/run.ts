@@ -25,11 +25,17 @@ export async function run(file: string, io: Io): Promise<number> {
 }
 
 function announce({ app, log }: Started, file: string): void {
-  const { proxyUrl, adminUrl } = app
+  const { proxyUrl, listeners, adminUrl } = app
   // Half of the heap is garbage from starting, which V8 would not collect before there is load.
   globalThis.gc?.({ type: 'major', execution: 'sync', flavor: 'last-resort' })
   log.logger.info(
-    { version: VERSION, listen: proxyUrl, admin: adminUrl, config: file },
+    {
+      version: VERSION,
+      listen: proxyUrl,
+      ...(listeners.length > 1 && { listeners }),
+      admin: adminUrl,
+      config: file,
+    },
     'listening',
   )
   // Flushed, because scripts wait for this line.

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { App } from '../app.ts'
+import type { Config } from '../config/schema.ts'
 import { unreadableReason } from '../config/read-file.ts'
 import { execConfig } from './exec-config.ts'
 import type { Io } from './io.ts'
@@ -21,6 +22,15 @@ export type ExecOptions = {
   readonly logFile: string | undefined
   /** How long to wait for the tokens. */
   readonly readyTimeoutMs: number
+  /** Called when the command has ended, while the sidecar still runs. Standard output is for its report. */
+  readonly observe?: (observed: ObservedCommand) => Promise<void>
+}
+
+export type ObservedCommand = {
+  readonly app: App
+  readonly config: Config
+  /** The environment of the command. */
+  readonly env: Readonly<Record<string, string>>
 }
 
 /** The command was not run, as `env` and `docker run` report it. */
@@ -28,7 +38,7 @@ const NOT_RUN = 125
 
 /** `exec`: runs a command with a sidecar of its own, and exits with the exit code of the command. */
 export async function exec(options: ExecOptions, io: Io): Promise<number> {
-  const { file, command, logFile, readyTimeoutMs } = options
+  const { file, command, logFile, readyTimeoutMs, observe } = options
   const stopped = Promise.withResolvers<NodeJS.Signals>()
   let onSignal: (signal: NodeJS.Signals) => void = stopped.resolve
   let exitCode = NOT_RUN
@@ -68,24 +78,29 @@ export async function exec(options: ExecOptions, io: Io): Promise<number> {
   }
   const { app, config } = started
   for (const warning of programWarnings(config, io.env)) io.err(`warning: ${warning}\n`)
-  const secrets = secretVariables(config)
-  const { ended, forward } = runCommand(command, {
-    ...Object.fromEntries(Object.entries(io.env).filter(([name]) => !secrets.has(name))),
-    ...programVariables(
-      { proxyUrl: app.proxyUrl, proxiedLoopback: namedLoopbackHosts(config) },
-      io.env,
-    ),
-  })
+  const env = commandEnvironment(started, io)
+  const { ended, forward } = runCommand(command, env, observe && 'stderr')
   onSignal = forward
   const end = await ended
   if (end.fault !== undefined) io.err(`${end.fault}\n`)
   exitCode = end.exitCode
+  await observe?.({ app, config, env })
   onSignal = () => {
     onSignal = () => {}
     endSidecar?.()
   }
   await stop(started, logOutput, io)
   return exitCode
+}
+
+/** Without the secrets, which only the sidecar needs. */
+function commandEnvironment({ app, config }: Started, { env }: Io): Record<string, string> {
+  const secrets = secretVariables(config)
+  const inherited = Object.entries(env).flatMap(([name, value]) =>
+    value === undefined || secrets.has(name) ? [] : [[name, value] as const],
+  )
+  const setup = { proxyUrl: app.proxyUrl, proxiedLoopback: namedLoopbackHosts(config) }
+  return { ...Object.fromEntries(inherited), ...programVariables(setup, env) }
 }
 
 type StartReadyOptions = Parameters<typeof start>[0] & { readonly readyTimeoutMs: number }

@@ -41,9 +41,8 @@ export async function applicationFacts(application: Application): Promise<Applic
 function trustFiles(env: Variables): string[] {
   const names = RUNTIMES.flatMap(({ trust }) => (trust.kind === 'variables' ? trust.names : []))
   const store = parseSystemProperties(env['JAVA_TOOL_OPTIONS'] ?? '')['javax.net.ssl.trustStore']
-  return [...new Set([...names.map((name) => env[name]), env['WGETRC'], store])].filter(
-    (path) => path !== undefined && path.startsWith('/'),
-  )
+  const paths = [...names.map((name) => env[name]), env['WGETRC'], store]
+  return [...new Set(paths.flatMap((path) => (path?.startsWith('/') === true ? [path] : [])))]
 }
 
 async function trustOf(path: string, roots: ReadonlySet<string>): Promise<TrustFile> {

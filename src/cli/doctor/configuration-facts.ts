@@ -3,7 +3,7 @@ import { namedHosts } from '../named-hosts.ts'
 import type { ConfigurationFacts } from './facts.ts'
 
 export function configurationFacts(config: Config): ConfigurationFacts {
-  const { listen, admin, routes, intercept } = config
+  const { listen, admin, intercept } = config
   const listeners = listen.flatMap((listener) =>
     listener.address.kind === 'tcp' ? [{ ...listener, address: listener.address }] : [],
   )
@@ -13,6 +13,5 @@ export function configurationFacts(config: Config): ConfigurationFacts {
     adminPort: admin.kind === 'tcp' ? admin.port : undefined,
     transparent: [],
     intercepts: intercept !== undefined,
-    http1Hosts: routes.flatMap(({ http2, match }) => (http2 === 'never' ? (match.host ?? []) : [])),
   }
 }

@@ -87,7 +87,7 @@ function proxyOf(setting: ProxySetting, env: ApplicationFacts['env']): Configure
         return {
           ignored: `no variable names the proxy (${names.join(', ')})`,
           fix: (url) =>
-            `Set ${[...names, ...(enabledBy === undefined ? [] : [enabledBy])]
+            `Set ${[...names.slice(0, 2), ...(enabledBy === undefined ? [] : [enabledBy])]
               .map((name) => `${name}=${name === enabledBy ? '1' : url}`)
               .join(' ')}.`,
         }

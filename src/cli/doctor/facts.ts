@@ -5,8 +5,9 @@ export type DoctorFacts = {
   readonly configuration: ConfigurationFacts
   /** Undefined if nothing was given that describes the application. */
   readonly application: ApplicationFacts | undefined
-  /** Undefined if no sidecar was asked. */
-  readonly sidecar: SidecarFacts | { readonly fault: string } | undefined
+  readonly sidecar: SidecarFacts | { readonly fault: string }
+  /** Whether the application has run to its end, with this sidecar for it alone. */
+  readonly isComplete: boolean
   readonly network: NetworkFacts
 }
 
@@ -18,8 +19,6 @@ export type ConfigurationFacts = {
   readonly adminPort: number | undefined
   readonly transparent: readonly { readonly host: string; readonly port: number }[]
   readonly intercepts: boolean
-  /** Hosts of routes with `http2: never`. */
-  readonly http1Hosts: readonly string[]
 }
 
 export type ApplicationFacts = {
@@ -37,11 +36,17 @@ export type TrustFile = 'trusted' | 'other' | 'unreadable'
 export type SidecarFacts = {
   readonly ready: boolean
   readonly reasons: readonly string[]
-  /** Requests that routes served. */
+  /** Completed requests. */
   readonly requests: number
   readonly interception: readonly InterceptedHostFacts[]
   /** Connections that transparent listeners closed, by reason. */
   readonly rejected: Readonly<Record<string, number>>
+  /** The latest kinds of failure. */
+  readonly failures: readonly {
+    readonly code: string
+    readonly reason: string
+    readonly advice: string
+  }[]
 }
 
 export type InterceptedHostFacts = {
@@ -76,6 +81,7 @@ export const FINDING_CODES = [
   'interception_off',
   'sidecar_unreachable',
   'sidecar_not_ready',
+  'request_failed',
   'nothing_arrived',
 ] as const
 

@@ -5,6 +5,9 @@ import type { SidecarFacts } from './facts.ts'
 const statusDocument = z.object({
   ready: z.boolean(),
   reasons: z.array(z.string()),
+  failures: z
+    .array(z.object({ code: z.string(), reason: z.string(), advice: z.string() }))
+    .default([]),
 })
 
 /** From the documents `/status` and `/metrics` of a sidecar; undefined if another program has written them. */
@@ -24,8 +27,7 @@ export function sidecarFacts(status: string, metrics: string): SidecarFacts | un
     if (name === 'token_sidecar_rejected_connections_total') rejected[reason] = value
   }
   return {
-    ready: document.data.ready,
-    reasons: document.data.reasons,
+    ...document.data,
     requests,
     interception: [...handshakes].map(([host, counts]) => ({
       host,

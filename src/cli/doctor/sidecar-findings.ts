@@ -10,7 +10,7 @@ const PIN_FIX =
  * the CA of the sidecar, for which a rejected certificate means that another one is pinned.
  */
 export function sidecarFindings(sidecar: SidecarFacts, hasTrust: boolean): DoctorFinding[] {
-  const { ready, reasons, interception, rejected } = sidecar
+  const { ready, reasons, interception, rejected, failures } = sidecar
   const isRejected = (reason: string): boolean => (rejected[reason] ?? 0) > 0
   return [
     ...(ready
@@ -43,7 +43,14 @@ export function sidecarFindings(sidecar: SidecarFacts, hasTrust: boolean): Docto
           ),
         ]
       : []),
+    ...failures.map(({ code, reason, advice }) =>
+      general(isDnsFailure(reason) ? 'dns' : 'request_failed', `${code}: ${reason}`, advice),
+    ),
   ]
+}
+
+function isDnsFailure(reason: string): boolean {
+  return /DNS (?:lookup failed|failure)/.test(reason)
 }
 
 function handshakeFindings(

@@ -30,7 +30,7 @@ export type ProxySetting =
   | { readonly kind: 'none'; readonly instead: string }
 
 /** How it is told to trust a CA. */
-type TrustSetting =
+export type TrustSetting =
   /** The path of a PEM file in one of these variables; the first that is set takes precedence. */
   | { readonly kind: 'variables'; readonly names: readonly string[] }
   /** `ca_certificate` in the file that `WGETRC` names. */

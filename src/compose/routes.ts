@@ -32,6 +32,8 @@ import type { TokenSources } from './token-sources.ts'
 export type ComposedRoutes = {
   readonly table: RouteTable<Route>
   readonly upstreams: readonly Upstream[]
+  /** Undefined for a pass-through route. */
+  readonly upstreamOf: (route: Route) => Upstream | undefined
   /** Closes the connections of pass-through routes. */
   readonly close: () => void
   /** By the name of the route. */
@@ -54,8 +56,7 @@ export type ComposeRoutesOptions = {
 /** Routes to the same origin with the same TLS settings share connections. */
 export async function composeRoutes(options: ComposeRoutesOptions): Promise<ComposedRoutes> {
   const { config, readFile, clock, openUpstream } = options
-  const upstreams = new Set<Upstream>()
-  const routes: Route[] = []
+  const upstreams = new Map<Route, Upstream>()
   for (const plan of planRoutes(config)) {
     const { config: route } = plan
     const settings = upstreamOptions(route, options)
@@ -64,17 +65,18 @@ export async function composeRoutes(options: ComposeRoutesOptions): Promise<Comp
       async () =>
         await createUpstream(settings, createTlsReader(route.tls, readFile), clock, openUpstream),
     )
-    upstreams.add(upstream)
     const rejections = await options.rejections.acquire(
       rejectionKey(route, config),
       async () => await Promise.resolve(createRejectionRecord(clock)),
     )
-    routes.push(composeRoute(plan, { upstream, rejections }, options))
+    upstreams.set(composeRoute(plan, { upstream, rejections }, options), upstream)
   }
   const passThrough = config.forward === 'pass' ? composePassThrough(options) : undefined
+  const routes = [...upstreams.keys()]
   return {
     table: createRouteTable(routes, passThrough?.routeTo),
-    upstreams: [...upstreams],
+    upstreams: [...new Set(upstreams.values())],
+    upstreamOf: (route) => upstreams.get(route),
     close: () => passThrough?.close(),
     rejections: new Map(routes.map(({ name, rejections }) => [name, rejections])),
   }

@@ -18,6 +18,7 @@ import type { IdleWatch } from '../exchange/idle-watch.ts'
 import { type OpenUpstream, openUpstream, type Upstream } from '../outbound/upstream.ts'
 import type { RejectionRecord } from '../tokens/rejection-record.ts'
 import type { TokenSource } from '../tokens/token-source.ts'
+import { composeInterception } from './interception.ts'
 import { openInterceptionAuthority } from './interception-authority.ts'
 import { composeOriginPolicy } from './origin-policy.ts'
 import { viaName } from './route-plan.ts'
@@ -99,9 +100,18 @@ export function createServiceFactory(
       const routes = await composeRoutes(parts)
       const recorder = createRecorder({
         unmatched: metrics.route(UNMATCHED),
-        countProtocol: (protocol) => metrics.inboundRequest(protocol),
+        countRequest: (protocol, mode) => metrics.inboundRequest(protocol, mode),
         accessLog: withFailureRecord(createAccessLog(logger, accessLogOptions(config)), options),
         tracer,
+        clock,
+      })
+      const interception = composeInterception({
+        config,
+        issuer: authority,
+        ...routes,
+        mode: 'intercepted',
+        record: metrics.interception,
+        logger,
         clock,
       })
       const byListener = new Map(
@@ -119,6 +129,7 @@ export function createServiceFactory(
             connect: createConnectHandler({
               namesHost: routes.table.namesHost,
               tunnels: composeTunnels(config, metrics),
+              interception,
               recorder,
               clock,
             }),

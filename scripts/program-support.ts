@@ -15,6 +15,7 @@ export type ProgramSupport = {
 }
 
 const NO_PROXY_SUPPORT = 'ignores proxy variables'
+const TUNNELLED = 'uses CONNECT without TLS'
 
 export const PROGRAM_SUPPORT = [
   { program: 'curl' },
@@ -38,6 +39,8 @@ export const PROGRAM_SUPPORT = [
   { program: 'Java HttpClient' },
   { program: 'Java HttpURLConnection' },
   { program: 'Go net/http' },
+  { program: 'gRPC for Node.js', fails: { 'http URL': TUNNELLED } },
+  { program: 'gRPC for Python', fails: { 'http URL': TUNNELLED } },
 ] as const satisfies readonly ProgramSupport[]
 
 export type ProgramName = (typeof PROGRAM_SUPPORT)[number]['program']

@@ -10,13 +10,13 @@ export function withRuntimeTables(markdown: string): string {
   )
 }
 
-function withTable(markdown: string, name: string, table: string): string {
+function withTable(markdown: string, name: string, content: string): string {
   const start = `<!-- generated: ${name} -->\n`
   const end = `<!-- end of ${name} -->`
   const from = markdown.indexOf(start)
   const to = markdown.indexOf(end)
   if (from === -1 || to < from) throw new Error(`Cannot find the place of the table "${name}"`)
-  return `${markdown.slice(0, from + start.length)}\n${table}\n${markdown.slice(to)}`
+  return `${markdown.slice(0, from + start.length)}\n${content}\n${markdown.slice(to)}`
 }
 
 function programTable(programs: readonly ProgramSupport[]): string {

@@ -5,15 +5,16 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { App } from '../app.ts'
 import type { Config } from '../config/schema.ts'
 import { unreadableReason } from '../config/read-file.ts'
-import { execConfig } from './exec-config.ts'
+import { execBundle, execConfig } from './exec-config.ts'
 import type { Io } from './io.ts'
 import { namedLoopbackHosts } from './named-hosts.ts'
-import { programVariables } from './program-variables.ts'
+import { programVariables, type TrustFiles } from './program-variables.ts'
 import { programWarnings } from './program-warnings.ts'
 import { FORWARDED_SIGNALS, runCommand, signalExitCode } from './run-command.ts'
 import { secretVariables } from './secret-variables.ts'
 import { catchSignals } from './signals.ts'
 import { type LogOutput, start, type Started, stop } from './start.ts'
+import { writeWgetrc } from './wgetrc.ts'
 
 export type ExecOptions = {
   readonly file: string
@@ -56,7 +57,7 @@ export async function exec(options: ExecOptions, io: Io): Promise<number> {
     file,
     logOutput,
     readyTimeoutMs,
-    adapt: (config) => execConfig(config, { isQuiet: logFile === undefined }),
+    adapt: (config) => execConfig(config, { directory, isQuiet: logFile === undefined }),
     // After an unexpected error, the command could not reach its APIs any more.
     io: {
       ...io,
@@ -78,7 +79,7 @@ export async function exec(options: ExecOptions, io: Io): Promise<number> {
   }
   const { app, config } = started
   for (const warning of programWarnings(config, io.env)) io.err(`warning: ${warning}\n`)
-  const env = commandEnvironment(started, io)
+  const env = await commandEnvironment(started, directory, io)
   const { ended, forward } = runCommand(command, env, observe && 'stderr')
   onSignal = forward
   const end = await ended
@@ -94,13 +95,32 @@ export async function exec(options: ExecOptions, io: Io): Promise<number> {
 }
 
 /** Without the secrets, which only the sidecar needs. */
-function commandEnvironment({ app, config }: Started, { env }: Io): Record<string, string> {
+async function commandEnvironment(
+  { app, config }: Started,
+  directory: string,
+  { env }: Io,
+): Promise<Record<string, string>> {
   const secrets = secretVariables(config)
   const inherited = Object.entries(env).flatMap(([name, value]) =>
     value === undefined || secrets.has(name) ? [] : [[name, value] as const],
   )
-  const setup = { proxyUrl: app.proxyUrl, proxiedLoopback: namedLoopbackHosts(config) }
+  const setup = {
+    proxyUrl: app.proxyUrl,
+    proxiedLoopback: namedLoopbackHosts(config),
+    trust: config.intercept && (await trustFiles(config.intercept, directory, env)),
+  }
   return { ...Object.fromEntries(inherited), ...programVariables(setup, env) }
+}
+
+async function trustFiles(
+  { bundle }: NonNullable<Config['intercept']>,
+  directory: string,
+  env: Io['env'],
+): Promise<TrustFiles> {
+  const { pem, pkcs12 } = execBundle(directory)
+  const wgetrc = join(directory, 'wgetrc')
+  await writeWgetrc(wgetrc, pem, env)
+  return { pem, pkcs12: { path: pkcs12, password: bundle.password }, wgetrc }
 }
 
 type StartReadyOptions = Parameters<typeof start>[0] & { readonly readyTimeoutMs: number }

@@ -11,6 +11,8 @@ export type UnmodifiedProgram = {
   readonly isInstalled: boolean
   /** Whether it may be missing even with REQUIRE_TOOLS. */
   readonly isOptional?: boolean
+  /** Whether it is a gRPC client, which prints the response message. */
+  readonly isGrpc?: boolean
   /** Compiles it in a directory; returns the command, to which the URL is appended. */
   readonly prepare: (directory: string) => Promise<readonly string[]>
 }
@@ -104,4 +106,6 @@ export const PROGRAMS: Readonly<Record<ProgramName, UnmodifiedProgram>> = {
       return [join(directory, 'go-client')]
     },
   },
+  'gRPC for Node.js': { ...node('grpc', process.execPath), isGrpc: true },
+  'gRPC for Python': { ...python('grpc', 'grpc'), isGrpc: true },
 }

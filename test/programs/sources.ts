@@ -26,6 +26,14 @@ async def main():
             sys.stdout.write(await response.text())
 asyncio.run(main())
 `,
+  grpc: `
+import sys, grpc, urllib.parse
+url = urllib.parse.urlsplit(sys.argv[1])
+secure = url.scheme == 'https'
+target = '%s:%d' % (url.hostname, url.port or (443 if secure else 80))
+channel = grpc.secure_channel(target, grpc.ssl_channel_credentials()) if secure else grpc.insecure_channel(target)
+sys.stdout.write(channel.unary_unary('/test.Echo/Unary')(b'hello').decode())
+`,
 } as const
 
 export const NODE_CLIENTS = {
@@ -44,6 +52,19 @@ require(url.startsWith('https:') ? 'node:https' : 'node:http').get(url, (respons
 `,
   axios: `
 require('axios').get(process.argv[1]).then(({ data }) => process.stdout.write(data))
+`,
+  grpc: `
+const { Client, credentials } = require('@grpc/grpc-js')
+const { protocol, hostname, port } = new URL(process.argv[1])
+const isSecure = protocol === 'https:'
+const asIs = (message) => message
+new Client(
+  hostname + ':' + (port || (isSecure ? 443 : 80)),
+  isSecure ? credentials.createSsl() : credentials.createInsecure(),
+).makeUnaryRequest('/test.Echo/Unary', asIs, asIs, Buffer.from('hello'), (error, response) => {
+  if (error) throw error
+  process.stdout.write(String(response))
+})
 `,
 } as const
 

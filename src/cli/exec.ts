@@ -27,7 +27,7 @@ export type ExecOptions = {
   readonly observe?: (observed: ObservedCommand) => Promise<void>
 }
 
-export type ObservedCommand = {
+type ObservedCommand = {
   readonly app: App
   readonly config: Config
   /** The environment of the command. */

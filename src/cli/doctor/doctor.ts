@@ -12,6 +12,7 @@ import { printJson } from '../print-json.ts'
 import { readReadableConfig } from '../read-config.ts'
 import { requestAdmin } from '../request-admin.ts'
 import { applicationFacts } from './application-facts.ts'
+import { readCaCertificates } from './ca-certificates.ts'
 import { configurationFacts } from './configuration-facts.ts'
 import { diagnose } from './diagnose.ts'
 import type { ApplicationFacts, DoctorFacts, DoctorFinding, NetworkFacts } from './facts.ts'
@@ -75,7 +76,12 @@ async function factsOfCommand(
             proxyPorts: [portOf(app.proxyUrl)],
             adminPort: portOf(app.adminUrl),
           },
-          application: await applicationFacts({ env, command, rootDirectory: '', ...trusted() }),
+          application: await applicationFacts({
+            env,
+            command,
+            rootDirectory: '',
+            caCertificates: await readCaCertificates(config, file),
+          }),
           sidecar: await readSidecar({
             kind: 'tcp',
             host: new URL(app.adminUrl).hostname,
@@ -97,17 +103,14 @@ function portOf(url: string): number {
   return Number(new URL(url).port)
 }
 
-function trusted() {
-  return { caCertificates: undefined }
-}
-
 /** Reads the environment of an application, and what the running sidecar has seen. */
 async function factsOfDeployment(
   config: Config,
   options: DoctorOptions,
   io: Io,
 ): Promise<DoctorFacts | undefined> {
-  const application = await readApplication(options)
+  const caCertificates = await readCaCertificates(config, options.file)
+  const application = await readApplication(options, caCertificates)
   if (application !== undefined && 'fault' in application) {
     io.err(`${application.fault}\n`)
     return undefined
@@ -121,11 +124,10 @@ async function factsOfDeployment(
   }
 }
 
-async function readApplication({
-  envFile,
-  pid,
-  command,
-}: DoctorOptions): Promise<ApplicationFacts | { readonly fault: string } | undefined> {
+async function readApplication(
+  { envFile, pid, command }: DoctorOptions,
+  caCertificates: string | undefined,
+): Promise<ApplicationFacts | { readonly fault: string } | undefined> {
   try {
     if (pid !== undefined) {
       const arguments_ = await readFile(`/proc/${pid}/cmdline`, 'utf8')
@@ -133,7 +135,7 @@ async function readApplication({
         env: parseProcessEnvironment(await readFile(`/proc/${pid}/environ`, 'utf8')),
         command: arguments_.split('\0').filter((part) => part !== ''),
         rootDirectory: `/proc/${pid}/root`,
-        ...trusted(),
+        caCertificates,
       })
     }
     if (envFile === undefined) return undefined
@@ -141,7 +143,7 @@ async function readApplication({
       env: parseEnvFile(await readFile(envFile, 'utf8')),
       command,
       rootDirectory: '',
-      ...trusted(),
+      caCertificates,
     })
   } catch (cause) {
     const subject = pid === undefined ? `the env file "${envFile}"` : `process ${pid}`

@@ -66,26 +66,23 @@ export type NetworkFacts = {
   readonly nftables: string | undefined
 }
 
-/** The faults that are recognised. Documented in docs/doctor.md. */
-export const FINDING_CODES = [
-  'proxy_ignored',
-  'no_proxy',
-  'wrong_port',
-  'ca_not_trusted',
-  'certificate_pinned',
-  'http2_required',
-  'no_server_name',
-  'encrypted_client_hello',
-  'ipv6_bypass',
-  'dns',
-  'interception_off',
-  'sidecar_unreachable',
-  'sidecar_not_ready',
-  'request_failed',
-  'nothing_arrived',
-] as const
-
-export type FindingCode = (typeof FINDING_CODES)[number]
+/** The faults that are recognised. Documented in docs/exec.md. */
+type FindingCode =
+  | 'proxy_ignored'
+  | 'no_proxy'
+  | 'wrong_port'
+  | 'ca_not_trusted'
+  | 'certificate_pinned'
+  | 'http2_required'
+  | 'no_server_name'
+  | 'encrypted_client_hello'
+  | 'ipv6_bypass'
+  | 'dns'
+  | 'interception_off'
+  | 'sidecar_unreachable'
+  | 'sidecar_not_ready'
+  | 'request_failed'
+  | 'nothing_arrived'
 
 export type DoctorFinding = {
   readonly code: FindingCode

@@ -19,7 +19,7 @@ export const PASSED = '(pass)'
 
 const OTHER_PROTOCOLS = ['tls', 'socks', 'proxy_protocol'] as const
 
-/** The metrics of `/metrics`. Counters are kept where events happen, and are read on scrape. */
+/** The metrics of `/metrics`. Counters are updated where events occur, and read on each scrape. */
 export type Metrics = {
   /** The counters of a route, created on the first call. */
   route(name: string): RouteMetrics
@@ -36,7 +36,7 @@ export type Metrics = {
   inboundRequest(protocol: string): void
   /** HTTP/2 connections of applications and to upstreams. */
   readonly http2: { readonly client: Http2Metrics; readonly upstream: Http2Metrics }
-  /** What each metric is, in the order of the text. */
+  /** Name, type, help and labels of each metric, in the order of the exposition. */
   readonly descriptions: readonly MetricDescription[]
   expose(): string
   readonly contentType: string

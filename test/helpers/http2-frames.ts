@@ -100,7 +100,7 @@ export function requestFields(
   return [':method', method, ':scheme', scheme, ':authority', authority, ':path', path, ...extra]
 }
 
-/** What one stream has received. */
+/** The data received on one stream. */
 export type ReceivedStream = {
   /** Header sections in their order; names and values alternate. */
   readonly sections: string[][]
@@ -123,7 +123,7 @@ export type FrameClient = {
   readonly isClosed: () => boolean
 }
 
-/** An HTTP/2 client of frames: nothing that it sends is verified, and it acknowledges SETTINGS and PING. */
+/** A raw HTTP/2 client: the frames that it sends are not verified; it acknowledges SETTINGS and PING. */
 export async function openFrameClient(
   origin: string | Socket,
   settings: Buffer = settingsFrame(),

@@ -1,3 +1,4 @@
+import type { ListenerConfig } from '../config/listen-schema.ts'
 import type { Config } from '../config/schema.ts'
 import type { ConfigEnvironment } from '../config/secret-reader.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -9,9 +10,10 @@ import type { Logger } from '../observe/logger.ts'
 import { type Metrics, UNMATCHED } from '../observe/metrics.ts'
 import type { RecentFailures } from '../observe/recent-failures.ts'
 import type { Tracer } from '../observe/tracer.ts'
-import { type ConnectHandler, createConnectHandler } from '../inbound/connect.ts'
-import { createRecorder, type Recorder } from '../exchange/exchange-record.ts'
-import { createExchangeHandler, type ExchangeHandler } from '../exchange/handler.ts'
+import { createConnectHandler } from '../inbound/connect.ts'
+import type { ProxyService } from '../inbound/http1-server.ts'
+import { createRecorder } from '../exchange/exchange-record.ts'
+import { createExchangeHandler } from '../exchange/handler.ts'
 import type { IdleWatch } from '../exchange/idle-watch.ts'
 import { type OpenUpstream, openUpstream, type Upstream } from '../outbound/upstream.ts'
 import type { RejectionRecord } from '../tokens/rejection-record.ts'
@@ -26,11 +28,10 @@ import { composeTokenSources, type TokenSources } from './token-sources.ts'
 /** Everything that depends on one configuration, except for the listeners. */
 export type Service = {
   readonly config: Config
-  readonly handle: ExchangeHandler
-  readonly connect: ConnectHandler
   /** For intercepted connections; undefined without `intercept`. */
   readonly issuer: CertificateIssuer | undefined
-  readonly recorder: Recorder
+  /** What serves the requests of an open listener. */
+  readonly forListener: (name: string) => ProxyService
   readonly tokens: TokenSources['needed']
   /** The name of the token that each route needs, by the name of the route. */
   readonly tokenOf: ReadonlyMap<string, string>
@@ -44,6 +45,8 @@ export type Service = {
 }
 
 export type ServiceOptions = {
+  /** Those that are open: a reload does not change them. */
+  readonly listeners: readonly ListenerConfig[]
   readonly places: ConfigEnvironment
   readonly logger: Logger
   readonly metrics: Metrics
@@ -101,6 +104,27 @@ export function createServiceFactory(
         tracer,
         clock,
       })
+      const byListener = new Map(
+        options.listeners.map(({ name, address }): [string, ProxyService] => [
+          name,
+          {
+            recorder,
+            handle: createExchangeHandler({
+              routes: routes.table,
+              originPolicy: composeOriginPolicy(address, config.access),
+              via: viaName(config),
+              recorder,
+              clock,
+            }),
+            connect: createConnectHandler({
+              namesHost: routes.table.namesHost,
+              tunnels: composeTunnels(config, metrics),
+              recorder,
+              clock,
+            }),
+          },
+        ]),
+      )
       const close = async (): Promise<void> => {
         routes.close()
         await release()
@@ -108,7 +132,6 @@ export function createServiceFactory(
       return {
         config,
         issuer: authority,
-        recorder,
         tokens: tokens.needed,
         tokenOf: tokenNames(config, tokens),
         upstreams: routes.upstreams,
@@ -118,19 +141,11 @@ export function createServiceFactory(
           await recorder.whenIdle()
           await close()
         },
-        handle: createExchangeHandler({
-          routes: routes.table,
-          originPolicy: composeOriginPolicy(config),
-          via: viaName(config),
-          recorder,
-          clock,
-        }),
-        connect: createConnectHandler({
-          namesHost: routes.table.namesHost,
-          tunnels: composeTunnels(config, metrics),
-          recorder,
-          clock,
-        }),
+        forListener(name) {
+          const served = byListener.get(name)
+          if (served === undefined) throw new Error(`the listener "${name}" is not open`)
+          return served
+        },
       }
     } catch (error) {
       await release()

@@ -57,7 +57,10 @@ const PROBES: Readonly<Record<string, Probe>> = {
 /** Settings of shutdown and timeouts, with the tests that set them. */
 const TESTED_ELSEWHERE: Readonly<Record<string, string>> = {
   'limits.headersTimeout': 'test/e2e/stalls.test.ts',
-  'listen.address': 'test/e2e/listener-tls.test.ts',
+  'listen.address': 'test/e2e/listeners.test.ts',
+  'listen.address.mode': 'test/e2e/listeners.test.ts',
+  'listen.address.unix': 'test/e2e/listeners.test.ts',
+  'listen.name': 'test/e2e/listeners.test.ts',
   'listen.tls.cert': 'test/e2e/listener-tls.test.ts',
   'listen.tls.clientCa': 'test/e2e/listener-tls.test.ts',
   'listen.tls.key': 'test/e2e/listener-tls.test.ts',

@@ -3,6 +3,7 @@ import { createAdminServer, type Renewal } from './admin/handler.ts'
 import { isRejected, readinessOf, type Readiness } from './admin/readiness.ts'
 import { createRenewalLimit } from './admin/renewal-limit.ts'
 import { refuseUnreadable } from './admin/refuse-unreadable.ts'
+import { protocolsStatus } from './admin/read-protocols.ts'
 import { rejectionsOfRoute } from './admin/read-rejections.ts'
 import {
   type ConfigurationState,
@@ -181,6 +182,7 @@ export async function startApp(options: AppOptions): Promise<App> {
         ...rejectionsOfRoute(readRejections(name)),
       })),
       tokens: current.tokens.map((token) => tokenStatus(token, clock.wallMs())),
+      protocols: protocolsStatus(metrics.protocols()),
       failures: failures.list().map(failureStatus),
     }),
     history: history.read,

@@ -4,7 +4,7 @@ import {
   type WatchedUpstream,
 } from './connection-metric-definitions.ts'
 import { CONTENT_TYPE, expositionOf } from './exposition.ts'
-import { createHttp2Metrics, type Http2Metrics } from './http2-metrics.ts'
+import { createHttp2Metrics, type Http2Metrics, type Http2Reading } from './http2-metrics.ts'
 import type { MetricDescription } from './metric-definition.ts'
 import { processMetricDefinitions, type ProcessFigures } from './process-metric-definitions.ts'
 import { createReloadMetrics, type ReloadMetrics } from './reload-metrics.ts'
@@ -36,10 +36,23 @@ export type Metrics = {
   inboundRequest(protocol: string): void
   /** HTTP/2 connections of applications and to upstreams. */
   readonly http2: { readonly client: Http2Metrics; readonly upstream: Http2Metrics }
+  /** For the status page. */
+  protocols(): ProtocolFigures
   /** Name, type, help and labels of each metric, in the order of the exposition. */
   readonly descriptions: readonly MetricDescription[]
   expose(): string
   readonly contentType: string
+}
+
+export type ProtocolFigures = {
+  readonly client: SideFigures
+  readonly upstream: SideFigures
+}
+
+type SideFigures = {
+  /** Requests by protocol; upstream, those with a response. */
+  readonly requests: ReadonlyMap<string, number>
+  readonly http2: Http2Reading
 }
 
 type Watched = {
@@ -91,6 +104,18 @@ export function createMetrics(figures: ProcessFigures): Metrics {
       inboundProtocols.set(protocol, (inboundProtocols.get(protocol) ?? 0) + 1)
     },
     http2,
+    protocols() {
+      const upstream = new Map<string, number>()
+      for (const metrics of routes.values()) {
+        for (const [protocol, count] of metrics.read().protocols) {
+          upstream.set(protocol, (upstream.get(protocol) ?? 0) + count)
+        }
+      }
+      return {
+        client: { requests: inboundProtocols, http2: http2.client.read() },
+        upstream: { requests: upstream, http2: http2.upstream.read() },
+      }
+    },
     descriptions: definitions,
     expose: () =>
       expositionOf(

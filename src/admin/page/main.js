@@ -3,6 +3,7 @@
 import { byId, setText } from './document.js'
 import { showFailures } from './failures.js'
 import { showOverview } from './overview.js'
+import { showProtocols } from './protocols.js'
 import { showRejections } from './rejections.js'
 import { showAllRoutes, showRoutes } from './routes.js'
 import { POLL_MS, refresh, status } from './sidecar.js'
@@ -16,6 +17,7 @@ function show() {
   showRejections()
   showTokens()
   showFailures()
+  showProtocols()
 }
 
 /** All parts, after a response or a change of the filter. */

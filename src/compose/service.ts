@@ -37,7 +37,7 @@ export type Service = {
   readonly rejections: ReadonlyMap<string, RejectionRecord>
   /** When the last request has ended, releases the resources that no other service uses. */
   readonly retire: () => Promise<void>
-  /** Releases them at once, including those of requests in progress. */
+  /** Releases them immediately, including those of requests in flight. */
   readonly close: () => Promise<void>
 }
 

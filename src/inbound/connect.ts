@@ -84,7 +84,7 @@ export function createConnectHandler(options: ConnectHandlerOptions): ConnectHan
   }
 }
 
-/** Fails as a `CONNECT` to this host and port would; `areAllowed` is whether tunnels are allowed at all. */
+/** Fails as a `CONNECT` to this host and port would; `areAllowed` is whether any tunnels are allowed. */
 export function checkTunnel(
   target: string,
   namesHost: ConnectHandlerOptions['namesHost'],

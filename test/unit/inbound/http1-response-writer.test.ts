@@ -21,7 +21,7 @@ test('interim responses wait for a client that does not read', async () => {
   expect(writer.inform(103, [], onDrain)).toBe('sent')
 })
 
-test('many pending writes are backpressure, however short they are', async () => {
+test('many pending short writes cause backpressure', async () => {
   const { writer, client } = await startExchange()
   client.resume()
   writer.begin(HEAD, [])
@@ -33,7 +33,7 @@ test('many pending writes are backpressure, however short they are', async () =>
   await until(() => drained === 1)
 })
 
-test('a head that was not written yet can be replaced', async () => {
+test('a head that has not been written can be replaced', async () => {
   const { writer, client } = await startExchange()
   let received = ''
   client.on('data', (chunk: Buffer) => void (received += chunk.toString('latin1')))
@@ -65,7 +65,7 @@ test('a body that arrives in a later tick of the same event loop turn is written
   expect(received).toEqual([expect.stringMatching(/^HTTP\/1\.1 200 OK\r\n.*\r\n\r\nbody$/s)])
 })
 
-test('octets beyond ASCII in a head that is sent before its body are sent as they are', async () => {
+test('obs-text in a head that is sent before its body is sent unchanged', async () => {
   const { writer, client } = await startExchange()
   let received = ''
   client.on('data', (chunk: Buffer) => void (received += chunk.toString('latin1')))
@@ -78,7 +78,7 @@ test('octets beyond ASCII in a head that is sent before its body are sent as the
   await until(() => received.endsWith('5\r\nlater\r\n0\r\n\r\n'))
 })
 
-test('a response whose head was written is aborted by a reset', async () => {
+test('a reset aborts a response whose head has been written', async () => {
   const { writer, res } = await startExchange()
   writer.begin(HEAD, [])
   await until(writer.hasBegun)
@@ -86,7 +86,7 @@ test('a response whose head was written is aborted by a reset', async () => {
   expect(res.destroyed).toBe(true)
 })
 
-test('a reset while the client still has to read the end rejects the end with its reason', async () => {
+test('a reset before the client has read the end rejects the end with its reason', async () => {
   const { writer } = await startExchange()
   writer.begin(HEAD, [])
   // More than the operating system buffers.

@@ -12,7 +12,7 @@ export function formatPlan({ listen, admin, routes, webPageOrigins }: Plan, pain
     return [
       `  ${paint('bold', route.name.padEnd(names))}`,
       formatMatch(route).padEnd(matches),
-      `→ ${route.upstream} ${paint(route.credential === null ? 'dim' : 'green', token)}\n`,
+      `→ ${route.upstream} ${route.proxy === null ? '' : `through ${route.proxy} `}${paint(route.credential === null ? 'dim' : 'green', token)}\n`,
     ].join('  ')
   })
   const listeners = formatLines(

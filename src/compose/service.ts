@@ -12,9 +12,11 @@ import { type ConnectHandler, createConnectHandler } from '../inbound/connect.ts
 import { createRecorder, type Recorder } from '../exchange/exchange-record.ts'
 import { createExchangeHandler, type ExchangeHandler } from '../exchange/handler.ts'
 import type { IdleWatch } from '../exchange/idle-watch.ts'
+import type { WatchedEgressProxy } from '../outbound/egress-proxy.ts'
 import { type OpenUpstream, openUpstream, type Upstream } from '../outbound/upstream.ts'
 import type { RejectionRecord } from '../tokens/rejection-record.ts'
 import type { TokenSource } from '../tokens/token-source.ts'
+import { createProxyAcquirer } from './egress-proxy.ts'
 import { composeOriginPolicy } from './origin-policy.ts'
 import { viaName } from './route-plan.ts'
 import { composeRoutes, composeTunnels } from './routes.ts'
@@ -64,12 +66,14 @@ export function createServiceFactory(
   const sources = createReferenceCountedPool<TokenSource>((source) => source.close())
   const upstreams = createReferenceCountedPool<Upstream>((upstream) => upstream.close())
   const rejections = createReferenceCountedPool<RejectionRecord>(() => {})
+  const proxies = createReferenceCountedPool<WatchedEgressProxy>((proxy) => proxy.close())
   return async (config) => {
     const resources = {
       servers: servers.createReferences(),
       sources: sources.createReferences(),
       upstreams: upstreams.createReferences(),
       rejections: rejections.createReferences(),
+      proxies: proxies.createReferences(),
     }
     const release = async (): Promise<void> => {
       for (const { release: close } of Object.values(resources)) await close()
@@ -85,9 +89,11 @@ export function createServiceFactory(
         metrics,
         idle,
         openUpstream: options.openUpstream ?? openUpstream,
+        acquireProxy: createProxyAcquirer(resources.proxies, places, clock),
         ...resources,
       }
       const routes = await composeRoutes(parts)
+      const tunnels = await composeTunnels(parts)
       const recorder = createRecorder({
         unmatched: metrics.route(UNMATCHED),
         countProtocol: (protocol) => metrics.inboundRequest(protocol),
@@ -120,7 +126,7 @@ export function createServiceFactory(
         }),
         connect: createConnectHandler({
           namesHost: routes.table.namesHost,
-          tunnels: composeTunnels(config, metrics),
+          tunnels,
           recorder,
           clock,
         }),

@@ -77,10 +77,10 @@ export function draftsOf(issue: z.core.$ZodIssue, file: FileView): ProblemDraft[
     }
     case 'invalid_union': {
       // The branch that accepts the type of the value is the intended one.
-      const meant = issue.errors.find(
-        (branch) =>
-          !branch.some(({ path: at, code }) => at.length === 0 && code === 'invalid_type'),
-      )
+      const isCollection = typeof valueAt(file.data, path) === 'object'
+      const isTypeIssue = ({ path: at, code }: z.core.$ZodIssue): boolean =>
+        at.length === 0 && (code === 'invalid_type' || (code === 'invalid_value' && isCollection))
+      const meant = issue.errors.find((branch) => !branch.some(isTypeIssue))
       if (meant !== undefined) {
         return meant.flatMap((inner) =>
           draftsOf({ ...inner, path: [...path, ...inner.path] }, file),

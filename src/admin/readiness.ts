@@ -41,3 +41,11 @@ export function readinessOf(
   }
   return { ready: reasons.length === 0, reasons, warnings }
 }
+
+/** Whether the authorization server refuses to issue a required token, so that waiting is of little use. */
+export function isRejected(tokens: readonly ReadinessToken[]): boolean {
+  return tokens.some(
+    ({ required, state }) =>
+      required && !state.usable && state.failure?.error.code === 'token_rejected',
+  )
+}

@@ -7,6 +7,7 @@ export type Status = {
   /** When this document was made. */
   readonly at: string
   readonly startedAt: string
+  readonly listeners: readonly ListenerStatus[]
   readonly ready: boolean
   readonly reasons: readonly string[]
   /** Problems that do not make the sidecar unready. */
@@ -16,6 +17,12 @@ export type Status = {
   readonly tokens: readonly TokenStatus[]
   /** The latest kinds of failure, newest first. */
   readonly failures: readonly FailureStatus[]
+}
+
+type ListenerStatus = {
+  readonly name: string
+  /** `http://127.0.0.1:8080`, or `unix:/run/app.sock`. */
+  readonly url: string
 }
 
 export type ConfigurationStatus = {

@@ -28,7 +28,7 @@ export type CheckReport = {
 
 /** What the sidecar does with the configuration. */
 export type Plan = {
-  readonly listen: string
+  readonly listeners: readonly PlannedListener[]
   readonly admin: string
   readonly routes: readonly PlannedRoute[]
   /** Other origins whose web pages may send requests. */
@@ -39,6 +39,12 @@ export type Plan = {
     readonly tokenFrom: string
     readonly proxy: string | null
   }[]
+}
+
+export type PlannedListener = {
+  readonly name: string
+  readonly address: string
+  readonly tls: boolean
 }
 
 export type PlannedRoute = RouteCriteria & {
@@ -88,7 +94,11 @@ export function checkReport(file: string, result: LoadResult): CheckReport {
 export function planOf(config: Config): Plan {
   const { listen, admin, access, credentials } = config
   return {
-    listen: formatListenAddress(listen),
+    listeners: listen.map(({ name, address, tls }) => ({
+      name,
+      address: formatListenAddress(address),
+      tls: tls !== undefined,
+    })),
     admin: formatListenAddress(admin),
     routes: planRoutes(config).map(plannedRoute),
     webPageOrigins: access.origins,

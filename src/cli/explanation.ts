@@ -5,6 +5,7 @@ import {
 } from '../compose/request-decision.ts'
 import type { PlannedToken, RoutePlan } from '../compose/route-plan.ts'
 import { formatListenAddress } from '../config/listen-address.ts'
+import type { ListenerConfig } from '../config/listen-schema.ts'
 import type { Config } from '../config/schema.ts'
 import { SidecarError } from '../errors.ts'
 import type { RequestTarget } from '../routing/request-target.ts'
@@ -62,13 +63,18 @@ export type ExplainedRequest = {
   readonly fields: readonly string[]
 }
 
-export function explanationOf(request: ExplainedRequest, config: Config): Explanation {
+/** `listener` is the one that receives the request. */
+export function explanationOf(
+  request: ExplainedRequest,
+  config: Config,
+  listener: ListenerConfig,
+): Explanation {
   const { method, url, fields } = request
-  const decisions = createRequestDecisions(config)
+  const decisions = createRequestDecisions(config, listener)
   const tunnel = tunnelOf(request, decisions)
   const forwardProxy = config.forward.proxy?.url ?? null
   if (tunnel !== undefined) return tunnelled(tunnel, decisions, forwardProxy)
-  const { target, host } = asSent(url, config, decisions)
+  const { target, host } = asSent(url, listener, decisions)
   const hasHost = fields.some((name, at) => at % 2 === 0 && name.toLowerCase() === 'host')
   const decision = decisions.decide(
     { method, target, version: '1.1' },
@@ -138,10 +144,10 @@ function tunnelled(
 /** The request target and `Host` as a client sends them (RFC 9112 section 3.2). */
 function asSent(
   url: string,
-  { listen }: Config,
+  { address }: ListenerConfig,
   { isOwn }: RequestDecisions,
 ): { readonly target: string; readonly host: string } {
-  const own = listen.kind === 'tcp' ? formatListenAddress(listen) : 'localhost'
+  const own = address.kind === 'tcp' ? formatListenAddress(address) : 'localhost'
   const [, authority, path = ''] = /^(?:https?|wss?):\/\/([^/?#]+)([^]*)$/i.exec(url) ?? []
   if (authority === undefined) return { target: url, host: own }
   if (!isOwn(authority)) return { target: url, host: authority }

@@ -14,7 +14,7 @@ export type Runtime = {
 }
 
 /** How it is told to send requests for https URLs to a proxy. */
-export type ProxySetting =
+type ProxySetting =
   /** The URL of the proxy in one of these variables; the first that is set takes precedence. */
   | {
       readonly kind: 'variables'
@@ -28,7 +28,7 @@ export type ProxySetting =
   | { readonly kind: 'none'; readonly instead: string }
 
 /** How it is told to trust a CA. */
-export type TrustSetting =
+type TrustSetting =
   /** The path of a PEM file in one of these variables; the first that is set takes precedence. */
   | { readonly kind: 'variables'; readonly names: readonly string[] }
   /** `ca_certificate` in the file that `WGETRC` names. */

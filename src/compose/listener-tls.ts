@@ -1,5 +1,5 @@
+import type { ListenerConfig } from '../config/listen-schema.ts'
 import type { ReadFile } from '../config/read-file.ts'
-import type { Config } from '../config/schema.ts'
 import type { ListenerTls } from '../inbound/listener.ts'
 import type { Clock } from '../lib/clock.ts'
 import { fingerprint } from '../lib/fingerprint.ts'
@@ -10,18 +10,18 @@ const INTERVAL_MS = 10_000
 
 /** Undefined for a listener without TLS. Fails when a file cannot be read, or the pair does not match. */
 export async function readListenerTls(
-  listen: Config['listen'],
+  { name, tls: settings }: Pick<ListenerConfig, 'name' | 'tls'>,
   readFile: ReadFile,
 ): Promise<ListenerTls | undefined> {
-  if (!('tls' in listen)) return undefined
-  const { cert, key, clientCa } = listen.tls
+  if (settings === undefined) return undefined
+  const { cert, key, clientCa } = settings
   const tls = {
     cert: await readFile(cert.file),
     key: await readFile(key.file),
     ca: clientCa && (await readFile(clientCa.file)),
   }
   if (!belongTogether(tls.cert, tls.key)) {
-    throw new Error('the certificate of the listener and its key do not belong together')
+    throw new Error(`the certificate of the listener "${name}" and its key do not belong together`)
   }
   return tls
 }

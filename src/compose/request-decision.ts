@@ -1,3 +1,4 @@
+import type { ListenerConfig } from '../config/listen-schema.ts'
 import type { Config } from '../config/schema.ts'
 import { SidecarError } from '../errors.ts'
 import { bypassesInjection, requestFields } from '../exchange/request-fields.ts'
@@ -43,11 +44,12 @@ export type RequestDecisions = {
   readonly isOwn: (authority: string) => boolean
 }
 
-/** The decisions of the request path, with the same functions and in the same order as the handler. */
+/** The decisions of the request path of a listener, with the same functions and in the same order as the handler. */
 export function createRequestDecisions(
-  config: Pick<Config, 'listen' | 'access' | 'credentials' | 'routes' | 'via' | 'forward'>,
+  config: Pick<Config, 'access' | 'credentials' | 'routes' | 'via' | 'forward'>,
+  { address, tls }: ListenerConfig,
 ): RequestDecisions {
-  const { listen, forward } = config
+  const { forward } = config
   const plans = planRoutes(config)
   const routes = createRouteTable(
     plans,
@@ -55,10 +57,10 @@ export function createRequestDecisions(
       ? ({ scheme, host }) => planPassThrough(`${scheme}://${host}`, config)
       : undefined,
   )
-  const originPolicy = composeOriginPolicy(config)
+  const originPolicy = composeOriginPolicy(address, config.access)
   const checkOrigin = createOriginCheck(originPolicy, routes.namesHost)
-  const localPort = listen.kind === 'tcp' ? listen.port : undefined
-  const encrypted = 'tls' in listen
+  const localPort = address.kind === 'tcp' ? address.port : undefined
+  const encrypted = tls !== undefined
 
   return {
     plans,

@@ -1,22 +1,26 @@
+import type { ListenerConfig } from '../config/listen-schema.ts'
 import type { Config } from '../config/schema.ts'
 import type { ConfigEnvironment } from '../config/secret-reader.ts'
 import type { Clock } from '../lib/clock.ts'
 import { createReferenceCountedPool } from '../lib/reference-counted-pool.ts'
+import type { CertificateIssuer } from '../certificates/certificate-issuer.ts'
 import { type AccessLog, type AccessLogOptions, createAccessLog } from '../observe/access-log.ts'
 import type { DescriptorWatch } from '../observe/descriptor-watch.ts'
 import type { Logger } from '../observe/logger.ts'
 import { type Metrics, UNMATCHED } from '../observe/metrics.ts'
 import type { RecentFailures } from '../observe/recent-failures.ts'
 import type { Tracer } from '../observe/tracer.ts'
-import { type ConnectHandler, createConnectHandler } from '../inbound/connect.ts'
-import { createRecorder, type Recorder } from '../exchange/exchange-record.ts'
-import { createExchangeHandler, type ExchangeHandler } from '../exchange/handler.ts'
+import { createConnectHandler } from '../inbound/connect.ts'
+import type { ProxyService } from '../inbound/http1-server.ts'
+import { createRecorder } from '../exchange/exchange-record.ts'
+import { createExchangeHandler } from '../exchange/handler.ts'
 import type { IdleWatch } from '../exchange/idle-watch.ts'
 import type { WatchedEgressProxy } from '../outbound/egress-proxy.ts'
 import { type OpenUpstream, openUpstream, type Upstream } from '../outbound/upstream.ts'
 import type { RejectionRecord } from '../tokens/rejection-record.ts'
 import type { TokenSource } from '../tokens/token-source.ts'
 import { createProxyAcquirer } from './egress-proxy.ts'
+import { openInterceptionAuthority } from './interception-authority.ts'
 import { composeOriginPolicy } from './origin-policy.ts'
 import { viaName } from './route-plan.ts'
 import { composeRoutes, composeTunnels } from './routes.ts'
@@ -26,9 +30,10 @@ import { composeTokenSources, type TokenSources } from './token-sources.ts'
 /** Everything that depends on one configuration, except for the listeners. */
 export type Service = {
   readonly config: Config
-  readonly handle: ExchangeHandler
-  readonly connect: ConnectHandler
-  readonly recorder: Recorder
+  /** For intercepted connections; undefined without `intercept`. */
+  readonly issuer: CertificateIssuer | undefined
+  /** What serves the requests of an open listener. */
+  readonly forListener: (name: string) => ProxyService
   readonly tokens: TokenSources['needed']
   /** The name of the token that each route needs, by the name of the route. */
   readonly tokenOf: ReadonlyMap<string, string>
@@ -42,6 +47,8 @@ export type Service = {
 }
 
 export type ServiceOptions = {
+  /** Those that are open: a reload does not change them. */
+  readonly listeners: readonly ListenerConfig[]
   readonly places: ConfigEnvironment
   readonly logger: Logger
   readonly metrics: Metrics
@@ -68,6 +75,7 @@ export function createServiceFactory(
   const rejections = createReferenceCountedPool<RejectionRecord>(() => {})
   const proxies = createReferenceCountedPool<WatchedEgressProxy>((proxy) => proxy.close())
   return async (config) => {
+    const authority = await openInterceptionAuthority({ config, places, clock, logger })
     const resources = {
       servers: servers.createReferences(),
       sources: sources.createReferences(),
@@ -76,6 +84,7 @@ export function createServiceFactory(
       proxies: proxies.createReferences(),
     }
     const release = async (): Promise<void> => {
+      authority?.close()
       for (const { release: close } of Object.values(resources)) await close()
     }
     try {
@@ -101,13 +110,34 @@ export function createServiceFactory(
         tracer,
         clock,
       })
+      const byListener = new Map(
+        options.listeners.map(({ name, address }): [string, ProxyService] => [
+          name,
+          {
+            recorder,
+            handle: createExchangeHandler({
+              routes: routes.table,
+              originPolicy: composeOriginPolicy(address, config.access),
+              via: viaName(config),
+              recorder,
+              clock,
+            }),
+            connect: createConnectHandler({
+              namesHost: routes.table.namesHost,
+              tunnels,
+              recorder,
+              clock,
+            }),
+          },
+        ]),
+      )
       const close = async (): Promise<void> => {
         routes.close()
         await release()
       }
       return {
         config,
-        recorder,
+        issuer: authority,
         tokens: tokens.needed,
         tokenOf: tokenNames(config, tokens),
         upstreams: routes.upstreams,
@@ -117,19 +147,11 @@ export function createServiceFactory(
           await recorder.whenIdle()
           await close()
         },
-        handle: createExchangeHandler({
-          routes: routes.table,
-          originPolicy: composeOriginPolicy(config),
-          via: viaName(config),
-          recorder,
-          clock,
-        }),
-        connect: createConnectHandler({
-          namesHost: routes.table.namesHost,
-          tunnels,
-          recorder,
-          clock,
-        }),
+        forListener(name) {
+          const served = byListener.get(name)
+          if (served === undefined) throw new Error(`the listener "${name}" is not open`)
+          return served
+        },
       }
     } catch (error) {
       await release()

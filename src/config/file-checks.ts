@@ -4,8 +4,7 @@ import * as z from 'zod'
 import { fitsAlgorithm, parsePrivateKey } from '../lib/private-key.ts'
 import { belongTogether } from '../lib/tls-material.ts'
 import type { Finding } from './finding.ts'
-import { valueAt } from './hints.ts'
-import { parseListenAddress } from './listen-address.ts'
+import { outlineAdmin, outlineListeners } from './listener-checks.ts'
 import type { KeyPath } from './problem.ts'
 import { unreadableReason } from './read-file.ts'
 import { isWritableByOthers, writableByOthers } from './permissions.ts'
@@ -146,14 +145,12 @@ function* pairOf(
   yield { kind: 'pair', path, certificate: certificate['file'], key: key['file'] }
 }
 
-function* socketsOf(data: unknown): Generator<Reference> {
-  for (const name of ['listen', 'admin']) {
-    const given = valueAt(data, [name])
-    const inMap = valueAt(data, [name, 'unix'])
-    const address = typeof given === 'string' ? parseListenAddress(given) : undefined
-    if (address?.kind === 'unix') yield { kind: 'socket', path: [name], socket: address.path }
-    if (typeof inMap === 'string') yield { kind: 'socket', path: [name, 'unix'], socket: inMap }
-  }
+function socketsOf(data: unknown): Reference[] {
+  return [...outlineListeners(data), outlineAdmin(data)].flatMap(({ address = '', addressAt }) =>
+    address.startsWith('unix:')
+      ? [{ kind: 'socket', path: addressAt, socket: address.slice('unix:'.length) }]
+      : [],
+  )
 }
 
 async function checkReference(

@@ -76,11 +76,13 @@ export function draftsOf(issue: z.core.$ZodIssue, file: FileView): ProblemDraft[
       return [{ ...file.source.locateKey(origin), path: formatKeyPath(origin), message }]
     }
     case 'invalid_union': {
-      // The branch that accepts the type of the value is the intended one.
+      // The branch that accepts the type of the value and knows the most of its keys is the intended one.
       const isCollection = typeof valueAt(file.data, path) === 'object'
       const isTypeIssue = ({ path: at, code }: z.core.$ZodIssue): boolean =>
         at.length === 0 && (code === 'invalid_type' || (code === 'invalid_value' && isCollection))
-      const meant = issue.errors.find((branch) => !branch.some(isTypeIssue))
+      const [meant] = issue.errors
+        .filter((branch) => !branch.some(isTypeIssue))
+        .toSorted((one, other) => unknownKeys(one) - unknownKeys(other))
       if (meant !== undefined) {
         return meant.flatMap((inner) =>
           draftsOf({ ...inner, path: [...path, ...inner.path] }, file),
@@ -92,6 +94,12 @@ export function draftsOf(issue: z.core.$ZodIssue, file: FileView): ProblemDraft[
       return [draftOf(issue, file)]
     }
   }
+}
+
+function unknownKeys(branch: readonly z.core.$ZodIssue[]): number {
+  return branch
+    .filter((issue) => issue.code === 'unrecognized_keys')
+    .reduce((count, { keys }) => count + keys.length, 0)
 }
 
 type Violation = Pick<

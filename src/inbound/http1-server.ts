@@ -16,6 +16,7 @@ import type { Clock } from '../lib/clock.ts'
 import { setAbortReason } from './abort-reason.ts'
 import type { Http2Metrics } from '../observe/http2-metrics.ts'
 import type { ConnectHandler } from './connect.ts'
+import type { ConnectionCount } from './connection-count.ts'
 import { createConnections } from './connections.ts'
 import type { Recorder } from '../exchange/exchange-record.ts'
 import { createHalfClosedWatch } from './half-closed.ts'
@@ -34,7 +35,7 @@ import { createProtocolSwitch, mayUpgrade } from './upgrade.ts'
 export type ProxyServer = {
   readonly server: HttpListener['server']
   readonly setTls: HttpListener['setTls']
-  setLimits(limits: ConnectionLimits): void
+  readonly setTimeouts: (timeouts: ConnectionTimeouts) => void
   /** Closes each connection after its pending response, or when its streams have finished. */
   endConnections(): void
   /** Closes upgraded connections and tunnels at once. */
@@ -44,16 +45,13 @@ export type ProxyServer = {
 }
 
 /** Times are milliseconds. */
-type ConnectionLimits = {
+type ConnectionTimeouts = {
   /** From the start of a connection, or its last response, to the end of the next request head. */
   readonly headersTimeout: number
   readonly keepAlive: number
-  readonly connections: number
-  /** Connections beyond `connections` that get a 503; further ones are closed at once. */
-  readonly surplusConnections: number
 }
 
-type ProxyService = {
+export type ProxyService = {
   readonly handle: ExchangeHandler
   readonly connect: ConnectHandler
   /** For requests that neither of them handles. */
@@ -66,7 +64,9 @@ export type ProxyServerOptions = {
   /** Undefined for a listener without TLS. */
   readonly tls?: ListenerTls | undefined
   readonly maxHeaderBytes: number
-  readonly limits: ConnectionLimits
+  readonly timeouts: ConnectionTimeouts
+  /** Shared by all listeners. */
+  readonly connectionCount: ConnectionCount
   /** Called when a client speaks another protocol than HTTP. */
   readonly onOtherProtocol?: (protocol: OtherProtocol) => void
   readonly http2Metrics: Http2Metrics
@@ -81,7 +81,7 @@ const CHECK_INTERVAL_MS = 1_000
 /** The server that the application talks to: HTTP/1.1, and HTTP/2 with prior knowledge (RFC 9113 section 3.3). */
 export function createProxyServer(options: ProxyServerOptions): ProxyServer {
   const { service, maxHeaderBytes, onOtherProtocol, clock } = options
-  const connections = createConnections()
+  const connections = createConnections(options.connectionCount)
   const watchHalfClosed = createHalfClosedWatch()
   /** Connections and streams that are, or may become, tunnels. */
   const tunnels = new Set<Duplex>()
@@ -111,7 +111,7 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
   const { server, connectionEvent, setTls } = createHttpListener(
     httpOptions,
     options.tls,
-    options.limits.headersTimeout,
+    options.timeouts.headersTimeout,
   )
   const addTunnel = (socket: Duplex): void => {
     tunnels.add(socket)
@@ -120,20 +120,19 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
   const http2 = createHttp2Server({
     service,
     maxHeaderBytes,
-    keepAliveMs: options.limits.keepAlive,
+    keepAliveMs: options.timeouts.keepAlive,
     metrics: options.http2Metrics,
     watchHalfClosed,
     count,
     addTunnel,
   })
-  const setLimits = (limits: ConnectionLimits): void => {
-    server.headersTimeout = limits.headersTimeout
-    if (!isEnding) server.keepAliveTimeout = limits.keepAlive
-    http2.setKeepAlive(limits.keepAlive)
-    connections.setLimit(limits.connections)
-    server.maxConnections = limits.connections + limits.surplusConnections
+  const setTimeouts = ({ headersTimeout, keepAlive }: ConnectionTimeouts): void => {
+    server.headersTimeout = headersTimeout
+    if (!isEnding) server.keepAliveTimeout = keepAlive
+    http2.setKeepAlive(keepAlive)
   }
-  setLimits(options.limits)
+  setTimeouts(options.timeouts)
+  options.connectionCount.addServer(server)
   // Otherwise node:http closes a half-closed connection before a pending response is sent.
   Object.assign(server, { httpAllowHalfOpen: true })
   server.on(connectionEvent, (socket: Socket) => {
@@ -282,7 +281,7 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
   return {
     server,
     setTls,
-    setLimits,
+    setTimeouts,
     endConnections() {
       isEnding = true
       http2.endSessions()

@@ -12,6 +12,8 @@ import { type FailureContext, sendFailure } from '../exchange/failure-response.t
 import type { InboundRequest } from '../http/inbound-request.ts'
 import type { RequestHead } from '../http/request-head.ts'
 import type { Http2Metrics } from '../observe/http2-metrics.ts'
+import { renewStreamTables } from '../lib/renew-stream-tables.ts'
+import { addTo, type Listed, removeFrom } from '../lib/unordered-list.ts'
 import type { ConnectHandler } from './connect.ts'
 import type { HalfClosedWatch } from './half-closed.ts'
 import { CONNECTION_WINDOW_BYTES, http2Options } from './http2-limits.ts'
@@ -42,6 +44,12 @@ export type Http2ServerOptions = {
   readonly count: (method: string, thrown: unknown) => FailureContext
   /** For a connection that becomes a tunnel. */
   readonly addTunnel: (client: Duplex) => void
+}
+
+type OpenStream = Listed & {
+  readonly stream: ServerHttp2Stream
+  /** The error code of the RST_STREAM frame that was sent; 0 for none. */
+  resetCode: number
 }
 
 /** How long a client may take to acknowledge the announcement that its connection will end. */
@@ -76,10 +84,11 @@ export function createHttp2Server(options: Http2ServerOptions): Http2Server {
       localPort: socket.localPort,
       encrypted: session.encrypted,
     }
-    const streams = new Set<ServerHttp2Stream>()
+    const renewTables = renewStreamTables(session)
+    const streams: OpenStream[] = []
     let isTimeoutDue = false
     const onTimeout = (): void => {
-      if (streams.size > 0) isTimeoutDue = true
+      if (streams.length > 0) isTimeoutDue = true
       else {
         metrics.goaway('sent', constants.NGHTTP2_NO_ERROR)
         close()
@@ -89,7 +98,7 @@ export function createHttp2Server(options: Http2ServerOptions): Http2Server {
       session.close()
       // Node waits for the rest of a header section, which may never arrive.
       const timer = setTimeout(() => {
-        if (streams.size === 0) session.destroy()
+        if (streams.length === 0) session.destroy()
       }, LINGER_MS)
       timer.unref()
       session.once('close', () => clearTimeout(timer))
@@ -103,21 +112,22 @@ export function createHttp2Server(options: Http2ServerOptions): Http2Server {
       metrics.sessionClosed()
     })
     session.on('stream', (stream, _headers, _flags, fields) => {
-      streams.add(stream)
+      const open: OpenStream = { stream, resetCode: 0, at: 0 }
+      addTo(streams, open)
+      renewTables()
       metrics.streamOpened()
       // Without a listener, a reset by the client would end the process.
       stream.on('error', () => {})
-      let resetCode = 0
       stream.once('close', () => {
-        streams.delete(stream)
+        removeFrom(streams, open)
         metrics.streamClosed()
         const { rstCode } = stream
         // The end of the connection resets its streams without a frame.
         const isReset = rstCode !== 0 && !socket.destroyed && !session.destroyed
-        if (isReset && rstCode !== resetCode) {
+        if (isReset && rstCode !== open.resetCode) {
           metrics.reset(SENT_BY_US.has(rstCode) ? 'sent' : 'received', rstCode)
         }
-        if (streams.size > 0 || session.closed) return
+        if (streams.length > 0 || session.closed) return
         if (socket.readableEnded) close()
         else if (isTimeoutDue) {
           isTimeoutDue = false
@@ -125,26 +135,26 @@ export function createHttp2Server(options: Http2ServerOptions): Http2Server {
         }
       })
       const onReset = (code: number): void => {
-        resetCode = code
+        open.resetCode = code
         metrics.reset('sent', code)
       }
       serveStream(stream, fields, connection, refusal, onReset)
     })
     socket.once('end', () => {
       // What they lack of a request cannot arrive any more.
-      for (const stream of streams) {
+      for (const { stream } of streams) {
         if (stream.state.remoteClose !== 1) stream.destroy()
       }
-      if (streams.size === 0) close()
+      if (streams.length === 0) close()
       // Only an empty write would tell whether a Unix socket is half-closed or closed, and HTTP/2 has no
       // use for a half-closed connection. node:http2 aborts the process when the socket of a session
       // is written to.
       else if (socket.remoteAddress === undefined) socket.destroy()
       else {
-        watchHalfClosed(socket, { isDue: () => streams.size > 0, canWrite: false })
+        watchHalfClosed(socket, { isDue: () => streams.length > 0, canWrite: false })
         // No WINDOW_UPDATE arrives any more, so a response that is blocked remains blocked.
         const timer = setInterval(() => {
-          for (const stream of streams) if (stream.writableEnded) stream.destroy()
+          for (const { stream } of streams) if (stream.writableEnded) stream.destroy()
         }, LINGER_MS)
         timer.unref()
         session.once('close', () => clearInterval(timer))

@@ -115,7 +115,9 @@ test('the user and the configuration path are those of the image', () => {
 test('only the application can reach the listener, and Prometheus the metrics', async () => {
   const { config } = await deployed()
   const { ports } = readImage()
-  expect(config.listen).toEqual({ kind: 'tcp', host: '127.0.0.1', port: ports[0] })
+  expect(config.listen.map(({ address }) => address)).toEqual([
+    { kind: 'tcp', host: '127.0.0.1', port: ports[0] },
+  ])
   expect(config.admin).toEqual({ kind: 'tcp', host: '0.0.0.0', port: ports[1] })
   expect(application.environment).toEqual({ ORDERS_URL: `http://127.0.0.1:${ports[0]}` })
   expect(readFileSync(join(TOP, 'prometheus.yaml'), 'utf8')).toContain(

@@ -42,9 +42,8 @@ test.for(CONFIGURATIONS)('%s is a valid configuration', async (file) => {
     ),
   )
   expect(files).toEqual(['/secrets/corp-client/client-secret'])
-  expect([config.listen, config.admin].map((address) => 'port' in address && address.port)).toEqual(
-    readImage().ports,
-  )
+  const addresses = [...config.listen.map(({ address }) => address), config.admin]
+  expect(addresses.map((address) => 'port' in address && address.port)).toEqual(readImage().ports)
 })
 
 test.for(SIDECARS)(

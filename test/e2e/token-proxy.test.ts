@@ -2,7 +2,7 @@ import { createServer } from 'node:https'
 import { expect, test } from 'vitest'
 import { createAuthority } from '../helpers/certificates.ts'
 import { startEgressProxy } from '../helpers/egress-proxy.ts'
-import { callWith, fileWith } from '../helpers/one-call.ts'
+import { callWith, fileWith } from '../helpers/credential-call.ts'
 import { portOf, startListening } from '../helpers/servers.ts'
 import { sendToken, startTokenEndpoint } from '../helpers/token-endpoint.ts'
 

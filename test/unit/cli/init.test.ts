@@ -64,7 +64,7 @@ test('init writes all options', async () => {
     ok: true,
     warnings: [],
     config: {
-      listen: { host: '::1', port: 8081 },
+      listen: [{ address: { host: '::1', port: 8081 } }],
       admin: { path: '/run/admin.sock' },
       credentials: {
         default: {

@@ -52,7 +52,7 @@ test('check --json has the plan and the warnings', async () => {
       },
     ],
     plan: {
-      listen: 'unix:/run/app.sock',
+      listeners: [{ name: 'default', address: 'unix:/run/app.sock', tls: false }],
       admin: '[::1]:9090',
       routes: [
         {
@@ -232,6 +232,7 @@ test('explain --json has the route, the upstream and the token', async () => {
     ...NOTHING,
     method: 'GET',
     url: 'http://api.example.com/orders/7?a=b',
+    listener: 'default',
     outcome: 'routed',
     route: { name: 'orders', host: 'api.example.com', path: '/orders', methods: ['GET', 'HEAD'] },
     upstream: 'https://orders.example.com/v2/7?a=b',
@@ -260,6 +261,7 @@ test('explain --json has a reason for each route if none matches', async () => {
     ...NOTHING,
     method: 'GET',
     url: 'http://elsewhere.example/x',
+    listener: 'default',
     outcome: 'refused',
     error: {
       code: 'egress_denied',

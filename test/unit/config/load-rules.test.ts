@@ -20,7 +20,7 @@ routes:
     warnings: [],
     unchecked: [],
     config: {
-      listen: { kind: 'tcp', host: '127.0.0.1', port: 8080 },
+      listen: [{ name: 'default', address: { kind: 'tcp', host: '127.0.0.1', port: 8080 } }],
       admin: { kind: 'tcp', host: '127.0.0.1', port: 9090 },
       credentials: {
         corp: {
@@ -520,6 +520,73 @@ const REJECTED: readonly Rule[] = [
     faults: ['listen: expected another address than that of "admin", got "127.0.0.1:9090"'],
   },
   {
+    what: 'two listeners with one name',
+    top: {
+      listen: [
+        { name: 'app', address: '127.0.0.1:8080' },
+        { name: 'app', address: '127.0.0.1:8081' },
+      ],
+    },
+    faults: ['listen[1].name: expected a name that no other listener has'],
+  },
+  {
+    what: 'two listeners without a name',
+    top: { listen: [{ address: '127.0.0.1:8080' }, { address: '127.0.0.1:8081' }] },
+    faults: ['listen[1].name: expected a name that no other listener has, got nothing'],
+  },
+  {
+    what: 'two listeners at one address',
+    top: {
+      listen: [
+        { name: 'app', address: 'unix:/run/app.sock' },
+        { name: 'other', address: { unix: '/run/app.sock' } },
+      ],
+    },
+    faults: ['listen[1].address.unix: expected another address than that of "listen[0]"'],
+  },
+  {
+    what: 'the admin listener at the address of the second listener',
+    top: {
+      listen: [
+        { name: 'app', address: '127.0.0.1:8080' },
+        { name: 'other', address: '127.0.0.1:8081' },
+      ],
+      admin: '127.0.0.1:8081',
+    },
+    faults: ['admin: expected another address than that of "listen[1]"'],
+  },
+  {
+    what: 'an empty list of listeners',
+    top: { listen: [] },
+    faults: ['listen: expected at least one listener'],
+  },
+  {
+    what: 'a listener without an address',
+    top: { listen: [{ name: 'app' }] },
+    faults: ['listen[0].address: expected an address such as "127.0.0.1:8080"'],
+  },
+  {
+    what: 'an unknown key of the only listener',
+    top: { listen: { adress: '127.0.0.1:8080', name: 'app' } },
+    faults: ['listen: unknown key "adress"; did you mean "address"?'],
+  },
+  {
+    what: 'a name of a listener with a space',
+    top: { listen: { name: 'my app', address: '127.0.0.1:8080' } },
+    faults: ['listen.name: expected a name of letters, digits, ".", "_" and "-"'],
+  },
+  {
+    what: 'a route to the second listener itself',
+    top: {
+      listen: [
+        { name: 'app', address: '127.0.0.1:8080' },
+        { name: 'other', address: '127.0.0.1:8081' },
+      ],
+    },
+    route: { upstream: 'http://localhost:8081/orders' },
+    faults: ['routes[0].upstream: expected another address than that of "listen[1]"'],
+  },
+  {
     what: 'scopes, audience and resource of a route without a credential',
     route: { credential: 'none', scopes: ['a'], audience: 'b', resource: ['https://c.example'] },
     faults: [
@@ -591,6 +658,10 @@ const ACCEPTED: readonly (Given & { readonly what: string })[] = [
   {
     what: 'a socket, and the default address of that listener for the other one',
     top: { listen: { unix: '/run/app.sock' }, admin: '127.0.0.1:8080' },
+  },
+  {
+    what: 'two listeners on free ports',
+    top: { listen: [{ address: '127.0.0.1:0' }, { name: 'other', address: '127.0.0.1:0' }] },
   },
   {
     what: 'a route to another port on localhost',

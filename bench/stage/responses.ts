@@ -1,7 +1,7 @@
 import { grpcMessage } from './grpc-message.ts'
 
 /** The responses of the upstream; the probe compares every byte. */
-export const ANSWERS = {
+export const RESPONSES = {
   small: {
     path: 'small',
     type: 'application/json',
@@ -31,7 +31,7 @@ export const ANSWERS = {
   },
 } as const
 
-export type Answer = keyof typeof ANSWERS
+export type ResponseKind = keyof typeof RESPONSES
 
 /** Pseudorandom bytes, so that a missing or duplicated block is detected. */
 export function patternOf(length: number): Buffer {

@@ -1,5 +1,5 @@
 /** Parses the responses of one connection only as far as needed to count them. */
-export type AnswerReader = {
+export type ResponseReader = {
   /** Returns whether the response is complete. */
   read(chunk: Buffer): boolean
 }
@@ -7,7 +7,7 @@ export type AnswerReader = {
 const HEAD_END = '\r\n\r\n'
 
 /** Throws on any status other than 200 and on a response without Content-Length. */
-export function createAnswerReader(): AnswerReader {
+export function createResponseReader(): ResponseReader {
   let head = ''
   let bodyBytesLeft = 0
   return {
@@ -26,15 +26,15 @@ export function createAnswerReader(): AnswerReader {
   }
 
   function isComplete(): boolean {
-    if (bodyBytesLeft < 0) throw new Error('more came than the answer announced')
+    if (bodyBytesLeft < 0) throw new Error('more data than Content-Length')
     return bodyBytesLeft === 0
   }
 }
 
 function contentLength(head: string): number {
   const status = head.slice(9, 12)
-  if (status !== '200') throw new Error(`an answer with status ${status}`)
+  if (status !== '200') throw new Error(`a response with status ${status}`)
   const length = /^content-length: *(\d+)/im.exec(head)?.[1]
-  if (length === undefined) throw new Error('an answer without Content-Length')
+  if (length === undefined) throw new Error('a response without Content-Length')
   return Number(length)
 }

@@ -3,18 +3,18 @@ import { formatNumber } from '../report/format.ts'
 import type { Round } from './result.ts'
 import { median } from './statistics.ts'
 
-export type GuardVerdict = {
+export type GuardResult = {
   readonly isWithin: boolean
   /** One sentence that contains all figures. */
   readonly text: string
 }
 
 /** Compares the CPU time per request with `maxRatio` times that of the bare loop. */
-export function guardVerdict(
+export function guardResult(
   own: readonly Round[],
   bare: readonly Round[],
   maxRatio: number,
-): GuardVerdict {
+): GuardResult {
   const ratio = median(ratios(own, bare, cpuPerRequest))
   const isWithin = ratio <= maxRatio
   return {

@@ -11,18 +11,19 @@ import { collectingWriter } from '../../helpers/upstream-request.ts'
 
 const SIGNAL = new AbortController().signal
 const PENDING = Promise.withResolvers<void>().promise
+const IDLE = { idleMs: 1_000 }
+const RESPONSE = { responseMs: 1_000, idleMs: 2_000 }
 
-function startRequest(
-  given: Partial<ExchangeRequest>,
-  response: Promise<UpstreamResponse>,
-  idleMs = 1_000,
-) {
+/** A request through the wrapper with these limits, waiting for `responses`; both limits are off by default. */
+function startRequest(given: Partial<ExchangeRequest>, { responseMs = 0, idleMs = 0 } = {}) {
   const clock = createFakeClock()
+  const responses = Promise.withResolvers<UpstreamResponse>()
   const failures: string[] = []
+  const waits: number[] = []
   let sent = exchangeRequest()
   const send = withTimeLimits(
     {
-      responseMs: 0,
+      responseMs,
       idleMs,
       fail: (_kind, reason) => new SidecarError('upstream_timeout', reason),
       idle: createIdleWatch(clock),
@@ -30,14 +31,15 @@ function startRequest(
     },
     (request) => {
       sent = request
-      return response
+      return responses.promise
     },
   )
   const request = exchangeRequest({
     abort: ({ code, message }) => failures.push(`${code}: ${message}`),
+    onResponse: (waitedMs) => waits.push(waitedMs),
     ...given,
   })
-  return { clock, failures, response: send(request, SIGNAL), sent: () => sent }
+  return { clock, failures, waits, response: send(request, SIGNAL), responses, sent: () => sent }
 }
 
 /** A response that is being piped to a writer of the test. */
@@ -50,21 +52,19 @@ async function startPiping(given: Partial<ResponseWriter> = {}) {
       return isOver
     },
   })
-  const { clock, failures, response: received } = startRequest({}, Promise.resolve(response))
+  const { clock, failures, response: received, responses } = startRequest({}, IDLE)
+  responses.resolve(response)
   const resets: string[] = []
   const { pipeTo } = await received
   const over = pipeTo(
     collectingWriter(() => {}, { reset: ({ code }) => void resets.push(code), ...given }),
   )
-  if (piped === undefined) throw new Error('nothing is piped')
+  if (piped === undefined) throw new Error('expected the response to be piped')
   return { clock, failures, resets, writer: piped, end, over }
 }
 
-test('waiting for a response does not count as inactivity', async () => {
-  const { clock, failures } = startRequest(
-    {},
-    PENDING.then(() => upstreamResponse()),
-  )
+test('the idle timeout does not apply while waiting for a response', async () => {
+  const { clock, failures } = startRequest({}, IDLE)
   await clock.advance(60_000)
   expect(failures).toEqual([])
 })
@@ -74,22 +74,16 @@ test.for([
   { who: 'an upstream that stops reading', isPaused: true, failure: /^upstream_timeout: .*body$/ },
 ])('an upload that stalls because of $who fails the request', async ({ isPaused, failure }) => {
   const body = requestBody({ isComplete: () => false, isPaused: () => isPaused })
-  const { clock, failures, sent } = startRequest(
-    { body },
-    PENDING.then(() => upstreamResponse()),
-  )
+  const { clock, failures, sent } = startRequest({ body }, IDLE)
   sent().onSend()
   await clock.advance(1_500)
   expect(failures[0]).toMatch(failure)
 })
 
-test('an upload that makes progress does not expire', async () => {
+test('the idle timeout does not apply to an upload that makes progress', async () => {
   let receivedBytes = 0
   const body = requestBody({ isComplete: () => false, receivedBytes: () => (receivedBytes += 1) })
-  const { clock, failures } = startRequest(
-    { body },
-    PENDING.then(() => upstreamResponse()),
-  )
+  const { clock, failures } = startRequest({ body }, IDLE)
   await clock.advance(60_000)
   expect(failures).toEqual([])
 })
@@ -120,7 +114,7 @@ test('a client that does not read the end of a complete response is reset', asyn
   expect(resets[0]).toBe('request_timeout')
 })
 
-test('a complete response is not watched any longer', async () => {
+test('a complete response has no idle timeout', async () => {
   const { clock, failures, end, over } = await startPiping()
   end()
   await over
@@ -128,31 +122,97 @@ test('a complete response is not watched any longer', async () => {
   expect(failures).toEqual([])
 })
 
-test('a discarded response is not watched any longer', async () => {
+test('a discarded response has no idle timeout', async () => {
   const body = requestBody({ isComplete: () => false })
-  const { clock, failures, response } = startRequest({ body }, Promise.resolve(upstreamResponse()))
+  const { clock, failures, response, responses } = startRequest({ body }, IDLE)
+  responses.resolve(upstreamResponse())
   const { discard } = await response
   discard()
   await clock.advance(60_000)
   expect(failures).toEqual([])
 })
 
-test('a limit of 0 watches nothing', async () => {
+test('an idle timeout of 0 disables the idle timeout', async () => {
   const body = requestBody({ isComplete: () => false })
-  const { clock, failures } = startRequest(
-    { body },
-    PENDING.then(() => upstreamResponse()),
-    0,
-  )
+  const { clock, failures } = startRequest({ body }, { idleMs: 0 })
   await clock.advance(3_600_000)
   expect(failures).toEqual([])
 })
 
-test('a response that is complete when it is piped has no time limit', async () => {
+test('a response that is complete when it is piped has no idle timeout', async () => {
   const complete = upstreamResponse({ pipeTo: () => undefined })
-  const { clock, failures, response } = startRequest({}, Promise.resolve(complete))
+  const { clock, failures, response, responses } = startRequest({}, IDLE)
+  responses.resolve(complete)
   const { pipeTo } = await response
   expect(pipeTo(collectingWriter(() => {}))).toBeUndefined()
+  await clock.advance(60_000)
+  expect(failures).toEqual([])
+})
+
+test('a response that does not begin in time ends the exchange', async () => {
+  const { clock, failures, sent } = startRequest({}, RESPONSE)
+  sent().onSend()
+  await clock.advance(1_000)
+  expect(failures).toEqual([])
+  await clock.advance(500)
+  expect(failures[0]).toBe('upstream_timeout: no response within the time limit')
+})
+
+test('a request that gets no connection in time fails with that reason', async () => {
+  const { clock, failures } = startRequest({}, RESPONSE)
+  await clock.advance(1_000)
+  expect(failures[0]).toContain('no connection became available within the time limit')
+})
+
+test('the time limit for a response begins when the request body has arrived', async () => {
+  let isComplete = false
+  let receivedBytes = 0
+  const body = requestBody({
+    isComplete: () => isComplete,
+    receivedBytes: () => (receivedBytes += 1),
+  })
+  const { clock, failures, sent } = startRequest({ body }, RESPONSE)
+  sent().onSend()
+  await clock.advance(60_000)
+  expect(failures).toEqual([])
+  isComplete = true
+  await clock.advance(1_250)
+  expect(failures).not.toEqual([])
+})
+
+test('interim responses do not extend the time limit for a response', async () => {
+  const { clock, failures, sent } = startRequest({}, RESPONSE)
+  sent().onSend()
+  for (let elapsedMs = 0; elapsedMs < 1_500; elapsedMs += 250) {
+    sent().onInterim(102, [], () => {})
+    await clock.advance(250)
+  }
+  expect(failures[0]).toContain('no response within the time limit')
+})
+
+test('a client that does not read interim responses fails the request with request_timeout', async () => {
+  const { clock, failures, sent } = startRequest({ onInterim: () => 'blocked' }, IDLE)
+  sent().onInterim(103, [], () => {})
+  await clock.advance(1_500)
+  expect(failures[0]).toMatch(/^request_timeout: .*does not read the response$/)
+})
+
+test('without a time limit for responses, the wait for one is still measured', async () => {
+  const { clock, failures, waits, response, responses } = startRequest(
+    {},
+    { responseMs: 0, idleMs: 2_000 },
+  )
+  await clock.advance(3_600_000)
+  expect(failures).toEqual([])
+  responses.resolve(upstreamResponse())
+  await response
+  expect(waits).toEqual([3_600_000])
+})
+
+test('the time limit for a response ends when it begins', async () => {
+  const { clock, failures, response, responses } = startRequest({}, RESPONSE)
+  responses.resolve(upstreamResponse())
+  await response
   await clock.advance(60_000)
   expect(failures).toEqual([])
 })

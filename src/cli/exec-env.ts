@@ -1,0 +1,41 @@
+import type { Config } from '../config/schema.ts'
+import { EXIT, type Io } from './io.ts'
+import { namedLoopbackHosts } from './named-hosts.ts'
+import { printVariables, type VariableFormat } from './print-variables.ts'
+import { programVariables } from './program-variables.ts'
+import { programWarnings } from './program-warnings.ts'
+import { readReadableConfig } from './read-config.ts'
+
+export type ExecEnvOptions = { readonly file: string; readonly format: VariableFormat }
+
+/** `exec --env`: prints the variables of `exec` for a sidecar that runs elsewhere with this configuration. */
+export async function execEnv({ file, format }: ExecEnvOptions, io: Io): Promise<number> {
+  const config = await readReadableConfig(file, io)
+  if (config === undefined) return EXIT.configInvalid
+  const proxyUrl = proxyUrlOf(config)
+  if (proxyUrl === undefined) {
+    io.err(
+      'Cannot print variables: no listener has a TCP address, and programs cannot use a Unix socket as proxy\n',
+    )
+    return EXIT.failed
+  }
+  // An env file is for another machine or container, where the variables of this environment do not apply.
+  const env = format === 'shell' ? io.env : {}
+  for (const warning of programWarnings(config, env)) io.err(`warning: ${warning}\n`)
+  const variables = programVariables({ proxyUrl, proxiedLoopback: namedLoopbackHosts(config) }, env)
+  io.out(printVariables(variables, format))
+  return EXIT.ok
+}
+
+/** The URL of the first listener with a port, for programs on the same host. */
+function proxyUrlOf({ listen }: Config): string | undefined {
+  const urls = listen.flatMap(({ address, tls }) => {
+    if (address.kind === 'unix') return []
+    const host = LOOPBACK_OF[address.host] ?? address.host
+    const scheme = tls === undefined ? 'http' : 'https'
+    return [`${scheme}://${host.includes(':') ? `[${host}]` : host}:${address.port}`]
+  })
+  return urls[0]
+}
+
+const LOOPBACK_OF: Readonly<Record<string, string>> = { '0.0.0.0': '127.0.0.1', '::': '::1' }

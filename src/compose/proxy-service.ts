@@ -2,7 +2,7 @@ import type { ListenerConfig } from '../config/listen-schema.ts'
 import type { Config } from '../config/schema.ts'
 import type { Recorder } from '../exchange/exchange-record.ts'
 import { createExchangeHandler } from '../exchange/handler.ts'
-import { createConnectHandler } from '../inbound/connect.ts'
+import { createConnectHandler, type TunnelPolicy } from '../inbound/connect.ts'
 import type { ProxyService } from '../inbound/http1-server.ts'
 import type { InterceptionIssuer } from '../inbound/intercept.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -12,13 +12,15 @@ import { hostsOfRoutesOnly } from '../routing/hosts-of-routes-only.ts'
 import { composeInterception } from './interception.ts'
 import { composeOriginPolicy } from './origin-policy.ts'
 import { viaName } from './route-plan.ts'
-import { type ComposedRoutes, composeTunnels } from './routes.ts'
+import type { ComposedRoutes } from './routes.ts'
 
 export type ProxyServiceOptions = {
   readonly config: Config
   readonly routes: ComposedRoutes
   /** Undefined where TLS is not intercepted. */
   readonly issuer: InterceptionIssuer | undefined
+  /** Undefined where tunnels to other hosts are not allowed. */
+  readonly tunnels: TunnelPolicy | undefined
   readonly recorder: Recorder
   readonly metrics: Metrics
   readonly logger: Logger
@@ -28,7 +30,7 @@ export type ProxyServiceOptions = {
 /** What serves the requests of one listener. */
 export function composeProxyService(
   { name, address, mode }: ListenerConfig,
-  { config, routes, issuer, recorder, metrics, logger, clock }: ProxyServiceOptions,
+  { config, routes, issuer, tunnels, recorder, metrics, logger, clock }: ProxyServiceOptions,
 ): ProxyService {
   const table = routes.tableOf(name)
   const isTransparent = mode === 'transparent'
@@ -53,7 +55,7 @@ export function composeProxyService(
     }),
     connect: createConnectHandler({
       namesHost: table.namesHost,
-      tunnels: composeTunnels(config, metrics),
+      tunnels,
       interception,
       recorder,
       clock,

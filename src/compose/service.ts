@@ -13,12 +13,14 @@ import type { Tracer } from '../observe/tracer.ts'
 import type { ProxyService } from '../inbound/http1-server.ts'
 import { createRecorder } from '../exchange/exchange-record.ts'
 import type { IdleWatch } from '../exchange/idle-watch.ts'
+import type { WatchedEgressProxy } from '../outbound/egress-proxy.ts'
 import { type OpenUpstream, openUpstream, type Upstream } from '../outbound/upstream.ts'
 import type { RejectionRecord } from '../tokens/rejection-record.ts'
 import type { TokenSource } from '../tokens/token-source.ts'
+import { createProxyAcquirer } from './egress-proxy.ts'
 import { openInterceptionAuthority } from './interception-authority.ts'
 import { composeProxyService } from './proxy-service.ts'
-import { composeRoutes } from './routes.ts'
+import { composeRoutes, composeTunnels } from './routes.ts'
 import type { AuthorizationServer } from './token-request.ts'
 import { composeTokenSources, type TokenSources } from './token-sources.ts'
 
@@ -68,6 +70,7 @@ export function createServiceFactory(
   const sources = createReferenceCountedPool<TokenSource>((source) => source.close())
   const upstreams = createReferenceCountedPool<Upstream>((upstream) => upstream.close())
   const rejections = createReferenceCountedPool<RejectionRecord>(() => {})
+  const proxies = createReferenceCountedPool<WatchedEgressProxy>((proxy) => proxy.close())
   return async (config) => {
     const authority = await openInterceptionAuthority({ config, places, clock, logger })
     const resources = {
@@ -75,6 +78,7 @@ export function createServiceFactory(
       sources: sources.createReferences(),
       upstreams: upstreams.createReferences(),
       rejections: rejections.createReferences(),
+      proxies: proxies.createReferences(),
     }
     const release = async (): Promise<void> => {
       authority?.close()
@@ -91,9 +95,11 @@ export function createServiceFactory(
         metrics,
         idle,
         openUpstream: options.openUpstream ?? openUpstream,
+        acquireProxy: createProxyAcquirer(resources.proxies, places, clock),
         ...resources,
       }
       const routes = await composeRoutes(parts)
+      const tunnels = await composeTunnels(parts)
       const recorder = createRecorder({
         unmatched: metrics.route(UNMATCHED),
         countRequest: (protocol, mode) => metrics.inboundRequest(protocol, mode),
@@ -109,6 +115,7 @@ export function createServiceFactory(
             routes,
             issuer: authority,
             recorder,
+            tunnels,
             metrics,
             logger,
             clock,

@@ -77,7 +77,7 @@ routes:
           allowPlaintext: false,
         },
       ],
-      forward: 'deny',
+      forward: { mode: 'deny' },
       access: { hosts: [], origins: [] },
       via: 'token-sidecar',
       limits: {

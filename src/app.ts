@@ -4,6 +4,7 @@ import { isRejected, readinessOf, type Readiness } from './admin/readiness.ts'
 import { createRenewalLimit } from './admin/renewal-limit.ts'
 import { refuseUnreadable } from './admin/refuse-unreadable.ts'
 import { interceptionStatus } from './admin/read-interception.ts'
+import { protocolsStatus } from './admin/read-protocols.ts'
 import { rejectionsOfRoute } from './admin/read-rejections.ts'
 import {
   type ConfigurationState,
@@ -193,6 +194,7 @@ export async function startApp(options: AppOptions): Promise<App> {
       ),
       tokens: current.tokens.map((token) => tokenStatus(token, clock.wallMs())),
       interception: interception(),
+      protocols: protocolsStatus(metrics.protocols()),
       failures: failures.list().map(failureStatus),
     }),
     history: history.read,

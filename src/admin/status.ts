@@ -1,3 +1,4 @@
+import type { FrameCount } from '../observe/http2-metrics.ts'
 import type { RouteFigures } from '../observe/route-history.ts'
 
 /** The document of `/status`. Times are in ISO 8601, durations in seconds. */
@@ -17,8 +18,30 @@ export type Status = {
   readonly tokens: readonly TokenStatus[]
   /** The hosts whose TLS is intercepted; empty without `intercept`. */
   readonly interception: readonly InterceptedHostStatus[]
+  readonly protocols: ProtocolsStatus
   /** The latest kinds of failure, newest first. */
   readonly failures: readonly FailureStatus[]
+}
+
+/** The protocols of applications and upstreams. Counters count from the start of the process. */
+export type ProtocolsStatus = {
+  readonly client: ProtocolStatus
+  readonly upstream: ProtocolStatus
+}
+
+export type ProtocolStatus = {
+  /** Requests by protocol, such as `h2`; upstream, those with a response. */
+  readonly requests: Readonly<Record<string, number>>
+  readonly http2: {
+    /** Open connections. */
+    readonly connections: number
+    /** Open streams. */
+    readonly streams: number
+    /** GOAWAY frames by direction and error code. */
+    readonly goaways: readonly FrameCount[]
+    /** RST_STREAM frames by direction and error code. */
+    readonly resets: readonly FrameCount[]
+  }
 }
 
 type ListenerStatus = {

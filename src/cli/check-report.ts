@@ -2,6 +2,7 @@ import { planRoutes, type RoutePlan } from '../compose/route-plan.ts'
 import type { Connected } from '../compose/upstream-probes.ts'
 import type { LoadResult } from '../config/load.ts'
 import { formatListenAddress } from '../config/listen-address.ts'
+import type { ListenerConfig } from '../config/listen-schema.ts'
 import type { Config } from '../config/schema.ts'
 import { type TokenFacts, tokenFacts, type TokenFailure, tokenFailure } from './describe-token.ts'
 import type { ProbedUpstream } from './probe-upstreams.ts'
@@ -37,18 +38,22 @@ export type Plan = {
     readonly name: string
     readonly clientId: string | null
     readonly tokenFrom: string
+    readonly proxy: string | null
   }[]
 }
 
 export type PlannedListener = {
   readonly name: string
   readonly address: string
+  readonly mode: ListenerConfig['mode']
   readonly tls: boolean
 }
 
 export type PlannedRoute = RouteCriteria & {
   readonly name: string
   readonly upstream: string
+  /** The URL of the proxy; null for a direct connection. */
+  readonly proxy: string | null
   readonly credential: string | null
   /** Null for all. */
   readonly listeners: readonly string[] | null
@@ -64,15 +69,16 @@ export type TokenReport = {
 export type UpstreamReport = {
   readonly origin: string
   readonly routes: readonly string[]
+  readonly proxy: string | null
   readonly connected: { readonly tls: Connected['tls'] | null } | null
   readonly error: string | null
 }
 
 export function upstreamReport(probed: ProbedUpstream): UpstreamReport {
-  const { origin, routes } = probed
+  const { origin, routes, proxy } = probed
   return 'connected' in probed
-    ? { origin, routes, connected: { tls: probed.connected.tls ?? null }, error: null }
-    : { origin, routes, connected: null, error: probed.fault }
+    ? { origin, routes, proxy, connected: { tls: probed.connected.tls ?? null }, error: null }
+    : { origin, routes, proxy, connected: null, error: probed.fault }
 }
 
 export function checkReport(file: string, result: LoadResult): CheckReport {
@@ -92,9 +98,10 @@ export function checkReport(file: string, result: LoadResult): CheckReport {
 export function planOf(config: Config): Plan {
   const { listen, admin, access, credentials } = config
   return {
-    listeners: listen.map(({ name, address, tls }) => ({
+    listeners: listen.map(({ name, address, mode, tls }) => ({
       name,
       address: formatListenAddress(address),
+      mode,
       tls: tls !== undefined,
     })),
     admin: formatListenAddress(admin),
@@ -104,6 +111,7 @@ export function planOf(config: Config): Plan {
       name,
       clientId: credential.clientId ?? null,
       tokenFrom: tokenFrom(credential),
+      proxy: credential.proxy?.url ?? null,
     })),
   }
 }
@@ -113,6 +121,7 @@ function plannedRoute({ config, match, token }: RoutePlan): PlannedRoute {
     name: config.name,
     ...routeCriteria(match),
     upstream: config.upstream,
+    proxy: config.proxy?.url ?? null,
     credential: token?.credentialName ?? null,
     listeners: config.listeners ?? null,
   }

@@ -4,6 +4,7 @@ import { byId, setText } from './document.js'
 import { showFailures } from './failures.js'
 import { showInterception } from './interception.js'
 import { showOverview } from './overview.js'
+import { showProtocols } from './protocols.js'
 import { showRejections } from './rejections.js'
 import { showAllRoutes, showRoutes } from './routes.js'
 import { POLL_MS, refresh, status } from './sidecar.js'
@@ -18,6 +19,7 @@ function show() {
   showInterception()
   showTokens()
   showFailures()
+  showProtocols()
 }
 
 /** All parts, after a response or a change of the filter. */

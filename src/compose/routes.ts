@@ -88,6 +88,7 @@ export async function composeRoutes(options: ComposeRoutesOptions): Promise<Comp
       rejectionKey(route, config),
       async () => await Promise.resolve(createRejectionRecord(clock)),
     )
+    upstreams.add(upstream)
     shared.set(route.name, { upstream, rejections })
   }
   const passThrough =

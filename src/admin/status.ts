@@ -39,6 +39,8 @@ export type RouteStatus = {
     readonly path: string
     readonly methods?: readonly string[] | undefined
   }
+  /** The listeners that serve it; undefined for all. */
+  readonly listeners: readonly string[] | undefined
   readonly upstream: string
   readonly credential: string
   /** The token that it needs, by its name in `tokens`; undefined for a route without a credential. */

@@ -105,25 +105,28 @@ export function createServiceFactory(
         clock,
       })
       const byListener = new Map(
-        options.listeners.map(({ name, address }): [string, ProxyService] => [
-          name,
-          {
-            recorder,
-            handle: createExchangeHandler({
-              routes: routes.table,
-              originPolicy: composeOriginPolicy(address, config.access),
-              via: viaName(config),
+        options.listeners.map(({ name, address }): [string, ProxyService] => {
+          const table = routes.tableOf(name)
+          return [
+            name,
+            {
               recorder,
-              clock,
-            }),
-            connect: createConnectHandler({
-              namesHost: routes.table.namesHost,
-              tunnels: composeTunnels(config, metrics),
-              recorder,
-              clock,
-            }),
-          },
-        ]),
+              handle: createExchangeHandler({
+                routes: table,
+                originPolicy: composeOriginPolicy(address, config.access),
+                via: viaName(config),
+                recorder,
+                clock,
+              }),
+              connect: createConnectHandler({
+                namesHost: table.namesHost,
+                tunnels: composeTunnels(config, metrics),
+                recorder,
+                clock,
+              }),
+            },
+          ]
+        }),
       )
       const close = async (): Promise<void> => {
         routes.close()

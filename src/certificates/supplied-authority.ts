@@ -41,14 +41,21 @@ export async function readSuppliedAuthority(
   }
   if (authority.notAfterMs <= nowMs) throw new Error('the certificate has expired')
   if (authority.notBeforeMs > nowMs) throw new Error('the certificate is not yet valid')
+  const roots = certificates.filter(isSelfSigned)
   return {
     certificate: own,
     fingerprint: fingerprint(...certificates.map(({ fingerprint256 }) => fingerprint256)),
     authority,
-    roots: certificates.filter(isSelfSigned),
-    warnings: warningsOf(certificates, authority),
+    roots,
+    warnings: [
+      ...warningsOf(certificates, authority),
+      ...(roots.length > 0 ? [] : [ROOT_IS_MISSING]),
+    ],
   }
 }
+
+const ROOT_IS_MISSING =
+  'the trust bundle does not contain the root of the supplied CA, because the file ends before it: applications have to trust it already, or the root has to be added at the end of the file'
 
 /** A rotation may happen between reading the two files. */
 const MAX_ATTEMPTS = 3

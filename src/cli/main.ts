@@ -2,6 +2,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { closest } from '../lib/closest.ts'
 import { VERSION } from '../version.ts'
 import { DURATION_PATTERN, parseDurationMs } from '../config/units.ts'
+import { ca } from './ca.ts'
 import { check, checkJson } from './check.ts'
 import { doctor } from './doctor/doctor.ts'
 import { exec } from './exec.ts'
@@ -163,6 +164,21 @@ export async function main(args: readonly string[], world: Io): Promise<number> 
     .action(async (command: string[], given: GivenToDoctor) => {
       const { config: file, envFile, pid, json = false } = given
       finish(await doctor({ file, command, envFile, pid, json }, io))
+    })
+  program
+    .command('ca')
+    .description('create the certificate authority for TLS interception, and show what it may sign')
+    .option(...configOption)
+    .addOption(
+      new Option(
+        '--root',
+        'print the certificates that applications have to trust, in PEM form, and nothing else',
+      ).conflicts('json'),
+    )
+    .option(...jsonOption)
+    .action(async (given: { config: string; root?: boolean; json?: boolean }) => {
+      const { config: file, root = false, json = false } = given
+      finish(await ca({ file, root, json }, io))
     })
   program
     .command('schema')

@@ -4,7 +4,18 @@ import { runCommand } from '../../helpers/cli.ts'
 
 const PACKAGE: { version?: unknown } = JSON.parse(readFileSync('package.json', 'utf8'))
 
-const COMMANDS = ['run', 'exec', 'check', 'token', 'explain', 'doctor', 'schema', 'init', 'health']
+const COMMANDS = [
+  'run',
+  'exec',
+  'check',
+  'token',
+  'explain',
+  'doctor',
+  'ca',
+  'schema',
+  'init',
+  'health',
+]
 
 test.for(['--version', '-V'])('%s prints the version', async (option) => {
   expect(await runCommand([option])).toEqual({

@@ -14,7 +14,7 @@ export type ExecConfigOptions = {
 export function execConfig(config: Config, { directory, isQuiet }: ExecConfigOptions): Config {
   return {
     ...config,
-    listen: [{ name: 'default', address: FREE_PORT }],
+    listen: [{ name: 'default', address: FREE_PORT, mode: 'proxy' }],
     admin: FREE_PORT,
     intercept: execInterception(config, directory),
     // No load balancer sends requests, and the command is the only reason to end.

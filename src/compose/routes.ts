@@ -26,11 +26,18 @@ import {
 } from '../outbound/upstream.ts'
 import type { AccessToken } from '../tokens/access-token.ts'
 import { createRejectionRecord, type RejectionRecord } from '../tokens/rejection-record.ts'
-import { passThroughConfig, planPassThrough, planRoutes, type RoutePlan } from './route-plan.ts'
+import {
+  passThroughConfig,
+  planPassThrough,
+  planRoutes,
+  type RoutePlan,
+  routesOf,
+} from './route-plan.ts'
 import type { TokenSources } from './token-sources.ts'
 
 export type ComposedRoutes = {
-  readonly table: RouteTable<Route>
+  /** Listeners with the same routes share a table. */
+  readonly tableOf: (listener: string) => RouteTable<Route>
   readonly upstreams: readonly Upstream[]
   /** Undefined for a pass-through route. */
   readonly upstreamOf: (route: Route) => Upstream | undefined
@@ -56,9 +63,10 @@ export type ComposeRoutesOptions = {
 /** Routes to the same origin with the same TLS settings share connections. */
 export async function composeRoutes(options: ComposeRoutesOptions): Promise<ComposedRoutes> {
   const { config, readFile, clock, openUpstream } = options
-  const upstreams = new Map<Route, Upstream>()
-  for (const plan of planRoutes(config)) {
-    const { config: route } = plan
+  const upstreams = new Set<Upstream>()
+  /** What the routes with the same name of all tables share. */
+  const shared = new Map<string, SharedParts>()
+  for (const route of config.routes) {
     const settings = upstreamOptions(route, options)
     const upstream = await options.upstreams.acquire(
       JSON.stringify([settings, route.tls]),
@@ -69,18 +77,33 @@ export async function composeRoutes(options: ComposeRoutesOptions): Promise<Comp
       rejectionKey(route, config),
       async () => await Promise.resolve(createRejectionRecord(clock)),
     )
-    upstreams.set(composeRoute(plan, { upstream, rejections }, options), upstream)
+    shared.set(route.name, { upstream, rejections })
   }
   const passThrough = config.forward === 'pass' ? composePassThrough(options) : undefined
-  const routes = [...upstreams.keys()]
+  const tables = new Map<string, RouteTable<Route>>()
   return {
-    table: createRouteTable(routes, passThrough?.routeTo),
-    upstreams: [...new Set(upstreams.values())],
-    upstreamOf: (route) => upstreams.get(route),
+    tableOf(listener) {
+      const own = routesOf(listener, config.routes)
+      const key = JSON.stringify(own.map(({ name }) => name))
+      const table = tables.get(key) ?? createRouteTable(compose(own), passThrough?.routeTo)
+      tables.set(key, table)
+      return table
+    },
+    upstreams: [...upstreams],
+    upstreamOf: ({ name }) => shared.get(name)?.upstream,
     close: () => passThrough?.close(),
-    rejections: new Map(routes.map(({ name, rejections }) => [name, rejections])),
+    rejections: new Map([...shared].map(([name, { rejections }]) => [name, rejections])),
+  }
+
+  function compose(routes: RouteConfig[]): Route[] {
+    return planRoutes({ ...config, routes }).flatMap((plan) => {
+      const parts = shared.get(plan.config.name)
+      return parts === undefined ? [] : [composeRoute(plan, parts, options)]
+    })
   }
 }
+
+type SharedParts = { readonly upstream: Upstream; readonly rejections: RejectionRecord }
 
 /** Routes to any origin; requests are forwarded without a token. */
 function composePassThrough(options: ComposeRoutesOptions): PassThrough {
@@ -133,7 +156,7 @@ function upstreamOptions(
 
 function composeRoute(
   { config: route, match, basePath, keepPath, origin, fields, responseFields }: RoutePlan,
-  { upstream, rejections }: { readonly upstream: Upstream; readonly rejections: RejectionRecord },
+  { upstream, rejections }: SharedParts,
   options: ComposeRoutesOptions,
 ): Route {
   const { tokens, metrics } = options

@@ -10,19 +10,15 @@ import type { Logger } from '../observe/logger.ts'
 import { type Metrics, UNMATCHED } from '../observe/metrics.ts'
 import type { RecentFailures } from '../observe/recent-failures.ts'
 import type { Tracer } from '../observe/tracer.ts'
-import { createConnectHandler } from '../inbound/connect.ts'
 import type { ProxyService } from '../inbound/http1-server.ts'
 import { createRecorder } from '../exchange/exchange-record.ts'
-import { createExchangeHandler } from '../exchange/handler.ts'
 import type { IdleWatch } from '../exchange/idle-watch.ts'
 import { type OpenUpstream, openUpstream, type Upstream } from '../outbound/upstream.ts'
 import type { RejectionRecord } from '../tokens/rejection-record.ts'
 import type { TokenSource } from '../tokens/token-source.ts'
-import { composeInterception } from './interception.ts'
 import { openInterceptionAuthority } from './interception-authority.ts'
-import { composeOriginPolicy } from './origin-policy.ts'
-import { viaName } from './route-plan.ts'
-import { composeRoutes, composeTunnels } from './routes.ts'
+import { composeProxyService } from './proxy-service.ts'
+import { composeRoutes } from './routes.ts'
 import type { AuthorizationServer } from './token-request.ts'
 import { composeTokenSources, type TokenSources } from './token-sources.ts'
 
@@ -105,35 +101,18 @@ export function createServiceFactory(
         tracer,
         clock,
       })
-      const interception = composeInterception({
-        config,
-        issuer: authority,
-        ...routes,
-        mode: 'intercepted',
-        record: metrics.interception,
-        logger,
-        clock,
-      })
       const byListener = new Map(
-        options.listeners.map(({ name, address }): [string, ProxyService] => [
-          name,
-          {
+        options.listeners.map((listener): [string, ProxyService] => [
+          listener.name,
+          composeProxyService(listener, {
+            config,
+            routes,
+            issuer: authority,
             recorder,
-            handle: createExchangeHandler({
-              routes: routes.table,
-              originPolicy: composeOriginPolicy(address, config.access),
-              via: viaName(config),
-              recorder,
-              clock,
-            }),
-            connect: createConnectHandler({
-              namesHost: routes.table.namesHost,
-              tunnels: composeTunnels(config, metrics),
-              interception,
-              recorder,
-              clock,
-            }),
-          },
+            metrics,
+            logger,
+            clock,
+          }),
         ]),
       )
       const close = async (): Promise<void> => {

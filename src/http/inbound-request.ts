@@ -11,8 +11,11 @@ export type FilterTrailers = (received: readonly string[]) => readonly string[]
 
 /** The origin that the client opened its connection to, where it is not the sidecar. */
 export type ConnectionOrigin = {
-  /** In lower case, with its port unless that is the default of the scheme. */
-  readonly host: string
+  /**
+   * In lower case, with its port unless that is the default of the scheme. Undefined where only the Host field of each
+   * request tells it.
+   */
+  readonly host: string | undefined
   readonly scheme: 'https' | 'http'
   readonly mode: Extract<IntegrationMode, 'intercepted' | 'transparent'>
   /** The server name of the TLS handshake, if it is another host. */

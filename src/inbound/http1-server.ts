@@ -16,7 +16,7 @@ import type { Clock } from '../lib/clock.ts'
 import { setAbortReason } from './abort-reason.ts'
 import type { Http2Metrics } from '../observe/http2-metrics.ts'
 import type { ConnectHandler } from './connect.ts'
-import type { PreparedHandshake } from './intercept.ts'
+import type { Interception, PreparedHandshake } from './intercept.ts'
 import { createServedOrigins, modeOf, type OriginConnection } from './served-origins.ts'
 import type { ConnectionCount } from './connection-count.ts'
 import { createConnections } from './connections.ts'
@@ -30,7 +30,16 @@ import type { ExchangeHandler } from '../exchange/handler.ts'
 import { createHttp1Request } from './http1-request.ts'
 import { createHttp1ResponseWriter } from './http1-response-writer.ts'
 import { closeGently, isLingering } from './linger.ts'
-import { createHttpListener, type HttpListener, type ListenerTls } from './listener.ts'
+import {
+  createHttpListener,
+  createSelectiveListener,
+  type HttpListener,
+  type ListenerTls,
+} from './listener.ts'
+import {
+  createRedirectedConnections,
+  type RedirectedConnectionPolicy,
+} from './redirected-connections.ts'
 import { type FailureContext, sendFailure } from '../exchange/failure-response.ts'
 import { createProtocolSwitch, mayUpgrade } from './upgrade.ts'
 
@@ -58,6 +67,12 @@ type ConnectionTimeouts = {
 export type ProxyService = {
   readonly handle: ExchangeHandler
   readonly connect: ConnectHandler
+  readonly redirected: {
+    /** Whether a route names this host at the default port of https. */
+    readonly namesHost: (host: string) => boolean
+    /** Undefined where TLS is not intercepted. */
+    readonly interception: Interception | undefined
+  }
   /** For requests that neither of them handles. */
   readonly recorder: Recorder
 }
@@ -67,6 +82,8 @@ export type ProxyServerOptions = {
   readonly service: () => ProxyService
   /** Undefined for a listener without TLS. */
   readonly tls?: ListenerTls | undefined
+  /** For a listener that connections to other hosts are redirected to. */
+  readonly redirected?: RedirectedConnectionPolicy | undefined
   readonly maxHeaderBytes: number
   readonly timeouts: ConnectionTimeouts
   /** Shared by all listeners. */
@@ -116,11 +133,10 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
       !connections.isSurplus(req.socket) &&
       connections.pendingResponse(req.socket) === undefined,
   }
-  const { server, connectionEvent, setTls } = createHttpListener(
-    httpOptions,
-    options.tls,
-    options.timeouts.headersTimeout,
-  )
+  const { server, connectionEvent, setTls } =
+    options.redirected === undefined
+      ? createHttpListener(httpOptions, options.tls, options.timeouts.headersTimeout)
+      : createSelectiveListener(httpOptions)
   const addTunnel = (socket: Duplex): void => {
     tunnels.add(socket)
     socket.once('close', () => tunnels.delete(socket))
@@ -285,6 +301,36 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
     else last.once('close', respond)
   })
 
+  const redirected =
+    options.redirected &&
+    createRedirectedConnections({
+      ...options.redirected,
+      namesHost: (host) => service().redirected.namesHost(host),
+      interceptsTls: () => service().redirected.interception !== undefined,
+      isSurplus: connections.isSurplus,
+      serveHttp: (client) =>
+        serveOrigin(client, {
+          remoteAddress: client.remoteAddress,
+          localPort: client.localPort,
+          encrypted: false,
+          origin: { host: undefined, scheme: 'http', mode: 'transparent' },
+          onUsed() {},
+        }),
+      async serveTls(client, host) {
+        const { interception } = service().redirected
+        const handshake = await interception?.prepare({ host, port: 443, authority: `${host}:443` })
+        if (handshake !== undefined && !client.destroyed) intercept(client, client, handshake)
+      },
+      timeoutMs: () => server.headersTimeout,
+      clock,
+    })
+  if (redirected !== undefined) {
+    server.on('connection', (client) => {
+      connections.opened(client)
+      redirected.accept(client)
+    })
+  }
+
   /** The connection inside of the tunnel is served like one to the listener, until it closes. */
   function intercept(
     client: Duplex,
@@ -332,6 +378,7 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
     endConnections() {
       isEnding = true
       http2.endSessions()
+      redirected?.closeIdle()
       for (const socket of connections.all()) {
         const last = connections.pendingResponse(socket)
         if (last !== undefined) last.shouldKeepAlive = false

@@ -13,11 +13,12 @@ export type WatchedUpstream = {
 export function connectionMetricDefinitions(sources: {
   readonly upstreams: () => readonly WatchedUpstream[]
   readonly otherProtocols: ReadonlyMap<string, number>
+  readonly rejectedConnections: ReadonlyMap<string, number>
   readonly inboundRequests: Pick<InboundRequests, 'read'>
   readonly interception: Pick<InterceptionRecord, 'list'>
   readonly http2: { readonly client: Http2Metrics; readonly upstream: Http2Metrics }
 }): MetricDefinition[] {
-  const { otherProtocols, inboundRequests, interception } = sources
+  const { otherProtocols, rejectedConnections, inboundRequests, interception } = sources
   const perUpstream = (value: (state: ReturnType<WatchedUpstream['read']>) => number) => () =>
     [...Map.groupBy(sources.upstreams(), ({ origin }) => origin)].map(([origin, pools]) => ({
       labels: { upstream: origin },
@@ -55,6 +56,14 @@ export function connectionMetricDefinitions(sources: {
       help: 'Connections to the proxy listener on which a client used a protocol other than HTTP, by protocol; `tls` means that a client uses https to the sidecar itself',
       labels: ['protocol'],
       read: () => [...otherProtocols].map(([protocol, value]) => ({ labels: { protocol }, value })),
+    },
+    {
+      name: 'token_sidecar_rejected_connections_total',
+      type: 'counter',
+      help: 'Redirected connections that a transparent listener reset, by reason; the log has the host',
+      labels: ['reason'],
+      read: () =>
+        [...rejectedConnections].map(([reason, value]) => ({ labels: { reason }, value })),
     },
     {
       name: 'token_sidecar_inbound_requests_total',

@@ -9,6 +9,7 @@ import { createInboundRequests } from './inbound-requests.ts'
 import { createInterceptionRecord, type InterceptionRecord } from './interception-record.ts'
 import type { MetricDescription } from './metric-definition.ts'
 import { processMetricDefinitions, type ProcessFigures } from './process-metric-definitions.ts'
+import { REJECTION_REASONS, type RejectionReason } from './rejected-connections.ts'
 import { createReloadMetrics, type ReloadMetrics } from './reload-metrics.ts'
 import { routeMetricDefinitions, type WatchedRejections } from './route-metric-definitions.ts'
 import { createRouteMetrics, type RouteMetrics } from './route-metrics.ts'
@@ -35,6 +36,8 @@ export type Metrics = {
   readonly interception: InterceptionRecord
   /** A client of the proxy listener used this protocol instead of HTTP. */
   otherProtocol(protocol: (typeof OTHER_PROTOCOLS)[number]): void
+  /** A transparent listener closed a connection. */
+  rejectedConnection(reason: RejectionReason): void
   /** A request of an application; `protocol` is one of `PROTOCOLS`. */
   inboundRequest(protocol: string, mode: IntegrationMode): void
   /** HTTP/2 connections of applications and to upstreams. */
@@ -57,6 +60,9 @@ export function createMetrics(figures: ProcessFigures): Metrics {
   const reloads = createReloadMetrics()
   // All protocols from the start, so that rate() sees the first increase.
   const otherProtocols = new Map<string, number>(OTHER_PROTOCOLS.map((protocol) => [protocol, 0]))
+  const rejectedConnections = new Map<string, number>(
+    REJECTION_REASONS.map((reason) => [reason, 0]),
+  )
   const inboundRequests = createInboundRequests()
   const interception = createInterceptionRecord()
   let watched: Watched = { tokens: [], upstreams: [], rejections: [] }
@@ -68,6 +74,7 @@ export function createMetrics(figures: ProcessFigures): Metrics {
     ...connectionMetricDefinitions({
       upstreams: () => watched.upstreams,
       otherProtocols,
+      rejectedConnections,
       inboundRequests,
       interception,
       http2,
@@ -91,6 +98,9 @@ export function createMetrics(figures: ProcessFigures): Metrics {
     reloads,
     otherProtocol(protocol) {
       otherProtocols.set(protocol, (otherProtocols.get(protocol) ?? 0) + 1)
+    },
+    rejectedConnection(reason) {
+      rejectedConnections.set(reason, (rejectedConnections.get(reason) ?? 0) + 1)
     },
     inboundRequest: inboundRequests.count,
     interception,

@@ -20,9 +20,10 @@ export function readOriginTarget(
   const parsed = parseRequestTarget(target, hosts, version, scheme)
   if (parsed.scheme !== scheme) {
     throw misdirected(
-      `its scheme is ${parsed.scheme}, but its connection is to ${scheme}://${host}`,
+      `its scheme is ${parsed.scheme}, but its connection is to ${scheme}://${host ?? parsed.host}`,
     )
   }
+  if (host === undefined) return { ...parsed, absolute: true }
   // HTTP/1.0 permits requests without a host.
   if (parsed.host !== '' && parsed.host !== host && !isSameAddress(parsed.host, host)) {
     throw misdirected(`it is for host "${parsed.host}", but its connection is to "${host}"`)

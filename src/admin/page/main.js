@@ -2,6 +2,7 @@
 
 import { byId, setText } from './document.js'
 import { showFailures } from './failures.js'
+import { showInterception } from './interception.js'
 import { showOverview } from './overview.js'
 import { showRejections } from './rejections.js'
 import { showAllRoutes, showRoutes } from './routes.js'
@@ -14,6 +15,7 @@ function show() {
   showOverview()
   if (status === undefined) return
   showRejections()
+  showInterception()
   showTokens()
   showFailures()
 }

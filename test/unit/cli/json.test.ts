@@ -52,7 +52,7 @@ test('check --json has the plan and the warnings', async () => {
       },
     ],
     plan: {
-      listeners: [{ name: 'default', address: 'unix:/run/app.sock', tls: false }],
+      listeners: [{ name: 'default', address: 'unix:/run/app.sock', mode: 'proxy', tls: false }],
       admin: '[::1]:9090',
       routes: [
         {
@@ -62,6 +62,7 @@ test('check --json has the plan and the warnings', async () => {
           methods: ['GET', 'HEAD'],
           upstream: 'https://orders.example.com/v2',
           credential: 'corp',
+          listeners: null,
         },
         {
           name: 'rest',
@@ -70,6 +71,7 @@ test('check --json has the plan and the warnings', async () => {
           methods: null,
           upstream: 'https://rest.example.com',
           credential: null,
+          listeners: null,
         },
       ],
       webPageOrigins: [],

@@ -1,7 +1,6 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { connect } from 'node:net'
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
 import { clientClosed } from '../../../src/errors.ts'
 import { createHttp1ResponseWriter } from '../../../src/inbound/http1-response-writer.ts'
@@ -48,6 +47,24 @@ test('a head that was not written yet can be replaced', async () => {
   expect(received).toMatch(/^HTTP\/1\.1 502 Bad Gateway\r\n/)
 })
 
+test('a body that arrives in a later tick of the same event loop turn is written with its head', async () => {
+  const { writer, client } = await startExchange()
+  const received: string[] = []
+  client.on('data', (chunk: Buffer) => void received.push(chunk.toString('latin1')))
+  client.resume()
+  writer.begin({ ...HEAD, length: 4 }, ['Content-Length', '4'])
+  for (let tick = 0; tick < 3; tick += 1) {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    process.nextTick(resolve)
+    await promise
+  }
+  expect(writer.hasBegun()).toBe(false)
+  writer.write(Buffer.from('body'), () => {})
+  await writer.end([])
+  await until(() => received.length > 0)
+  expect(received).toEqual([expect.stringMatching(/^HTTP\/1\.1 200 OK\r\n.*\r\n\r\nbody$/s)])
+})
+
 test('octets beyond ASCII in a head that is sent before its body are sent as they are', async () => {
   const { writer, client } = await startExchange()
   let received = ''
@@ -64,8 +81,7 @@ test('octets beyond ASCII in a head that is sent before its body are sent as the
 test('a response whose head was written is aborted by a reset', async () => {
   const { writer, res } = await startExchange()
   writer.begin(HEAD, [])
-  await nextTurn()
-  expect(writer.hasBegun()).toBe(true)
+  await until(writer.hasBegun)
   writer.reset(clientClosed())
   expect(res.destroyed).toBe(true)
 })

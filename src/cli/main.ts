@@ -38,7 +38,7 @@ type GivenToExec = {
 
 type GivenToDoctor = {
   readonly config: string
-  readonly envFile?: string
+  readonly environment?: string
   readonly pid?: number
   readonly json?: boolean
 }
@@ -151,18 +151,19 @@ export async function main(args: readonly string[], world: Io): Promise<number> 
     .usage('[options] [-- <command> [arguments...]]')
     .argument('[command...]', 'a command to run with a sidecar of its own, after "--"')
     .option(...configOption)
+    // Node itself interprets --env-file, even behind the name of the program.
     .option(
-      '--env-file <file>',
+      '--environment <file>',
       'the environment of the application, as an env file; then a command is not run, it only names the runtime',
     )
     .addOption(
       new Option('--pid <number>', 'the process whose environment is examined')
         .argParser(processId)
-        .conflicts('envFile'),
+        .conflicts('environment'),
     )
     .option(...jsonOption)
     .action(async (command: string[], given: GivenToDoctor) => {
-      const { config: file, envFile, pid, json = false } = given
+      const { config: file, environment: envFile, pid, json = false } = given
       finish(await doctor({ file, command, envFile, pid, json }, io))
     })
   program

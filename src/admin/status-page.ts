@@ -13,6 +13,7 @@ const SCRIPTS = [
   readFileSync(new URL('page/charts.js', import.meta.url), 'utf8'),
   readFileSync(new URL('page/overview.js', import.meta.url), 'utf8'),
   readFileSync(new URL('page/rejections.js', import.meta.url), 'utf8'),
+  readFileSync(new URL('page/interception.js', import.meta.url), 'utf8'),
   readFileSync(new URL('page/tokens.js', import.meta.url), 'utf8'),
   readFileSync(new URL('page/failures.js', import.meta.url), 'utf8'),
   readFileSync(new URL('page/routes.js', import.meta.url), 'utf8'),

@@ -17,6 +17,8 @@ export type Status = {
   readonly routes: readonly RouteStatus[]
   readonly tokens: readonly TokenStatus[]
   readonly protocols: ProtocolsStatus
+  /** The hosts whose TLS is intercepted; empty without `intercept`. */
+  readonly interception: readonly InterceptedHostStatus[]
   /** The latest kinds of failure, newest first. */
   readonly failures: readonly FailureStatus[]
 }
@@ -62,6 +64,8 @@ export type RouteStatus = {
     readonly path: string
     readonly methods?: readonly string[] | undefined
   }
+  /** The listeners that serve it; undefined for all. */
+  readonly listeners: readonly string[] | undefined
   readonly upstream: string
   readonly credential: string
   /** The token that it needs, by its name in `tokens`; undefined for a route without a credential. */
@@ -99,6 +103,25 @@ type ClaimsStatus = {
   readonly audience: readonly string[]
   readonly scopes: readonly string[]
   readonly expiresAt: string | undefined
+}
+
+export type InterceptedHostStatus = {
+  /** As the routes name it. */
+  readonly host: string
+  /** TLS handshakes with applications, by outcome. */
+  readonly handshakes: Readonly<Record<string, number>>
+  /** The entry about it in `warnings`. */
+  readonly warning: string | undefined
+  readonly lastSuccessAt: string | undefined
+  readonly lastFailure:
+    | {
+        readonly outcome: string
+        readonly reason: string
+        /** What to do about it. */
+        readonly advice: string
+        readonly at: string
+      }
+    | undefined
 }
 
 export type FailureStatus = {

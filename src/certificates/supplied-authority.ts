@@ -72,7 +72,7 @@ function warningsOf(
 ): string[] {
   if (constraints.length === 0) {
     return [
-      'the CA certificate has no name constraints: whoever gets its private key can impersonate every host towards applications that trust it',
+      'the CA certificate has no name constraints: its private key can be used to impersonate every host to the applications that trust it',
     ]
   }
   const [own] = certificates

@@ -50,6 +50,8 @@ export type PlannedRoute = RouteCriteria & {
   readonly name: string
   readonly upstream: string
   readonly credential: string | null
+  /** Null for all. */
+  readonly listeners: readonly string[] | null
 }
 
 export type TokenReport = {
@@ -112,6 +114,7 @@ function plannedRoute({ config, match, token }: RoutePlan): PlannedRoute {
     ...routeCriteria(match),
     upstream: config.upstream,
     credential: token?.credentialName ?? null,
+    listeners: config.listeners ?? null,
   }
 }
 

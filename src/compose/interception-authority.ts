@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import type { CertificateAuthority } from '../certificates/certificate-authority.ts'
 import type { Config } from '../config/schema.ts'
 import type { ConfigEnvironment } from '../config/secret-reader.ts'
@@ -21,16 +22,33 @@ export async function openInterceptionAuthority({
   if (config.intercept === undefined) return undefined
   // Loaded here, because the ASN.1 library costs time and memory when it is loaded.
   const { openCertificateAuthority } = await import('../certificates/certificate-authority.ts')
-  const { resolvePath = (path: string) => path, readFile } = places
+  const { resolvePath = (path: string) => path, readFile, env } = places
   const { ca } = config.intercept
   return await openCertificateAuthority({
-    source: ca.kind === 'supplied' ? ca : { ...ca, directory: resolvePath(ca.directory) },
+    ca: ca.kind === 'supplied' ? ca : { ...ca, directory: resolvePath(ca.directory) },
     hosts: namedHosts(config),
+    bundle: { ...bundlePaths(config.intercept, resolvePath), env },
     readFile,
     clock,
     logger,
   })
 }
+
+/** By default, the bundles are in the directory of a generated CA. */
+export function bundlePaths(
+  { ca, bundle }: Intercept,
+  resolvePath: (path: string) => string,
+): { pem: string | undefined; pkcs12: string | undefined; password: string } {
+  const directory = ca.kind === 'generated' ? ca.directory : undefined
+  const { pem, pkcs12, password } = bundle
+  const pathOf = (given: string | undefined, name: string): string | undefined => {
+    const path = given ?? (directory && join(directory, name))
+    return path && resolvePath(path)
+  }
+  return { pem: pathOf(pem, 'ca-bundle.pem'), pkcs12: pathOf(pkcs12, 'truststore.p12'), password }
+}
+
+type Intercept = NonNullable<Config['intercept']>
 
 /**
  * The hosts that the routes name, as a certificate authority is limited to them: without ports, and with the

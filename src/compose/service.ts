@@ -18,6 +18,7 @@ import type { IdleWatch } from '../exchange/idle-watch.ts'
 import { type OpenUpstream, openUpstream, type Upstream } from '../outbound/upstream.ts'
 import type { RejectionRecord } from '../tokens/rejection-record.ts'
 import type { TokenSource } from '../tokens/token-source.ts'
+import { composeInterception } from './interception.ts'
 import { openInterceptionAuthority } from './interception-authority.ts'
 import { composeOriginPolicy } from './origin-policy.ts'
 import { viaName } from './route-plan.ts'
@@ -99,31 +100,45 @@ export function createServiceFactory(
       const routes = await composeRoutes(parts)
       const recorder = createRecorder({
         unmatched: metrics.route(UNMATCHED),
-        countProtocol: (protocol) => metrics.inboundRequest(protocol),
+        countRequest: (protocol, mode) => metrics.inboundRequest(protocol, mode),
         accessLog: withFailureRecord(createAccessLog(logger, accessLogOptions(config)), options),
         tracer,
         clock,
       })
       const byListener = new Map(
-        options.listeners.map(({ name, address }): [string, ProxyService] => [
-          name,
-          {
-            recorder,
-            handle: createExchangeHandler({
-              routes: routes.table,
-              originPolicy: composeOriginPolicy(address, config.access),
-              via: viaName(config),
+        options.listeners.map(({ name, address }): [string, ProxyService] => {
+          const table = routes.tableOf(name)
+          const interception = composeInterception({
+            config,
+            issuer: authority,
+            table,
+            upstreamOf: routes.upstreamOf,
+            mode: 'intercepted',
+            record: metrics.interception,
+            logger,
+            clock,
+          })
+          return [
+            name,
+            {
               recorder,
-              clock,
-            }),
-            connect: createConnectHandler({
-              namesHost: routes.table.namesHost,
-              tunnels: composeTunnels(config, metrics),
-              recorder,
-              clock,
-            }),
-          },
-        ]),
+              handle: createExchangeHandler({
+                routes: table,
+                originPolicy: composeOriginPolicy(address, config.access),
+                via: viaName(config),
+                recorder,
+                clock,
+              }),
+              connect: createConnectHandler({
+                namesHost: table.namesHost,
+                tunnels: composeTunnels(config, metrics),
+                interception,
+                recorder,
+                clock,
+              }),
+            },
+          ]
+        }),
       )
       const close = async (): Promise<void> => {
         routes.close()

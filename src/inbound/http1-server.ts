@@ -2,7 +2,7 @@ import { type IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { SidecarError } from '../errors.ts'
-import type { SwitchProtocols } from '../http/inbound-request.ts'
+import type { InboundRequest, SwitchProtocols } from '../http/inbound-request.ts'
 import {
   handshakeFailure,
   isDisconnect,
@@ -16,6 +16,8 @@ import type { Clock } from '../lib/clock.ts'
 import { setAbortReason } from './abort-reason.ts'
 import type { Http2Metrics } from '../observe/http2-metrics.ts'
 import type { ConnectHandler } from './connect.ts'
+import type { PreparedHandshake } from './intercept.ts'
+import { createServedOrigins, modeOf, type OriginConnection } from './served-origins.ts'
 import type { ConnectionCount } from './connection-count.ts'
 import { createConnections } from './connections.ts'
 import type { Recorder } from '../exchange/exchange-record.ts'
@@ -35,6 +37,8 @@ import { createProtocolSwitch, mayUpgrade } from './upgrade.ts'
 export type ProxyServer = {
   readonly server: HttpListener['server']
   readonly setTls: HttpListener['setTls']
+  /** Serves a connection that another server has accepted. */
+  readonly serve: (socket: Duplex, connection: OriginConnection) => void
   readonly setTimeouts: (timeouts: ConnectionTimeouts) => void
   /** Closes each connection after its pending response, or when its streams have finished. */
   endConnections(): void
@@ -73,6 +77,8 @@ export type ProxyServerOptions = {
   readonly clock: Clock
 }
 
+const ESTABLISHED = 'HTTP/1.1 200 Connection Established\r\n\r\n'
+
 const NO_CONTEXT: FailureContext = { route: undefined, requestId: undefined }
 
 /** How often `headersTimeout` is checked. */
@@ -89,6 +95,8 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
   const failed = new WeakSet<Duplex>()
   /** Connections that the HTTP/2 server serves. */
   const handedOver = new WeakSet<Duplex>()
+  const origins = createServedOrigins()
+  let ownMode: Parameters<typeof modeOf>[2] = 'base_url'
   let isEnding = false
   const httpOptions = {
     maxHeaderSize: maxHeaderBytes,
@@ -125,6 +133,7 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
     watchHalfClosed,
     count,
     addTunnel,
+    intercept,
   })
   const setTimeouts = ({ headersTimeout, keepAlive }: ConnectionTimeouts): void => {
     server.headersTimeout = headersTimeout
@@ -135,6 +144,9 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
   options.connectionCount.addServer(server)
   // Otherwise node:http closes a half-closed connection before a pending response is sent.
   Object.assign(server, { httpAllowHalfOpen: true })
+  server.once('listening', () => {
+    if (typeof server.address() === 'string') ownMode = 'unix_socket'
+  })
   server.on(connectionEvent, (socket: Socket) => {
     connections.opened(socket)
     socket.once('end', () => {
@@ -158,11 +170,16 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
     req: IncomingMessage,
     res: ServerResponse,
     switchProtocols?: SwitchProtocols,
-  ): Promise<void> =>
-    service().handle(
-      createHttp1Request(req, res, switchProtocols),
-      createHttp1ResponseWriter(req, res),
-    )
+  ): Promise<void> => {
+    const opened = origins.of(req.socket)
+    opened?.onUsed()
+    const inbound = createHttp1Request(req, res, {
+      connection: opened ?? req.socket,
+      mode: modeOf(req.url ?? '', opened?.origin, ownMode),
+      switchProtocols,
+    })
+    return service().handle(inbound, createHttp1ResponseWriter(req, res))
+  }
   const serve = (req: IncomingMessage, res: ServerResponse): void => {
     if (connections.isSurplus(req.socket)) {
       res.shouldKeepAlive = false
@@ -205,9 +222,16 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
       addTunnel(socket)
       const work = service().connect({
         head: readHttp1Head(req),
+        mode: modeOf('', undefined, ownMode),
+        origin: origins.of(socket)?.origin,
         client: socket,
         early,
-        accept: () => void socket.write('HTTP/1.1 200 Connection Established\r\n\r\n'),
+        accept: () => void socket.write(ESTABLISHED),
+        intercept(handshake) {
+          socket.write(ESTABLISHED)
+          if (early.length > 0) socket.unshift(early)
+          intercept(socket, req.socket, handshake)
+        },
         refuse: (failure, context) => refuseTunnel(socket, failure, context),
       })
       closeOnError(work, socket)
@@ -228,7 +252,11 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
     if (beginsWithPreface(error, socket)) {
       handedOver.add(socket)
       detachFromHttp1(socket, error)
-      http2.serve(socket, connections.isSurplus(socket) ? tooManyConnections : undefined)
+      http2.serve(socket, {
+        opened: origins.of(socket),
+        mode: modeOf('/', origins.of(socket)?.origin, ownMode),
+        refusal: connections.isSurplus(socket) ? tooManyConnections : undefined,
+      })
       return
     }
     failed.add(socket)
@@ -257,6 +285,24 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
     else last.once('close', respond)
   })
 
+  /** The connection inside of the tunnel is served like one to the listener, until it closes. */
+  function intercept(
+    client: Duplex,
+    { remoteAddress, localPort }: InboundRequest['connection'],
+    handshake: PreparedHandshake,
+  ): void {
+    tunnels.delete(client)
+    handshake.begin(client, ({ secure, origin, onUsed }) => {
+      connections.openedWithin(secure)
+      serveOrigin(secure, { remoteAddress, localPort, encrypted: true, origin, onUsed })
+    })
+  }
+
+  function serveOrigin(socket: Duplex, connection: OriginConnection): void {
+    origins.add(socket, connection)
+    server.emit(connectionEvent, socket)
+  }
+
   /** Records the failure of a request on a connection beyond the limit. */
   function surplus({ method = '' }: IncomingMessage) {
     const failure = tooManyConnections()
@@ -281,6 +327,7 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
   return {
     server,
     setTls,
+    serve: serveOrigin,
     setTimeouts,
     endConnections() {
       isEnding = true

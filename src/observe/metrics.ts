@@ -1,10 +1,12 @@
-import { PROTOCOLS } from '../lib/protocol.ts'
+import type { IntegrationMode } from '../lib/integration-mode.ts'
 import {
   connectionMetricDefinitions,
   type WatchedUpstream,
 } from './connection-metric-definitions.ts'
 import { CONTENT_TYPE, expositionOf } from './exposition.ts'
 import { createHttp2Metrics, type Http2Metrics, type Http2Reading } from './http2-metrics.ts'
+import { createInboundRequests } from './inbound-requests.ts'
+import { createInterceptionRecord, type InterceptionRecord } from './interception-record.ts'
 import type { MetricDescription } from './metric-definition.ts'
 import { processMetricDefinitions, type ProcessFigures } from './process-metric-definitions.ts'
 import { createReloadMetrics, type ReloadMetrics } from './reload-metrics.ts'
@@ -30,10 +32,11 @@ export type Metrics = {
   /** Requests in flight and open tunnels, over all routes. */
   pending(): { readonly requests: number; readonly tunnels: number }
   readonly reloads: ReloadMetrics
+  readonly interception: InterceptionRecord
   /** A client of the proxy listener used this protocol instead of HTTP. */
   otherProtocol(protocol: (typeof OTHER_PROTOCOLS)[number]): void
   /** A request of an application; `protocol` is one of `PROTOCOLS`. */
-  inboundRequest(protocol: string): void
+  inboundRequest(protocol: string, mode: IntegrationMode): void
   /** HTTP/2 connections of applications and to upstreams. */
   readonly http2: { readonly client: Http2Metrics; readonly upstream: Http2Metrics }
   /** For the status page. */
@@ -67,7 +70,8 @@ export function createMetrics(figures: ProcessFigures): Metrics {
   const reloads = createReloadMetrics()
   // All protocols from the start, so that rate() sees the first increase.
   const otherProtocols = new Map<string, number>(OTHER_PROTOCOLS.map((protocol) => [protocol, 0]))
-  const inboundProtocols = new Map<string, number>(PROTOCOLS.map((protocol) => [protocol, 0]))
+  const inboundRequests = createInboundRequests()
+  const interception = createInterceptionRecord()
   let watched: Watched = { tokens: [], upstreams: [], rejections: [] }
 
   const http2 = { client: createHttp2Metrics(), upstream: createHttp2Metrics() }
@@ -77,7 +81,8 @@ export function createMetrics(figures: ProcessFigures): Metrics {
     ...connectionMetricDefinitions({
       upstreams: () => watched.upstreams,
       otherProtocols,
-      inboundProtocols,
+      inboundRequests,
+      interception,
       http2,
     }),
     ...processMetricDefinitions(figures, reloads),
@@ -100,9 +105,8 @@ export function createMetrics(figures: ProcessFigures): Metrics {
     otherProtocol(protocol) {
       otherProtocols.set(protocol, (otherProtocols.get(protocol) ?? 0) + 1)
     },
-    inboundRequest(protocol) {
-      inboundProtocols.set(protocol, (inboundProtocols.get(protocol) ?? 0) + 1)
-    },
+    inboundRequest: inboundRequests.count,
+    interception,
     http2,
     protocols() {
       const upstream = new Map<string, number>()
@@ -112,7 +116,7 @@ export function createMetrics(figures: ProcessFigures): Metrics {
         }
       }
       return {
-        client: { requests: inboundProtocols, http2: http2.client.read() },
+        client: { requests: inboundRequests.byProtocol(), http2: http2.client.read() },
         upstream: { requests: upstream, http2: http2.upstream.read() },
       }
     },

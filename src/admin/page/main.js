@@ -2,6 +2,7 @@
 
 import { byId, setText } from './document.js'
 import { showFailures } from './failures.js'
+import { showInterception } from './interception.js'
 import { showOverview } from './overview.js'
 import { showProtocols } from './protocols.js'
 import { showRejections } from './rejections.js'
@@ -15,6 +16,7 @@ function show() {
   showOverview()
   if (status === undefined) return
   showRejections()
+  showInterception()
   showTokens()
   showFailures()
   showProtocols()

@@ -62,6 +62,7 @@ test('check --json has the plan and the warnings', async () => {
           methods: ['GET', 'HEAD'],
           upstream: 'https://orders.example.com/v2',
           credential: 'corp',
+          listeners: null,
         },
         {
           name: 'rest',
@@ -70,6 +71,7 @@ test('check --json has the plan and the warnings', async () => {
           methods: null,
           upstream: 'https://rest.example.com',
           credential: null,
+          listeners: null,
         },
       ],
       webPageOrigins: [],

@@ -33,12 +33,14 @@ export function formatPlan(
   return `${addresses}\n${lines.join('')}`
 }
 
-/** `127.0.0.1:8080`, or `app 127.0.0.1:8080 (TLS)` if there are several. */
+/** `127.0.0.1:8080`, or `app 127.0.0.1:8080 (TLS, password)` if there are several. */
 function formatListener(
-  { name, address, tls }: PlannedListener,
+  { name, address, tls, callers }: PlannedListener,
   all: readonly PlannedListener[],
 ): string {
-  return [all.length > 1 && name, address, tls && '(TLS)'].filter(Boolean).join(' ')
+  const features = [...(tls ? ['TLS'] : []), ...callers]
+  const shown = features.length === 0 ? undefined : `(${features.join(', ')})`
+  return [all.length > 1 && name, address, shown].filter(Boolean).join(' ')
 }
 
 /** `GET, HEAD api.example.com/orders` */

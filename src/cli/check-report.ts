@@ -2,6 +2,7 @@ import { planRoutes, type RoutePlan } from '../compose/route-plan.ts'
 import type { Connected } from '../compose/upstream-probes.ts'
 import type { LoadResult } from '../config/load.ts'
 import { formatListenAddress } from '../config/listen-address.ts'
+import type { ListenerConfig } from '../config/listen-schema.ts'
 import type { Config } from '../config/schema.ts'
 import { type TokenFacts, tokenFacts, type TokenFailure, tokenFailure } from './describe-token.ts'
 import type { ProbedUpstream } from './probe-upstreams.ts'
@@ -44,6 +45,8 @@ export type PlannedListener = {
   readonly name: string
   readonly address: string
   readonly tls: boolean
+  /** What callers must have: "password", "client certificate" or both. */
+  readonly callers: readonly string[]
 }
 
 export type PlannedRoute = RouteCriteria & {
@@ -92,11 +95,7 @@ export function checkReport(file: string, result: LoadResult): CheckReport {
 export function planOf(config: Config): Plan {
   const { listen, admin, access, credentials } = config
   return {
-    listeners: listen.map(({ name, address, tls }) => ({
-      name,
-      address: formatListenAddress(address),
-      tls: tls !== undefined,
-    })),
+    listeners: listen.map(plannedListener),
     admin: formatListenAddress(admin),
     routes: planRoutes(config).map(plannedRoute),
     webPageOrigins: access.origins,
@@ -105,6 +104,18 @@ export function planOf(config: Config): Plan {
       clientId: credential.clientId ?? null,
       tokenFrom: tokenFrom(credential),
     })),
+  }
+}
+
+function plannedListener({ name, address, tls, auth }: ListenerConfig): PlannedListener {
+  return {
+    name,
+    address: formatListenAddress(address),
+    tls: tls !== undefined,
+    callers: [
+      ...(auth?.basic === undefined ? [] : ['password']),
+      ...(tls?.clientCa === undefined ? [] : ['client certificate']),
+    ],
   }
 }
 

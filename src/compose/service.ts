@@ -1,27 +1,29 @@
 import type { ListenerConfig } from '../config/listen-schema.ts'
 import type { Config } from '../config/schema.ts'
 import type { ConfigEnvironment } from '../config/secret-reader.ts'
+import type { SidecarError } from '../errors.ts'
 import type { Clock } from '../lib/clock.ts'
 import { createReferenceCountedPool } from '../lib/reference-counted-pool.ts'
 import type { CertificateIssuer } from '../certificates/certificate-issuer.ts'
 import { type AccessLog, type AccessLogOptions, createAccessLog } from '../observe/access-log.ts'
 import type { DescriptorWatch } from '../observe/descriptor-watch.ts'
 import type { Logger } from '../observe/logger.ts'
-import { type Metrics, UNMATCHED } from '../observe/metrics.ts'
+import type { Metrics } from '../observe/metrics.ts'
 import type { RecentFailures } from '../observe/recent-failures.ts'
 import type { Tracer } from '../observe/tracer.ts'
-import { createConnectHandler } from '../inbound/connect.ts'
 import type { ProxyService } from '../inbound/http1-server.ts'
-import { createRecorder } from '../exchange/exchange-record.ts'
-import { createExchangeHandler } from '../exchange/handler.ts'
 import type { IdleWatch } from '../exchange/idle-watch.ts'
 import { type OpenUpstream, openUpstream, type Upstream } from '../outbound/upstream.ts'
 import type { RejectionRecord } from '../tokens/rejection-record.ts'
 import type { TokenSource } from '../tokens/token-source.ts'
+import {
+  type CallerAuthentication,
+  composeCallerAuthentication,
+  createAudit,
+} from './caller-authentication.ts'
 import { openInterceptionAuthority } from './interception-authority.ts'
-import { composeOriginPolicy } from './origin-policy.ts'
-import { viaName } from './route-plan.ts'
-import { composeRoutes, composeTunnels } from './routes.ts'
+import { composeListenerService } from './listener-service.ts'
+import { composeRoutes } from './routes.ts'
 import type { AuthorizationServer } from './token-request.ts'
 import { composeTokenSources, type TokenSources } from './token-sources.ts'
 
@@ -71,6 +73,7 @@ export function createServiceFactory(
   const sources = createReferenceCountedPool<TokenSource>((source) => source.close())
   const upstreams = createReferenceCountedPool<Upstream>((upstream) => upstream.close())
   const rejections = createReferenceCountedPool<RejectionRecord>(() => {})
+  const audit = createAudit(options)
   return async (config) => {
     const authority = await openInterceptionAuthority({ config, places, clock, logger })
     const resources = {
@@ -79,8 +82,10 @@ export function createServiceFactory(
       upstreams: upstreams.createReferences(),
       rejections: rejections.createReferences(),
     }
+    const authentications: CallerAuthentication[] = []
     const release = async (): Promise<void> => {
       authority?.close()
+      for (const { close } of authentications) close()
       for (const { release: close } of Object.values(resources)) await close()
     }
     try {
@@ -97,37 +102,30 @@ export function createServiceFactory(
         ...resources,
       }
       const routes = await composeRoutes(parts)
-      const recorder = createRecorder({
-        unmatched: metrics.route(UNMATCHED),
-        countProtocol: (protocol) => metrics.inboundRequest(protocol),
-        accessLog: withFailureRecord(createAccessLog(logger, accessLogOptions(config)), options),
-        tracer,
-        clock,
-      })
-      const byListener = new Map(
-        options.listeners.map(({ name, address }): [string, ProxyService] => {
-          const table = routes.tableOf(name)
-          return [
-            name,
-            {
-              recorder,
-              handle: createExchangeHandler({
-                routes: table,
-                originPolicy: composeOriginPolicy(address, config.access),
-                via: viaName(config),
-                recorder,
-                clock,
-              }),
-              connect: createConnectHandler({
-                namesHost: table.namesHost,
-                tunnels: composeTunnels(config, metrics),
-                recorder,
-                clock,
-              }),
-            },
-          ]
-        }),
+      const accessLog = withFailureRecord(
+        createAccessLog(logger, accessLogOptions(config)),
+        options,
       )
+      const byListener = new Map<string, ProxyService>()
+      for (const listener of options.listeners) {
+        const authentication = await composeCallerAuthentication(withAuthOf(config, listener), {
+          places,
+          clock,
+          audit,
+        })
+        if (authentication !== undefined) authentications.push(authentication)
+        const service = composeListenerService(listener, {
+          config,
+          logsName: options.listeners.length > 1,
+          routes: routes.tableOf(listener.name),
+          authentication,
+          accessLog,
+          metrics,
+          tracer,
+          clock,
+        })
+        byListener.set(listener.name, service)
+      }
       const close = async (): Promise<void> => {
         routes.close()
         await release()
@@ -141,7 +139,7 @@ export function createServiceFactory(
         rejections: routes.rejections,
         close,
         async retire() {
-          await recorder.whenIdle()
+          await Promise.all([...byListener.values()].map(({ recorder }) => recorder.whenIdle()))
           await close()
         },
         forListener(name) {
@@ -157,6 +155,12 @@ export function createServiceFactory(
   }
 }
 
+/** Unlike the address, the callers of an open listener change with the configuration. */
+function withAuthOf({ listen }: Config, listener: ListenerConfig) {
+  const { name, auth } = listen.find((changed) => changed.name === listener.name) ?? listener
+  return { name, auth }
+}
+
 function withFailureRecord(
   log: AccessLog,
   { failures, descriptors }: Pick<ServiceOptions, 'failures' | 'descriptors'>,
@@ -165,9 +169,15 @@ function withFailureRecord(
     if (request.failure !== undefined) {
       failures.note(request.route, request.failure)
       descriptors.note(request.failure)
+      // The audit log has them, and limits their number.
+      if (isCallerRejected(request.failure)) return
     }
     log(request)
   }
+}
+
+function isCallerRejected({ code }: SidecarError): boolean {
+  return code === 'proxy_authentication_required' || code === 'client_denied'
 }
 
 function tokenNames({ routes }: Config, tokens: TokenSources): ReadonlyMap<string, string> {

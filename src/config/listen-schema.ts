@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { DEFAULT_SOCKET_MODE, isSocketPath, parseListenAddress } from './listen-address.ts'
+import { listenerAuth } from './listener-auth-schema.ts'
 import { listenerTls, text } from './value-schemas.ts'
 
 const ADDRESS = 'expected an address such as "127.0.0.1:8080", "[::1]:8080" or "unix:/run/app.sock"'
@@ -39,6 +40,7 @@ const listener = z.strictObject({
     .describe('Its name in the log, in `/status` and on the command line; each has another.'),
   address: listenAddress.describe('`host:port`, `unix:/path`, or a map of `unix` and `mode`.'),
   tls: listenerTls.optional(),
+  auth: listenerAuth.optional(),
 })
 
 /** One listener as an address or a map, or a list of listeners. */

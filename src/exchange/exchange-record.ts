@@ -17,6 +17,12 @@ export type ExchangeRecord = {
   /** Undefined where the request could not be read. */
   readonly protocol: string | undefined
   readonly startedAtMs: number
+  /** The name of the listener, if there are several. */
+  readonly listener: string | undefined
+  /** The name under which the caller has authenticated, if the listener requires it. */
+  caller: string | undefined
+  /** Of the request target. */
+  scheme: 'http' | 'https'
   path: string
   query: string
   route: string | undefined
@@ -59,6 +65,10 @@ export type Recorder = {
 export type RecorderOptions = {
   /** The metrics of exchanges without a route. */
   readonly unmatched: RouteMetrics
+  /** The name of the listener, for the log; undefined if there is only one. */
+  readonly listener: string | undefined
+  /** That of requests whose target is a path. */
+  readonly scheme: 'http' | 'https'
   readonly countProtocol: (protocol: string) => void
   readonly accessLog: AccessLog
   readonly tracer: Tracer | undefined
@@ -66,7 +76,7 @@ export type RecorderOptions = {
 }
 
 export function createRecorder(options: RecorderOptions): Recorder {
-  const { unmatched, countProtocol, accessLog, tracer, clock } = options
+  const { unmatched, listener, scheme, countProtocol, accessLog, tracer, clock } = options
   const idle = Promise.withResolvers<void>()
   let running = 0
   let isAwaited = false
@@ -82,6 +92,9 @@ export function createRecorder(options: RecorderOptions): Recorder {
         isGrpc: head?.isGrpc === true,
         protocol,
         startedAtMs: clock.monotonicMs(),
+        listener,
+        caller: undefined,
+        scheme,
         path: '',
         query: '',
         route: undefined,

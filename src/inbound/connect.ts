@@ -4,8 +4,10 @@ import { clientClosed, SidecarError } from '../errors.ts'
 import type { Clock } from '../lib/clock.ts'
 import { networkFault } from '../lib/network-fault.ts'
 import type { RouteMetrics } from '../observe/route-metrics.ts'
+import type { AuthenticateCaller } from '../exchange/caller-authentication.ts'
 import type { Recorder } from '../exchange/exchange-record.ts'
 import type { FailureContext } from '../exchange/failure-response.ts'
+import type { InboundRequest } from '../http/inbound-request.ts'
 import type { RequestHead } from '../http/request-head.ts'
 import { joinTunnel } from '../http/tunnel.ts'
 
@@ -19,6 +21,8 @@ export type TunnelPolicy = {
 }
 
 export type ConnectHandlerOptions = {
+  /** Undefined for a listener that serves every caller. */
+  readonly authenticate: AuthenticateCaller | undefined
   readonly namesHost: (host: string) => boolean
   /** Undefined where they are not allowed. */
   readonly tunnels: TunnelPolicy | undefined
@@ -29,6 +33,7 @@ export type ConnectHandlerOptions = {
 /** A `CONNECT` request, whichever protocol carried it. */
 type TunnelRequest = {
   readonly head: RequestHead
+  readonly connection: InboundRequest['connection']
   readonly client: Duplex
   /** What the client sent before the tunnel was open. */
   readonly early: Buffer
@@ -41,11 +46,12 @@ export type ConnectHandler = (request: TunnelRequest) => Promise<void>
 
 /** `CONNECT` (RFC 9110 section 9.3.6): a tunnel to a host that no route names, where that is allowed. */
 export function createConnectHandler(options: ConnectHandlerOptions): ConnectHandler {
-  const { namesHost, tunnels, recorder, clock } = options
-  return async ({ head, client, early, accept, refuse }) => {
+  const { authenticate, namesHost, tunnels, recorder, clock } = options
+  return async ({ head, connection, client, early, accept, refuse }) => {
     const record = recorder.begin('CONNECT', head)
     let status = 200
     try {
+      record.caller = authenticate?.(head, connection) // 407, 403
       refuseAmbiguous(head)
       const destination = parseDestination(head.target)
       record.path = head.target

@@ -205,6 +205,7 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
       addTunnel(socket)
       const work = service().connect({
         head: readHttp1Head(req),
+        connection: req.socket,
         client: socket,
         early,
         accept: () => void socket.write('HTTP/1.1 200 Connection Established\r\n\r\n'),

@@ -5,6 +5,7 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2'
 import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 import type { Duplex } from 'node:stream'
 import { SidecarError } from '../errors.ts'
 import type { ExchangeHandler } from '../exchange/handler.ts'
@@ -83,6 +84,8 @@ export function createHttp2Server(options: Http2ServerOptions): Http2Server {
       remoteAddress: socket.remoteAddress,
       localPort: socket.localPort,
       encrypted: session.encrypted,
+      getPeerX509Certificate: () =>
+        socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined,
     }
     const renewTables = renewStreamTables(session)
     const streams: OpenStream[] = []
@@ -186,7 +189,7 @@ export function createHttp2Server(options: Http2ServerOptions): Http2Server {
     const writer = createHttp2ResponseWriter(stream, head, onReset)
     const work =
       head.method === 'CONNECT'
-        ? openTunnel(stream, head, onReset)
+        ? openTunnel(stream, head, connection, onReset)
         : service().handle(createHttp2Request(stream, head, connection), writer)
     work.catch((thrown: unknown) => {
       count('', thrown)
@@ -199,11 +202,13 @@ export function createHttp2Server(options: Http2ServerOptions): Http2Server {
   async function openTunnel(
     stream: ServerHttp2Stream,
     head: RequestHead,
+    connection: InboundRequest['connection'],
     onReset: (code: number) => void,
   ): Promise<void> {
     addTunnel(stream)
     await service().connect({
       head,
+      connection,
       client: stream,
       early: Buffer.alloc(0),
       accept(upstream) {

@@ -1,6 +1,7 @@
 import type { Sample } from './exposition.ts'
 import type { Http2Metrics } from './http2-metrics.ts'
 import type { MetricDefinition } from './metric-definition.ts'
+import type { RejectedCallers } from './rejected-callers.ts'
 
 export type WatchedUpstream = {
   readonly origin: string
@@ -12,6 +13,7 @@ export function connectionMetricDefinitions(sources: {
   readonly upstreams: () => readonly WatchedUpstream[]
   readonly otherProtocols: ReadonlyMap<string, number>
   readonly inboundProtocols: ReadonlyMap<string, number>
+  readonly rejectedCallers: RejectedCallers
   readonly http2: { readonly client: Http2Metrics; readonly upstream: Http2Metrics }
 }): MetricDefinition[] {
   const { otherProtocols, inboundProtocols } = sources
@@ -60,6 +62,17 @@ export function connectionMetricDefinitions(sources: {
       labels: ['protocol'],
       read: () =>
         [...inboundProtocols].map(([protocol, value]) => ({ labels: { protocol }, value })),
+    },
+    {
+      name: 'token_sidecar_rejected_callers_total',
+      type: 'counter',
+      help: 'Requests of callers that the listener does not serve: without credentials, with invalid ones, or with a certificate that is not allowed',
+      labels: ['listener', 'reason'],
+      read: () =>
+        sources.rejectedCallers.read().map(({ listener, reason, requests }) => ({
+          labels: { listener, reason },
+          value: requests,
+        })),
     },
     {
       name: 'token_sidecar_http2_sessions_open',

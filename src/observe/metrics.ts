@@ -7,6 +7,7 @@ import { CONTENT_TYPE, expositionOf } from './exposition.ts'
 import { createHttp2Metrics, type Http2Metrics } from './http2-metrics.ts'
 import type { MetricDescription } from './metric-definition.ts'
 import { processMetricDefinitions, type ProcessFigures } from './process-metric-definitions.ts'
+import { createRejectedCallers, type RejectedCallers } from './rejected-callers.ts'
 import { createReloadMetrics, type ReloadMetrics } from './reload-metrics.ts'
 import { routeMetricDefinitions, type WatchedRejections } from './route-metric-definitions.ts'
 import { createRouteMetrics, type RouteMetrics } from './route-metrics.ts'
@@ -32,6 +33,7 @@ export type Metrics = {
   readonly reloads: ReloadMetrics
   /** A client of the proxy listener used this protocol instead of HTTP. */
   otherProtocol(protocol: (typeof OTHER_PROTOCOLS)[number]): void
+  readonly rejectedCallers: RejectedCallers
   /** A request of an application; `protocol` is one of `PROTOCOLS`. */
   inboundRequest(protocol: string): void
   /** HTTP/2 connections of applications and to upstreams. */
@@ -55,6 +57,7 @@ export function createMetrics(figures: ProcessFigures): Metrics {
   // All protocols from the start, so that rate() sees the first increase.
   const otherProtocols = new Map<string, number>(OTHER_PROTOCOLS.map((protocol) => [protocol, 0]))
   const inboundProtocols = new Map<string, number>(PROTOCOLS.map((protocol) => [protocol, 0]))
+  const rejectedCallers = createRejectedCallers()
   let watched: Watched = { tokens: [], upstreams: [], rejections: [] }
 
   const http2 = { client: createHttp2Metrics(), upstream: createHttp2Metrics() }
@@ -65,6 +68,7 @@ export function createMetrics(figures: ProcessFigures): Metrics {
       upstreams: () => watched.upstreams,
       otherProtocols,
       inboundProtocols,
+      rejectedCallers,
       http2,
     }),
     ...processMetricDefinitions(figures, reloads),
@@ -87,6 +91,7 @@ export function createMetrics(figures: ProcessFigures): Metrics {
     otherProtocol(protocol) {
       otherProtocols.set(protocol, (otherProtocols.get(protocol) ?? 0) + 1)
     },
+    rejectedCallers,
     inboundRequest(protocol) {
       inboundProtocols.set(protocol, (inboundProtocols.get(protocol) ?? 0) + 1)
     },

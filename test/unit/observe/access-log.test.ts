@@ -19,6 +19,8 @@ const REQUEST: FinishedRequest = {
   protocol: 'h2',
   path: '/orders/7',
   query: '?state=open',
+  listener: undefined,
+  caller: undefined,
   route: 'orders',
   status: 200,
   grpcStatus: undefined,

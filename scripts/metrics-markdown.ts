@@ -5,6 +5,8 @@ import { createMetrics } from '../src/observe/metrics.ts'
 const TABLES: Readonly<Record<string, (metric: MetricDescription) => boolean>> = {
   requests: ({ labels }) =>
     ['route', 'protocol', 'listener'].some((label) => labels.includes(label)),
+  interception: ({ name }) => name.startsWith('token_sidecar_intercept_'),
+  transparent: ({ name }) => name === 'token_sidecar_rejected_connections_total',
   http2: ({ name }) => name.startsWith('token_sidecar_http2_'),
   tokens: ({ labels }) => labels.includes('credential'),
   upstreams: ({ labels }) => labels.includes('upstream'),

@@ -15,7 +15,7 @@ export function formatPlan(
     return [
       `  ${paint('bold', route.name.padEnd(names))}`,
       formatMatch(route).padEnd(matches),
-      `→ ${route.upstream} ${paint(route.credential === null ? 'dim' : 'green', token)}${
+      `→ ${route.upstream} ${route.proxy === null ? '' : `through ${route.proxy} `}${paint(route.credential === null ? 'dim' : 'green', token)}${
         route.listeners === null ? '' : ` on ${route.listeners.join(', ')}`
       }\n`,
     ].join('  ')
@@ -35,10 +35,14 @@ export function formatPlan(
 
 /** `127.0.0.1:8080`, or `app 127.0.0.1:8080 (TLS, password)` if there are several. */
 function formatListener(
-  { name, address, tls, callers }: PlannedListener,
+  { name, address, mode, tls, callers }: PlannedListener,
   all: readonly PlannedListener[],
 ): string {
-  const features = [...(tls ? ['TLS'] : []), ...callers]
+  const features = [
+    ...(mode === 'transparent' ? ['transparent'] : []),
+    ...(tls ? ['TLS'] : []),
+    ...callers,
+  ]
   const shown = features.length === 0 ? undefined : `(${features.join(', ')})`
   return [all.length > 1 && name, address, shown].filter(Boolean).join(' ')
 }

@@ -13,6 +13,7 @@ import type { RecentFailures } from '../observe/recent-failures.ts'
 import type { Tracer } from '../observe/tracer.ts'
 import type { ProxyService } from '../inbound/http1-server.ts'
 import type { IdleWatch } from '../exchange/idle-watch.ts'
+import type { WatchedEgressProxy } from '../outbound/egress-proxy.ts'
 import { type OpenUpstream, openUpstream, type Upstream } from '../outbound/upstream.ts'
 import type { RejectionRecord } from '../tokens/rejection-record.ts'
 import type { TokenSource } from '../tokens/token-source.ts'
@@ -21,9 +22,10 @@ import {
   composeCallerAuthentication,
   createAudit,
 } from './caller-authentication.ts'
+import { createProxyAcquirer } from './egress-proxy.ts'
 import { openInterceptionAuthority } from './interception-authority.ts'
-import { composeListenerService } from './listener-service.ts'
-import { composeRoutes } from './routes.ts'
+import { composeProxyService } from './proxy-service.ts'
+import { composeRoutes, composeTunnels } from './routes.ts'
 import type { AuthorizationServer } from './token-request.ts'
 import { composeTokenSources, type TokenSources } from './token-sources.ts'
 
@@ -42,7 +44,7 @@ export type Service = {
   readonly rejections: ReadonlyMap<string, RejectionRecord>
   /** When the last request has ended, releases the resources that no other service uses. */
   readonly retire: () => Promise<void>
-  /** Releases them at once, including those of requests in progress. */
+  /** Releases them immediately, including those of requests in flight. */
   readonly close: () => Promise<void>
 }
 
@@ -73,6 +75,7 @@ export function createServiceFactory(
   const sources = createReferenceCountedPool<TokenSource>((source) => source.close())
   const upstreams = createReferenceCountedPool<Upstream>((upstream) => upstream.close())
   const rejections = createReferenceCountedPool<RejectionRecord>(() => {})
+  const proxies = createReferenceCountedPool<WatchedEgressProxy>((proxy) => proxy.close())
   const audit = createAudit(options)
   return async (config) => {
     const authority = await openInterceptionAuthority({ config, places, clock, logger })
@@ -81,6 +84,7 @@ export function createServiceFactory(
       sources: sources.createReferences(),
       upstreams: upstreams.createReferences(),
       rejections: rejections.createReferences(),
+      proxies: proxies.createReferences(),
     }
     const authentications: CallerAuthentication[] = []
     const release = async (): Promise<void> => {
@@ -99,9 +103,11 @@ export function createServiceFactory(
         metrics,
         idle,
         openUpstream: options.openUpstream ?? openUpstream,
+        acquireProxy: createProxyAcquirer(resources.proxies, places, clock),
         ...resources,
       }
       const routes = await composeRoutes(parts)
+      const tunnels = await composeTunnels(parts)
       const accessLog = withFailureRecord(
         createAccessLog(logger, accessLogOptions(config)),
         options,
@@ -114,14 +120,17 @@ export function createServiceFactory(
           audit,
         })
         if (authentication !== undefined) authentications.push(authentication)
-        const service = composeListenerService(listener, {
+        const service = composeProxyService(listener, {
           config,
           logsName: options.listeners.length > 1,
-          routes: routes.tableOf(listener.name),
-          authentication,
+          authenticate: authentication?.authenticate,
+          routes,
+          issuer: authority,
+          tunnels,
           accessLog,
           metrics,
           tracer,
+          logger,
           clock,
         })
         byListener.set(listener.name, service)

@@ -2,9 +2,10 @@ import { isIP } from 'node:net'
 import { isLocalName, isLoopbackHost } from '../lib/loopback.ts'
 import { error, type Finding, warning } from './finding.ts'
 import { valueAt } from './hints.ts'
-import { parseListenAddress } from './listen-address.ts'
+import { isWildcard, parseListenAddress } from './listen-address.ts'
 import { DEFAULT_LISTENER_NAME } from './listen-schema.ts'
 import { formatKeyPath, type KeyPath } from './problem.ts'
+import { checkTransparentListeners } from './transparent-checks.ts'
 
 /** What the checks need of a listener of the file. */
 export type ListenerOutline = {
@@ -15,6 +16,8 @@ export type ListenerOutline = {
   readonly address: string | undefined
   readonly name: string | undefined
   readonly hasTls: boolean
+  /** Whether redirect rules send connections to it. */
+  readonly isTransparent: boolean
   readonly hasClientCa: boolean
   /** The path of `auth`, and what it has. */
   readonly auth: {
@@ -46,6 +49,7 @@ function outlineListener(at: KeyPath, given: unknown): ListenerOutline {
     ...outlineAddress(hasAddress ? [...at, 'address'] : at, valueAt(given, ['address']) ?? given),
     name: typeof name === 'string' ? name : undefined,
     hasTls: valueAt(given, ['tls']) !== undefined,
+    isTransparent: valueAt(given, ['mode']) === 'transparent',
     hasClientCa: valueAt(given, ['tls', 'clientCa']) !== undefined,
     auth: {
       at: [...at, 'auth'],
@@ -71,6 +75,7 @@ export function checkListeners(data: unknown): Finding[] {
   return [
     ...duplicateNames(listeners),
     ...duplicateAddresses(listeners, admin, valueAt(data, ['admin']) !== undefined),
+    ...checkTransparentListeners(data, listeners),
     ...listeners.flatMap(reachableListener),
     ...listeners.flatMap(checkAuth),
     ...reachable(
@@ -116,6 +121,8 @@ function duplicateAddresses(
 }
 
 function reachableListener(listener: ListenerOutline): Finding[] {
+  // On all addresses, a transparent listener serves connections from this machine only.
+  if (listener.isTransparent && isWildcard(parseListenAddress(listener.address ?? ''))) return []
   if (listener.hasClientCa) return []
   if (listener.auth.users.length > 0) {
     const message =
@@ -133,8 +140,16 @@ function reachable({ address, addressAt }: ListenerOutline, message: string): Fi
   return parsed?.kind === 'tcp' && isReachable(parsed.host) ? [warning(addressAt, message)] : []
 }
 
-function checkAuth({ auth, hasClientCa }: ListenerOutline): Finding[] {
+function checkAuth({ auth, hasClientCa, isTransparent }: ListenerOutline): Finding[] {
   const { at, users, hasCertificates } = auth
+  if (isTransparent && (users.length > 0 || hasCertificates)) {
+    return [
+      error(
+        at,
+        'expected no "auth" with "mode: transparent": redirected clients do not know that there is a proxy',
+      ),
+    ]
+  }
   return [
     ...(hasCertificates && !hasClientCa
       ? [

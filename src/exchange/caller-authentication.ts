@@ -70,6 +70,8 @@ export function createCallerAuthentication(
   }
 
   return (head, connection) => {
+    // The CONNECT that opened the connection was authenticated.
+    if (connection.origin?.mode === 'intercepted') return connection.caller
     const certificateName = certificates && checkCertificate(connection, certificates)
     return users === undefined ? certificateName : checkUser(head, connection, users)
   }

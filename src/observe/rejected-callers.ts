@@ -1,4 +1,4 @@
-export const CALLER_REJECTIONS = ['no_credentials', 'invalid_credentials', 'certificate'] as const
+const CALLER_REJECTIONS = ['no_credentials', 'invalid_credentials', 'certificate'] as const
 
 /** Why a listener did not serve a caller. */
 export type CallerRejection = (typeof CALLER_REJECTIONS)[number]

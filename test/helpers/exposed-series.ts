@@ -11,7 +11,7 @@ import {
 import { groupingLabelsOf, matchesAny, selectorsOf } from './promql.ts'
 import { exchangeRaw } from './raw-http.ts'
 import { startServer } from './servers.ts'
-import { startSidecar } from './sidecar.ts'
+import { startSidecar, temporaryDirectory } from './sidecar.ts'
 import { sendToken, startTokenEndpoint } from './token-endpoint.ts'
 import { until } from './wait.ts'
 
@@ -26,7 +26,11 @@ export async function readExposedSeries(): Promise<ExposedSeries> {
   })
   const auth = '{ basic: [{ username: a, password: { value: b } }] }'
   const sidecar = await startSidecar(
-    endpointConfig({ endpoint: endpoint.url, upstream: `${upstream}/orders` }),
+    `
+intercept: { ca: { directory: '${await temporaryDirectory()}' } }
+${endpointConfig({ endpoint: endpoint.url, upstream: `${upstream}/orders` })}
+  - { name: named, match: { host: api.example.com }, upstream: '${upstream}', credential: none }
+`,
     {},
     `[{ address: "127.0.0.1:0" }, { name: partners, address: "127.0.0.1:0", auth: ${auth} }]`,
   )

@@ -295,7 +295,7 @@ const USERS = 'auth: { basic: [{ username: a, password: { env: P } }] }'
 test.for([
   {
     listen: `{ address: '0.0.0.0:8080', ${USERS} }`,
-    warning: /^1:21 listen\.address: passwords are sent to this address unencrypted/,
+    warning: /^1:20 listen\.address: passwords are sent to this address unencrypted/,
   },
   {
     listen: `[{ address: '127.0.0.1:8080', ${USERS.replace('{ env: P }', '{ value: p }')} }]`,

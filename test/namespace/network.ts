@@ -1,7 +1,7 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
-import { findPrograms } from './tools.ts'
+import { findPrograms } from '../helpers/tools.ts'
 
 /** A network with an application and the sidecar on one side, and all servers on the other. Needs root. */
 export type Network = {

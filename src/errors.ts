@@ -89,6 +89,12 @@ export const FAILURES = {
     proxyError: 'destination_unavailable',
     grpcStatus: 14,
   },
+  upstream_proxy: {
+    status: 502,
+    title: 'The proxy in front of the upstream cannot be used',
+    proxyError: 'destination_unavailable',
+    grpcStatus: 14,
+  },
   upstream_tls: {
     status: 502,
     title: 'TLS connection to the upstream failed',

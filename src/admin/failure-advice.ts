@@ -26,6 +26,8 @@ const ADVICE: Readonly<Record<FailureCode, string>> = {
   token_invalid:
     'The response of the authorization server contains no usable token: check "issuer" or "tokenEndpoint", and whether a proxy responds in its place.',
   upstream_unreachable: 'Check that the API is up, its host name and port, and the network.',
+  upstream_proxy:
+    'The proxy is at fault, not the API: check that it is up, that it allows this destination, and "url", "username", "password" and "tls.ca" of "proxy".',
   upstream_tls:
     'Check the certificate of the API, its names and validity, and "tls.ca" of the route if a private authority issued it.',
   upstream_protocol: 'Check the scheme and the port of "upstream": the server may not speak HTTP.',

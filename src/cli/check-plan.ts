@@ -15,7 +15,9 @@ export function formatPlan(
     return [
       `  ${paint('bold', route.name.padEnd(names))}`,
       formatMatch(route).padEnd(matches),
-      `→ ${route.upstream} ${paint(route.credential === null ? 'dim' : 'green', token)}\n`,
+      `→ ${route.upstream} ${route.proxy === null ? '' : `through ${route.proxy} `}${paint(route.credential === null ? 'dim' : 'green', token)}${
+        route.listeners === null ? '' : ` on ${route.listeners.join(', ')}`
+      }\n`,
     ].join('  ')
   })
   const addresses = formatLines(

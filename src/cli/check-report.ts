@@ -38,6 +38,7 @@ export type Plan = {
     readonly name: string
     readonly clientId: string | null
     readonly tokenFrom: string
+    readonly proxy: string | null
   }[]
 }
 
@@ -51,7 +52,11 @@ export type PlannedListener = {
 export type PlannedRoute = RouteCriteria & {
   readonly name: string
   readonly upstream: string
+  /** The URL of the proxy; null for a direct connection. */
+  readonly proxy: string | null
   readonly credential: string | null
+  /** Null for all. */
+  readonly listeners: readonly string[] | null
 }
 
 export type TokenReport = {
@@ -64,15 +69,16 @@ export type TokenReport = {
 export type UpstreamReport = {
   readonly origin: string
   readonly routes: readonly string[]
+  readonly proxy: string | null
   readonly connected: { readonly tls: Connected['tls'] | null } | null
   readonly error: string | null
 }
 
 export function upstreamReport(probed: ProbedUpstream): UpstreamReport {
-  const { origin, routes } = probed
+  const { origin, routes, proxy } = probed
   return 'connected' in probed
-    ? { origin, routes, connected: { tls: probed.connected.tls ?? null }, error: null }
-    : { origin, routes, connected: null, error: probed.fault }
+    ? { origin, routes, proxy, connected: { tls: probed.connected.tls ?? null }, error: null }
+    : { origin, routes, proxy, connected: null, error: probed.fault }
 }
 
 export function checkReport(file: string, result: LoadResult): CheckReport {
@@ -105,6 +111,7 @@ export function planOf(config: Config): Plan {
       name,
       clientId: credential.clientId ?? null,
       tokenFrom: tokenFrom(credential),
+      proxy: credential.proxy?.url ?? null,
     })),
   }
 }
@@ -114,7 +121,9 @@ function plannedRoute({ config, match, token }: RoutePlan): PlannedRoute {
     name: config.name,
     ...routeCriteria(match),
     upstream: config.upstream,
+    proxy: config.proxy?.url ?? null,
     credential: token?.credentialName ?? null,
+    listeners: config.listeners ?? null,
   }
 }
 

@@ -10,19 +10,16 @@ import type { Logger } from '../observe/logger.ts'
 import { type Metrics, UNMATCHED } from '../observe/metrics.ts'
 import type { RecentFailures } from '../observe/recent-failures.ts'
 import type { Tracer } from '../observe/tracer.ts'
-import { createConnectHandler } from '../inbound/connect.ts'
 import type { ProxyService } from '../inbound/http1-server.ts'
 import { createRecorder } from '../exchange/exchange-record.ts'
-import { createExchangeHandler } from '../exchange/handler.ts'
 import type { IdleWatch } from '../exchange/idle-watch.ts'
+import type { WatchedEgressProxy } from '../outbound/egress-proxy.ts'
 import { type OpenUpstream, openUpstream, type Upstream } from '../outbound/upstream.ts'
 import type { RejectionRecord } from '../tokens/rejection-record.ts'
-import { hostsOfRoutesOnly } from '../routing/hosts-of-routes-only.ts'
 import type { TokenSource } from '../tokens/token-source.ts'
-import { composeInterception } from './interception.ts'
+import { createProxyAcquirer } from './egress-proxy.ts'
 import { openInterceptionAuthority } from './interception-authority.ts'
-import { composeOriginPolicy } from './origin-policy.ts'
-import { viaName } from './route-plan.ts'
+import { composeProxyService } from './proxy-service.ts'
 import { composeRoutes, composeTunnels } from './routes.ts'
 import type { AuthorizationServer } from './token-request.ts'
 import { composeTokenSources, type TokenSources } from './token-sources.ts'
@@ -42,7 +39,7 @@ export type Service = {
   readonly rejections: ReadonlyMap<string, RejectionRecord>
   /** When the last request has ended, releases the resources that no other service uses. */
   readonly retire: () => Promise<void>
-  /** Releases them at once, including those of requests in progress. */
+  /** Releases them immediately, including those of requests in flight. */
   readonly close: () => Promise<void>
 }
 
@@ -73,6 +70,7 @@ export function createServiceFactory(
   const sources = createReferenceCountedPool<TokenSource>((source) => source.close())
   const upstreams = createReferenceCountedPool<Upstream>((upstream) => upstream.close())
   const rejections = createReferenceCountedPool<RejectionRecord>(() => {})
+  const proxies = createReferenceCountedPool<WatchedEgressProxy>((proxy) => proxy.close())
   return async (config) => {
     const authority = await openInterceptionAuthority({ config, places, clock, logger })
     const resources = {
@@ -80,6 +78,7 @@ export function createServiceFactory(
       sources: sources.createReferences(),
       upstreams: upstreams.createReferences(),
       rejections: rejections.createReferences(),
+      proxies: proxies.createReferences(),
     }
     const release = async (): Promise<void> => {
       authority?.close()
@@ -96,9 +95,11 @@ export function createServiceFactory(
         metrics,
         idle,
         openUpstream: options.openUpstream ?? openUpstream,
+        acquireProxy: createProxyAcquirer(resources.proxies, places, clock),
         ...resources,
       }
       const routes = await composeRoutes(parts)
+      const tunnels = await composeTunnels(parts)
       const recorder = createRecorder({
         unmatched: metrics.route(UNMATCHED),
         countRequest: (protocol, mode) => metrics.inboundRequest(protocol, mode),
@@ -106,41 +107,19 @@ export function createServiceFactory(
         tracer,
         clock,
       })
-      const intercept = (mode: 'intercepted' | 'transparent') =>
-        composeInterception({
-          config,
-          issuer: authority,
-          ...routes,
-          mode,
-          record: metrics.interception,
-          logger,
-          clock,
-        })
-      const interception = intercept('intercepted')
       const byListener = new Map(
-        options.listeners.map(({ name, address, mode }): [string, ProxyService] => [
-          name,
-          {
+        options.listeners.map((listener): [string, ProxyService] => [
+          listener.name,
+          composeProxyService(listener, {
+            config,
+            routes,
+            issuer: authority,
             recorder,
-            handle: createExchangeHandler({
-              routes: mode === 'transparent' ? hostsOfRoutesOnly(routes.table) : routes.table,
-              originPolicy: composeOriginPolicy(address, config.access),
-              via: viaName(config),
-              recorder,
-              clock,
-            }),
-            connect: createConnectHandler({
-              namesHost: routes.table.namesHost,
-              tunnels: composeTunnels(config, metrics),
-              interception,
-              recorder,
-              clock,
-            }),
-            redirected: {
-              namesHost: (host) => routes.table.namesHost(host, 'https'),
-              interception: mode === 'transparent' ? intercept(mode) : undefined,
-            },
-          },
+            tunnels,
+            metrics,
+            logger,
+            clock,
+          }),
         ]),
       )
       const close = async (): Promise<void> => {

@@ -1,9 +1,15 @@
 import * as z from 'zod'
 import { checkCredential } from './credential-checks.ts'
 import { credentialOutline } from './credential-outline.ts'
-import { error, type Finding, warning } from './finding.ts'
-import { checkListeners, listenerAt, outlineListeners } from './listener-checks.ts'
+import { error, type Finding, optionalText, unused, warning } from './finding.ts'
+import {
+  checkListeners,
+  listenerAt,
+  type ListenerOutline,
+  outlineListeners,
+} from './listener-checks.ts'
 import { formatKeyPath, type KeyPath } from './problem.ts'
+import { checkProxy, proxyOutline } from './proxy-checks.ts'
 import { checkRoute, createDistinctCheck, routeOutline } from './route-checks.ts'
 import { unusedSettings } from './unused-settings.ts'
 
@@ -12,6 +18,7 @@ const credentialsOutline = z.record(z.string(), credentialOutline.optional().cat
 const outline = z.object({
   credentials: z.unknown().optional(),
   routes: z.array(routeOutline.optional().catch(undefined)).catch([]),
+  forward: z.object({ mode: optionalText, proxy: proxyOutline }).optional().catch(undefined),
 })
 
 /** Checks that involve several settings; `data` may be anything. */
@@ -47,10 +54,27 @@ export function crossCheck(data: unknown): Finding[] {
     }
   }
   findings.push(...unusedSettings(data), ...suspiciousTexts(data, []))
+  findings.push(...listenersWithoutRoute(listeners, routes))
+  const listenerNames = listeners.flatMap(({ name }) => (name === undefined ? [] : [name]))
+  const isOwn = (url: string): boolean => listenerAt(url, listeners) !== undefined
+  const proxies = [
+    { at: ['forward', 'proxy'], proxy: parsed.data.forward?.proxy },
+    ...[...credentials].map(([name, credential]) => ({
+      at: ['credentials', name, 'proxy'],
+      proxy: credential?.proxy,
+    })),
+    ...routes.map((route, index) => ({ at: ['routes', index, 'proxy'], proxy: route?.proxy })),
+  ]
+  for (const { at, proxy } of proxies) {
+    if (proxy !== undefined) findings.push(...checkProxy(at, proxy, isOwn))
+  }
+  if (parsed.data.forward?.mode === 'deny') {
+    findings.push(unused(['forward', 'proxy'], 'expected "mode: pass" beside it'))
+  }
   const checkDistinct = createDistinctCheck()
   for (const [index, route] of routes.entries()) {
     if (route === undefined) continue
-    findings.push(...checkRoute(index, route, names), ...checkDistinct(index, route))
+    findings.push(...checkRoute(index, route, names, listenerNames), ...checkDistinct(index, route))
     const own = route.upstream === undefined ? undefined : listenerAt(route.upstream, listeners)
     if (own !== undefined) {
       findings.push(
@@ -62,6 +86,22 @@ export function crossCheck(data: unknown): Finding[] {
     }
   }
   return findings
+}
+
+function listenersWithoutRoute(
+  listeners: readonly ListenerOutline[],
+  routes: readonly (z.output<typeof routeOutline> | undefined)[],
+): Finding[] {
+  const isServed = ({ name }: ListenerOutline): boolean =>
+    name === undefined ||
+    routes.length === 0 ||
+    routes.some((route) => route?.listeners?.includes(name) ?? true)
+  return listeners
+    .filter((listener) => !isServed(listener))
+    .map(({ at }) => ({
+      ...warning(at, 'no route is for this listener'),
+      dependsOn: routes.map((_route, index) => ['routes', index, 'listeners']),
+    }))
 }
 
 /** Texts that are most likely not meant as they are written. */

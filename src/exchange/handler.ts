@@ -147,7 +147,7 @@ function upstreamRequest(
 }
 
 /**
- * Records whether the API authorized the request, which the trailer section of a gRPC response tells.
+ * Records whether the API authorized the request, which is in the trailer section of a gRPC response.
  * Returns the writer for the response. `first` is the token of the first attempt.
  */
 function observeOutcome(

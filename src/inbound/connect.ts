@@ -19,7 +19,14 @@ export type TunnelPolicy = {
   readonly connectMs: number
   /** Inactivity in both directions; 0 for no limit. */
   readonly idleMs: number
+  /** Connects through a proxy within `connectMs`; undefined where hosts are connected to directly. */
+  readonly connect?: ConnectThroughProxy
 }
+
+type ConnectThroughProxy = (
+  destination: Destination,
+  onConnected: (error: unknown, socket: Socket | null) => void,
+) => void
 
 export type ConnectHandlerOptions = {
   readonly namesHost: (host: string) => boolean
@@ -70,7 +77,7 @@ export function createConnectHandler(options: ConnectHandlerOptions): ConnectHan
       refuseRouted(destination, namesHost)
       if (tunnels === undefined) throw notAllowed()
       recorder.assignRoute(record, tunnels)
-      const upstream = await open(destination, tunnels.connectMs, client)
+      const upstream = await open(destination, tunnels, client)
       accept(upstream)
       recorder.tunnelled(record, status)
       record.tunnel = await joinTunnel({ client, upstream, early }, tunnels.idleMs, clock)
@@ -84,7 +91,7 @@ export function createConnectHandler(options: ConnectHandlerOptions): ConnectHan
   }
 }
 
-/** Fails as a `CONNECT` to this host and port would; `areAllowed` is whether tunnels are allowed at all. */
+/** Fails as a `CONNECT` to this host and port would; `areAllowed` is whether any tunnels are allowed. */
 export function checkTunnel(
   target: string,
   namesHost: ConnectHandlerOptions['namesHost'],
@@ -155,31 +162,28 @@ function parseDestination(target: string): Destination {
 const UNREACHABLE_ADVICE =
   'No route is for this host: check that it is up, that the application means this name and port, and the network between.'
 
-/** Connects within `timeoutMs`, unless `client` closes before. */
+/** Connects within `connectMs`, unless `client` closes before. */
 async function open(
-  { host, port }: Destination,
-  timeoutMs: number,
+  destination: Destination,
+  { connectMs, connect: connectThroughProxy }: TunnelPolicy,
   client: Duplex,
 ): Promise<Socket> {
   if (client.destroyed) throw clientClosed()
-  const { promise, resolve, reject } = Promise.withResolvers<void>()
-  const socket = connect({ host, port, autoSelectFamily: true, allowHalfOpen: true, noDelay: true })
-  const timer = setTimeout(
-    () => socket.destroy(Object.assign(new Error('connection timed out'), { code: 'ETIMEDOUT' })),
-    timeoutMs,
-  )
+  const { promise, resolve, reject } = Promise.withResolvers<Socket>()
   const onClientEnd = (): void => {
     client.destroy()
-    socket.destroy(clientClosed())
+    reject(clientClosed())
   }
   client.once('end', onClientEnd)
   client.once('close', onClientEnd)
-  socket.once('connect', resolve)
-  socket.on('error', reject)
+  const cancel =
+    connectThroughProxy === undefined
+      ? connectDirectly(destination, connectMs, { resolve, reject })
+      : connectProxied(destination, connectThroughProxy, { resolve, reject })
   try {
-    await promise
-    return socket
+    return await promise
   } catch (cause) {
+    cancel()
     if (cause instanceof SidecarError) throw cause
     const fault = networkFault(cause)
     throw new SidecarError(
@@ -188,9 +192,50 @@ async function open(
       { cause, advice: UNREACHABLE_ADVICE },
     )
   } finally {
-    clearTimeout(timer)
     client.off('end', onClientEnd)
     client.off('close', onClientEnd)
+  }
+}
+
+type Outcome = {
+  readonly resolve: (socket: Socket) => void
+  readonly reject: (error: unknown) => void
+}
+
+/** Returns a function that cancels the attempt. */
+function connectDirectly(
+  { host, port }: Destination,
+  timeoutMs: number,
+  { resolve, reject }: Outcome,
+): () => void {
+  const socket = connect({ host, port, autoSelectFamily: true, allowHalfOpen: true, noDelay: true })
+  const timer = setTimeout(
+    () => socket.destroy(Object.assign(new Error('connection timed out'), { code: 'ETIMEDOUT' })),
+    timeoutMs,
+  )
+  socket.once('connect', () => {
+    clearTimeout(timer)
+    resolve(socket)
+  })
+  socket.on('error', reject)
+  socket.once('close', () => clearTimeout(timer))
+  return () => socket.destroy()
+}
+
+/** The same through a proxy. */
+function connectProxied(
+  destination: Destination,
+  connectThroughProxy: ConnectThroughProxy,
+  { resolve, reject }: Outcome,
+): () => void {
+  let isCancelled = false
+  connectThroughProxy(destination, (error, socket) => {
+    if (socket === null) reject(error)
+    else if (isCancelled) socket.destroy()
+    else resolve(socket)
+  })
+  return () => {
+    isCancelled = true
   }
 }
 

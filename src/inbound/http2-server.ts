@@ -161,7 +161,7 @@ export function createHttp2Server(options: Http2ServerOptions): Http2Server {
       serveStream(stream, fields, { connection, mode, refusal, onReset })
     })
     socket.once('end', () => {
-      // What they lack of a request cannot arrive any more.
+      // The missing part of their requests cannot arrive any more.
       for (const { stream } of streams) {
         if (stream.state.remoteClose !== 1) stream.destroy()
       }
@@ -172,7 +172,7 @@ export function createHttp2Server(options: Http2ServerOptions): Http2Server {
       else if (socket.remoteAddress === undefined) socket.destroy()
       else {
         watchHalfClosed(socket, { isDue: () => streams.length > 0, canWrite: false })
-        // No WINDOW_UPDATE arrives any more, so a response that is blocked remains blocked.
+        // Without further WINDOW_UPDATE frames, a blocked response remains blocked.
         const timer = setInterval(() => {
           for (const { stream } of streams) if (stream.writableEnded) stream.destroy()
         }, LINGER_MS)

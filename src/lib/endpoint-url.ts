@@ -15,8 +15,8 @@ export function isEndpointUrl(value: string): boolean {
   )
 }
 
-/** Whether a request to this URL leaves the machine unencrypted. */
-export function isRemotePlaintext(value: string): boolean {
+/** Whether a request to this URL leaves the machine unencrypted: a proxy has a loopback address of its own. */
+export function isRemotePlaintext(value: string, hasProxy = false): boolean {
   const url = URL.parse(value)
-  return url?.protocol === 'http:' && !isLoopbackHost(url.hostname)
+  return url?.protocol === 'http:' && (hasProxy || !isLoopbackHost(url.hostname))
 }

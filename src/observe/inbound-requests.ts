@@ -5,6 +5,8 @@ import type { Sample } from './exposition.ts'
 /** Counts the requests of applications by protocol and integration mode. */
 export type InboundRequests = {
   readonly count: (protocol: string, mode: IntegrationMode) => void
+  /** The sums over all modes. */
+  readonly byProtocol: () => ReadonlyMap<string, number>
   readonly read: () => Sample[]
 }
 
@@ -20,6 +22,15 @@ export function createInboundRequests(): InboundRequests {
     count(protocol, mode) {
       const protocols = modes.get(mode)
       protocols?.set(protocol, (protocols.get(protocol) ?? 0) + 1)
+    },
+    byProtocol() {
+      const sums = new Map<string, number>()
+      for (const protocols of modes.values()) {
+        for (const [protocol, count] of protocols) {
+          sums.set(protocol, (sums.get(protocol) ?? 0) + count)
+        }
+      }
+      return sums
     },
     read: () =>
       [...modes].flatMap(([mode, protocols]) =>

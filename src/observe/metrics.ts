@@ -4,7 +4,7 @@ import {
   type WatchedUpstream,
 } from './connection-metric-definitions.ts'
 import { CONTENT_TYPE, expositionOf } from './exposition.ts'
-import { createHttp2Metrics, type Http2Metrics } from './http2-metrics.ts'
+import { createHttp2Metrics, type Http2Metrics, type Http2Reading } from './http2-metrics.ts'
 import { createInboundRequests } from './inbound-requests.ts'
 import { createInterceptionRecord, type InterceptionRecord } from './interception-record.ts'
 import type { MetricDescription } from './metric-definition.ts'
@@ -22,7 +22,7 @@ export const PASSED = '(pass)'
 
 const OTHER_PROTOCOLS = ['tls', 'socks', 'proxy_protocol'] as const
 
-/** The metrics of `/metrics`. Counters are kept where events happen, and are read on scrape. */
+/** The metrics of `/metrics`. Counters are updated where events occur, and read on each scrape. */
 export type Metrics = {
   /** The counters of a route, created on the first call. */
   route(name: string): RouteMetrics
@@ -42,10 +42,23 @@ export type Metrics = {
   inboundRequest(protocol: string, mode: IntegrationMode): void
   /** HTTP/2 connections of applications and to upstreams. */
   readonly http2: { readonly client: Http2Metrics; readonly upstream: Http2Metrics }
-  /** What each metric is, in the order of the text. */
+  /** For the status page. */
+  protocols(): ProtocolFigures
+  /** Name, type, help and labels of each metric, in the order of the exposition. */
   readonly descriptions: readonly MetricDescription[]
   expose(): string
   readonly contentType: string
+}
+
+export type ProtocolFigures = {
+  readonly client: SideFigures
+  readonly upstream: SideFigures
+}
+
+type SideFigures = {
+  /** Requests by protocol; upstream, those with a response. */
+  readonly requests: ReadonlyMap<string, number>
+  readonly http2: Http2Reading
 }
 
 type Watched = {
@@ -105,6 +118,18 @@ export function createMetrics(figures: ProcessFigures): Metrics {
     inboundRequest: inboundRequests.count,
     interception,
     http2,
+    protocols() {
+      const upstream = new Map<string, number>()
+      for (const metrics of routes.values()) {
+        for (const [protocol, count] of metrics.read().protocols) {
+          upstream.set(protocol, (upstream.get(protocol) ?? 0) + count)
+        }
+      }
+      return {
+        client: { requests: inboundRequests.byProtocol(), http2: http2.client.read() },
+        upstream: { requests: upstream, http2: http2.upstream.read() },
+      }
+    },
     descriptions: definitions,
     expose: () =>
       expositionOf(

@@ -72,7 +72,7 @@ test.for([
   ['a list for a map', 'configMap: { name: token-sidecar }', 'configMap: []'],
   ['another kind', 'kind: Deployment', 'kind: Deploiment'],
   ['a field that is missing', 'selector:', 'minReadySeconds: 1 #'],
-] as const)('the schemas refuse %s', ([, right, wrong]) => {
+] as const)('the schemas reject %s', ([, right, wrong]) => {
   const text = read('base/deployment.yaml')
   expect(text).toContain(right)
   const broken = text

@@ -364,3 +364,31 @@ test('an error of TLS after the handshake closes the connection', async () => {
   tunnel.write(Buffer.concat([Buffer.from([23, 3, 3, 0, 40]), Buffer.alloc(40)]))
   expect(await follow(socket).ended).toBe('reset')
 })
+
+test('/status and /readyz have the failed handshakes of a host, with a reason and advice', async () => {
+  const { sidecar } = await startHosts()
+  await failingHandshake(sidecar, 'api.test:443', { servername: '' })
+  await until(async () => (await handshakes(sidecar, 'no_sni')) === 1)
+  const status = await (await fetch(`${sidecar.adminUrl}/status`)).json()
+  expect(status).toMatchObject({ ready: true })
+  expect(status).toHaveProperty(
+    'interception',
+    expect.arrayContaining([
+      expect.objectContaining({
+        host: 'api.test',
+        handshakes: expect.objectContaining({ ok: 0, no_sni: 1 }),
+        lastFailure: expect.objectContaining({
+          outcome: 'no_sni',
+          reason: 'the client sent no server name (SNI)',
+          advice: expect.stringContaining('base URL'),
+        }),
+      }),
+    ]),
+  )
+  const readiness = await (await fetch(`${sidecar.adminUrl}/readyz`)).json()
+  expect(readiness).toMatchObject({
+    warnings: [
+      'host "api.test": the last TLS handshake with an application failed: the client sent no server name (SNI)',
+    ],
+  })
+})

@@ -56,6 +56,12 @@ const PROBES: Readonly<Record<string, Probe>> = {
 
 /** Settings of shutdown and timeouts, with the tests that set them. */
 const TESTED_ELSEWHERE: Readonly<Record<string, string>> = {
+  'forward.mode': 'test/e2e/egress-proxy.test.ts',
+  'forward.proxy': 'test/e2e/egress-proxy.test.ts',
+  'forward.proxy.password': 'test/e2e/egress-proxy.test.ts',
+  'forward.proxy.tls.ca': 'test/e2e/egress-proxy.test.ts',
+  'forward.proxy.url': 'test/e2e/egress-proxy.test.ts',
+  'forward.proxy.username': 'test/e2e/egress-proxy.test.ts',
   'limits.headersTimeout': 'test/e2e/stalls.test.ts',
   'listen.address': 'test/e2e/listeners.test.ts',
   'listen.address.mode': 'test/e2e/listeners.test.ts',

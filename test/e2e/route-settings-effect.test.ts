@@ -67,6 +67,12 @@ const PROBES: Readonly<Record<string, Probe>> = {
 const TESTED_ELSEWHERE: Readonly<Record<string, string>> = {
   connections: 'test/e2e/stale-connections.test.ts',
   http2: 'test/unit/outbound/negotiation.test.ts',
+  listeners: 'test/e2e/route-listeners.test.ts',
+  proxy: 'test/e2e/egress-proxy.test.ts',
+  'proxy.password': 'test/e2e/egress-proxy.test.ts',
+  'proxy.tls.ca': 'test/e2e/egress-proxy.test.ts',
+  'proxy.url': 'test/e2e/egress-proxy.test.ts',
+  'proxy.username': 'test/e2e/egress-proxy.test.ts',
   retry: 'test/e2e/stale-connections.test.ts',
   'timeouts.idle': 'test/e2e/timeouts.test.ts',
   'timeouts.response': 'test/e2e/timeouts.test.ts',

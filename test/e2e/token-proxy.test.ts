@@ -1,7 +1,7 @@
 import { createServer } from 'node:https'
 import { expect, test } from 'vitest'
 import { createAuthority } from '../helpers/certificates.ts'
-import { startConnectProxy } from '../helpers/connect-proxy.ts'
+import { startEgressProxy } from '../helpers/egress-proxy.ts'
 import { callWith, fileWith } from '../helpers/credential-call.ts'
 import { portOf, startListening } from '../helpers/servers.ts'
 import { sendToken, startTokenEndpoint } from '../helpers/token-endpoint.ts'
@@ -36,7 +36,7 @@ proxy: ${proxy}`,
 }
 
 test('token requests use a CONNECT tunnel of the proxy', async () => {
-  const proxy = await startConnectProxy()
+  const proxy = await startEgressProxy()
   const { credential, byEndpoint, host, requests } = await startHttpsEndpoint()
   const { body } = await callWith(credential(byEndpoint, proxy.url))
   expect(body).toBe('Bearer a-token')
@@ -45,7 +45,7 @@ test('token requests use a CONNECT tunnel of the proxy', async () => {
 })
 
 test('metadata requests use a CONNECT tunnel of the proxy', async () => {
-  const proxy = await startConnectProxy()
+  const proxy = await startEgressProxy()
   const { credential, byIssuer, host } = await startHttpsEndpoint()
   const { body } = await callWith(credential(byIssuer, proxy.url))
   expect(body).toBe('Bearer a-token')
@@ -55,7 +55,7 @@ test('metadata requests use a CONNECT tunnel of the proxy', async () => {
 test.for(['localhost', 'example.com, localhost', '*', 'LOCALHOST'])(
   'NO_PROXY=%s is honoured',
   async (except) => {
-    const proxy = await startConnectProxy()
+    const proxy = await startEgressProxy()
     const { credential, byEndpoint } = await startHttpsEndpoint()
     const { body } = await callWith(credential(byEndpoint, proxy.url), { NO_PROXY: except })
     expect(body).toBe('Bearer a-token')
@@ -64,7 +64,7 @@ test.for(['localhost', 'example.com, localhost', '*', 'LOCALHOST'])(
 )
 
 test('no_proxy in lower case, and a port in it, are honoured', async () => {
-  const proxy = await startConnectProxy()
+  const proxy = await startEgressProxy()
   const { credential, byEndpoint, host } = await startHttpsEndpoint()
   const { body } = await callWith(credential(byEndpoint, proxy.url), { no_proxy: host })
   expect(body).toBe('Bearer a-token')
@@ -74,7 +74,7 @@ test('no_proxy in lower case, and a port in it, are honoured', async () => {
 test.for(['example.com', 'host', 'localhost:1'])(
   'NO_PROXY=%s does not match other hosts',
   async (except) => {
-    const proxy = await startConnectProxy()
+    const proxy = await startEgressProxy()
     const { credential, byEndpoint, host } = await startHttpsEndpoint()
     const { body } = await callWith(credential(byEndpoint, proxy.url), { NO_PROXY: except })
     expect(body).toBe('Bearer a-token')
@@ -83,7 +83,7 @@ test.for(['example.com', 'host', 'localhost:1'])(
 )
 
 test('certificates are verified through the proxy tunnel', async () => {
-  const proxy = await startConnectProxy()
+  const proxy = await startEgressProxy()
   const { credential, byEndpoint, requests } = await startHttpsEndpoint('other.example')
   const { status, body } = await callWith(credential(byEndpoint, proxy.url))
   expect(status).toBe(503)
@@ -95,7 +95,9 @@ test('certificates are verified through the proxy tunnel', async () => {
 })
 
 test('a proxy that rejects CONNECT or is unreachable causes token_unavailable', async () => {
-  const refusing = await startConnectProxy(403)
+  const refusing = await startEgressProxy({
+    onConnect: (socket) => void socket.end('HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n'),
+  })
   const { credential, byEndpoint, requests } = await startHttpsEndpoint()
   for (const proxy of [refusing.url, 'http://127.0.0.1:1']) {
     const { status, body } = await callWith(credential(byEndpoint, proxy))
@@ -106,7 +108,7 @@ test('a proxy that rejects CONNECT or is unreachable causes token_unavailable', 
 })
 
 test('HTTPS_PROXY is not used without the proxy setting', async () => {
-  const proxy = await startConnectProxy()
+  const proxy = await startEgressProxy()
   const endpoint = await startTokenEndpoint((_request, res) => sendToken(res))
   const { body } = await callWith(
     `tokenEndpoint: ${endpoint.url}\nclientId: app\nauth: { method: none }`,

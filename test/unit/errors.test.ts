@@ -25,6 +25,7 @@ const STATUS: Readonly<Record<FailureCode, number>> = {
   token_rejected: 502,
   token_invalid: 502,
   upstream_unreachable: 502,
+  upstream_proxy: 502,
   upstream_tls: 502,
   upstream_protocol: 502,
   upstream_reset: 502,

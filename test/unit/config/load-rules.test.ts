@@ -77,7 +77,7 @@ routes:
           allowPlaintext: false,
         },
       ],
-      forward: 'deny',
+      forward: { mode: 'deny' },
       access: { hosts: [], origins: [] },
       via: 'token-sidecar',
       limits: {
@@ -618,6 +618,19 @@ const REJECTED: readonly Rule[] = [
     faults: ['routes[0].upstream: expected another address than that of "listen[1]"'],
   },
   {
+    what: 'a route for a listener that does not exist',
+    route: { listeners: ['defualt', 'x'] },
+    faults: [
+      'routes[0].listeners[0]: expected the name of a listener; did you mean "default"?',
+      'routes[0].listeners[1]: expected the name of a listener, got "x"; there is default',
+    ],
+  },
+  {
+    what: 'a route for no listener',
+    route: { listeners: [] },
+    faults: ['routes[0].listeners: expected at least one listener'],
+  },
+  {
     what: 'scopes, audience and resource of a route without a credential',
     route: { credential: 'none', scopes: ['a'], audience: 'b', resource: ['https://c.example'] },
     faults: [
@@ -940,6 +953,33 @@ const PAIRS: readonly { first: object; second: object; same: boolean }[] = [
   { first: { host: 'a.example' }, second: { host: '*.a.example' }, same: false },
   { first: { host: 'a.example' }, second: { host: 'a.example:8443' }, same: false },
 ]
+
+/** The listeners of two routes that match the same requests. */
+const LISTENERS_OF_PAIRS = [
+  { first: undefined, second: ['app'], same: true },
+  { first: ['app'], second: ['other', 'app'], same: true },
+  { first: ['app'], second: ['other'], same: false },
+]
+
+test.for(LISTENERS_OF_PAIRS)(
+  'two routes with the same match on $first and $second are duplicates: $same',
+  async ({ first, second, same }) => {
+    const routes = [first, second].map((listeners, index) => ({
+      name: `route-${index}`,
+      match: { path: '/' },
+      listeners,
+      upstream: 'https://api.example.com',
+      credential: 'none',
+    }))
+    const listen = [
+      { name: 'app', address: '127.0.0.1:0' },
+      { name: 'other', address: '127.0.0.1:0' },
+    ]
+    expect(await faultsOf({ top: { listen, routes } })).toEqual(
+      same ? ['routes[1].match: expected a match that differs from that of routes[0]'] : [],
+    )
+  },
+)
 
 test.for(PAIRS)('the matches $first and $second are duplicates: $same', async (pair) => {
   const routes = [pair.first, pair.second].map((match, index) => ({

@@ -1,4 +1,4 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { findPrograms } from '../helpers/tools.ts'
@@ -38,12 +38,14 @@ const CAPABILITIES = ['inh', 'ambient'].map(
   (set) => `--${set}-caps=+dac_read_search,+net_bind_service`,
 )
 
-const TOOLS = ['ip', 'nft', 'setpriv']
+const TOOLS = ['ip', 'nft', 'setpriv', 'unshare']
 
-/** What a namespace with redirect rules needs and this machine lacks. */
+/** What namespaces with redirect rules need and this machine lacks. */
 export function missingForNamespaces(): string[] {
   const missing = TOOLS.filter((tool) => findPrograms(tool).length === 0)
-  return process.getuid?.() === 0 ? missing : [...missing, 'root']
+  if (missing.length > 0) return missing
+  const { status } = spawnSync('unshare', ['--net', 'true'])
+  return status === 0 ? [] : ['permission to create network namespaces']
 }
 
 export function createNetwork(hosts: readonly string[]): Network {

@@ -24,13 +24,13 @@ import {
 export const NAMED = 'api.partner.example'
 export const PLAIN = 'plain.partner.example'
 export const OTHER = 'evil.example'
-export const APPLICATION = 1001
+const APPLICATION = 1001
 export const SIDECAR = 64_532
 export const LISTENER_PORT = 15_001
 export const TOKEN = 'Bearer namespace-token-canary'
 export const TABLE = ['inet', 'token_sidecar'] as const
-export const WORLD_PROGRAM = resolve('test/namespace/world.ts')
-export const APPLICATION_PROGRAM = resolve('test/namespace/application.ts')
+const WORLD_PROGRAM = resolve('test/namespace/world-program.ts')
+const APPLICATION_PROGRAM = resolve('test/namespace/application-program.ts')
 
 /** How each deployment loads the rules, as root, for the user of the application. */
 export const DEPLOYMENTS = [
@@ -124,7 +124,7 @@ export async function setStage({ command, env }: (typeof DEPLOYMENTS)[number]): 
   }
   try {
     const addresses = [...WORLD, RESOLVER]
-    const worldProgram = [resolve('test/namespace/world.ts'), file('world.pem'), file('world.key')]
+    const worldProgram = [WORLD_PROGRAM, file('world.pem'), file('world.key')]
     await startNode(network.world, 0, [...worldProgram, ...addresses], 'ready')
     const { code, stderr } = await load()
     if (code !== 0) throw new Error(`cannot load the rules: ${stderr}`)
@@ -172,7 +172,7 @@ log: { format: json }
 `
 }
 
-export type NodeProgram = {
+type NodeProgram = {
   readonly process: ReturnType<Namespace['start']>
   /** The lines of its output so far. */
   readonly lines: () => readonly string[]

@@ -120,7 +120,9 @@ describe.skipIf(CANNOT_RUN).for(DEPLOYMENTS)(
     })
 
     test('a gRPC call gets a token', async () => {
-      expect(await stage.act('grpc', `${NAMED}:443`, stage.file('ca.pem'))).toMatchObject({
+      expect(
+        await stage.act('grpc', `${NAMED}:443`, stage.file('state/ca-bundle.pem')),
+      ).toMatchObject({
         stdout: `hello ${TOKEN}\n`,
       })
     })

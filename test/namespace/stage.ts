@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { once } from 'node:events'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -76,7 +76,7 @@ export type Stage = {
   /** Loads the rules. */
   readonly load: () => Promise<Outcome>
   readonly nft: (...args: readonly string[]) => Promise<Outcome>
-  /** As the application, which trusts the CA of the sidecar only. */
+  /** As the application, which trusts the bundle of the sidecar. */
   readonly curl: (...args: readonly string[]) => Promise<Outcome>
   readonly curlAs: (user: number, ...args: readonly string[]) => Promise<Outcome>
   /** Runs an action of the application. */
@@ -96,13 +96,13 @@ export async function setStage({ command, env }: (typeof DEPLOYMENTS)[number]): 
   const directory = mkdtempSync(join(tmpdir(), 'token-sidecar-'))
   const file = (name: string): string => join(directory, name)
   const world = await createAuthority('world CA')
-  const own = await createAuthority('sidecar CA')
   const server = await world.issue('world', [NAMED, OTHER, 'login.example'])
   writeFileSync(file('world.pem'), server.certificate)
   writeFileSync(file('world.key'), server.key)
   writeFileSync(file('world-ca.pem'), world.certificate)
-  writeFileSync(file('ca.pem'), own.certificate)
-  writeFileSync(file('ca.key'), own.key)
+  // Writable for the user of the sidecar, which generates its CA.
+  mkdirSync(file('state'))
+  chownSync(file('state'), SIDECAR, SIDECAR)
   writeFileSync(file('token-sidecar.yaml'), configuration(file))
 
   const network = createNetwork([NAMED, PLAIN, OTHER, 'login.example'])
@@ -112,7 +112,7 @@ export async function setStage({ command, env }: (typeof DEPLOYMENTS)[number]): 
   }
   const load = async (): Promise<Outcome> => await network.pod.run(0, command, env)
   const curlAs: Stage['curlAs'] = async (user, ...args) => {
-    const options = ['-sS', '--max-time', '20', '--cacert', file('ca.pem')]
+    const options = ['-sS', '--max-time', '20', '--cacert', file('state/ca-bundle.pem')]
     return await network.pod.run(user, ['curl', ...options, ...args])
   }
   const metric: Stage['metric'] = async (name, labels) => {
@@ -157,8 +157,7 @@ function configuration(file: Stage['file']): string {
 listen:
   - { name: redirected, address: '[::]:${LISTENER_PORT}', mode: transparent }
 admin: 127.0.0.1:9090
-intercept:
-  ca: { cert: { file: ${file('ca.pem')} }, key: { file: ${file('ca.key')} } }
+intercept: { ca: { directory: ${file('state')} } }
 credentials:
   corp:
     tokenEndpoint: https://login.example:9000/token

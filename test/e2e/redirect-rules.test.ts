@@ -9,6 +9,7 @@ import {
   NAMED,
   OTHER,
   PLAIN,
+  SETUP_TIMEOUT_MS,
   setStage,
   type Stage,
   TABLE,
@@ -21,7 +22,7 @@ describe.skipIf(CANNOT_RUN).for(DEPLOYMENTS)(
     let stage: Stage
     beforeAll(async () => {
       stage = await setStage(deployment)
-    })
+    }, SETUP_TIMEOUT_MS)
     afterAll(() => stage.close())
 
     test('name servers are reached only if the rules name them', async () => {

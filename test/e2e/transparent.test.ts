@@ -7,6 +7,7 @@ import {
   NAMED,
   OTHER,
   PLAIN,
+  SETUP_TIMEOUT_MS,
   setStage,
   SIDECAR,
   type Stage,
@@ -19,7 +20,7 @@ describe.skipIf(CANNOT_RUN).for(DEPLOYMENTS)(
     let stage: Stage
     beforeAll(async () => {
       stage = await setStage(deployment)
-    })
+    }, SETUP_TIMEOUT_MS)
     afterAll(() => stage.close())
 
     describe.for(['4', '6'])('over IPv%s', (version) => {

@@ -1,4 +1,12 @@
-import { chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { once } from 'node:events'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -68,6 +76,9 @@ if (missing.length > 0 && !MAY_SKIP) throw new Error(`missing: ${missing.join(',
 /** Whether tests in namespaces are skipped, because a tool or root is missing. */
 export const CANNOT_RUN = missing.length > 0
 
+/** For the hook that sets the stage. */
+export const SETUP_TIMEOUT_MS = 60_000
+
 export type Stage = {
   readonly network: Network
   readonly sidecar: NodeProgram
@@ -79,6 +90,11 @@ export type Stage = {
   /** As the application, which trusts the bundle of the sidecar. */
   readonly curl: (...args: readonly string[]) => Promise<Outcome>
   readonly curlAs: (user: number, ...args: readonly string[]) => Promise<Outcome>
+  /** Runs a program as the application. */
+  readonly run: (
+    command: readonly string[],
+    env: Readonly<Record<string, string>>,
+  ) => Promise<Outcome>
   /** Runs an action of the application. */
   readonly act: (...args: readonly string[]) => Promise<Outcome>
   /** Starts one, and waits for a line that contains `text`. */
@@ -94,6 +110,8 @@ export type Stage = {
 
 export async function setStage({ command, env }: (typeof DEPLOYMENTS)[number]): Promise<Stage> {
   const directory = mkdtempSync(join(tmpdir(), 'token-sidecar-'))
+  // The sidecar and the application are other users.
+  chmodSync(directory, 0o755)
   const file = (name: string): string => join(directory, name)
   const world = await createAuthority('world CA')
   const server = await world.issue('world', [NAMED, OTHER, 'login.example'])
@@ -139,6 +157,7 @@ export async function setStage({ command, env }: (typeof DEPLOYMENTS)[number]): 
       sidecar: await startNode(network.pod, SIDECAR, run, '"listening"'),
       nft: async (...args) => await network.pod.run(0, ['nft', ...args]),
       curl: async (...args) => await curlAs(APPLICATION, ...args),
+      run: async (program, variables) => await network.pod.run(APPLICATION, program, variables),
       act: async (...args) =>
         await network.pod.run(APPLICATION, [process.execPath, APPLICATION_PROGRAM, ...args]),
       startAction: async (text, ...args) =>

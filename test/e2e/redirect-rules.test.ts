@@ -65,6 +65,18 @@ describe.skipIf(CANNOT_RUN).for(DEPLOYMENTS)(
       expect(await listed()).toBe(first)
     })
 
+    test('rules are not loaded in the network of a node', async () => {
+      const script = [resolve('deploy/redirect/load-rules.sh')]
+      await stage.nft('delete', 'table', ...TABLE)
+      const { code, stderr } = await stage.network.pod.run(0, script, {
+        POD_IP: '10.0.0.7',
+        HOST_IP: '10.0.0.7',
+      })
+      expect([code, stderr]).toEqual([1, expect.stringContaining('hostNetwork')])
+      expect((await stage.nft('list', 'ruleset')).stdout).toBe('')
+      expect(await stage.load()).toMatchObject({ code: 0 })
+    })
+
     test('a sidecar whose own connections are redirected says so', async () => {
       const everyone = ['--define', 'users={ 0-4294967294 }', '--define']
       const port = `listener_port=${LISTENER_PORT}`

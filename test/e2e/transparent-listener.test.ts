@@ -178,11 +178,13 @@ test('SIGTERM closes idle connections at once, and completes requests', async ()
     'shutdown: { deadline: 1h }',
   )
   const idle = await openRaw(program.proxyUrl)
+  const idleSecure = await openTls(program.proxyUrl, 'one.example')
   const secure = await openTls(program.proxyUrl, 'one.example')
   secure.write(get('one.example'))
   await until(() => arrived === 1)
   const stopped = program.stop()
   expect(await idle.ended).toBe('end')
+  await once(idleSecure, 'close')
   gate.resolve()
   expect(await text(secure)).toContain('finished')
   expect(await stopped).toEqual({ code: 0 })
@@ -212,6 +214,16 @@ test('an incomplete ClientHello is reset after headersTimeout', async () => {
   const { ended } = await openRaw(program.proxyUrl, '\x16\x03\x01')
   expect(await ended).toBe('reset')
   await until(() => program.output().includes('"reason":"timeout"'))
+})
+
+test('a request head that is incomplete after headersTimeout gets 408', async () => {
+  const { program } = await startTransparent(
+    ['one.example'],
+    await startEcho(),
+    'limits: { headersTimeout: 200ms }',
+  )
+  const response = await exchangeRaw(program.proxyUrl, 'GET / HTTP/1.1\r\nHost: one.ex')
+  expect(response).toMatch(/^HTTP\/1\.1 408 /)
 })
 
 test('many rejected connections leave no open connection behind', async () => {

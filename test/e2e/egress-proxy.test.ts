@@ -307,6 +307,27 @@ test.for(['https', 'http'] as const)(
   },
 )
 
+test('routes to one upstream through different proxies do not share connections', async () => {
+  const proxies = [await startEgressProxy(), await startEgressProxy()]
+  const { host, ca } = await startTlsApi()
+  const sidecar = await startSidecar(
+    asYaml({
+      routes: proxies.map(({ url }, index) => ({
+        name: `route-${index}`,
+        match: { path: `/${index}` },
+        upstream: `https://${host}`,
+        credential: 'none',
+        tls: { ca: { file: ca } },
+        proxy: url,
+      })),
+    }),
+  )
+  for (const path of ['/0', '/1', '/0', '/1']) {
+    expect((await fetch(sidecar.proxyUrl + path)).status).toBe(200)
+  }
+  expect(proxies.map(({ targets }) => targets)).toEqual([[`CONNECT ${host}`], [`CONNECT ${host}`]])
+})
+
 test('"proxy: none" of a route overrides the default', async () => {
   const proxy = await startEgressProxy()
   const api = await startServer((_req, res) => void res.end('direct'))

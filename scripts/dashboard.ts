@@ -521,6 +521,36 @@ const ROWS: readonly Row[] = [
     ],
   },
   {
+    title: 'Interception',
+    panels: [
+      {
+        title: 'Requests by integration mode',
+        about: 'How the requests of applications reach the sidecar.',
+        kind: { type: 'timeseries', stacked: true },
+        unit: 'reqps',
+        queries: [
+          [
+            `sum by (mode) (${rate('token_sidecar_inbound_requests_total', OF_INSTANCE)}) > 0`,
+            '{{mode}}',
+          ],
+        ],
+      },
+      {
+        title: 'TLS handshakes with applications',
+        about:
+          'Of intercepted connections. With unknown_ca, bad_certificate or closed, an application may not trust the CA of the sidecar.',
+        unit: 'ops',
+        queries: [
+          [
+            `sum by (host, outcome) (${rate('token_sidecar_intercept_handshakes_total', OF_INSTANCE)}) > 0`,
+            '{{host}} {{outcome}}',
+          ],
+        ],
+        alert: 'TokenSidecarInterceptionFailing',
+      },
+    ],
+  },
+  {
     title: 'Tunnels',
     panels: [
       {

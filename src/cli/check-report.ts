@@ -2,6 +2,7 @@ import { planRoutes, type RoutePlan } from '../compose/route-plan.ts'
 import type { Connected } from '../compose/upstream-probes.ts'
 import type { LoadResult } from '../config/load.ts'
 import { formatListenAddress } from '../config/listen-address.ts'
+import type { ListenerConfig } from '../config/listen-schema.ts'
 import type { Config } from '../config/schema.ts'
 import { type TokenFacts, tokenFacts, type TokenFailure, tokenFailure } from './describe-token.ts'
 import type { ProbedUpstream } from './probe-upstreams.ts'
@@ -44,6 +45,7 @@ export type Plan = {
 export type PlannedListener = {
   readonly name: string
   readonly address: string
+  readonly mode: ListenerConfig['mode']
   readonly tls: boolean
 }
 
@@ -53,6 +55,8 @@ export type PlannedRoute = RouteCriteria & {
   /** The URL of the proxy; null for a direct connection. */
   readonly proxy: string | null
   readonly credential: string | null
+  /** Null for all. */
+  readonly listeners: readonly string[] | null
 }
 
 export type TokenReport = {
@@ -94,9 +98,10 @@ export function checkReport(file: string, result: LoadResult): CheckReport {
 export function planOf(config: Config): Plan {
   const { listen, admin, access, credentials } = config
   return {
-    listeners: listen.map(({ name, address, tls }) => ({
+    listeners: listen.map(({ name, address, mode, tls }) => ({
       name,
       address: formatListenAddress(address),
+      mode,
       tls: tls !== undefined,
     })),
     admin: formatListenAddress(admin),
@@ -118,6 +123,7 @@ function plannedRoute({ config, match, token }: RoutePlan): PlannedRoute {
     upstream: config.upstream,
     proxy: config.proxy?.url ?? null,
     credential: token?.credentialName ?? null,
+    listeners: config.listeners ?? null,
   }
 }
 

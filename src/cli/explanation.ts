@@ -93,7 +93,10 @@ export function explanationOf(
         otherRoutes:
           unmatched === undefined || error.code === 'request_invalid'
             ? []
-            : reasonsOf(decisions.plans, unmatched, method),
+            : [
+                ...reasonsOf(decisions.plans, unmatched, method),
+                ...routesElsewhere(listener, config),
+              ],
       }
     }
     case 'routed': {
@@ -107,6 +110,15 @@ function reasonsOf(plans: readonly RoutePlan[], target: RequestTarget, method: s
     route: config.name,
     reason: whyNot(match, target, method),
   }))
+}
+
+/** Routes that only other listeners serve. */
+function routesElsewhere({ name }: ListenerConfig, { routes }: Config) {
+  return routes.flatMap(({ name: route, listeners }) =>
+    listeners === undefined || listeners.includes(name)
+      ? []
+      : [{ route, reason: `is served by ${listeners.join(', ')} only, not by ${name}` }],
+  )
 }
 
 /**

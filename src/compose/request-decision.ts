@@ -15,6 +15,7 @@ import {
   planRoutes,
   type PlannedToken,
   type RoutePlan,
+  routesOf,
   viaName,
 } from './route-plan.ts'
 
@@ -47,10 +48,10 @@ export type RequestDecisions = {
 /** The decisions of the request path of a listener, with the same functions and in the same order as the handler. */
 export function createRequestDecisions(
   config: Pick<Config, 'access' | 'credentials' | 'routes' | 'via' | 'forward'>,
-  { address, tls }: ListenerConfig,
+  { name, address, tls }: ListenerConfig,
 ): RequestDecisions {
   const { forward } = config
-  const plans = planRoutes(config)
+  const plans = planRoutes({ ...config, routes: routesOf(name, config.routes) })
   const routes = createRouteTable(
     plans,
     forward.mode === 'pass'

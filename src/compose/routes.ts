@@ -30,12 +30,21 @@ import {
 import type { AccessToken } from '../tokens/access-token.ts'
 import { createRejectionRecord, type RejectionRecord } from '../tokens/rejection-record.ts'
 import type { AcquireProxy } from './egress-proxy.ts'
-import { passThroughConfig, planPassThrough, planRoutes, type RoutePlan } from './route-plan.ts'
+import {
+  passThroughConfig,
+  planPassThrough,
+  planRoutes,
+  type RoutePlan,
+  routesOf,
+} from './route-plan.ts'
 import type { TokenSources } from './token-sources.ts'
 
 export type ComposedRoutes = {
-  readonly table: RouteTable<Route>
+  /** Listeners with the same routes share a table. */
+  readonly tableOf: (listener: string) => RouteTable<Route>
   readonly upstreams: readonly Upstream[]
+  /** Undefined for a pass-through route. */
+  readonly upstreamOf: (route: Route) => Upstream | undefined
   /** Closes the connections of pass-through routes. */
   readonly close: () => void
   /** By the name of the route. */
@@ -60,9 +69,9 @@ export type ComposeRoutesOptions = {
 export async function composeRoutes(options: ComposeRoutesOptions): Promise<ComposedRoutes> {
   const { config, readFile, clock, openUpstream } = options
   const upstreams = new Set<Upstream>()
-  const routes: Route[] = []
-  for (const plan of planRoutes(config)) {
-    const { config: route } = plan
+  /** What the routes with the same name of all tables share. */
+  const shared = new Map<string, SharedParts>()
+  for (const route of config.routes) {
     const settings = upstreamOptions(route, options)
     const proxy = await options.acquireProxy(route.proxy)
     const upstream = await options.upstreams.acquire(
@@ -75,24 +84,41 @@ export async function composeRoutes(options: ComposeRoutesOptions): Promise<Comp
           openUpstream,
         ),
     )
-    upstreams.add(upstream)
     const rejections = await options.rejections.acquire(
       rejectionKey(route, config),
       async () => await Promise.resolve(createRejectionRecord(clock)),
     )
-    routes.push(composeRoute(plan, { upstream, rejections }, options))
+    upstreams.add(upstream)
+    shared.set(route.name, { upstream, rejections })
   }
   const passThrough =
     config.forward.mode === 'pass'
       ? composePassThrough(options, await options.acquireProxy(config.forward.proxy))
       : undefined
+  const tables = new Map<string, RouteTable<Route>>()
   return {
-    table: createRouteTable(routes, passThrough?.routeTo),
+    tableOf(listener) {
+      const own = routesOf(listener, config.routes)
+      const key = JSON.stringify(own.map(({ name }) => name))
+      const table = tables.get(key) ?? createRouteTable(compose(own), passThrough?.routeTo)
+      tables.set(key, table)
+      return table
+    },
     upstreams: [...upstreams],
+    upstreamOf: ({ name }) => shared.get(name)?.upstream,
     close: () => passThrough?.close(),
-    rejections: new Map(routes.map(({ name, rejections }) => [name, rejections])),
+    rejections: new Map([...shared].map(([name, { rejections }]) => [name, rejections])),
+  }
+
+  function compose(routes: RouteConfig[]): Route[] {
+    return planRoutes({ ...config, routes }).flatMap((plan) => {
+      const parts = shared.get(plan.config.name)
+      return parts === undefined ? [] : [composeRoute(plan, parts, options)]
+    })
   }
 }
+
+type SharedParts = { readonly upstream: Upstream; readonly rejections: RejectionRecord }
 
 /** Routes to any origin; requests are forwarded without a token. */
 function composePassThrough(
@@ -169,7 +195,7 @@ function upstreamOptions(
 
 function composeRoute(
   { config: route, match, basePath, keepPath, origin, fields, responseFields }: RoutePlan,
-  { upstream, rejections }: { readonly upstream: Upstream; readonly rejections: RejectionRecord },
+  { upstream, rejections }: SharedParts,
   options: ComposeRoutesOptions,
 ): Route {
   const { tokens, metrics } = options

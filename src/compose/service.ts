@@ -10,10 +10,8 @@ import type { Logger } from '../observe/logger.ts'
 import { type Metrics, UNMATCHED } from '../observe/metrics.ts'
 import type { RecentFailures } from '../observe/recent-failures.ts'
 import type { Tracer } from '../observe/tracer.ts'
-import { createConnectHandler } from '../inbound/connect.ts'
 import type { ProxyService } from '../inbound/http1-server.ts'
 import { createRecorder } from '../exchange/exchange-record.ts'
-import { createExchangeHandler } from '../exchange/handler.ts'
 import type { IdleWatch } from '../exchange/idle-watch.ts'
 import type { WatchedEgressProxy } from '../outbound/egress-proxy.ts'
 import { type OpenUpstream, openUpstream, type Upstream } from '../outbound/upstream.ts'
@@ -21,8 +19,7 @@ import type { RejectionRecord } from '../tokens/rejection-record.ts'
 import type { TokenSource } from '../tokens/token-source.ts'
 import { createProxyAcquirer } from './egress-proxy.ts'
 import { openInterceptionAuthority } from './interception-authority.ts'
-import { composeOriginPolicy } from './origin-policy.ts'
-import { viaName } from './route-plan.ts'
+import { composeProxyService } from './proxy-service.ts'
 import { composeRoutes, composeTunnels } from './routes.ts'
 import type { AuthorizationServer } from './token-request.ts'
 import { composeTokenSources, type TokenSources } from './token-sources.ts'
@@ -42,7 +39,7 @@ export type Service = {
   readonly rejections: ReadonlyMap<string, RejectionRecord>
   /** When the last request has ended, releases the resources that no other service uses. */
   readonly retire: () => Promise<void>
-  /** Releases them at once, including those of requests in progress. */
+  /** Releases them immediately, including those of requests in flight. */
   readonly close: () => Promise<void>
 }
 
@@ -105,30 +102,24 @@ export function createServiceFactory(
       const tunnels = await composeTunnels(parts)
       const recorder = createRecorder({
         unmatched: metrics.route(UNMATCHED),
-        countProtocol: (protocol) => metrics.inboundRequest(protocol),
+        countRequest: (protocol, mode) => metrics.inboundRequest(protocol, mode),
         accessLog: withFailureRecord(createAccessLog(logger, accessLogOptions(config)), options),
         tracer,
         clock,
       })
       const byListener = new Map(
-        options.listeners.map(({ name, address }): [string, ProxyService] => [
-          name,
-          {
+        options.listeners.map((listener): [string, ProxyService] => [
+          listener.name,
+          composeProxyService(listener, {
+            config,
+            routes,
+            issuer: authority,
             recorder,
-            handle: createExchangeHandler({
-              routes: routes.table,
-              originPolicy: composeOriginPolicy(address, config.access),
-              via: viaName(config),
-              recorder,
-              clock,
-            }),
-            connect: createConnectHandler({
-              namesHost: routes.table.namesHost,
-              tunnels,
-              recorder,
-              clock,
-            }),
-          },
+            tunnels,
+            metrics,
+            logger,
+            clock,
+          }),
         ]),
       )
       const close = async (): Promise<void> => {

@@ -2,7 +2,12 @@ import * as z from 'zod'
 import { checkCredential } from './credential-checks.ts'
 import { credentialOutline } from './credential-outline.ts'
 import { error, type Finding, optionalText, unused, warning } from './finding.ts'
-import { checkListeners, listenerAt, outlineListeners } from './listener-checks.ts'
+import {
+  checkListeners,
+  listenerAt,
+  type ListenerOutline,
+  outlineListeners,
+} from './listener-checks.ts'
 import { formatKeyPath, type KeyPath } from './problem.ts'
 import { checkProxy, proxyOutline } from './proxy-checks.ts'
 import { checkRoute, createDistinctCheck, routeOutline } from './route-checks.ts'
@@ -49,6 +54,8 @@ export function crossCheck(data: unknown): Finding[] {
     }
   }
   findings.push(...unusedSettings(data), ...suspiciousTexts(data, []))
+  findings.push(...listenersWithoutRoute(listeners, routes))
+  const listenerNames = listeners.flatMap(({ name }) => (name === undefined ? [] : [name]))
   const isOwn = (url: string): boolean => listenerAt(url, listeners) !== undefined
   const proxies = [
     { at: ['forward', 'proxy'], proxy: parsed.data.forward?.proxy },
@@ -67,7 +74,7 @@ export function crossCheck(data: unknown): Finding[] {
   const checkDistinct = createDistinctCheck()
   for (const [index, route] of routes.entries()) {
     if (route === undefined) continue
-    findings.push(...checkRoute(index, route, names), ...checkDistinct(index, route))
+    findings.push(...checkRoute(index, route, names, listenerNames), ...checkDistinct(index, route))
     const own = route.upstream === undefined ? undefined : listenerAt(route.upstream, listeners)
     if (own !== undefined) {
       findings.push(
@@ -79,6 +86,22 @@ export function crossCheck(data: unknown): Finding[] {
     }
   }
   return findings
+}
+
+function listenersWithoutRoute(
+  listeners: readonly ListenerOutline[],
+  routes: readonly (z.output<typeof routeOutline> | undefined)[],
+): Finding[] {
+  const isServed = ({ name }: ListenerOutline): boolean =>
+    name === undefined ||
+    routes.length === 0 ||
+    routes.some((route) => route?.listeners?.includes(name) ?? true)
+  return listeners
+    .filter((listener) => !isServed(listener))
+    .map(({ at }) => ({
+      ...warning(at, 'no route is for this listener'),
+      dependsOn: routes.map((_route, index) => ['routes', index, 'listeners']),
+    }))
 }
 
 /** Texts that are most likely not meant as they are written. */

@@ -68,6 +68,11 @@ export const routeSchema = z
       })
       .describe('Its name in logs, metrics and errors.'),
     match,
+    listeners: z
+      .array(text)
+      .min(1, { error: 'expected at least one listener' })
+      .optional()
+      .describe('The names of the listeners that serve the route; by default all of them.'),
     upstream: httpUrl('https://orders.example.com/v2').describe(
       'The base URL of the API. Its path replaces the matched path.',
     ),

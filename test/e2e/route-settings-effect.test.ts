@@ -67,6 +67,7 @@ const PROBES: Readonly<Record<string, Probe>> = {
 const TESTED_ELSEWHERE: Readonly<Record<string, string>> = {
   connections: 'test/e2e/stale-connections.test.ts',
   http2: 'test/unit/outbound/negotiation.test.ts',
+  listeners: 'test/e2e/route-listeners.test.ts',
   proxy: 'test/e2e/egress-proxy.test.ts',
   'proxy.password': 'test/e2e/egress-proxy.test.ts',
   'proxy.tls.ca': 'test/e2e/egress-proxy.test.ts',

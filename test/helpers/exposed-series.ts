@@ -10,7 +10,7 @@ import {
 } from './http2-frames.ts'
 import { groupingLabelsOf, matchesAny, selectorsOf } from './promql.ts'
 import { startServer } from './servers.ts'
-import { startSidecar } from './sidecar.ts'
+import { startSidecar, temporaryDirectory } from './sidecar.ts'
 import { sendToken, startTokenEndpoint } from './token-endpoint.ts'
 import { until } from './wait.ts'
 
@@ -23,9 +23,11 @@ export async function readExposedSeries(): Promise<ExposedSeries> {
   const upstream = await startServer((req, res) => {
     res.writeHead(req.url === '/orders/bad' ? 500 : 200).end('ok')
   })
-  const sidecar = await startSidecar(
-    endpointConfig({ endpoint: endpoint.url, upstream: `${upstream}/orders` }),
-  )
+  const sidecar = await startSidecar(`
+intercept: { ca: { directory: '${await temporaryDirectory()}' } }
+${endpointConfig({ endpoint: endpoint.url, upstream: `${upstream}/orders` })}
+  - { name: named, match: { host: api.example.com }, upstream: '${upstream}', credential: none }
+`)
   for (const path of ['/orders', '/orders/bad']) {
     await (await fetch(`${sidecar.proxyUrl}${path}`)).text()
   }

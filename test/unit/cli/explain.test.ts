@@ -256,6 +256,19 @@ test('explain --listener explains the request to that listener', async () => {
   expect(byFirst.out).toContain('egress_denied')
 })
 
+test('explain names the listeners of a route that another listener does not serve', async () => {
+  const listen = `listen:
+  - { name: app, address: 127.0.0.1:8080 }
+  - { name: other, address: 127.0.0.1:8081 }`
+  const config = CONFIG.replace('listen: 127.0.0.1:8080', listen).replace(
+    'match: { path: /orders }',
+    'match: { path: /orders }\n    listeners: [other]',
+  )
+  const file = await writeConfig(config)
+  const { out } = await runCommand(['explain', 'GET', '/orders/7', '-c', file])
+  expect(out).toContain('  orders        is served by other only, not by app\n')
+})
+
 test('explain --listener reports a listener that does not exist, and the name that was meant', async () => {
   const file = await writeConfig(CONFIG)
   const args = ['explain', 'GET', '/', '--listener', 'defautl', '-c', file]

@@ -52,7 +52,7 @@ test('check --json has the plan and the warnings', async () => {
       },
     ],
     plan: {
-      listeners: [{ name: 'default', address: 'unix:/run/app.sock', tls: false }],
+      listeners: [{ name: 'default', address: 'unix:/run/app.sock', mode: 'proxy', tls: false }],
       admin: '[::1]:9090',
       routes: [
         {
@@ -63,6 +63,7 @@ test('check --json has the plan and the warnings', async () => {
           upstream: 'https://orders.example.com/v2',
           proxy: null,
           credential: 'corp',
+          listeners: null,
         },
         {
           name: 'rest',
@@ -72,6 +73,7 @@ test('check --json has the plan and the warnings', async () => {
           upstream: 'https://rest.example.com',
           proxy: null,
           credential: null,
+          listeners: null,
         },
       ],
       webPageOrigins: [],

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
-import { createSecureServer } from 'node:http2'
+import { connect as connectHttp2, createSecureServer } from 'node:http2'
 import { createServer as createTlsServer } from 'node:https'
 import { createServer as createTcpServer } from 'node:net'
 import { text } from 'node:stream/consumers'
@@ -10,6 +10,7 @@ import { WebSocket, WebSocketServer } from 'ws'
 import { createAuthority } from '../helpers/certificates.ts'
 import { type EgressProxyOptions, startEgressProxy } from '../helpers/egress-proxy.ts'
 import { createGrpcClient, startGrpcServer } from '../helpers/grpc.ts'
+import { INTERCEPTED_TOKEN, openIntercepted, startIntercepting } from '../helpers/interception.ts'
 import { metric } from '../helpers/metrics.ts'
 import { fileWith } from '../helpers/credential-call.ts'
 import { follow, openRaw } from '../helpers/raw-connection.ts'
@@ -451,4 +452,35 @@ test('a tunnel that the proxy of "forward" refuses fails with 502', async () => 
   expect(response).toMatch(/^HTTP\/1.1 502 /)
   expect(response).toContain('upstream_proxy')
   expect(response).toContain(`the proxy \\"${proxy.name}\\" refuses the connection`)
+})
+
+test('an intercepted request of an application uses the proxy of its route, and HTTP/2 is negotiated through it', async () => {
+  const proxy = await startEgressProxy({ credentials: () => 'app:secret' })
+  const authority = await createAuthority('authority of the API')
+  const { certificate, key } = await authority.issue('api.invalid', ['api.invalid'])
+  const server = createSecureServer({ cert: certificate, key, allowHTTP1: true }, (req, res) => {
+    res.end(`${req.httpVersion} ${req.headers.authorization}`)
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onTestFinished(() => void server.close())
+  const ca = await fileWith(authority.certificate)
+  const password = await fileWith('secret')
+  const sidecar = await startIntercepting([
+    {
+      host: 'api.invalid',
+      upstream: `https://api.invalid:${portOf(server)}`,
+      settings: `tls: { ca: { file: '${ca}' } }, proxy: { url: '${proxy.url}', username: app, password: { file: '${password}' } }`,
+    },
+  ])
+  const socket = await openIntercepted(sidecar, 'api.invalid:443', {
+    ALPNProtocols: ['h2', 'http/1.1'],
+  })
+  expect(socket.alpnProtocol).toBe('h2')
+  const session = connectHttp2('https://api.invalid', { createConnection: () => socket })
+  onTestFinished(() => session.destroy())
+  expect(await text(session.request({ ':path': '/' }))).toBe(`2.0 Bearer ${INTERCEPTED_TOKEN}`)
+  expect(new Set(proxy.targets)).toEqual(new Set([`CONNECT api.invalid:${portOf(server)}`]))
+  session.close()
+  await sidecar.close()
 })

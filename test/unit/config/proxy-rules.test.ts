@@ -11,7 +11,10 @@ const PLACES = [
   },
 ]
 
-const ENVIRONMENT = { env: { CORP_SECRET: 's', PROXY_PASSWORD: 'p' }, files: { password: 'p\n' } }
+const ENVIRONMENT = {
+  env: { CORP_SECRET: 's', PROXY_PASSWORD: 'p', USER_AND_PASSWORD: 'me:hunter2' },
+  files: { password: 'p\n', 'user-and-password': 'me:hunter2\n' },
+}
 const PASSWORD = { env: 'PROXY_PASSWORD' }
 
 /** Rejected values, with the key below the proxy and the beginning of the message. */
@@ -69,6 +72,18 @@ const REJECTED: readonly (readonly [string, unknown, string, string])[] = [
     { url: 'http://proxy', username: { file: 'missing' }, password: PASSWORD },
     '.username.file',
     'expected a file that can be read (no such file)',
+  ],
+  [
+    'a user name in a file with a colon',
+    { url: 'http://proxy', username: { file: 'user-and-password' }, password: PASSWORD },
+    '.username.file',
+    'expected a user name without ":"',
+  ],
+  [
+    'a user name in a variable with a colon',
+    { url: 'http://proxy', username: { env: 'USER_AND_PASSWORD' }, password: PASSWORD },
+    '.username.env',
+    'expected a user name without ":"',
   ],
   [
     'certificates for a proxy without TLS',

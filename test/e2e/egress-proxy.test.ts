@@ -1,8 +1,10 @@
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { connect as connectHttp2, createSecureServer } from 'node:http2'
 import { createServer as createTlsServer } from 'node:https'
 import { createServer as createTcpServer } from 'node:net'
+import type { Readable, Writable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { status } from '@grpc/grpc-js'
 import { expect, onTestFinished, test } from 'vitest'
@@ -213,6 +215,37 @@ test.for(['https', 'http'] as const)(
     expect(proxy.targets[0]).toMatch(scheme === 'https' ? /^CONNECT / : /^GET http:/)
   },
 )
+
+const echo = (req: Readable, res: Writable): void => void req.pipe(res)
+
+test.for([
+  { what: 'HTTP/1.1 over TLS', scheme: 'https', http2: 'never' },
+  { what: 'HTTP/2 over TLS', scheme: 'https', http2: 'always' },
+  { what: 'HTTP/1.1', scheme: 'http', http2: 'never' },
+])('a body of 20 MiB is sent and returned through an https proxy by $what', async (given) => {
+  const { proxy, ca } = await startTlsProxy()
+  const authority = await createAuthority()
+  const { certificate, key } = await authority.issue('api.invalid', ['api.invalid'])
+  const server =
+    given.scheme === 'http'
+      ? createServer(echo)
+      : createSecureServer({ cert: certificate, key, allowHTTP1: true }, echo)
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onTestFinished(() => void server.close())
+  const sidecar = await startRoute({
+    upstream: `${given.scheme}://api.invalid:${portOf(server)}`,
+    ...(given.scheme === 'https'
+      ? { http2: given.http2, tls: { ca: { file: await fileWith(authority.certificate) } } }
+      : { allowPlaintext: true }),
+    proxy: { url: proxy.url, tls: { ca: { file: ca } } },
+  })
+  const body = randomBytes(20 * 1024 * 1024)
+  const response = await fetch(sidecar.proxyUrl, { method: 'POST', body })
+  expect(Buffer.from(await response.arrayBuffer()).equals(body)).toBe(true)
+  expect(proxy.targets).toHaveLength(1)
+  await sidecar.close()
+})
 
 test('the CA of an upstream is not trusted for the proxy', async () => {
   const { proxy, ca } = await startTlsProxy()

@@ -682,6 +682,7 @@ test.for([
   'EXPECT',
   'host',
   'keep-alive',
+  'proxy-authorization',
   'proxy-connection',
   'te',
   'trailer',

@@ -139,7 +139,7 @@ test('a proxy as text and as a map with a URL alone are the same', async () => {
   expect(await load('none')).toBeUndefined()
 })
 
-test('a route with a proxy of its own does not use the user name and password of the default one', async () => {
+test('the proxy of a route does not inherit the user name and the password of the default proxy', async () => {
   const text = JSON.stringify({
     ...configWith({ route: { proxy: { url: 'http://other' } } }),
     defaults: {

@@ -56,7 +56,7 @@ test('the files of a proxy are read again at once when it rejects the password, 
   expect(reads()).toBe(2)
 })
 
-test('the files of a proxy are not read any more after it was closed', async () => {
+test('the files of a closed proxy are not read', async () => {
   const { proxy, clock, reads } = await watch('http://proxy:3128', { password: 'one', ca: 'a' })
   proxy.close()
   await clock.advance(60_000)

@@ -3,6 +3,8 @@ import { createAdminServer, type Renewal } from './admin/handler.ts'
 import { isRejected, readinessOf, type Readiness } from './admin/readiness.ts'
 import { createRenewalLimit } from './admin/renewal-limit.ts'
 import { refuseUnreadable } from './admin/refuse-unreadable.ts'
+import { interceptionStatus } from './admin/read-interception.ts'
+import { protocolsStatus } from './admin/read-protocols.ts'
 import { rejectionsOfRoute } from './admin/read-rejections.ts'
 import {
   type ConfigurationState,
@@ -145,10 +147,17 @@ export async function startApp(options: AppOptions): Promise<App> {
   })
   const tokenStates = () =>
     current.tokens.map((token) => ({ ...token, state: token.source.state() }))
+  const interception = () =>
+    interceptionStatus(
+      metrics.interception.list(),
+      new Set(current.config.routes.map(({ match }) => match.host?.toLowerCase())),
+      clock.wallMs(),
+    )
   const readiness = () =>
     readinessOf(
       tokenStates(),
       current.config.routes.map(({ name }) => readRejections(name)),
+      interception(),
       draining,
     )
   const renewalLimit = createRenewalLimit(clock)
@@ -184,6 +193,8 @@ export async function startApp(options: AppOptions): Promise<App> {
         }),
       ),
       tokens: current.tokens.map((token) => tokenStatus(token, clock.wallMs())),
+      interception: interception(),
+      protocols: protocolsStatus(metrics.protocols()),
       failures: failures.list().map(failureStatus),
     }),
     history: history.read,

@@ -58,6 +58,13 @@ export const FAILURES = {
     proxyError: 'http_request_denied',
     grpcStatus: 7,
   },
+  // RFC 9110 section 15.5.20.
+  misdirected_request: {
+    status: 421,
+    title: 'The request is for another host than its connection',
+    proxyError: 'http_request_error',
+    grpcStatus: 13,
+  },
   token_unavailable: {
     status: 503,
     title: 'No access token is available',

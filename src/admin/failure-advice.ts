@@ -17,6 +17,8 @@ const ADVICE: Readonly<Record<FailureCode, string>> = {
     'No route matches the request: compare its host, path and method with "match" of the routes; "token-sidecar explain METHOD URL" shows which route a request takes.',
   egress_denied:
     'If the request should be allowed, add a route for its host, or see "access" and "forward" in the settings. If not, no action is needed.',
+  misdirected_request:
+    'The application sends a request on a connection that it opened to another host: the server name of TLS, the host of CONNECT and the Host header must agree.',
   token_unavailable:
     'The authorization server is unreachable, returns errors or is rate limiting. The request is retried automatically; check that the server is up and reachable from here.',
   token_rejected:

@@ -35,10 +35,17 @@ export function formatPlan(
 
 /** `127.0.0.1:8080`, or `app 127.0.0.1:8080 (TLS)` if there are several. */
 function formatListener(
-  { name, address, tls }: PlannedListener,
+  { name, address, mode, tls }: PlannedListener,
   all: readonly PlannedListener[],
 ): string {
-  return [all.length > 1 && name, address, tls && '(TLS)'].filter(Boolean).join(' ')
+  return [
+    all.length > 1 && name,
+    address,
+    mode === 'transparent' && '(transparent)',
+    tls && '(TLS)',
+  ]
+    .filter(Boolean)
+    .join(' ')
 }
 
 /** `GET, HEAD api.example.com/orders` */

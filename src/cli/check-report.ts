@@ -2,6 +2,7 @@ import { planRoutes, type RoutePlan } from '../compose/route-plan.ts'
 import type { Connected } from '../compose/upstream-probes.ts'
 import type { LoadResult } from '../config/load.ts'
 import { formatListenAddress } from '../config/listen-address.ts'
+import type { ListenerConfig } from '../config/listen-schema.ts'
 import type { Config } from '../config/schema.ts'
 import { type TokenFacts, tokenFacts, type TokenFailure, tokenFailure } from './describe-token.ts'
 import type { ProbedUpstream } from './probe-upstreams.ts'
@@ -43,6 +44,7 @@ export type Plan = {
 export type PlannedListener = {
   readonly name: string
   readonly address: string
+  readonly mode: ListenerConfig['mode']
   readonly tls: boolean
 }
 
@@ -92,9 +94,10 @@ export function checkReport(file: string, result: LoadResult): CheckReport {
 export function planOf(config: Config): Plan {
   const { listen, admin, access, credentials } = config
   return {
-    listeners: listen.map(({ name, address, tls }) => ({
+    listeners: listen.map(({ name, address, mode, tls }) => ({
       name,
       address: formatListenAddress(address),
+      mode,
       tls: tls !== undefined,
     })),
     admin: formatListenAddress(admin),

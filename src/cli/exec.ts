@@ -3,16 +3,18 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { App } from '../app.ts'
+import type { Config } from '../config/schema.ts'
 import { unreadableReason } from '../config/read-file.ts'
-import { execConfig } from './exec-config.ts'
+import { execBundle, execConfig } from './exec-config.ts'
 import type { Io } from './io.ts'
 import { namedLoopbackHosts } from './named-hosts.ts'
-import { programVariables } from './program-variables.ts'
+import { programVariables, type TrustFiles } from './program-variables.ts'
 import { programWarnings } from './program-warnings.ts'
 import { FORWARDED_SIGNALS, runCommand, signalExitCode } from './run-command.ts'
 import { secretVariables } from './secret-variables.ts'
 import { catchSignals } from './signals.ts'
 import { type LogOutput, start, type Started, stop } from './start.ts'
+import { writeWgetrc } from './wgetrc.ts'
 
 export type ExecOptions = {
   readonly file: string
@@ -21,6 +23,15 @@ export type ExecOptions = {
   readonly logFile: string | undefined
   /** How long to wait for the tokens. */
   readonly readyTimeoutMs: number
+  /** Called when the command has ended, while the sidecar still runs. Standard output is for its report. */
+  readonly observe?: (observed: ObservedCommand) => Promise<void>
+}
+
+type ObservedCommand = {
+  readonly app: App
+  readonly config: Config
+  /** The environment of the command. */
+  readonly env: Readonly<Record<string, string>>
 }
 
 /** The command was not run, as `env` and `docker run` report it. */
@@ -28,7 +39,7 @@ const NOT_RUN = 125
 
 /** `exec`: runs a command with a sidecar of its own, and exits with the exit code of the command. */
 export async function exec(options: ExecOptions, io: Io): Promise<number> {
-  const { file, command, logFile, readyTimeoutMs } = options
+  const { file, command, logFile, readyTimeoutMs, observe } = options
   const stopped = Promise.withResolvers<NodeJS.Signals>()
   let onSignal: (signal: NodeJS.Signals) => void = stopped.resolve
   let exitCode = NOT_RUN
@@ -46,7 +57,7 @@ export async function exec(options: ExecOptions, io: Io): Promise<number> {
     file,
     logOutput,
     readyTimeoutMs,
-    adapt: (config) => execConfig(config, { isQuiet: logFile === undefined }),
+    adapt: (config) => execConfig(config, { directory, isQuiet: logFile === undefined }),
     // After an unexpected error, the command could not reach its APIs any more.
     io: {
       ...io,
@@ -68,24 +79,48 @@ export async function exec(options: ExecOptions, io: Io): Promise<number> {
   }
   const { app, config } = started
   for (const warning of programWarnings(config, io.env)) io.err(`warning: ${warning}\n`)
-  const secrets = secretVariables(config)
-  const { ended, forward } = runCommand(command, {
-    ...Object.fromEntries(Object.entries(io.env).filter(([name]) => !secrets.has(name))),
-    ...programVariables(
-      { proxyUrl: app.proxyUrl, proxiedLoopback: namedLoopbackHosts(config) },
-      io.env,
-    ),
-  })
+  const env = await commandEnvironment(started, directory, io)
+  const { ended, forward } = runCommand(command, env, observe && 'stderr')
   onSignal = forward
   const end = await ended
   if (end.fault !== undefined) io.err(`${end.fault}\n`)
   exitCode = end.exitCode
+  await observe?.({ app, config, env })
   onSignal = () => {
     onSignal = () => {}
     endSidecar?.()
   }
   await stop(started, logOutput, io)
   return exitCode
+}
+
+/** Without the secrets, which only the sidecar needs. */
+async function commandEnvironment(
+  { app, config }: Started,
+  directory: string,
+  { env }: Io,
+): Promise<Record<string, string>> {
+  const secrets = secretVariables(config)
+  const inherited = Object.entries(env).flatMap(([name, value]) =>
+    value === undefined || secrets.has(name) ? [] : [[name, value] as const],
+  )
+  const setup = {
+    proxyUrl: app.proxyUrl,
+    proxiedLoopback: namedLoopbackHosts(config),
+    trust: config.intercept && (await trustFiles(config.intercept, directory, env)),
+  }
+  return { ...Object.fromEntries(inherited), ...programVariables(setup, env) }
+}
+
+async function trustFiles(
+  { bundle }: NonNullable<Config['intercept']>,
+  directory: string,
+  env: Io['env'],
+): Promise<TrustFiles> {
+  const { pem, pkcs12 } = execBundle(directory)
+  const wgetrc = join(directory, 'wgetrc')
+  await writeWgetrc(wgetrc, pem, env)
+  return { pem, pkcs12: { path: pkcs12, password: bundle.password }, wgetrc }
 }
 
 type StartReadyOptions = Parameters<typeof start>[0] & { readonly readyTimeoutMs: number }

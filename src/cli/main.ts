@@ -4,6 +4,7 @@ import { VERSION } from '../version.ts'
 import { DURATION_PATTERN, parseDurationMs } from '../config/units.ts'
 import { ca } from './ca.ts'
 import { check, checkJson } from './check.ts'
+import { doctor } from './doctor/doctor.ts'
 import { exec } from './exec.ts'
 import { execEnv } from './exec-env.ts'
 import { explain, explainJson } from './explain.ts'
@@ -33,6 +34,13 @@ type GivenToExec = {
   readonly log?: string
   readonly env?: VariableFormat
   readonly readyTimeout: number
+}
+
+type GivenToDoctor = {
+  readonly config: string
+  readonly envFile?: string
+  readonly pid?: number
+  readonly json?: boolean
 }
 
 /** Runs one command line. Returns the exit code. */
@@ -153,6 +161,26 @@ export async function main(args: readonly string[], world: Io): Promise<number> 
       finish(await ca({ file, root, json }, io))
     })
   program
+    .command('doctor')
+    .description('explain why requests of an application do not arrive, or get no token')
+    .usage('[options] [-- <command> [arguments...]]')
+    .argument('[command...]', 'a command to run with a sidecar of its own, after "--"')
+    .option(...configOption)
+    .option(
+      '--env-file <file>',
+      'the environment of the application, as an env file; then a command is not run, it only names the runtime',
+    )
+    .addOption(
+      new Option('--pid <number>', 'the process whose environment is examined')
+        .argParser(processId)
+        .conflicts('envFile'),
+    )
+    .option(...jsonOption)
+    .action(async (command: string[], given: GivenToDoctor) => {
+      const { config: file, envFile, pid, json = false } = given
+      finish(await doctor({ file, command, envFile, pid, json }, io))
+    })
+  program
     .command('schema')
     .description('print the JSON Schema of the configuration')
     .action(() => finish(schema(io)))
@@ -244,6 +272,11 @@ function missingCommand(args: readonly string[]): string | undefined {
   return `error: ${problem}: token-sidecar exec -c FILE -- COMMAND ARGUMENTS\n`
 }
 
+function processId(text: string): number {
+  if (/^[1-9]\d{0,9}$/.test(text)) return Number(text)
+  throw new InvalidArgumentError('expected the number of a process')
+}
+
 function durationOption(text: string): number {
   if (DURATION_PATTERN.test(text)) return parseDurationMs(text)
   throw new InvalidArgumentError('expected a duration such as "30s"')
@@ -263,6 +296,6 @@ Environment:
 
 Exit codes:
   0  success
-  1  failed: could not start, no route matches, no token, not healthy
+  1  failed: could not start, no route matches, no token, not healthy, a fault was found
   2  the command line is wrong
   3  the configuration is invalid`

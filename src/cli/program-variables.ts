@@ -11,7 +11,7 @@ export type ProgramSetup = {
   readonly proxiedLoopback?: readonly string[]
 }
 
-type TrustFiles = {
+export type TrustFiles = {
   /** System roots and the CA of the sidecar. */
   readonly pem: string
   readonly pkcs12?: { readonly path: string; readonly password: string } | undefined

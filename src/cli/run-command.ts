@@ -22,6 +22,8 @@ export const FORWARDED_SIGNALS: readonly NodeJS.Signals[] = [
 /** Signals that a terminal sends to the whole process group in the foreground. */
 const TERMINAL_SIGNALS: ReadonlySet<string> = new Set(['SIGINT', 'SIGQUIT'])
 
+const STDERR = 2
+
 /** The exit codes of a shell for a command that it cannot run. */
 const NOT_FOUND = 127
 const NOT_EXECUTABLE = 126
@@ -33,9 +35,11 @@ const NOT_EXECUTABLE = 126
 export function runCommand(
   [program = '', ...args]: readonly string[],
   env: Readonly<Record<string, string | undefined>>,
+  stdout: 'inherit' | 'stderr' = 'inherit',
 ): RunningCommand {
   const ended = Promise.withResolvers<{ exitCode: number; fault?: string }>()
-  const child = spawn(program, args, { env, stdio: 'inherit' })
+  const stdio = ['inherit', stdout === 'inherit' ? 'inherit' : STDERR, 'inherit'] as const
+  const child = spawn(program, args, { env, stdio: [...stdio] })
   child.on('error', (error) => {
     const code = 'code' in error ? String(error.code) : 'unknown error'
     ended.resolve(

@@ -1,14 +1,18 @@
 import type { ListenerConfig } from '../config/listen-schema.ts'
 import type { ReadFile } from '../config/read-file.ts'
+import { isWildcard } from '../config/listen-address.ts'
 import type { Config } from '../config/schema.ts'
 import { type CountLimits, createConnectionCount } from '../inbound/connection-count.ts'
 import { createProxyServer, type ProxyServer, type ProxyService } from '../inbound/http1-server.ts'
 import type { ListenerTls } from '../inbound/listener.ts'
+import type { RedirectedConnectionPolicy } from '../inbound/redirected-connections.ts'
 import type { Clock } from '../lib/clock.ts'
 import { divideDescriptors } from '../lib/descriptor-limit.ts'
 import { listen, type Listener } from '../lib/listen.ts'
+import { watchOwnConnections } from '../lib/own-connections.ts'
 import { createRateLimit } from '../lib/rate-limit.ts'
 import type { Logger } from '../observe/logger.ts'
+import { createRejectionLog } from '../observe/rejected-connections.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import { readListenerTls, watchListenerTls } from './listener-tls.ts'
 
@@ -58,14 +62,16 @@ export async function createProxyListeners(
   const reportDropped = createRateLimit(clock, (connections) =>
     logger.warn({ connections }, 'too many connections: new ones are closed'),
   )
+  const logRejected = createRejectionLog(logger, clock)
+  const cancels: (() => void)[] = []
   const created = await Promise.all(config.listen.map(create))
   const opened: { readonly name: string; readonly listener: Listener }[] = []
-  const cancels: (() => void)[] = []
 
   async function create(listener: ListenerConfig): Promise<Created> {
     const tls = await readListenerTls(listener, options.readFile)
     const proxy = createProxyServer({
       tls,
+      redirected: listener.mode === 'transparent' ? redirectedPolicy(listener) : undefined,
       service: () => options.service(listener.name),
       maxHeaderBytes: config.limits.headers,
       timeouts: config.limits,
@@ -76,6 +82,20 @@ export async function createProxyListeners(
     })
     proxy.server.on('drop', () => reportDropped(undefined))
     return { listener, tls, proxy }
+  }
+
+  function redirectedPolicy({ name, address }: ListenerConfig): RedirectedConnectionPolicy {
+    const own = watchOwnConnections()
+    cancels.push(own.close)
+    return {
+      isOwn: own.isPeerOf,
+      // Redirected connections of this machine arrive at a loopback address.
+      servesOtherMachines: !isWildcard(address),
+      onRejected(reason, host) {
+        metrics.rejectedConnection(reason)
+        logRejected(name, reason, host)
+      },
+    }
   }
 
   async function open({ listener, tls, proxy }: Created): Promise<void> {

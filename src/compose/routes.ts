@@ -39,6 +39,8 @@ export type ComposedRoutes = {
   /** Listeners with the same routes share a table. */
   readonly tableOf: (listener: string) => RouteTable<Route>
   readonly upstreams: readonly Upstream[]
+  /** Undefined for a pass-through route. */
+  readonly upstreamOf: (route: Route) => Upstream | undefined
   /** Closes the connections of pass-through routes. */
   readonly close: () => void
   /** By the name of the route. */
@@ -71,7 +73,6 @@ export async function composeRoutes(options: ComposeRoutesOptions): Promise<Comp
       async () =>
         await createUpstream(settings, createTlsReader(route.tls, readFile), clock, openUpstream),
     )
-    upstreams.add(upstream)
     const rejections = await options.rejections.acquire(
       rejectionKey(route, config),
       async () => await Promise.resolve(createRejectionRecord(clock)),
@@ -89,6 +90,7 @@ export async function composeRoutes(options: ComposeRoutesOptions): Promise<Comp
       return table
     },
     upstreams: [...upstreams],
+    upstreamOf: ({ name }) => shared.get(name)?.upstream,
     close: () => passThrough?.close(),
     rejections: new Map([...shared].map(([name, { rejections }]) => [name, rejections])),
   }

@@ -10,18 +10,15 @@ import type { Logger } from '../observe/logger.ts'
 import { type Metrics, UNMATCHED } from '../observe/metrics.ts'
 import type { RecentFailures } from '../observe/recent-failures.ts'
 import type { Tracer } from '../observe/tracer.ts'
-import { createConnectHandler } from '../inbound/connect.ts'
 import type { ProxyService } from '../inbound/http1-server.ts'
 import { createRecorder } from '../exchange/exchange-record.ts'
-import { createExchangeHandler } from '../exchange/handler.ts'
 import type { IdleWatch } from '../exchange/idle-watch.ts'
 import { type OpenUpstream, openUpstream, type Upstream } from '../outbound/upstream.ts'
 import type { RejectionRecord } from '../tokens/rejection-record.ts'
 import type { TokenSource } from '../tokens/token-source.ts'
 import { openInterceptionAuthority } from './interception-authority.ts'
-import { composeOriginPolicy } from './origin-policy.ts'
-import { viaName } from './route-plan.ts'
-import { composeRoutes, composeTunnels } from './routes.ts'
+import { composeProxyService } from './proxy-service.ts'
+import { composeRoutes } from './routes.ts'
 import type { AuthorizationServer } from './token-request.ts'
 import { composeTokenSources, type TokenSources } from './token-sources.ts'
 
@@ -40,7 +37,7 @@ export type Service = {
   readonly rejections: ReadonlyMap<string, RejectionRecord>
   /** When the last request has ended, releases the resources that no other service uses. */
   readonly retire: () => Promise<void>
-  /** Releases them at once, including those of requests in progress. */
+  /** Releases them immediately, including those of requests in flight. */
   readonly close: () => Promise<void>
 }
 
@@ -99,34 +96,24 @@ export function createServiceFactory(
       const routes = await composeRoutes(parts)
       const recorder = createRecorder({
         unmatched: metrics.route(UNMATCHED),
-        countProtocol: (protocol) => metrics.inboundRequest(protocol),
+        countRequest: (protocol, mode) => metrics.inboundRequest(protocol, mode),
         accessLog: withFailureRecord(createAccessLog(logger, accessLogOptions(config)), options),
         tracer,
         clock,
       })
       const byListener = new Map(
-        options.listeners.map(({ name, address }): [string, ProxyService] => {
-          const table = routes.tableOf(name)
-          return [
-            name,
-            {
-              recorder,
-              handle: createExchangeHandler({
-                routes: table,
-                originPolicy: composeOriginPolicy(address, config.access),
-                via: viaName(config),
-                recorder,
-                clock,
-              }),
-              connect: createConnectHandler({
-                namesHost: table.namesHost,
-                tunnels: composeTunnels(config, metrics),
-                recorder,
-                clock,
-              }),
-            },
-          ]
-        }),
+        options.listeners.map((listener): [string, ProxyService] => [
+          listener.name,
+          composeProxyService(listener, {
+            config,
+            routes,
+            issuer: authority,
+            recorder,
+            metrics,
+            logger,
+            clock,
+          }),
+        ]),
       )
       const close = async (): Promise<void> => {
         routes.close()

@@ -30,7 +30,7 @@ export async function checkFiles(
   return (await Promise.all(checks)).flat()
 }
 
-/** What a setting refers to, and what that has to contain. */
+/** The file or secret that a setting refers to, and the required content. */
 type Reference =
   | {
       readonly kind: 'secret' | 'text' | 'certificate'
@@ -164,7 +164,7 @@ async function checkReference(
     const warnings = await warningsOf(reference, environment)
     return warnings.map((text) => ({ path, message: text, severity: 'warning' }))
   } catch (cause) {
-    // What these are made of is looked at by itself as well.
+    // The members of these settings are also checked separately.
     if (reference.kind === 'pair' || reference.kind === 'signing key') return []
     const message = `expected a file that can be read (${unreadableReason(cause)})`
     return [{ path, message, severity: 'error' }]

@@ -38,6 +38,12 @@ const listener = z.strictObject({
     .default(DEFAULT_LISTENER_NAME)
     .describe('Its name in the log, in `/status` and on the command line; each has another.'),
   address: listenAddress.describe('`host:port`, `unix:/path`, or a map of `unix` and `mode`.'),
+  mode: z
+    .enum(['proxy', 'transparent'])
+    .default('proxy')
+    .describe(
+      '`transparent` for connections that redirect rules send here instead of to the host that the application calls.',
+    ),
   tls: listenerTls.optional(),
 })
 
@@ -54,7 +60,9 @@ export const listeners = z
   )
   .transform((given): ListenerConfig[] => {
     if (Array.isArray(given)) return given
-    return ['kind' in given ? { name: DEFAULT_LISTENER_NAME, address: given } : given]
+    return [
+      'kind' in given ? { name: DEFAULT_LISTENER_NAME, address: given, mode: 'proxy' } : given,
+    ]
   })
 
 export type ListenerConfig = Readonly<z.output<typeof listener>>

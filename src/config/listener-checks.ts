@@ -2,9 +2,10 @@ import { isIP } from 'node:net'
 import { isLocalName, isLoopbackHost } from '../lib/loopback.ts'
 import { error, type Finding, warning } from './finding.ts'
 import { valueAt } from './hints.ts'
-import { parseListenAddress } from './listen-address.ts'
+import { isWildcard, parseListenAddress } from './listen-address.ts'
 import { DEFAULT_LISTENER_NAME } from './listen-schema.ts'
 import { formatKeyPath, type KeyPath } from './problem.ts'
+import { checkTransparentListeners } from './transparent-checks.ts'
 
 /** What the checks need of a listener of the file. */
 export type ListenerOutline = {
@@ -15,6 +16,8 @@ export type ListenerOutline = {
   readonly address: string | undefined
   readonly name: string | undefined
   readonly hasTls: boolean
+  /** Whether redirect rules send connections to it. */
+  readonly isTransparent: boolean
   /** Whether only clients that authenticate are served. */
   readonly isRestricted: boolean
 }
@@ -40,6 +43,7 @@ function outlineListener(at: KeyPath, given: unknown): ListenerOutline {
     ...outlineAddress(hasAddress ? [...at, 'address'] : at, valueAt(given, ['address']) ?? given),
     name: typeof name === 'string' ? name : undefined,
     hasTls: valueAt(given, ['tls']) !== undefined,
+    isTransparent: valueAt(given, ['mode']) === 'transparent',
     isRestricted: valueAt(given, ['tls', 'clientCa']) !== undefined,
   }
 }
@@ -60,6 +64,7 @@ export function checkListeners(data: unknown): Finding[] {
   return [
     ...duplicateNames(listeners),
     ...duplicateAddresses(listeners, admin, valueAt(data, ['admin']) !== undefined),
+    ...checkTransparentListeners(data, listeners),
     ...listeners.filter(({ isRestricted }) => !isRestricted).flatMap(reachableListener),
     ...reachable(
       admin,
@@ -104,6 +109,8 @@ function duplicateAddresses(
 }
 
 function reachableListener(listener: ListenerOutline): Finding[] {
+  // On all addresses, a transparent listener serves connections from this machine only.
+  if (listener.isTransparent && isWildcard(parseListenAddress(listener.address ?? ''))) return []
   return reachable(
     listener,
     'every machine that can connect to this address can use the tokens; 127.0.0.1, [::1] or a Unix socket limits that to this machine',

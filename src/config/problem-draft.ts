@@ -22,7 +22,7 @@ export function placeOf(path: KeyPath, { source, originOf }: FileView, isAboutUs
   return isAboutUse ? source.locateUse(originOf(path)) : source.locate(originOf(path))
 }
 
-/** A problem, with what tells whether it is only a consequence of another. */
+/** A problem, with the information whether it only results from another one. */
 export type ProblemDraft = Problem & {
   /** Paths of the keys that are missing. */
   readonly misses?: readonly string[]
@@ -30,7 +30,7 @@ export type ProblemDraft = Problem & {
   readonly meant?: string
 }
 
-/** What was expected, for rules whose schema has no message of its own. */
+/** The expected value, for rules whose schema has no message. */
 export function expectation(issue: z.core.$ZodRawIssue): string | undefined {
   switch (issue.code) {
     case 'invalid_type': {

@@ -36,11 +36,11 @@ export function createExchangeHandler(options: ExchangeHandlerOptions): Exchange
   const checkOrigin = createOriginCheck(originPolicy, routes.namesHost)
   return async (inbound, writer) => {
     const { head, connection } = inbound
-    const record = recorder.begin(head.method, head)
+    const record = recorder.begin(head.method, head, inbound.mode)
     let status: number
     try {
       refuseUnsupported(head, via) // 400, 417, 501, 502
-      const target = readTarget(head, connection, originPolicy) // 400
+      const target = readTarget(head, connection, originPolicy) // 400, 421
       record.path = target.path
       record.query = target.query
       checkOrigin(head, target) // 403
@@ -147,7 +147,7 @@ function upstreamRequest(
 }
 
 /**
- * Records whether the API authorized the request, which the trailer section of a gRPC response tells.
+ * Records whether the API authorized the request, which is in the trailer section of a gRPC response.
  * Returns the writer for the response. `first` is the token of the first attempt.
  */
 function observeOutcome(

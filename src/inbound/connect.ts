@@ -2,12 +2,15 @@ import { connect, isIP, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { clientClosed, SidecarError } from '../errors.ts'
 import type { Clock } from '../lib/clock.ts'
+import type { IntegrationMode } from '../lib/integration-mode.ts'
 import { networkFault } from '../lib/network-fault.ts'
 import type { RouteMetrics } from '../observe/route-metrics.ts'
 import type { Recorder } from '../exchange/exchange-record.ts'
 import type { FailureContext } from '../exchange/failure-response.ts'
 import type { RequestHead } from '../http/request-head.ts'
+import type { ConnectionOrigin } from '../http/inbound-request.ts'
 import { joinTunnel } from '../http/tunnel.ts'
+import type { Destination, Interception, PreparedHandshake } from './intercept.ts'
 
 /** For tunnels to hosts that no route names. */
 export type TunnelPolicy = {
@@ -22,6 +25,8 @@ export type ConnectHandlerOptions = {
   readonly namesHost: (host: string) => boolean
   /** Undefined where they are not allowed. */
   readonly tunnels: TunnelPolicy | undefined
+  /** For hosts that a route names; undefined where TLS is not intercepted. */
+  readonly interception?: Interception | undefined
   readonly recorder: Recorder
   readonly clock: Clock
 }
@@ -29,11 +34,17 @@ export type ConnectHandlerOptions = {
 /** A `CONNECT` request, whichever protocol carried it. */
 type TunnelRequest = {
   readonly head: RequestHead
+  /** How the application uses the listener, unless the connection is intercepted. */
+  readonly mode: IntegrationMode
+  /** The origin of the connection, if it is intercepted itself. */
+  readonly origin: ConnectionOrigin | undefined
   readonly client: Duplex
   /** What the client sent before the tunnel was open. */
   readonly early: Buffer
   /** Sends the successful response. */
   readonly accept: (upstream: Socket) => void
+  /** Sends the successful response, and serves the client in the place of the host. */
+  readonly intercept: (handshake: PreparedHandshake) => void
   readonly refuse: (failure: SidecarError, context: FailureContext) => void
 }
 
@@ -41,14 +52,21 @@ export type ConnectHandler = (request: TunnelRequest) => Promise<void>
 
 /** `CONNECT` (RFC 9110 section 9.3.6): a tunnel to a host that no route names, where that is allowed. */
 export function createConnectHandler(options: ConnectHandlerOptions): ConnectHandler {
-  const { namesHost, tunnels, recorder, clock } = options
-  return async ({ head, client, early, accept, refuse }) => {
+  const { namesHost, tunnels, interception, recorder, clock } = options
+  return async ({ head, mode, origin, client, early, accept, intercept, refuse }) => {
     const record = recorder.begin('CONNECT', head)
     let status = 200
     try {
       refuseAmbiguous(head)
       const destination = parseDestination(head.target)
       record.path = head.target
+      if (origin !== undefined) throw nested()
+      if (interception !== undefined && namesHost(destination.authority)) {
+        intercept(await interception.prepare(destination))
+        recorder.intercepted()
+        return
+      }
+      recorder.assignMode(record, mode)
       refuseRouted(destination, namesHost)
       if (tunnels === undefined) throw notAllowed()
       recorder.assignRoute(record, tunnels)
@@ -57,6 +75,7 @@ export function createConnectHandler(options: ConnectHandlerOptions): ConnectHan
       recorder.tunnelled(record, status)
       record.tunnel = await joinTunnel({ client, upstream, early }, tunnels.idleMs, clock)
     } catch (thrown) {
+      if (record.mode === undefined) recorder.assignMode(record, origin?.mode ?? mode)
       const failure = recorder.fail(record, thrown)
       refuse(failure, record)
       status = failure.status
@@ -65,7 +84,7 @@ export function createConnectHandler(options: ConnectHandlerOptions): ConnectHan
   }
 }
 
-/** Fails as a `CONNECT` to this host and port would; `areAllowed` is whether tunnels are allowed at all. */
+/** Fails as a `CONNECT` to this host and port would; `areAllowed` is whether any tunnels are allowed. */
 export function checkTunnel(
   target: string,
   namesHost: ConnectHandlerOptions['namesHost'],
@@ -81,20 +100,20 @@ function refuseRouted(
 ): void {
   if (!namesHost(authority)) return
   throw denied(
-    'a route is for this host, and nothing can be added inside of a tunnel: call it by an http URL through this proxy, or by the base URL of the sidecar',
+    'a route is for this host, and nothing can be added inside of a tunnel: call it by an http URL through this proxy, or by the base URL of the sidecar; or set "intercept"',
     ROUTED_ADVICE,
+  )
+}
+
+function nested(): SidecarError {
+  return denied(
+    'CONNECT is not supported inside of an intercepted connection',
+    'The application uses the host of a route as a proxy: have it use the sidecar as its proxy for every host.',
   )
 }
 
 function notAllowed(): SidecarError {
   return denied('no route is for this host; "forward: pass" allows tunnels', UNROUTED_ADVICE)
-}
-
-type Destination = {
-  readonly host: string
-  readonly port: number
-  /** Both, as routes spell them. */
-  readonly authority: string
 }
 
 /** RFC 9112 section 3.2: exactly one Host field. */
@@ -176,7 +195,7 @@ async function open(
 }
 
 const ROUTED_ADVICE =
-  'The application calls a host that has a route by https, through a tunnel in which the sidecar can add no token. Have it call the plain-http base URL of the sidecar, or http:// instead of https:// through the proxy: the sidecar goes on by TLS if "upstream" of the route is https.'
+  'The application calls a host that has a route by https, through a tunnel in which the sidecar can add no token. Have it call the plain-http base URL of the sidecar, or http:// instead of https:// through the proxy: the sidecar goes on by TLS if "upstream" of the route is https. Or set "intercept", and have the application trust the CA of the sidecar.'
 
 const UNROUTED_ADVICE =
   'If the tunnel is meant to be made, "forward: pass" allows it. If the host needs a token, add a route for it and have the application call it by an http URL: a tunnel can carry none.'

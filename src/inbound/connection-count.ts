@@ -8,6 +8,8 @@ export type ConnectionCount = {
   readonly addServer: (server: Server) => void
   /** Counts a connection that is ready for HTTP. Returns whether `connections` had been reached. */
   readonly opened: (socket: Duplex) => boolean
+  /** For a connection inside of one that is counted already; before a server emits its event. */
+  readonly exclude: (socket: Duplex) => void
 }
 
 export type CountLimits = {
@@ -20,6 +22,7 @@ export function createConnectionCount(first: CountLimits): ConnectionCount {
   let limits = first
   /** With the number of connections that each has accepted, including those in a TLS handshake. */
   const servers = new Map<Server, number>()
+  const excluded = new WeakSet<Duplex>()
   let accepted = 0
   let ready = 0
 
@@ -43,6 +46,7 @@ export function createConnectionCount(first: CountLimits): ConnectionCount {
     addServer(server) {
       count(server, 0)
       server.on('connection', (socket) => {
+        if (excluded.has(socket)) return
         count(server, 1)
         socket.once('close', () => count(server, -1))
       })
@@ -55,5 +59,6 @@ export function createConnectionCount(first: CountLimits): ConnectionCount {
       })
       return isSurplus
     },
+    exclude: (socket) => void excluded.add(socket),
   }
 }

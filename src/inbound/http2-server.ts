@@ -11,6 +11,7 @@ import type { ExchangeHandler } from '../exchange/handler.ts'
 import { type FailureContext, sendFailure } from '../exchange/failure-response.ts'
 import type { InboundRequest } from '../http/inbound-request.ts'
 import type { RequestHead } from '../http/request-head.ts'
+import type { IntegrationMode } from '../lib/integration-mode.ts'
 import type { Http2Metrics } from '../observe/http2-metrics.ts'
 import { renewStreamTables } from '../lib/renew-stream-tables.ts'
 import { addTo, type Listed, removeFrom } from '../lib/unordered-list.ts'
@@ -20,16 +21,24 @@ import { CONNECTION_WINDOW_BYTES, http2Options } from './http2-limits.ts'
 import { createHttp2Request, readHttp2Head } from './http2-request.ts'
 import { createHttp2ResponseWriter } from './http2-response-writer.ts'
 import { LINGER_MS, limitLinger } from './linger.ts'
+import type { PreparedHandshake } from './intercept.ts'
+import type { OriginConnection } from './served-origins.ts'
 
 export type Http2Server = {
-  /**
-   * Serves a connection whose buffered input begins with the connection preface. With a `refusal`,
-   * each request gets that response.
-   */
-  readonly serve: (socket: Socket, refusal: (() => SidecarError) | undefined) => void
+  /** Serves a connection whose buffered input begins with the connection preface. */
+  readonly serve: (socket: Socket, served: ServedConnection) => void
   readonly setKeepAlive: (keepAliveMs: number) => void
   /** Sends GOAWAY on every connection; each closes when its streams have finished. */
   readonly endSessions: () => void
+}
+
+type ServedConnection = {
+  /** Undefined for a connection to the sidecar itself. */
+  readonly opened: OriginConnection | undefined
+  /** How the application uses the listener. */
+  readonly mode: IntegrationMode
+  /** Where it is defined, each request gets that response. */
+  readonly refusal: (() => SidecarError) | undefined
 }
 
 export type Http2ServerOptions = {
@@ -44,6 +53,16 @@ export type Http2ServerOptions = {
   readonly count: (method: string, thrown: unknown) => FailureContext
   /** For a connection that becomes a tunnel. */
   readonly addTunnel: (client: Duplex) => void
+  readonly intercept: (
+    client: Duplex,
+    connection: InboundRequest['connection'],
+    handshake: PreparedHandshake,
+  ) => void
+}
+
+type ServedStream = Pick<ServedConnection, 'mode' | 'refusal'> & {
+  readonly connection: InboundRequest['connection']
+  readonly onReset: (code: number) => void
 }
 
 type OpenStream = Listed & {
@@ -70,16 +89,16 @@ const SENT_BY_US: ReadonlySet<number> = new Set([
 
 /** The HTTP/2 server that the application talks to. Its connections are accepted by another server. */
 export function createHttp2Server(options: Http2ServerOptions): Http2Server {
-  const { service, maxHeaderBytes, metrics, watchHalfClosed, count, addTunnel } = options
+  const { service, maxHeaderBytes, metrics, watchHalfClosed, count, addTunnel, intercept } = options
   /** With the function that closes each, when its streams have finished. */
   const sessions = new Map<ServerHttp2Session, () => void>()
   const sessionOptions = http2Options(maxHeaderBytes)
   let { keepAliveMs } = options
   let isEnding = false
 
-  const serve: Http2Server['serve'] = (socket, refusal) => {
+  const serve: Http2Server['serve'] = (socket, { opened, mode, refusal }) => {
     const session = performServerHandshake(socket, sessionOptions)
-    const connection: InboundRequest['connection'] = {
+    const connection: InboundRequest['connection'] = opened ?? {
       remoteAddress: socket.remoteAddress,
       localPort: socket.localPort,
       encrypted: session.encrypted,
@@ -115,6 +134,7 @@ export function createHttp2Server(options: Http2ServerOptions): Http2Server {
       const open: OpenStream = { stream, resetCode: 0, at: 0 }
       addTo(streams, open)
       renewTables()
+      opened?.onUsed()
       metrics.streamOpened()
       // Without a listener, a reset by the client would end the process.
       stream.on('error', () => {})
@@ -138,10 +158,10 @@ export function createHttp2Server(options: Http2ServerOptions): Http2Server {
         open.resetCode = code
         metrics.reset('sent', code)
       }
-      serveStream(stream, fields, connection, refusal, onReset)
+      serveStream(stream, fields, { connection, mode, refusal, onReset })
     })
     socket.once('end', () => {
-      // What they lack of a request cannot arrive any more.
+      // The missing part of their requests cannot arrive any more.
       for (const { stream } of streams) {
         if (stream.state.remoteClose !== 1) stream.destroy()
       }
@@ -152,7 +172,7 @@ export function createHttp2Server(options: Http2ServerOptions): Http2Server {
       else if (socket.remoteAddress === undefined) socket.destroy()
       else {
         watchHalfClosed(socket, { isDue: () => streams.length > 0, canWrite: false })
-        // No WINDOW_UPDATE arrives any more, so a response that is blocked remains blocked.
+        // Without further WINDOW_UPDATE frames, a blocked response remains blocked.
         const timer = setInterval(() => {
           for (const { stream } of streams) if (stream.writableEnded) stream.destroy()
         }, LINGER_MS)
@@ -171,10 +191,9 @@ export function createHttp2Server(options: Http2ServerOptions): Http2Server {
   function serveStream(
     stream: ServerHttp2Stream,
     fields: readonly string[],
-    connection: InboundRequest['connection'],
-    refusal: (() => SidecarError) | undefined,
-    onReset: (code: number) => void,
+    served: ServedStream,
   ): void {
+    const { connection, mode, refusal, onReset } = served
     let head: RequestHead
     try {
       head = readHttp2Head(stream, fields, maxHeaderBytes)
@@ -186,8 +205,8 @@ export function createHttp2Server(options: Http2ServerOptions): Http2Server {
     const writer = createHttp2ResponseWriter(stream, head, onReset)
     const work =
       head.method === 'CONNECT'
-        ? openTunnel(stream, head, onReset)
-        : service().handle(createHttp2Request(stream, head, connection), writer)
+        ? openTunnel(stream, head, served)
+        : service().handle(createHttp2Request(stream, head, connection, mode), writer)
     work.catch((thrown: unknown) => {
       count('', thrown)
       onReset(constants.NGHTTP2_INTERNAL_ERROR)
@@ -199,11 +218,14 @@ export function createHttp2Server(options: Http2ServerOptions): Http2Server {
   async function openTunnel(
     stream: ServerHttp2Stream,
     head: RequestHead,
-    onReset: (code: number) => void,
+    { connection, mode, onReset }: ServedStream,
   ): Promise<void> {
     addTunnel(stream)
     await service().connect({
       head,
+      // A tunnel is what clients use a proxy for.
+      mode: mode === 'base_url' ? 'http_proxy' : mode,
+      origin: connection.origin,
       client: stream,
       early: Buffer.alloc(0),
       accept(upstream) {
@@ -215,6 +237,11 @@ export function createHttp2Server(options: Http2ServerOptions): Http2Server {
         // Only a stream that waits for trailers is not ended by close().
         stream.once('wantTrailers', () => stream.sendTrailers({}))
         stream.respond([':status', '200'], { waitForTrailers: true })
+      },
+      intercept(handshake) {
+        stream.once('wantTrailers', () => stream.sendTrailers({}))
+        stream.respond([':status', '200'], { waitForTrailers: true })
+        intercept(stream, connection, handshake)
       },
       refuse: (failure, context) =>
         sendFailure(createHttp2ResponseWriter(stream, head, onReset), failure, context),

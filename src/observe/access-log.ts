@@ -6,6 +6,7 @@ import type { Logger } from './logger.ts'
 type FinishedRequest = {
   readonly method: string
   readonly protocol: string | undefined
+  readonly mode: string | undefined
   readonly path: string
   /** With the `?`; it may contain personal data. */
   readonly query: string
@@ -57,6 +58,7 @@ export function createAccessLog(log: Logger, options: AccessLogOptions): AccessL
       route: request.route,
       method: request.method,
       protocol: request.protocol,
+      mode: request.mode,
       path: withQuery ? request.path + request.query : request.path,
       status: request.status,
       grpcStatus: request.grpcStatus,

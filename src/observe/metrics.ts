@@ -1,12 +1,15 @@
-import { PROTOCOLS } from '../lib/protocol.ts'
+import type { IntegrationMode } from '../lib/integration-mode.ts'
 import {
   connectionMetricDefinitions,
   type WatchedUpstream,
 } from './connection-metric-definitions.ts'
 import { CONTENT_TYPE, expositionOf } from './exposition.ts'
-import { createHttp2Metrics, type Http2Metrics } from './http2-metrics.ts'
+import { createHttp2Metrics, type Http2Metrics, type Http2Reading } from './http2-metrics.ts'
+import { createInboundRequests } from './inbound-requests.ts'
+import { createInterceptionRecord, type InterceptionRecord } from './interception-record.ts'
 import type { MetricDescription } from './metric-definition.ts'
 import { processMetricDefinitions, type ProcessFigures } from './process-metric-definitions.ts'
+import { REJECTION_REASONS, type RejectionReason } from './rejected-connections.ts'
 import { createReloadMetrics, type ReloadMetrics } from './reload-metrics.ts'
 import { routeMetricDefinitions, type WatchedRejections } from './route-metric-definitions.ts'
 import { createRouteMetrics, type RouteMetrics } from './route-metrics.ts'
@@ -19,7 +22,7 @@ export const PASSED = '(pass)'
 
 const OTHER_PROTOCOLS = ['tls', 'socks', 'proxy_protocol'] as const
 
-/** The metrics of `/metrics`. Counters are kept where events happen, and are read on scrape. */
+/** The metrics of `/metrics`. Counters are updated where events occur, and read on each scrape. */
 export type Metrics = {
   /** The counters of a route, created on the first call. */
   route(name: string): RouteMetrics
@@ -30,16 +33,32 @@ export type Metrics = {
   /** Requests in flight and open tunnels, over all routes. */
   pending(): { readonly requests: number; readonly tunnels: number }
   readonly reloads: ReloadMetrics
+  readonly interception: InterceptionRecord
   /** A client of the proxy listener used this protocol instead of HTTP. */
   otherProtocol(protocol: (typeof OTHER_PROTOCOLS)[number]): void
+  /** A transparent listener closed a connection. */
+  rejectedConnection(reason: RejectionReason): void
   /** A request of an application; `protocol` is one of `PROTOCOLS`. */
-  inboundRequest(protocol: string): void
+  inboundRequest(protocol: string, mode: IntegrationMode): void
   /** HTTP/2 connections of applications and to upstreams. */
   readonly http2: { readonly client: Http2Metrics; readonly upstream: Http2Metrics }
-  /** What each metric is, in the order of the text. */
+  /** For the status page. */
+  protocols(): ProtocolFigures
+  /** Name, type, help and labels of each metric, in the order of the exposition. */
   readonly descriptions: readonly MetricDescription[]
   expose(): string
   readonly contentType: string
+}
+
+export type ProtocolFigures = {
+  readonly client: SideFigures
+  readonly upstream: SideFigures
+}
+
+type SideFigures = {
+  /** Requests by protocol; upstream, those with a response. */
+  readonly requests: ReadonlyMap<string, number>
+  readonly http2: Http2Reading
 }
 
 type Watched = {
@@ -54,7 +73,11 @@ export function createMetrics(figures: ProcessFigures): Metrics {
   const reloads = createReloadMetrics()
   // All protocols from the start, so that rate() sees the first increase.
   const otherProtocols = new Map<string, number>(OTHER_PROTOCOLS.map((protocol) => [protocol, 0]))
-  const inboundProtocols = new Map<string, number>(PROTOCOLS.map((protocol) => [protocol, 0]))
+  const rejectedConnections = new Map<string, number>(
+    REJECTION_REASONS.map((reason) => [reason, 0]),
+  )
+  const inboundRequests = createInboundRequests()
+  const interception = createInterceptionRecord()
   let watched: Watched = { tokens: [], upstreams: [], rejections: [] }
 
   const http2 = { client: createHttp2Metrics(), upstream: createHttp2Metrics() }
@@ -64,7 +87,9 @@ export function createMetrics(figures: ProcessFigures): Metrics {
     ...connectionMetricDefinitions({
       upstreams: () => watched.upstreams,
       otherProtocols,
-      inboundProtocols,
+      rejectedConnections,
+      inboundRequests,
+      interception,
       http2,
     }),
     ...processMetricDefinitions(figures, reloads),
@@ -87,10 +112,24 @@ export function createMetrics(figures: ProcessFigures): Metrics {
     otherProtocol(protocol) {
       otherProtocols.set(protocol, (otherProtocols.get(protocol) ?? 0) + 1)
     },
-    inboundRequest(protocol) {
-      inboundProtocols.set(protocol, (inboundProtocols.get(protocol) ?? 0) + 1)
+    rejectedConnection(reason) {
+      rejectedConnections.set(reason, (rejectedConnections.get(reason) ?? 0) + 1)
     },
+    inboundRequest: inboundRequests.count,
+    interception,
     http2,
+    protocols() {
+      const upstream = new Map<string, number>()
+      for (const metrics of routes.values()) {
+        for (const [protocol, count] of metrics.read().protocols) {
+          upstream.set(protocol, (upstream.get(protocol) ?? 0) + count)
+        }
+      }
+      return {
+        client: { requests: inboundRequests.byProtocol(), http2: http2.client.read() },
+        upstream: { requests: upstream, http2: http2.upstream.read() },
+      }
+    },
     descriptions: definitions,
     expose: () =>
       expositionOf(

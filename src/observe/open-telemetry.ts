@@ -300,11 +300,11 @@ function reportOutages(exporter: SpanExporter, timeoutMs: number, logger: Logger
 /** Without the text of the receiver, which may repeat what was sent. */
 function reasonOf(error: Error | undefined): string {
   if (error instanceof OTLPExporterError && error.code !== undefined) {
-    return `the receiver answers ${error.code}`
+    return `the receiver responded with status ${error.code}`
   }
   const fault = networkFault(error)
   if (fault?.kind === 'tls') {
     return 'no trustworthy TLS connection; OTEL_EXPORTER_OTLP_CERTIFICATE names a certificate to trust'
   }
-  return fault?.reason ?? 'the receiver does not take them'
+  return fault?.reason ?? 'the export failed'
 }

@@ -29,7 +29,7 @@ const UNVERIFIED_END: EndOfData = { means: 'tls, not verified', isAuthentic: () 
 /** Protocols as ALPN names them. */
 export type AlpnProtocol = 'h2' | 'http/1.1'
 
-/** What was negotiated; a server without ALPN speaks HTTP/1.1. */
+/** The negotiated protocol; HTTP/1.1 without ALPN. */
 export function negotiatedProtocol(socket: Socket): AlpnProtocol {
   return socket instanceof TLSSocket && socket.alpnProtocol === 'h2' ? 'h2' : 'http/1.1'
 }
@@ -152,7 +152,7 @@ function readOptions(socket: () => Socket) {
 }
 
 /**
- * A TCP connection as a stream for TLS, in JavaScript, where a FIN can be told from a closure alert. It costs
+ * A TCP connection as a stream for TLS, in JavaScript, which distinguishes a FIN from a closure alert. It costs
  * each request more than a native connection, so it is used only where needed.
  */
 function transportOver(tcp: Socket): { transport: Duplex; hasEnded: () => boolean } {

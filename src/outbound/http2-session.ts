@@ -115,7 +115,7 @@ export function createHttp2Session(socket: Socket, options: Http2SessionOptions)
   socket.on('close', () => {
     isLost = true
   })
-  // The upstream cannot respond any more; Node leaves a half-open connection as it is.
+  // The upstream cannot respond any more; Node does not close a half-open connection.
   socket.on('end', () => socket.destroy())
 
   const session = connect(origin, {

@@ -21,6 +21,11 @@ export type Upstream = {
   /** The value of `Host`. */
   readonly host: string
   readonly roundTrip: RoundTrip
+  /**
+   * Whether it speaks HTTP/2. Where that is negotiated, connects if there has been no connection yet; undefined if
+   * it does not respond soon.
+   */
+  readonly speaksHttp2: () => Promise<boolean | undefined>
   readonly load: () => Load
   /** Closes connections as soon as they are idle (drain). */
   readonly retire: () => void
@@ -45,6 +50,8 @@ export type UpstreamOptions = {
 }
 
 const CONNECTION_LIFETIME_SECONDS = 300
+/** A client that waits for the outcome must not reach its own time limit. */
+const NEGOTIATION_MS = 2_000
 /** How often certificate files are read again. */
 const TLS_INTERVAL_MS = 10_000
 
@@ -113,6 +120,9 @@ export function openUpstream(
   /** Kept when certificates change. */
   const negotiated: Negotiated = { protocol: undefined }
 
+  let negotiate = async (): Promise<AlpnProtocol | undefined> =>
+    await Promise.resolve(http2 === 'always' ? 'h2' : 'http/1.1')
+
   const poolFor = (tls: TlsMaterial): ConnectionPool => {
     const material = isTls ? { ...tls, servername: serverName(hostname, tls) } : undefined
     const timeoutMs = connectTimeoutMs
@@ -131,7 +141,15 @@ export function openUpstream(
     const http1Only = connections(connectWith(['http/1.1']))
     if (http2 === 'never' || !isTls) return http1Only
     const connect = connectWith(offered)
-    return createNegotiatingPool({ connect, connections, sessions, http1Only, negotiated })
+    const negotiating = createNegotiatingPool({
+      connect,
+      connections,
+      sessions,
+      http1Only,
+      negotiated,
+    })
+    ;({ negotiate } = negotiating)
+    return negotiating
   }
 
   let pool = poolFor(firstTls)
@@ -141,6 +159,13 @@ export function openUpstream(
     origin,
     host: url.host,
     roundTrip: (request, signal) => pool.roundTrip(request, signal),
+    async speaksHttp2() {
+      const { promise, resolve } = Promise.withResolvers<undefined>()
+      const cancel = clock.schedule(NEGOTIATION_MS, () => resolve(undefined))
+      const protocol = await Promise.race([negotiate(), promise])
+      cancel()
+      return protocol && protocol === 'h2'
+    },
     renew(tls) {
       pool.retire()
       pool = poolFor(tls)

@@ -197,6 +197,8 @@ describe.skipIf(CHROMIUM === undefined && MAY_SKIP)(
       await page.keyboard.press('Tab')
       expect(await focused()).toBe('Routes')
       await page.keyboard.press('Tab')
+      expect(await focused()).toBe('Protocols')
+      await page.keyboard.press('Tab')
       await page.keyboard.type('ledger')
       const routes = page.getByRole('table', { name: /^Values are for/ }).getByRole('row')
       await until(async () => (await routes.count()) === 2)

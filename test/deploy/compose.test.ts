@@ -84,7 +84,7 @@ test.for([
   ['network_mode: service:token-sidecar', 'network_mode: host'],
   ['127.0.0.1:19091:9090', '19091:9090'],
   ['restart: unless-stopped', 'restrat: unless-stopped'],
-] as const)('the rules for the file refuse %j as %j', ([right, wrong]) => {
+] as const)('the rules for the compose file reject a change of %j to %j', ([right, wrong]) => {
   expect(TEXT).toContain(right)
   expect(compose.safeParse(parse(TEXT.replace(right, wrong))).success).toBe(false)
 })

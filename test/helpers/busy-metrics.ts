@@ -22,6 +22,8 @@ export function busyMetrics(): Metrics {
   metrics.tokenRequests('corp').finished('success', 100)
   metrics.tokenRequests('corp').finished('token_rejected', 100)
   metrics.tokenRequests('partner').finished('success', 5)
+  metrics.interception.add('api.example.com')
+  metrics.interception.succeeded('*.example.com', 0)
   const usable = { usable: true, expiresAtMs: 1_793_534_400_500, lifetimeMs: 300_000 }
   const unusable = { usable: false, expiresAtMs: undefined, lifetimeMs: undefined }
   const load = { connected: 3, running: 2, queued: 1 }

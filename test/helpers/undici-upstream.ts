@@ -40,6 +40,7 @@ export const openUndiciUpstream: OpenUpstream = (options, firstTls, clock) => {
     origin,
     host: new URL(origin).host,
     roundTrip: async (request, signal) => await sendOver(pool, origin, request, signal, clock),
+    speaksHttp2: async () => await Promise.resolve(false),
     load: () => {
       const { connected, running, queued } = pool.stats
       return { connected, running, queued }

@@ -17,6 +17,7 @@ const STATUS: Readonly<Record<FailureCode, number>> = {
   method_not_supported: 501,
   expectation_failed: 417,
   request_loop: 502,
+  misdirected_request: 421,
   too_many_connections: 503,
   route_not_found: 404,
   egress_denied: 403,

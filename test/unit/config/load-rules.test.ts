@@ -20,7 +20,13 @@ routes:
     warnings: [],
     unchecked: [],
     config: {
-      listen: [{ name: 'default', address: { kind: 'tcp', host: '127.0.0.1', port: 8080 } }],
+      listen: [
+        {
+          name: 'default',
+          address: { kind: 'tcp', host: '127.0.0.1', port: 8080 },
+          mode: 'proxy',
+        },
+      ],
       admin: { kind: 'tcp', host: '127.0.0.1', port: 9090 },
       credentials: {
         corp: {
@@ -576,6 +582,31 @@ const REJECTED: readonly Rule[] = [
     faults: ['listen.name: expected a name of letters, digits, ".", "_" and "-"'],
   },
   {
+    what: 'an unknown mode of a listener',
+    top: { listen: { name: 'app', address: '127.0.0.1:8080', mode: 'transparant' } },
+    faults: ['listen.mode: expected "proxy" or "transparent"'],
+  },
+  {
+    what: 'a transparent listener on a Unix socket',
+    top: { listen: [{ name: 'app', address: 'unix:/run/app.sock', mode: 'transparent' }] },
+    faults: ['listen[0].address: expected "host:port" with "mode: transparent"'],
+  },
+  {
+    what: 'a transparent listener with a certificate',
+    top: {
+      listen: {
+        address: '127.0.0.1:15001',
+        mode: 'transparent',
+        tls: {},
+      },
+    },
+    faults: [
+      'listen.tls.cert: expected a map',
+      'listen.tls.key: expected a map',
+      'listen.tls: expected no certificate with "mode: transparent"',
+    ],
+  },
+  {
     what: 'a route to the second listener itself',
     top: {
       listen: [
@@ -1051,6 +1082,41 @@ routes:
     expect.stringMatching(`credentials.corp.${place}.value: the secret is part of the`),
   ])
 })
+
+const TRANSPARENT = `
+listen:
+  - { name: redirected, address: "[::]:15001", mode: transparent }
+routes:
+  - { name: a, match: { host: api.example.com }, upstream: https://api.example.com, credential: none }
+`
+
+test('a transparent listener without "intercept" causes a warning', async () => {
+  expect(await warningsOf(TRANSPARENT)).toEqual([
+    '3:54 listen[0].mode: redirected https connections are rejected without "intercept"',
+  ])
+})
+
+test('a transparent listener and no host in a route cause a warning', async () => {
+  const text = `intercept: { ca: { directory: /ca } }\n${TRANSPARENT.replace('host: api.example.com', 'path: /')}`
+  expect(await warningsOf(text)).toEqual([
+    expect.stringMatching(/^4:54 listen\[0\]\.mode: all redirected connections are rejected/),
+  ])
+})
+
+test.for([
+  ['"[::]:15001"', 0],
+  ['0.0.0.0:15001', 0],
+  ['127.0.0.1:15001', 0],
+  ['10.0.0.1:15001', 1],
+] as const)(
+  'a transparent listener on %s causes %i warnings about other machines',
+  async ([address, count]) => {
+    const text = `intercept: { ca: { directory: /ca } }\n${TRANSPARENT.replace('"[::]:15001"', address)}`
+    const warnings = (await warningsOf(text)) ?? []
+    expect(warnings.filter((warning) => warning.includes('every machine'))).toHaveLength(count)
+    expect(warnings).toHaveLength(count)
+  },
+)
 
 test('warnings are omitted if there are problems', async () => {
   const problems = await problemsOf(`${WARNED}listen: home\n`, { env: { CORP_SECRET: 's' } })

@@ -17,6 +17,7 @@ type FinishedRequest = Parameters<AccessLog>[0]
 const REQUEST: FinishedRequest = {
   method: 'GET',
   protocol: 'h2',
+  mode: 'base_url',
   path: '/orders/7',
   query: '?state=open',
   route: 'orders',
@@ -38,6 +39,7 @@ const LINE = {
   route: 'orders',
   method: 'GET',
   protocol: 'h2',
+  mode: 'base_url',
   path: '/orders/7',
   status: 200,
   durationMs: 12.35,

@@ -38,6 +38,7 @@ export type Plan = {
     readonly name: string
     readonly clientId: string | null
     readonly tokenFrom: string
+    readonly proxy: string | null
   }[]
 }
 
@@ -46,11 +47,15 @@ export type PlannedListener = {
   readonly address: string
   readonly mode: ListenerConfig['mode']
   readonly tls: boolean
+  /** What callers must have: "password", "client certificate" or both. */
+  readonly callers: readonly string[]
 }
 
 export type PlannedRoute = RouteCriteria & {
   readonly name: string
   readonly upstream: string
+  /** The URL of the proxy; null for a direct connection. */
+  readonly proxy: string | null
   readonly credential: string | null
   /** Null for all. */
   readonly listeners: readonly string[] | null
@@ -66,15 +71,16 @@ export type TokenReport = {
 export type UpstreamReport = {
   readonly origin: string
   readonly routes: readonly string[]
+  readonly proxy: string | null
   readonly connected: { readonly tls: Connected['tls'] | null } | null
   readonly error: string | null
 }
 
 export function upstreamReport(probed: ProbedUpstream): UpstreamReport {
-  const { origin, routes } = probed
+  const { origin, routes, proxy } = probed
   return 'connected' in probed
-    ? { origin, routes, connected: { tls: probed.connected.tls ?? null }, error: null }
-    : { origin, routes, connected: null, error: probed.fault }
+    ? { origin, routes, proxy, connected: { tls: probed.connected.tls ?? null }, error: null }
+    : { origin, routes, proxy, connected: null, error: probed.fault }
 }
 
 export function checkReport(file: string, result: LoadResult): CheckReport {
@@ -94,12 +100,7 @@ export function checkReport(file: string, result: LoadResult): CheckReport {
 export function planOf(config: Config): Plan {
   const { listen, admin, access, credentials } = config
   return {
-    listeners: listen.map(({ name, address, mode, tls }) => ({
-      name,
-      address: formatListenAddress(address),
-      mode,
-      tls: tls !== undefined,
-    })),
+    listeners: listen.map(plannedListener),
     admin: formatListenAddress(admin),
     routes: planRoutes(config).map(plannedRoute),
     webPageOrigins: access.origins,
@@ -107,7 +108,21 @@ export function planOf(config: Config): Plan {
       name,
       clientId: credential.clientId ?? null,
       tokenFrom: tokenFrom(credential),
+      proxy: credential.proxy?.url ?? null,
     })),
+  }
+}
+
+function plannedListener({ name, address, mode, tls, auth }: ListenerConfig): PlannedListener {
+  return {
+    name,
+    address: formatListenAddress(address),
+    mode,
+    tls: tls !== undefined,
+    callers: [
+      ...(auth?.basic === undefined ? [] : ['password']),
+      ...(tls?.clientCa === undefined ? [] : ['client certificate']),
+    ],
   }
 }
 
@@ -116,6 +131,7 @@ function plannedRoute({ config, match, token }: RoutePlan): PlannedRoute {
     name: config.name,
     ...routeCriteria(match),
     upstream: config.upstream,
+    proxy: config.proxy?.url ?? null,
     credential: token?.credentialName ?? null,
     listeners: config.listeners ?? null,
   }

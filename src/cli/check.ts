@@ -117,11 +117,12 @@ async function showUpstreams(config: Config, { places }: ReadConfig, io: Io): Pr
   const paint = createPaint(io.isTerminal, io)
   let failures = 0
   for await (const probed of probeUpstreams(config, places)) {
-    const { origin, routes } = probed
+    const { origin, routes, proxy } = probed
     const isSuccess = 'connected' in probed
     if (!isSuccess) failures += 1
     const lines: [string, string][] = [
       [routes.length === 1 ? 'route' : 'routes', routes.join(', ')],
+      ...(proxy === null ? [] : [['proxy', proxy] satisfies [string, string]]),
       isSuccess ? ['connected', describeConnection(probed.connected)] : ['failed', probed.fault],
     ]
     io.out(`\n${paint(isSuccess ? 'green' : 'red', origin)}\n${formatLines(lines, paint)}`)

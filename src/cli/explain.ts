@@ -83,6 +83,7 @@ const NOTHING = {
   outcome: null,
   route: null,
   upstream: null,
+  proxy: null,
   token: null,
   webPageOrigins: [],
   note: null,
@@ -101,7 +102,8 @@ function formatExplanation(explanation: Explanation, paint: Paint): string {
       return formatLines(routedLines(explanation, paint), paint)
     }
     case 'passed': {
-      return `${tunnelLine(explanation.tunnel)}  no route matches: "forward: pass" forwards it without a token\n`
+      const through = explanation.proxy === null ? '' : ` through the proxy ${explanation.proxy}`
+      return `${tunnelLine(explanation.tunnel)}  no route matches: "forward: pass" forwards it without a token${through}\n`
     }
     case 'refused': {
       const { error, otherRoutes } = explanation
@@ -123,7 +125,14 @@ function tunnelLine(tunnel: string | null): string {
 }
 
 function routedLines(
-  { route, upstream, token, webPageOrigins, note }: Extract<Explanation, { outcome: 'routed' }>,
+  {
+    route,
+    upstream,
+    proxy,
+    token,
+    webPageOrigins,
+    note,
+  }: Extract<Explanation, { outcome: 'routed' }>,
   paint: Paint,
 ): [string, string][] {
   const reasons = [
@@ -135,6 +144,7 @@ function routedLines(
     ['route', `${paint('green', route.name)} (${reasons.join(', ')})`],
     ['upstream', escapeControls(upstream)],
   ]
+  if (proxy !== null) lines.push(['proxy', escapeControls(proxy)])
   if (note !== null) lines.push(['note', note])
   const webPages: [string, string] = ['web pages', describeWebPages(webPageOrigins)]
   if (token === null) return [...lines, ['credential', 'none: no token is added'], webPages]

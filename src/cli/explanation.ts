@@ -20,6 +20,8 @@ export type Explanation =
       readonly route: ExplainedRoute
       /** The URL of the request to the upstream. */
       readonly upstream: string
+      /** The URL of the proxy through which it is sent; null for a direct connection. */
+      readonly proxy: string | null
       /** Null for a request that gets none. */
       readonly token: ExplainedToken | null
       /** Other origins whose web pages may send this request. */
@@ -28,7 +30,7 @@ export type Explanation =
       readonly note: string | null
     }
   /** No route matches, and the request is forwarded without a token. */
-  | { readonly outcome: 'passed'; readonly tunnel: string | null }
+  | { readonly outcome: 'passed'; readonly tunnel: string | null; readonly proxy: string | null }
   | {
       readonly outcome: 'refused'
       /** The target of the `CONNECT` that a client sends for the URL; null for an ordinary request. */
@@ -70,7 +72,8 @@ export function explanationOf(
   const { method, url, fields } = request
   const decisions = createRequestDecisions(config, listener)
   const tunnel = tunnelOf(request, decisions)
-  if (tunnel !== undefined) return tunnelled(tunnel, decisions)
+  const forwardProxy = config.forward.proxy?.url ?? null
+  if (tunnel !== undefined) return tunnelled(tunnel, decisions, forwardProxy)
   const { target, host } = asSent(url, listener, decisions)
   const hasHost = fields.some((name, at) => at % 2 === 0 && name.toLowerCase() === 'host')
   const decision = decisions.decide(
@@ -79,7 +82,7 @@ export function explanationOf(
   )
   switch (decision.outcome) {
     case 'passed': {
-      return { outcome: 'passed', tunnel: null }
+      return { outcome: 'passed', tunnel: null, proxy: forwardProxy }
     }
     case 'refused': {
       const { error, unmatched } = decision
@@ -97,7 +100,7 @@ export function explanationOf(
       }
     }
     case 'routed': {
-      return routed(decision, url, config)
+      return routed(decision, url, config, listener)
     }
   }
 }
@@ -135,10 +138,14 @@ function tunnelOf(
   return /:\d+$/.test(authority) ? authority : `${authority}:${isTls ? 443 : 80}`
 }
 
-function tunnelled(tunnel: string, { checkTunnel }: RequestDecisions): Explanation {
+function tunnelled(
+  tunnel: string,
+  { checkTunnel }: RequestDecisions,
+  proxy: string | null,
+): Explanation {
   try {
     checkTunnel(tunnel)
-    return { outcome: 'passed', tunnel }
+    return { outcome: 'passed', tunnel, proxy }
   } catch (error) {
     if (!(error instanceof SidecarError)) throw error
     const { code, message } = error
@@ -163,13 +170,20 @@ function routed(
   { plan, upstream, token }: Exclude<RequestDecision, { outcome: 'refused' }>,
   url: string,
   { access }: Config,
+  { auth }: ListenerConfig,
 ): Explanation {
   const { config, match } = plan
-  const notes = [schemeNote(url), plan.token !== token && OWN_FIELD_NOTE].filter(Boolean)
+  const notes = [
+    schemeNote(url),
+    plan.token !== token && OWN_FIELD_NOTE,
+    auth?.basic !== undefined && 'the listener requires a user name and password',
+    auth?.clientCertificates !== undefined && 'the listener allows some client certificates only',
+  ].filter(Boolean)
   return {
     outcome: 'routed',
     route: { name: config.name, ...routeCriteria(match) },
     upstream,
+    proxy: config.proxy?.url ?? null,
     token: token === undefined ? null : explainedToken(token),
     webPageOrigins: access.origins,
     note: notes.length === 0 ? null : notes.join('; '),

@@ -38,7 +38,7 @@ type GivenToExec = {
 
 type GivenToDoctor = {
   readonly config: string
-  readonly envFile?: string
+  readonly environment?: string
   readonly pid?: number
   readonly json?: boolean
 }
@@ -146,6 +146,27 @@ export async function main(args: readonly string[], world: Io): Promise<number> 
       finish(await (json ? explainJson : explain)(request, io))
     })
   program
+    .command('doctor')
+    .description('explain why requests of an application do not arrive, or get no token')
+    .usage('[options] [-- <command> [arguments...]]')
+    .argument('[command...]', 'a command to run with a sidecar of its own, after "--"')
+    .option(...configOption)
+    // Node itself interprets --env-file, even behind the name of the program.
+    .option(
+      '--environment <file>',
+      'the environment of the application, as an env file; then a command is not run, it only names the runtime',
+    )
+    .addOption(
+      new Option('--pid <number>', 'the process whose environment is examined')
+        .argParser(processId)
+        .conflicts('environment'),
+    )
+    .option(...jsonOption)
+    .action(async (command: string[], given: GivenToDoctor) => {
+      const { config: file, environment: envFile, pid, json = false } = given
+      finish(await doctor({ file, command, envFile, pid, json }, io))
+    })
+  program
     .command('ca')
     .description('create the certificate authority for TLS interception, and show what it may sign')
     .option(...configOption)
@@ -159,26 +180,6 @@ export async function main(args: readonly string[], world: Io): Promise<number> 
     .action(async (given: { config: string; root?: boolean; json?: boolean }) => {
       const { config: file, root = false, json = false } = given
       finish(await ca({ file, root, json }, io))
-    })
-  program
-    .command('doctor')
-    .description('explain why requests of an application do not arrive, or get no token')
-    .usage('[options] [-- <command> [arguments...]]')
-    .argument('[command...]', 'a command to run with a sidecar of its own, after "--"')
-    .option(...configOption)
-    .option(
-      '--env-file <file>',
-      'the environment of the application, as an env file; then a command is not run, it only names the runtime',
-    )
-    .addOption(
-      new Option('--pid <number>', 'the process whose environment is examined')
-        .argParser(processId)
-        .conflicts('envFile'),
-    )
-    .option(...jsonOption)
-    .action(async (command: string[], given: GivenToDoctor) => {
-      const { config: file, envFile, pid, json = false } = given
-      finish(await doctor({ file, command, envFile, pid, json }, io))
     })
   program
     .command('schema')

@@ -54,7 +54,7 @@ export function createRequestDecisions(
   const plans = planRoutes({ ...config, routes: routesOf(name, config.routes) })
   const routes = createRouteTable(
     plans,
-    forward === 'pass'
+    forward.mode === 'pass'
       ? ({ scheme, host }) => planPassThrough(`${scheme}://${host}`, config)
       : undefined,
   )
@@ -71,7 +71,7 @@ export function createRequestDecisions(
         originPolicy,
         localPort,
       ),
-    checkTunnel: (target) => checkTunnel(target, routes.namesHost, forward === 'pass'),
+    checkTunnel: (target) => checkTunnel(target, routes.namesHost, forward.mode === 'pass'),
     decide(line, fields) {
       const head = readRequestHead(line, fields)
       let unmatched: RequestTarget | undefined

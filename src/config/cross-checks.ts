@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { checkCredential } from './credential-checks.ts'
 import { credentialOutline } from './credential-outline.ts'
-import { error, type Finding, warning } from './finding.ts'
+import { error, type Finding, optionalText, unused, warning } from './finding.ts'
 import {
   checkListeners,
   listenerAt,
@@ -9,6 +9,7 @@ import {
   outlineListeners,
 } from './listener-checks.ts'
 import { formatKeyPath, type KeyPath } from './problem.ts'
+import { checkProxy, proxyOutline } from './proxy-checks.ts'
 import { checkRoute, createDistinctCheck, routeOutline } from './route-checks.ts'
 import { unusedSettings } from './unused-settings.ts'
 
@@ -17,6 +18,7 @@ const credentialsOutline = z.record(z.string(), credentialOutline.optional().cat
 const outline = z.object({
   credentials: z.unknown().optional(),
   routes: z.array(routeOutline.optional().catch(undefined)).catch([]),
+  forward: z.object({ mode: optionalText, proxy: proxyOutline }).optional().catch(undefined),
 })
 
 /** Checks that involve several settings; `data` may be anything. */
@@ -54,6 +56,21 @@ export function crossCheck(data: unknown): Finding[] {
   findings.push(...unusedSettings(data), ...suspiciousTexts(data, []))
   findings.push(...listenersWithoutRoute(listeners, routes))
   const listenerNames = listeners.flatMap(({ name }) => (name === undefined ? [] : [name]))
+  const isOwn = (url: string): boolean => listenerAt(url, listeners) !== undefined
+  const proxies = [
+    { at: ['forward', 'proxy'], proxy: parsed.data.forward?.proxy },
+    ...[...credentials].map(([name, credential]) => ({
+      at: ['credentials', name, 'proxy'],
+      proxy: credential?.proxy,
+    })),
+    ...routes.map((route, index) => ({ at: ['routes', index, 'proxy'], proxy: route?.proxy })),
+  ]
+  for (const { at, proxy } of proxies) {
+    if (proxy !== undefined) findings.push(...checkProxy(at, proxy, isOwn))
+  }
+  if (parsed.data.forward?.mode === 'deny') {
+    findings.push(unused(['forward', 'proxy'], 'expected "mode: pass" beside it'))
+  }
   const checkDistinct = createDistinctCheck()
   for (const [index, route] of routes.entries()) {
     if (route === undefined) continue

@@ -77,11 +77,11 @@ export function draftsOf(issue: z.core.$ZodIssue, file: FileView): ProblemDraft[
     }
     case 'invalid_union': {
       // The branch that accepts the type of the value and knows the most of its keys is the intended one.
+      const isCollection = typeof valueAt(file.data, path) === 'object'
+      const isTypeIssue = ({ path: at, code }: z.core.$ZodIssue): boolean =>
+        at.length === 0 && (code === 'invalid_type' || (code === 'invalid_value' && isCollection))
       const [meant] = issue.errors
-        .filter(
-          (branch) =>
-            !branch.some(({ path: at, code }) => at.length === 0 && code === 'invalid_type'),
-        )
+        .filter((branch) => !branch.some(isTypeIssue))
         .toSorted((one, other) => unknownKeys(one) - unknownKeys(other))
       if (meant !== undefined) {
         return meant.flatMap((inner) =>

@@ -3,6 +3,7 @@ import { closest } from '../lib/closest.ts'
 import { isRemotePlaintext } from '../lib/endpoint-url.ts'
 import { error, type Finding, optionalFlag, optionalText, present, warning } from './finding.ts'
 import type { KeyPath } from './problem.ts'
+import { proxyOutline } from './proxy-checks.ts'
 
 export const routeOutline = z.object({
   name: optionalText,
@@ -17,6 +18,7 @@ export const routeOutline = z.object({
   audience: present,
   resource: present,
   allowPlaintext: optionalFlag,
+  proxy: proxyOutline,
   inject: z.object({ header: optionalText, present }).catch({ header: undefined }),
   headers: z
     .object({
@@ -59,7 +61,7 @@ export function checkRoute(
     credential !== undefined &&
     credential !== 'none' &&
     upstream !== undefined &&
-    isRemotePlaintext(upstream) &&
+    isRemotePlaintext(upstream, route.proxy !== undefined) &&
     route.allowPlaintext !== true
   ) {
     findings.push(
@@ -106,6 +108,7 @@ const RESERVED_HEADERS = new Set([
   'expect',
   'host',
   'keep-alive',
+  'proxy-authorization',
   'proxy-connection',
   'te',
   'trailer',

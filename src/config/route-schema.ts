@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { proxySetting } from './proxy-schema.ts'
 import { settingRoles } from './setting-roles.ts'
 import {
   audience,
@@ -192,6 +193,9 @@ export const routeSchema = z
       .prefault({})
       .describe('Time limits of a request.'),
     tls: certificateAndKey.prefault({}).describe('TLS to the upstream.'),
+    proxy: proxySetting.describe(
+      'The proxy through which the upstream is reached: a URL, a map, or `none`. `NO_PROXY` is not consulted.',
+    ),
     retry: z
       .boolean()
       .default(true)

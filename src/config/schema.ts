@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import { credential } from './credential-schema.ts'
 import { defaultsSchema } from './defaults.ts'
+import { forward } from './forward-schema.ts'
 import { interceptSchema } from './intercept-schema.ts'
 import { listenAddress, listeners } from './listen-schema.ts'
 import { routeSchema } from './route-schema.ts'
@@ -31,12 +32,7 @@ export const configSchema = z
       .array(routeSchema)
       .min(1, { error: 'expected at least one route' })
       .describe('Which requests are sent where, and with which token.'),
-    forward: z
-      .enum(['deny', 'pass'])
-      .default('deny')
-      .describe(
-        'What happens to a forward-proxy request (`HTTP_PROXY`) or tunnel (`CONNECT`) that matches no route: `deny` it, or `pass` it on without a token.',
-      ),
+    forward,
     intercept: interceptSchema,
     access: z
       .strictObject({

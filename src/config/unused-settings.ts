@@ -76,6 +76,19 @@ function* unusedInRoute(at: KeyPath, route: unknown, credentials: unknown): Gene
       'expected an "https:" URL as "upstream", because "http:" has no TLS',
     )
   }
+  const proxy = valueAt(route, ['proxy'])
+  const isProxied = proxy !== undefined && proxy !== 'none'
+  if (
+    isProxied &&
+    isPlaintext(valueAt(route, ['upstream'])) &&
+    valueAt(route, ['keepHost']) === true
+  ) {
+    // RFC 9112 section 3.2.2: a proxy replaces Host by the host of the request target.
+    yield unused(
+      [...at, 'keepHost'],
+      'expected an "https:" URL as "upstream", because a proxy replaces the Host of an "http:" one',
+    )
+  }
   yield* unusedFields(at, route)
 }
 

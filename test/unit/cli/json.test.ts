@@ -52,7 +52,9 @@ test('check --json has the plan and the warnings', async () => {
       },
     ],
     plan: {
-      listeners: [{ name: 'default', address: 'unix:/run/app.sock', mode: 'proxy', tls: false }],
+      listeners: [
+        { name: 'default', address: 'unix:/run/app.sock', mode: 'proxy', tls: false, callers: [] },
+      ],
       admin: '[::1]:9090',
       routes: [
         {
@@ -61,6 +63,7 @@ test('check --json has the plan and the warnings', async () => {
           path: '/orders',
           methods: ['GET', 'HEAD'],
           upstream: 'https://orders.example.com/v2',
+          proxy: null,
           credential: 'corp',
           listeners: null,
         },
@@ -70,17 +73,19 @@ test('check --json has the plan and the warnings', async () => {
           path: '/',
           methods: null,
           upstream: 'https://rest.example.com',
+          proxy: null,
           credential: null,
           listeners: null,
         },
       ],
       webPageOrigins: [],
       credentials: [
-        { name: 'corp', clientId: 'a', tokenFrom: 'https://login.example.com/token' },
+        { name: 'corp', clientId: 'a', tokenFrom: 'https://login.example.com/token', proxy: null },
         {
           name: 'entra',
           clientId: 'b',
           tokenFrom: 'https://login.microsoftonline.com/corp/oauth2/v2.0/token',
+          proxy: null,
         },
       ],
     },
@@ -158,7 +163,9 @@ test('check --live --json has the properties of each token, but not the token', 
         error: null,
       },
     ],
-    upstreams: [{ origin: upstream, routes: ['orders'], connected: { tls: null }, error: null }],
+    upstreams: [
+      { origin: upstream, routes: ['orders'], proxy: null, connected: { tls: null }, error: null },
+    ],
   })
   expect(outcome.out).not.toContain('eyJ')
 })
@@ -215,6 +222,7 @@ const NOTHING = {
   problems: [],
   route: null,
   upstream: null,
+  proxy: null,
   note: null,
   tunnel: null,
   token: null,

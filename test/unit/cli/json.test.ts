@@ -52,7 +52,9 @@ test('check --json has the plan and the warnings', async () => {
       },
     ],
     plan: {
-      listeners: [{ name: 'default', address: 'unix:/run/app.sock', mode: 'proxy', tls: false }],
+      listeners: [
+        { name: 'default', address: 'unix:/run/app.sock', mode: 'proxy', tls: false, callers: [] },
+      ],
       admin: '[::1]:9090',
       routes: [
         {

@@ -561,6 +561,19 @@ const ROWS: readonly Row[] = [
         ],
         alert: 'TokenSidecarInterceptionFailing',
       },
+      {
+        title: 'Rejected redirected connections',
+        about:
+          'Of transparent listeners. unknown_host: an application calls a host that no route names; the log has its name.',
+        unit: 'ops',
+        queries: [
+          [
+            `sum by (reason) (${rate('token_sidecar_rejected_connections_total', OF_INSTANCE)}) > 0`,
+            '{{reason}}',
+          ],
+        ],
+        alert: 'TokenSidecarConnectionsRejected',
+      },
     ],
   },
   {

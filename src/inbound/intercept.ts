@@ -65,8 +65,11 @@ export type Interception = {
 }
 
 export type PreparedHandshake = {
-  /** Starts the handshake. What the client has sent of it must have been put back. */
-  readonly begin: (client: Duplex, onSecure: (connection: SecureConnection) => void) => void
+  /**
+   * Starts the handshake. What the client has sent of it must have been put back. Returns a function that closes the
+   * connection if the client has not sent anything.
+   */
+  readonly begin: (client: Duplex, onSecure: (connection: SecureConnection) => void) => () => void
 }
 
 /** A connection on which a client expects the server of `origin`. */
@@ -147,17 +150,24 @@ export function createInterception(options: InterceptionOptions): Interception {
       return {
         begin(client, onSecure) {
           client.on('error', () => {})
-          const cancelTimeout = clock.schedule(timeoutMs, () => {
-            stop()
-            fail(handshakeTimeout())
-            client.destroy()
-          })
-          const stop = peek(client, (octets) => {
+          let isWaiting = true
+          const close = (failure?: HandshakeFailure): void => {
+            if (!isWaiting) return
+            isWaiting = false
             cancelTimeout()
+            stop()
+            if (failure !== undefined) fail(failure)
+            client.destroy()
+          }
+          const cancelTimeout = clock.schedule(timeoutMs, () => close(handshakeTimeout()))
+          const stop = peek(client, (octets) => {
             if (octets.length === 0) {
-              fail(closedWithoutRequest())
-              client.destroy()
-            } else if (octets[0] !== HANDSHAKE_RECORD && isHttp(octets)) {
+              close(closedWithoutRequest())
+              return
+            }
+            isWaiting = false
+            cancelTimeout()
+            if (octets[0] !== HANDSHAKE_RECORD && isHttp(octets)) {
               const failure = plainHttp()
               fail(failure)
               refuse(client, unexpectedHttp(failure), { route: undefined, requestId: undefined })
@@ -168,6 +178,9 @@ export function createInterception(options: InterceptionOptions): Interception {
               })
             }
           })
+          // It may have left while the handshake was prepared.
+          if (client.destroyed) close(closedWithoutRequest())
+          return close
         },
       }
     },

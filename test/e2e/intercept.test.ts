@@ -383,6 +383,13 @@ test('a shutdown lets a response on an intercepted connection finish, and closes
   await closed
 })
 
+test('a shutdown closes a connection on which the TLS handshake has not begun', async () => {
+  const sidecar = await startForApi(await startEcho())
+  const waiting = follow(await openTunnelTo(sidecar.proxyUrl, 'api.test:443'))
+  await sidecar.close()
+  expect(await waiting.ended).toMatch(/end|reset/)
+})
+
 test('a shutdown sends GOAWAY on an intercepted HTTP/2 connection, and its streams finish', async () => {
   const finish = Promise.withResolvers<void>()
   const upstream = await startHttp2Server((stream) => {

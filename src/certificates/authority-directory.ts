@@ -10,7 +10,7 @@ import { AUTHORITY_LIFETIME_MS, generateAuthority } from './generate-authority.t
 type NumberedAuthority = StoredAuthority & {
   readonly number: number
   readonly file: string
-  /** Whether other users can read the file, and that could not be changed. */
+  /** Whether other users have permissions for the file. */
   readonly isExposed: boolean
 }
 
@@ -20,7 +20,7 @@ const RENEWAL_MS = AUTHORITY_LIFETIME_MS / 3
 const FILE_NAME = /^ca-(\d{1,9})\.pem$/
 
 /** The authorities in a directory, the oldest first; expired ones as well. None if it does not exist. */
-async function readAuthorities(directory: string): Promise<NumberedAuthority[]> {
+export async function readAuthorities(directory: string): Promise<NumberedAuthority[]> {
   const numbers = (await listDirectory(directory))
     .flatMap((name) => FILE_NAME.exec(name)?.[1] ?? [])
     .map(Number)
@@ -50,7 +50,7 @@ export async function ensureAuthorities(
   for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
     const all = await readAuthorities(directory)
     const uncovered = uncoveredHosts(all, hosts, wallMs())
-    if (uncovered.length === 0) return { all, createdFor }
+    if (uncovered.length === 0) return { all: await Promise.all(all.map(restrict)), createdFor }
     const number = (all.at(-1)?.number ?? 0) + 1
     if (await addAuthority(directory, number, hosts, wallMs())) createdFor = uncovered
   }
@@ -92,28 +92,24 @@ async function listDirectory(directory: string): Promise<string[]> {
 async function readNumbered(file: string, number: number): Promise<NumberedAuthority> {
   try {
     const authority = parseAuthority(await readFile(file, 'utf8'))
-    return { ...authority, number, file, isExposed: !(await restrictMode(file)) }
+    return { ...authority, number, file, isExposed: ((await stat(file)).mode & 0o077) !== 0 }
   } catch (cause) {
     throw new SidecarError(
       'internal_error',
-      `Cannot use the certificate authority "${file}": ${fileProblem(cause)}`,
-      {
-        cause,
-        advice: 'Restore the file from a backup, or move it away to have a new one created.',
-      },
+      `Cannot use the certificate authority "${file}": ${fileProblem(cause)}; restore the file, or move it away to have another one created`,
+      { cause },
     )
   }
 }
 
-/** A copy or a volume may have given permissions to others. Returns whether only the owner has any. */
-async function restrictMode(file: string): Promise<boolean> {
-  const { mode } = await stat(file)
-  if ((mode & 0o077) === 0) return true
+/** Takes permissions away from others, which a copy or a volume may have given to them. */
+async function restrict(authority: NumberedAuthority): Promise<NumberedAuthority> {
+  if (!authority.isExposed) return authority
   try {
-    await chmod(file, 0o600)
-    return true
+    await chmod(authority.file, 0o600)
+    return { ...authority, isExposed: false }
   } catch {
-    return false
+    return authority
   }
 }
 

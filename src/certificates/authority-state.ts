@@ -3,6 +3,7 @@ import { SidecarError } from '../errors.ts'
 import { fileProblem } from '../lib/file-problem.ts'
 import { fingerprint } from '../lib/fingerprint.ts'
 import { ensureAuthorities } from './authority-directory.ts'
+import { describeLimits } from './name-constraints.ts'
 import type { SigningAuthority } from './signing-authority.ts'
 import { type AuthorityFiles, readSuppliedAuthority } from './supplied-authority.ts'
 
@@ -23,8 +24,22 @@ export type AuthorityState = {
   readonly roots: readonly X509Certificate[]
   /** The hosts because of which an authority was created. */
   readonly createdFor: readonly string[]
+  readonly described: readonly AuthorityDescription[]
   readonly warnings: readonly string[]
   readonly fingerprint: string
+}
+
+/** What an authority is, for people. */
+export type AuthorityDescription = {
+  readonly file: string
+  /** What applications trust: the root of a generated authority, or the supplied CA certificate. */
+  readonly certificate: X509Certificate
+  /** The DNS names that it may sign, with their subdomains; undefined if they are not limited. */
+  readonly names: readonly string[] | undefined
+  /** The same for IP addresses and networks. */
+  readonly addresses: readonly string[] | undefined
+  readonly notAfterMs: number
+  readonly permits: (host: string) => boolean
 }
 
 /** Reads the files, and creates a generated authority if a host needs one. */
@@ -49,6 +64,13 @@ async function readGenerated(
     authorities: valid.flatMap(({ authorities }) => authorities),
     roots: valid.map(({ root }) => root),
     createdFor,
+    described: valid.map(({ file, root, authorities }) => ({
+      file,
+      certificate: root,
+      ...describeLimits(authorities),
+      notAfterMs: Math.min(...authorities.map(({ notAfterMs }) => notAfterMs)),
+      permits: (host) => authorities.some(({ permits }) => permits(host)),
+    })),
     warnings: [
       ...exposed.map(
         ({ file }) => `other users can read the private key of the certificate authority "${file}"`,
@@ -69,17 +91,28 @@ async function readSupplied(
   nowMs: number,
 ): Promise<AuthorityState> {
   try {
-    const { authority, certificates, roots, warnings } = await readSuppliedAuthority(
-      files,
-      readFile,
-      nowMs,
-    )
+    const {
+      authority,
+      certificate,
+      fingerprint: identity,
+      roots,
+      warnings,
+    } = await readSuppliedAuthority(files, readFile, nowMs)
     return {
       authorities: [authority],
       roots,
       createdFor: [],
+      described: [
+        {
+          file: files.cert.file,
+          certificate,
+          ...describeLimits([authority]),
+          notAfterMs: authority.notAfterMs,
+          permits: authority.permits,
+        },
+      ],
       warnings,
-      fingerprint: fingerprint(...certificates.map(({ fingerprint256 }) => fingerprint256)),
+      fingerprint: identity,
     }
   } catch (cause) {
     throw new SidecarError(

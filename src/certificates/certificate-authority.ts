@@ -1,13 +1,21 @@
 import type { X509Certificate } from 'node:crypto'
 import { toSidecarError } from '../errors.ts'
 import type { Clock } from '../lib/clock.ts'
-import { type AuthoritySource, type AuthorityState, readAuthorityState } from './authority-state.ts'
+import {
+  type AuthorityDescription,
+  type AuthoritySource,
+  type AuthorityState,
+  readAuthorityState,
+} from './authority-state.ts'
 import { type CertificateIssuer, createCertificateIssuer } from './certificate-issuer.ts'
 import { createTrustBundle, type TrustBundleOptions } from './trust-bundle.ts'
 
 export type CertificateAuthority = CertificateIssuer & {
   /** The certificates that applications have to trust. */
   readonly roots: () => readonly X509Certificate[]
+  readonly describe: () => readonly AuthorityDescription[]
+  /** The hosts because of which an authority was created when this one was opened. */
+  readonly createdFor: readonly string[]
   readonly close: () => void
 }
 
@@ -17,7 +25,7 @@ export type CertificateAuthorityOptions = AuthoritySource & {
   readonly logger: AuthorityLog
 }
 
-type AuthorityLog = {
+export type AuthorityLog = {
   readonly info: (fields: object, message: string) => void
   readonly warn: (fields: object, message: string) => void
 }
@@ -58,15 +66,17 @@ export async function openCertificateAuthority(
 
   async function load(): Promise<AuthorityState> {
     let state = await read()
+    const { createdFor } = state
     // Another process may have added an authority to the directory before this one wrote the bundle.
     while (await bundle.update(state.roots)) {
       logger.info({ roots: state.roots.length }, 'trust bundle written')
       state = await read()
     }
-    return state
+    return { ...state, createdFor }
   }
 
   let current = await load()
+  const { createdFor } = current
   let lastProblem: string | undefined
   let isClosed = false
   let cancel = clock.schedule(INTERVAL_MS, () => void refresh())
@@ -93,6 +103,8 @@ export async function openCertificateAuthority(
   return {
     ...createCertificateIssuer({ authorities: () => current.authorities, clock }),
     roots: () => current.roots,
+    describe: () => current.described,
+    createdFor,
     close() {
       isClosed = true
       cancel()

@@ -12,6 +12,8 @@ export type TrustBundleOptions = {
   readonly pem: string | undefined
   readonly pkcs12: string | undefined
   readonly password: string
+  /** A configuration file of wget that names the PEM file: wget has no variable for it. */
+  readonly wgetrc: string | undefined
   /** Where variables such as `SSL_CERT_FILE` are read from. */
   readonly env: Readonly<Record<string, string | undefined>>
   readonly onUnreadable: (variables: readonly string[]) => void
@@ -25,13 +27,13 @@ export type TrustBundle = {
   readonly update: (roots: readonly X509Certificate[]) => Promise<boolean>
 }
 
-/** Begins the PEM file, and the aliases of our certificates in the truststore. */
+/** Begins the text files, and the aliases of our certificates in the truststore. */
 const MARK = 'token-sidecar'
 
 /** The files with which applications trust the sidecar in addition to what they trusted before. */
 export function createTrustBundle(options: TrustBundleOptions): TrustBundle {
   const { env, onUnreadable } = options
-  const paths = [options.pem, options.pkcs12].filter((path) => path !== undefined)
+  const paths = [options.pem, options.pkcs12, options.wgetrc].filter((path) => path !== undefined)
   let written: string | undefined
   let reported = ''
   return {
@@ -50,7 +52,7 @@ export function createTrustBundle(options: TrustBundleOptions): TrustBundle {
 }
 
 async function write(
-  { pem, pkcs12, password }: TrustBundleOptions,
+  { pem, pkcs12, password, wgetrc }: TrustBundleOptions,
   roots: readonly X509Certificate[],
   texts: readonly string[],
 ): Promise<void> {
@@ -58,7 +60,10 @@ async function write(
   const others = distinctCertificates(texts).filter(
     (certificate) => !own.has(certificate.toString()),
   )
-  if (pem !== undefined) await replace(pem, isOwnPem, formatPem(roots, others))
+  if (pem !== undefined) await replace(pem, isOwnText, formatPem(roots, others))
+  if (pem !== undefined && wgetrc !== undefined) {
+    await replace(wgetrc, isOwnText, `# ${MARK}\nca_certificate = ${pem}\n`)
+  }
   if (pkcs12 === undefined) return
   const trusted = [
     ...roots.map((certificate) => ({ alias: aliasOf(MARK, certificate), certificate })),
@@ -81,7 +86,7 @@ function aliasOf(prefix: string, { fingerprint256 }: X509Certificate): string {
   return `${prefix}-${fingerprint256.replaceAll(':', '').slice(0, 16).toLowerCase()}`
 }
 
-function isOwnPem(content: Buffer): boolean {
+function isOwnText(content: Buffer): boolean {
   return content.toString('latin1').startsWith(`# ${MARK}`)
 }
 

@@ -2,6 +2,7 @@ import { Command, CommanderError, InvalidArgumentError, Option } from 'commander
 import { closest } from '../lib/closest.ts'
 import { VERSION } from '../version.ts'
 import { DURATION_PATTERN, parseDurationMs } from '../config/units.ts'
+import { ca } from './ca.ts'
 import { check, checkJson } from './check.ts'
 import { doctor } from './doctor/doctor.ts'
 import { exec } from './exec.ts'
@@ -37,7 +38,7 @@ type GivenToExec = {
 
 type GivenToDoctor = {
   readonly config: string
-  readonly envFile?: string
+  readonly environment?: string
   readonly pid?: number
   readonly json?: boolean
 }
@@ -150,19 +151,35 @@ export async function main(args: readonly string[], world: Io): Promise<number> 
     .usage('[options] [-- <command> [arguments...]]')
     .argument('[command...]', 'a command to run with a sidecar of its own, after "--"')
     .option(...configOption)
+    // Node itself interprets --env-file, even behind the name of the program.
     .option(
-      '--env-file <file>',
+      '--environment <file>',
       'the environment of the application, as an env file; then a command is not run, it only names the runtime',
     )
     .addOption(
       new Option('--pid <number>', 'the process whose environment is examined')
         .argParser(processId)
-        .conflicts('envFile'),
+        .conflicts('environment'),
     )
     .option(...jsonOption)
     .action(async (command: string[], given: GivenToDoctor) => {
-      const { config: file, envFile, pid, json = false } = given
+      const { config: file, environment: envFile, pid, json = false } = given
       finish(await doctor({ file, command, envFile, pid, json }, io))
+    })
+  program
+    .command('ca')
+    .description('create the certificate authority for TLS interception, and show what it may sign')
+    .option(...configOption)
+    .addOption(
+      new Option(
+        '--root',
+        'print the certificates that applications have to trust, in PEM form, and nothing else',
+      ).conflicts('json'),
+    )
+    .option(...jsonOption)
+    .action(async (given: { config: string; root?: boolean; json?: boolean }) => {
+      const { config: file, root = false, json = false } = given
+      finish(await ca({ file, root, json }, io))
     })
   program
     .command('schema')

@@ -8,6 +8,7 @@ import { VERSION } from '../version.ts'
 import { EXIT, type Io } from './io.ts'
 import { configVersion, readRunnableConfig } from './read-config.ts'
 import { reloadOnChange } from './reload.ts'
+import { SidecarError } from '../errors.ts'
 import { startFault } from './start-fault.ts'
 
 export type StartOptions = {
@@ -95,7 +96,10 @@ export async function start(options: StartOptions): Promise<Started | number> {
     })
   } catch (cause) {
     await log.drain(LAST_DRAIN_MS)
-    io.err(`Cannot start: ${startFault(cause)}\n`)
+    // Such a message says by itself what cannot be done.
+    io.err(
+      cause instanceof SidecarError ? `${cause.message}\n` : `Cannot start: ${startFault(cause)}\n`,
+    )
     return EXIT.failed
   }
   const endReloads = reloadOnChange({

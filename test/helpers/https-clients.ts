@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { findPrograms } from './tools.ts'
 
-export type HttpsEnvironment = {
+type HttpsEnvironment = {
   /** An HTTP proxy for CONNECT. */
   readonly proxy: string
   /** CA certificates in PEM form. */

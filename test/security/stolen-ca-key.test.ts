@@ -273,6 +273,7 @@ async function createControls() {
 const CLIENTS = await findHttpsClients()
 
 describe.for(CLIENTS)('$name', ({ request, lacksIpv6 }) => {
+  const isCalled = ({ host }: Forgery) => lacksIpv6 === undefined || !host.startsWith('[')
   let forgeries: Awaited<ReturnType<typeof createForgeries>>
   let controls: Awaited<ReturnType<typeof createControls>>
 
@@ -291,14 +292,13 @@ describe.for(CLIENTS)('$name', ({ request, lacksIpv6 }) => {
         pem: bundle,
         pkcs12: truststore,
         password: 'changeit',
+        wgetrc: undefined,
         env: {},
         onUnreadable: () => {},
       }).update([forgeries.root, controls.root])
 
-      const callable = (all: readonly Forgery[]) =>
-        all.filter(({ host }) => lacksIpv6 === undefined || !host.startsWith('['))
-      const accepted = callable([...forgeries.accepted, ...controls.controls])
-      const all = [...accepted, ...callable(forgeries.rejected)]
+      const accepted = [...forgeries.accepted, ...controls.controls].filter(isCalled)
+      const all = [...accepted, ...forgeries.rejected.filter(isCalled)]
       const cases = all.map((forgery, index) => ({ ...forgery, port: 20_000 + index }))
       const impostor = await startImpostor(
         new Map(cases.map(({ port, identity }) => [port, identity])),

@@ -13,7 +13,7 @@ export function formatFindings(
     [
       'application',
       application === undefined
-        ? 'not examined: give its environment (--env-file, --pid) or a command'
+        ? 'not examined: give its environment (--environment, --pid) or a command'
         : application.runtimes.map(({ name }) => name).join(', ') || 'unknown runtime',
     ],
     ['sidecar', 'fault' in sidecar ? sidecar.fault : `${sidecar.requests} requests`],

@@ -1,69 +1,15 @@
-import { generateKeyPairSync, type KeyObject, X509Certificate } from 'node:crypto'
-import {
-  BasicConstraints,
-  id_ce_basicConstraints,
-  id_ce_keyUsage,
-  KeyUsage,
-  KeyUsageFlags,
-} from '@peculiar/asn1-x509'
+import { generateKeyPairSync, X509Certificate } from 'node:crypto'
+import { KeyUsageFlags } from '@peculiar/asn1-x509'
 import { describe, expect, test } from 'vitest'
 import { createCertificateIssuer } from '../../../src/certificates/certificate-issuer.ts'
-import {
-  type Constraints,
-  constraintsExtension,
-  namesOnly,
-} from '../../../src/certificates/name-constraints.ts'
-import {
-  distinguishedName,
-  extension,
-  keyIdentifierOf,
-  signCertificate,
-} from '../../../src/certificates/sign-certificate.ts'
+import { namesOnly } from '../../../src/certificates/name-constraints.ts'
 import { parseCertificates } from '../../../src/certificates/signing-authority.ts'
 import { readSuppliedAuthority } from '../../../src/certificates/supplied-authority.ts'
 import { createSelfSigned } from '../../helpers/certificates.ts'
 import { createFakeClock } from '../../helpers/fake-clock.ts'
+import { createCa, createP256, type Keys, pemOf } from '../../helpers/supplied-ca.ts'
 
 const DAY_MS = 86_400_000
-
-type Keys = { readonly publicKey: KeyObject; readonly privateKey: KeyObject }
-type Issued = { readonly certificate: string; readonly keys: Keys; readonly name: string }
-
-const P256 = (): Keys => generateKeyPairSync('ec', { namedCurve: 'P-256' })
-
-type CreateOptions = {
-  readonly name: string
-  readonly keys?: Keys
-  readonly issuer?: Issued
-  readonly constraints?: Constraints
-  readonly usage?: number
-  readonly expiresInMs?: number
-}
-
-/** A CA certificate; self-signed without an issuer. */
-async function createCa(options: CreateOptions): Promise<Issued> {
-  const { name, keys = P256(), usage = KeyUsageFlags.keyCertSign, constraints } = options
-  const issuer = options.issuer ?? { keys, name }
-  const certificate = await signCertificate(
-    {
-      subject: distinguishedName('corporate', name),
-      publicKey: keys.publicKey,
-      notBeforeMs: Date.now() - 2 * DAY_MS,
-      notAfterMs: Date.now() + (options.expiresInMs ?? 30 * DAY_MS),
-      extensions: [
-        extension(id_ce_basicConstraints, new BasicConstraints({ cA: true }), true),
-        extension(id_ce_keyUsage, new KeyUsage(usage), true),
-        ...(constraints === undefined ? [] : [constraintsExtension(constraints)]),
-      ],
-    },
-    {
-      subject: distinguishedName('corporate', issuer.name),
-      key: issuer.keys.privateKey,
-      keyIdentifier: keyIdentifierOf(issuer.keys.publicKey),
-    },
-  )
-  return { certificate, keys, name }
-}
 
 /** A self-signed CA, made with "openssl req -x509 -newkey ed25519". */
 const ED25519 = {
@@ -83,10 +29,6 @@ MC4CAQAwBQYDK2VwBCIEIJIjIacY0iidjUFUQuAiOFEGqx0+ZLiQuI4+SfRkwZC7
 `,
 }
 
-function pemOf({ privateKey }: Keys): string {
-  return privateKey.export({ type: 'pkcs8', format: 'pem' })
-}
-
 async function read(cert: string, key: string) {
   const files = { cert: { file: 'cert' }, key: { file: 'key' } }
   return await readSuppliedAuthority(
@@ -97,7 +39,7 @@ async function read(cert: string, key: string) {
 }
 
 const KEYS: Readonly<Record<string, () => Keys>> = {
-  'P-256': P256,
+  'P-256': createP256,
   'P-384': () => generateKeyPairSync('ec', { namedCurve: 'P-384' }),
   'P-521': () => generateKeyPairSync('ec', { namedCurve: 'P-521' }),
   'RSA with 2048 bits': () => generateKeyPairSync('rsa', { modulusLength: 2048 }),
@@ -154,7 +96,7 @@ describe('the supplied CA is rejected:', () => {
     },
     'the key of another certificate': async () => {
       const ca = await createCa({ name: 'ca' })
-      return [ca.certificate, pemOf(P256()), 'the private key does not match the certificate']
+      return [ca.certificate, pemOf(createP256()), 'the private key does not match the certificate']
     },
     'an expired certificate': async () => {
       const ca = await createCa({ name: 'ca', expiresInMs: -DAY_MS })
@@ -184,7 +126,7 @@ describe('the supplied CA is rejected:', () => {
       ])
     },
     'no certificate in PEM form': async () =>
-      await Promise.resolve(['', pemOf(P256()), 'there is no certificate in PEM form']),
+      await Promise.resolve(['', pemOf(createP256()), 'there is no certificate in PEM form']),
     'no private key in PEM form': async () => {
       const ca = await createCa({ name: 'ca' })
       return [ca.certificate, ca.certificate, 'there is no private key in PEM form']

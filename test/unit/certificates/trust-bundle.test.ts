@@ -21,6 +21,7 @@ async function createBundle(env: Readonly<Record<string, string>> = {}) {
     pem,
     pkcs12,
     password: 'changeit',
+    wgetrc: join(directory, 'wgetrc'),
     env,
     onUnreadable: (variables) => unreadable.push(...variables),
   })
@@ -83,6 +84,7 @@ test('a root of ours that is not used any more leaves a bundle that a variable n
     pem,
     pkcs12: undefined,
     password: 'changeit',
+    wgetrc: join(directory, 'wgetrc'),
     env: { SSL_CERT_FILE: pem },
     onUnreadable: () => {},
   })
@@ -126,7 +128,14 @@ test('a bundle of an earlier process is replaced', async () => {
   const bundle = await createBundle()
   await bundle.update([await createRoot()])
   const { pem, pkcs12 } = bundle
-  const next = createTrustBundle({ pem, pkcs12, password: 'x', env: {}, onUnreadable: () => {} })
+  const next = createTrustBundle({
+    pem,
+    pkcs12,
+    password: 'x',
+    wgetrc: undefined,
+    env: {},
+    onUnreadable: () => {},
+  })
   const root = await createRoot()
   await next.update([root])
   expect((await bundle.fingerprints())[0]).toBe(root.fingerprint256)

@@ -4,7 +4,18 @@ import { runCommand } from '../../helpers/cli.ts'
 
 const PACKAGE: { version?: unknown } = JSON.parse(readFileSync('package.json', 'utf8'))
 
-const COMMANDS = ['run', 'exec', 'check', 'token', 'explain', 'doctor', 'schema', 'init', 'health']
+const COMMANDS = [
+  'run',
+  'exec',
+  'check',
+  'token',
+  'explain',
+  'doctor',
+  'ca',
+  'schema',
+  'init',
+  'health',
+]
 
 test.for(['--version', '-V'])('%s prints the version', async (option) => {
   expect(await runCommand([option])).toEqual({
@@ -61,7 +72,7 @@ test.for([
   { args: ['exec', '-c', 'a.yaml', '--'], says: ['no command after "--"'] },
   { args: ['exec', '--ready-timeout', '5', '--', 'true'], says: ['expected a duration'] },
   { args: ['doctor', '--pid', '0'], says: ['expected the number of a process'] },
-  { args: ['doctor', '--pid', '1', '--env-file', 'a.env'], says: ['cannot be used with'] },
+  { args: ['doctor', '--pid', '1', '--environment', 'a.env'], says: ['cannot be used with'] },
   { args: ['exec', '--env=yaml'], says: ['Allowed choices are shell, dotenv'] },
 ])(
   'the arguments $args are a usage error: exit code 2, on standard error',

@@ -1,7 +1,7 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
-import { findPrograms } from './tools.ts'
+import { findPrograms } from '../helpers/tools.ts'
 
 /** A network with an application and the sidecar on one side, and all servers on the other. Needs root. */
 export type Network = {
@@ -29,14 +29,23 @@ type Environment = Readonly<Record<string, string>>
 
 /** The addresses of the world, which has every host of the tests. */
 export const WORLD = ['10.77.0.1', 'fd77::1'] as const
+/** The name server, which is in the world as well. */
+export const RESOLVER = '10.77.0.53'
 export const POD = ['10.77.0.2', 'fd77::2'] as const
 
-const TOOLS = ['ip', 'nft', 'setpriv']
+/** The programs may be below a directory that only root can read. Servers listen on well-known ports. */
+const CAPABILITIES = ['inh', 'ambient'].map(
+  (set) => `--${set}-caps=+dac_read_search,+net_bind_service`,
+)
 
-/** What a namespace with redirect rules needs and this machine lacks. */
+const TOOLS = ['ip', 'nft', 'setpriv', 'unshare']
+
+/** What namespaces with redirect rules need and this machine lacks. */
 export function missingForNamespaces(): string[] {
   const missing = TOOLS.filter((tool) => findPrograms(tool).length === 0)
-  return process.getuid?.() === 0 ? missing : [...missing, 'root']
+  if (missing.length > 0) return missing
+  const { status } = spawnSync('unshare', ['--net', 'true'])
+  return status === 0 ? [] : ['permission to create network namespaces']
 }
 
 export function createNetwork(hosts: readonly string[]): Network {
@@ -53,7 +62,7 @@ export function createNetwork(hosts: readonly string[]): Network {
   mkdirSync(`/etc/netns/${pod}`, { recursive: true })
   const lines = WORLD.map((address) => `${address} ${hosts.join(' ')}\n`)
   writeFileSync(`/etc/netns/${pod}/hosts`, `127.0.0.1 localhost\n::1 localhost\n${lines.join('')}`)
-  writeFileSync(`/etc/netns/${pod}/resolv.conf`, `nameserver ${WORLD[0]}\n`)
+  writeFileSync(`/etc/netns/${pod}/resolv.conf`, `nameserver ${RESOLVER}\n`)
   try {
     for (const name of [pod, world]) {
       ip(['netns', 'add', name])
@@ -70,6 +79,7 @@ export function createNetwork(hosts: readonly string[]): Network {
       ip(['-netns', name, '-4', 'route', 'add', 'default', 'via', other[0]])
       ip(['-netns', name, '-6', 'route', 'add', 'default', 'via', other[1]])
     }
+    ip(['-netns', world, 'address', 'add', `${RESOLVER}/24`, 'dev', 'eth0'])
   } catch (error) {
     close()
     throw error
@@ -77,7 +87,7 @@ export function createNetwork(hosts: readonly string[]): Network {
 
   const namespace = (name: string): Namespace => {
     const start: Namespace['start'] = (user, command, env = {}) => {
-      const as = [`--reuid=${user}`, `--regid=${user}`, '--clear-groups', '--']
+      const as = [`--reuid=${user}`, `--regid=${user}`, '--clear-groups', ...CAPABILITIES, '--']
       const child = spawn('ip', ['netns', 'exec', name, 'setpriv', ...as, ...command], {
         env: { PATH: process.env['PATH'], ...env },
       })

@@ -60,6 +60,20 @@ const CONNECT_FAILURES: readonly {
     says: 'the proxy PROXY requires a user name and a password (407)',
   },
   {
+    what: 'responds with 407 and accepts Negotiate and NTLM alone',
+    onConnect: respond(
+      'HTTP/1.1 407 No\r\nProxy-Authenticate: Negotiate\r\nProxy-Authenticate: NTLM, Digest realm="basic"\r\n\r\n',
+    ),
+    says: 'the proxy PROXY does not accept Basic authentication (407)',
+  },
+  {
+    what: 'responds with 407 and accepts Basic among others',
+    onConnect: respond(
+      'HTTP/1.1 407 No\r\nProxy-Authenticate: Negotiate, BASIC realm="a, b"\r\n\r\n',
+    ),
+    says: 'the proxy PROXY requires a user name and a password (407)',
+  },
+  {
     what: 'responds with 403',
     onConnect: respond('HTTP/1.1 403 Denied by policy 4711\r\n\r\n<html>'),
     says: 'the proxy PROXY refuses the connection: it responded to CONNECT with 403',

@@ -1177,9 +1177,9 @@ test('a transparent listener without "intercept" causes a warning', async () => 
 })
 
 test('a transparent listener and no host in a route cause a warning', async () => {
-  const text = `intercept: { ca: { directory: /ca } }\n${TRANSPARENT.replace('host: api.example.com', 'path: /')}`
-  expect(await warningsOf(text)).toEqual([
-    expect.stringMatching(/^4:54 listen\[0\]\.mode: all redirected connections are rejected/),
+  expect(await warningsOf(TRANSPARENT.replace('host: api.example.com', 'path: /'))).toEqual([
+    expect.stringMatching(/^3:54 listen\[0\]\.mode: redirected https/),
+    expect.stringMatching(/^3:54 listen\[0\]\.mode: all redirected connections are rejected/),
   ])
 })
 

@@ -111,7 +111,6 @@ export function createInterception(options: InterceptionOptions): Interception {
       const [certified, speaksHttp2] = await Promise.all([contextOf(host), routed.speaksHttp2()])
       const { name } = routed
       const fail = (failure: HandshakeFailure): void => observer.failed(name, failure)
-      const originHost = port === 443 ? authority.replace(/:443$/, '') : authority
       const handshake = {
         // RFC 6066 section 3: a client does not send an IP address as a server name.
         initial: isIP(host) === 0 ? withoutCertificate : certified,
@@ -139,7 +138,7 @@ export function createInterception(options: InterceptionOptions): Interception {
           else if (!isUsed) fail(closedWithoutRequest())
         })
         const origin = {
-          host: originHost,
+          host: hostOfOrigin(authority, port),
           scheme: 'https' as const,
           mode,
           otherServerName: isOther ? serverName : undefined,
@@ -185,6 +184,11 @@ export function createInterception(options: InterceptionOptions): Interception {
       }
     },
   }
+}
+
+/** The host of an https URL with this authority, without the default port. */
+export function hostOfOrigin(authority: string, port: number): string {
+  return port === 443 ? authority.replace(/:443$/, '') : authority
 }
 
 /** Whether it begins like a request line of HTTP/1.1, or the preface of HTTP/2. */

@@ -466,3 +466,14 @@ test.skipIf(MAY_SKIP && findPrograms('curl').length === 0)(
     expect(JSON.parse(out)).toMatchObject({ url: '/x', authorization: BEARER })
   },
 )
+
+test.skipIf(MAY_SKIP && findPrograms('curl').length === 0)(
+  'curl that does not trust the CA is counted as unknown_ca',
+  async () => {
+    const sidecar = await startForApi(await startEcho())
+    const { code } = await run('curl', ['-sS', '-x', sidecar.proxyUrl, 'https://api.test/x'])
+    expect(code).toBe(60)
+    await until(async () => (await handshakes(sidecar, 'unknown_ca')) === 1)
+    expect(await sidecar.logs()).toContain('does not trust the CA of the sidecar')
+  },
+)

@@ -163,7 +163,9 @@ test('check --live --json has the properties of each token, but not the token', 
         error: null,
       },
     ],
-    upstreams: [{ origin: upstream, routes: ['orders'], connected: { tls: null }, error: null }],
+    upstreams: [
+      { origin: upstream, routes: ['orders'], proxy: null, connected: { tls: null }, error: null },
+    ],
   })
   expect(outcome.out).not.toContain('eyJ')
 })

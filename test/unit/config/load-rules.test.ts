@@ -761,6 +761,7 @@ test.for([
   'EXPECT',
   'host',
   'keep-alive',
+  'proxy-authorization',
   'proxy-connection',
   'te',
   'trailer',

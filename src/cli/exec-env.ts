@@ -48,10 +48,10 @@ function trustFiles(
   return { pem, pkcs12: pkcs12 === undefined ? undefined : { path: pkcs12, password } }
 }
 
-/** The URL of the first listener with a port, for programs on the same host. */
+/** The URL of the first proxy listener with a port, for programs on the same host. */
 function proxyUrlOf({ listen }: Config): string | undefined {
-  const urls = listen.flatMap(({ address, tls }) => {
-    if (address.kind === 'unix') return []
+  const urls = listen.flatMap(({ address, tls, mode }) => {
+    if (address.kind === 'unix' || mode === 'transparent') return []
     const host = LOOPBACK_OF[address.host] ?? address.host
     const scheme = tls === undefined ? 'http' : 'https'
     return [`${scheme}://${host.includes(':') ? `[${host}]` : host}:${address.port}`]

@@ -4,22 +4,24 @@ import type { ListenAddress } from '../config/listen-address.ts'
 import { networkFault } from '../lib/network-fault.ts'
 
 const TIMEOUT_MS = 3_000
-/** More than any response of the admin listener. */
-const MAX_BODY_BYTES = 16 * 1024 * 1024
 
 export type AdminResponse =
   | { readonly status: number | undefined; readonly body: string }
   /** Why there is no response. */
   | { readonly fault: string; readonly isTimeout: boolean }
 
-/** Requests a page of the admin listener of a running sidecar. */
-export async function requestAdmin(address: ListenAddress, path: string): Promise<AdminResponse> {
+/** Requests a page of the admin listener of a running sidecar; a longer body is truncated. */
+export async function requestAdmin(
+  address: ListenAddress,
+  path: string,
+  maxBodyBytes: number,
+): Promise<AdminResponse> {
   const signal = AbortSignal.timeout(TIMEOUT_MS)
   try {
     const request = get({ ...target(address), path, signal })
     const [response]: IncomingMessage[] = await once(request, 'response')
     if (response === undefined) return { fault: 'no response', isTimeout: false }
-    return { status: response.statusCode, body: await readBody(response) }
+    return { status: response.statusCode, body: await readBody(response, maxBodyBytes) }
   } catch (cause) {
     return {
       fault: signal.aborted
@@ -31,14 +33,14 @@ export async function requestAdmin(address: ListenAddress, path: string): Promis
 }
 
 /** Limits the size, because another program may listen on the address. */
-async function readBody(response: IncomingMessage): Promise<string> {
+async function readBody(response: IncomingMessage, maxBytes: number): Promise<string> {
   const chunks: Buffer[] = []
   let length = 0
   for await (const chunk of response) {
     chunks.push(chunk)
     length += chunk.length
     // Leaving the loop destroys the response.
-    if (length > MAX_BODY_BYTES) break
+    if (length > maxBytes) break
   }
   return Buffer.concat(chunks).toString()
 }

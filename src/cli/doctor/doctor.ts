@@ -151,10 +151,13 @@ async function readApplication(
   }
 }
 
+/** More than the metrics of any configuration. */
+const MAX_DOCUMENT_BYTES = 64 * 1024 * 1024
+
 async function readSidecar(admin: ListenAddress): Promise<DoctorFacts['sidecar']> {
-  const status = await requestAdmin(admin, '/status')
+  const status = await requestAdmin(admin, '/status', MAX_DOCUMENT_BYTES)
   if ('fault' in status) return { fault: status.fault }
-  const metrics = await requestAdmin(admin, '/metrics')
+  const metrics = await requestAdmin(admin, '/metrics', MAX_DOCUMENT_BYTES)
   if ('fault' in metrics) return { fault: metrics.fault }
   return (
     sidecarFacts(status.body, metrics.body) ?? { fault: 'another program listens on its address' }

@@ -118,7 +118,7 @@ async function trustFiles(
   env: Io['env'],
 ): Promise<TrustFiles> {
   const { pem, pkcs12 } = execBundle(directory)
-  const wgetrc = join(directory, 'wgetrc')
+  const wgetrc = join(directory, 'exec.wgetrc')
   await writeWgetrc(wgetrc, pem, env)
   return { pem, pkcs12: { path: pkcs12, password: bundle.password }, wgetrc }
 }

@@ -1,10 +1,12 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFile, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { expect, onTestFinished, test } from 'vitest'
 import { runProgram, writeConfig } from '../helpers/cli.ts'
+import { run } from '../helpers/http-clients.ts'
 import { startServer } from '../helpers/servers.ts'
 import { temporaryDirectory } from '../helpers/sidecar.ts'
 import { sendToken, startTokenEndpoint } from '../helpers/token-endpoint.ts'
@@ -160,6 +162,85 @@ routes:
   expect(
     await runProgram(args, { env: { CORP_SECRET: 'secret-canary', OTHER: 'other' } }),
   ).toMatchObject({ code: 0, out: 'unset other\n' })
+})
+
+/** Prints the directory of the CA bundle, its mode and content, and what wget reads. */
+const SHOW_TRUST = [
+  'sh',
+  '-c',
+  'd=$(dirname "$SSL_CERT_FILE"); echo "$d"; stat -c %a "$d"; ls "$d"; cat "$WGETRC"',
+]
+
+test('without "intercept", a CA for this run is in a directory that is removed', async () => {
+  const { file } = await writeExecConfig()
+  const home = await temporaryDirectory()
+  await writeFile(join(home, '.wgetrc'), 'tries = 3\n')
+  const args = ['exec', '-c', file, '--', ...SHOW_TRUST]
+  const { code, out, err } = await runProgram(args, { env: { HOME: home } })
+  expect({ code, err }).toEqual({ code: 0, err: '' })
+  const [directory = '', mode, ...rest] = out.split('\n')
+  expect(mode).toBe('700')
+  expect(rest).toEqual(expect.arrayContaining(['ca-1.pem', 'ca-bundle.pem', 'truststore.p12']))
+  expect(rest).toEqual(
+    expect.arrayContaining(['tries = 3', `ca_certificate = ${directory}/ca-bundle.pem`]),
+  )
+  expect(existsSync(directory)).toBe(false)
+})
+
+test('with "intercept", the configured CA is used, and its bundles stay as they are', async () => {
+  const ca = join(await temporaryDirectory(), 'ca')
+  const { file } = await writeExecConfig(`intercept: { ca: { directory: '${ca}' } }`)
+  const { code, out } = await exec(file, SHOW_TRUST)
+  expect(code).toBe(0)
+  expect(out).not.toContain('ca-1.pem')
+  expect(out).toContain('ca-bundle.pem')
+  expect(await readdir(ca)).toEqual(['ca-1.pem'])
+})
+
+test('a route of another listener is available as well', async () => {
+  const upstream = await startServer((_req, res) => res.end('the response'))
+  const file = await writeConfig(`
+listen:
+  - { name: app, address: 127.0.0.1:8080 }
+  - { name: batch, address: 127.0.0.1:8081 }
+routes:
+  - { name: orders, listeners: [batch], match: { host: ${HOST} }, upstream: '${upstream}', credential: none }
+`)
+  expect(await exec(file, [process.execPath, '-e', CALL])).toMatchObject({ out: 'the response' })
+})
+
+test('exec --env prints variables for the listener and the CA of the configuration', async () => {
+  const directory = await temporaryDirectory()
+  const { file } = await writeExecConfig(`
+listen: 0.0.0.0:18080
+intercept: { ca: { directory: '${directory}' } }`)
+  const { code, out, err } = await runProgram(['exec', '--env=dotenv', '-c', file], {
+    env: { NO_PROXY: 'example.com' },
+  })
+  expect({ code, err }).toMatchObject({ code: 0 })
+  const lines = out.split('\n')
+  expect(lines).toContain('https_proxy=http://127.0.0.1:18080')
+  expect(lines).toContain(`SSL_CERT_FILE=${directory}/ca-bundle.pem`)
+  expect(lines).toContain(`WGETRC=${directory}/wgetrc`)
+  expect(lines).toContain('NO_PROXY=localhost,127.0.0.1,::1')
+  expect(out).toContain(`-Djavax.net.ssl.trustStore=${directory}/truststore.p12`)
+  expect(existsSync(join(directory, 'ca-1.pem'))).toBe(false)
+})
+
+test('a shell can evaluate what exec --env prints', async () => {
+  const { file } = await writeExecConfig('listen: 127.0.0.1:18080')
+  const script = `eval "$(${process.execPath} dist/cli.js exec --env -c ${file} 2>/dev/null)"; echo "$NO_PROXY $JAVA_TOOL_OPTIONS"`
+  const { out } = await run('sh', ['-c', script], { env: { NO_PROXY: "it's, $x" } })
+  expect(out).toMatch(/^it's,\$x -Dhttp\.proxyHost=127\.0\.0\.1 /)
+})
+
+test('exec --env needs a listener that programs can use as proxy', async () => {
+  const { file } = await writeExecConfig('listen: unix:/run/app.sock')
+  expect(await runProgram(['exec', '--env', '-c', file])).toMatchObject({
+    code: 1,
+    out: '',
+    err: expect.stringContaining('no listener has a TCP address'),
+  })
 })
 
 test('NO_PROXY that excludes a named host, and another proxy, are warned about', async () => {

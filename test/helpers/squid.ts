@@ -62,7 +62,9 @@ coredump_dir ${directory}
 shutdown_lifetime 0 seconds
 `,
   )
-  const child = spawn(program, ['-N', '-f', path('squid.conf')], { stdio: ['ignore', 'ignore', 'pipe'] })
+  const child = spawn(program, ['-N', '-f', path('squid.conf')], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
   let complaint = ''
   child.stderr.on('data', (chunk: Buffer) => {
     complaint += chunk.toString()

@@ -1,8 +1,9 @@
-/** How a program reaches an API through the sidecar: by which URL, started with `exec`. */
+/** How a program reaches an API through the sidecar: by which URL, started with `exec`; or redirected by rules. */
 export const PROGRAM_MODES = {
   'base URL': 'the URL of the sidecar',
   'http URL': 'the http URL of the API',
   'https URL': 'the https URL of the API',
+  transparent: 'the https URL of the API, whose connections are redirected',
 } as const
 
 export type ProgramMode = keyof typeof PROGRAM_MODES

@@ -58,6 +58,19 @@ export const FAILURES = {
     proxyError: 'http_request_denied',
     grpcStatus: 7,
   },
+  // RFC 9110 section 15.5.8.
+  proxy_authentication_required: {
+    status: 407,
+    title: 'The listener requires a user name and a password',
+    proxyError: 'http_request_denied',
+    grpcStatus: 16,
+  },
+  client_denied: {
+    status: 403,
+    title: 'The listener does not allow this client',
+    proxyError: 'http_request_denied',
+    grpcStatus: 7,
+  },
   // RFC 9110 section 15.5.20.
   misdirected_request: {
     status: 421,

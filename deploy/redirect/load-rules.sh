@@ -5,8 +5,15 @@
 # LISTENER_PORT    port of the transparent listener
 # DIRECT_NETWORKS  networks that the containers reach without the sidecar, on all ports, separated by spaces,
 #                  for example "10.0.0.0/8 fd00::/8"
+# POD_IP, HOST_IP  the addresses of the pod and of its node: with "hostNetwork: true" they are the same, and the rules would
+#                  apply to the node, so they are not loaded
 # RESOLV_CONF      the file that lists the name servers, which the containers reach as well
 set -eu
+
+if [ -n "${POD_IP:-}" ] && [ "$POD_IP" = "${HOST_IP:-}" ]; then
+  echo "Cannot load the redirect rules: the pod has the network of its node (hostNetwork)" >&2
+  exit 1
+fi
 
 user=${SIDECAR_USER:-64532}
 port=${LISTENER_PORT:-15001}

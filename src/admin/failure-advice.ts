@@ -17,6 +17,10 @@ const ADVICE: Readonly<Record<FailureCode, string>> = {
     'No route matches the request: compare its host, path and method with "match" of the routes; "token-sidecar explain METHOD URL" shows which route a request takes.',
   egress_denied:
     'If the request should be allowed, add a route for its host, or see "access" and "forward" in the settings. If not, no action is needed.',
+  proxy_authentication_required:
+    'The caller sends no user name and password, or wrong ones: compare them with "auth.basic" of the listener. If the caller is unknown, find out who sends these requests: the log has its address.',
+  client_denied:
+    'The certificate of the caller is not in "auth.clientCertificates" of the listener: add its name if the caller is to be served.',
   misdirected_request:
     'The application sends a request on a connection that it opened to another host: the server name of TLS, the host of CONNECT and the Host header must agree.',
   token_unavailable:

@@ -33,19 +33,18 @@ export function formatPlan(
   return `${addresses}\n${lines.join('')}`
 }
 
-/** `127.0.0.1:8080`, or `app 127.0.0.1:8080 (TLS)` if there are several. */
+/** `127.0.0.1:8080`, or `app 127.0.0.1:8080 (TLS, password)` if there are several. */
 function formatListener(
-  { name, address, mode, tls }: PlannedListener,
+  { name, address, mode, tls, callers }: PlannedListener,
   all: readonly PlannedListener[],
 ): string {
-  return [
-    all.length > 1 && name,
-    address,
-    mode === 'transparent' && '(transparent)',
-    tls && '(TLS)',
+  const features = [
+    ...(mode === 'transparent' ? ['transparent'] : []),
+    ...(tls ? ['TLS'] : []),
+    ...callers,
   ]
-    .filter(Boolean)
-    .join(' ')
+  const shown = features.length === 0 ? undefined : `(${features.join(', ')})`
+  return [all.length > 1 && name, address, shown].filter(Boolean).join(' ')
 }
 
 /** `GET, HEAD api.example.com/orders` */

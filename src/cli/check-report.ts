@@ -47,6 +47,8 @@ export type PlannedListener = {
   readonly address: string
   readonly mode: ListenerConfig['mode']
   readonly tls: boolean
+  /** What callers must have: "password", "client certificate" or both. */
+  readonly callers: readonly string[]
 }
 
 export type PlannedRoute = RouteCriteria & {
@@ -98,12 +100,7 @@ export function checkReport(file: string, result: LoadResult): CheckReport {
 export function planOf(config: Config): Plan {
   const { listen, admin, access, credentials } = config
   return {
-    listeners: listen.map(({ name, address, mode, tls }) => ({
-      name,
-      address: formatListenAddress(address),
-      mode,
-      tls: tls !== undefined,
-    })),
+    listeners: listen.map(plannedListener),
     admin: formatListenAddress(admin),
     routes: planRoutes(config).map(plannedRoute),
     webPageOrigins: access.origins,
@@ -113,6 +110,19 @@ export function planOf(config: Config): Plan {
       tokenFrom: tokenFrom(credential),
       proxy: credential.proxy?.url ?? null,
     })),
+  }
+}
+
+function plannedListener({ name, address, mode, tls, auth }: ListenerConfig): PlannedListener {
+  return {
+    name,
+    address: formatListenAddress(address),
+    mode,
+    tls: tls !== undefined,
+    callers: [
+      ...(auth?.basic === undefined ? [] : ['password']),
+      ...(tls?.clientCa === undefined ? [] : ['client certificate']),
+    ],
   }
 }
 

@@ -100,7 +100,7 @@ export function explanationOf(
       }
     }
     case 'routed': {
-      return routed(decision, url, config)
+      return routed(decision, url, config, listener)
     }
   }
 }
@@ -170,9 +170,15 @@ function routed(
   { plan, upstream, token }: Exclude<RequestDecision, { outcome: 'refused' }>,
   url: string,
   { access }: Config,
+  { auth }: ListenerConfig,
 ): Explanation {
   const { config, match } = plan
-  const notes = [schemeNote(url), plan.token !== token && OWN_FIELD_NOTE].filter(Boolean)
+  const notes = [
+    schemeNote(url),
+    plan.token !== token && OWN_FIELD_NOTE,
+    auth?.basic !== undefined && 'the listener requires a user name and password',
+    auth?.clientCertificates !== undefined && 'the listener allows some client certificates only',
+  ].filter(Boolean)
   return {
     outcome: 'routed',
     route: { name: config.name, ...routeCriteria(match) },

@@ -2,9 +2,6 @@ import { EXIT, type Io } from './io.ts'
 import { readReadableConfig } from './read-config.ts'
 import { requestAdmin } from './request-admin.ts'
 
-/** More than any response of the health endpoints. */
-const MAX_BODY_BYTES = 1024 * 1024
-
 /** `health`: requests a health endpoint of the running sidecar, for container health checks. */
 export async function health(
   { file, page }: { readonly file: string; readonly page: string },
@@ -12,7 +9,7 @@ export async function health(
 ): Promise<number> {
   const config = await readReadableConfig(file, io)
   if (config === undefined) return EXIT.configInvalid
-  const response = await requestAdmin(config.admin, page, MAX_BODY_BYTES)
+  const response = await requestAdmin(config.admin, page)
   if ('fault' in response) {
     io.err(
       response.isTimeout

@@ -4,17 +4,19 @@ import type { ListenAddress } from '../config/listen-address.ts'
 import { networkFault } from '../lib/network-fault.ts'
 
 const TIMEOUT_MS = 3_000
+/** More than any response of `/livez` and `/readyz`; other pages may be longer. */
+const MAX_BODY_BYTES = 1024 * 1024
 
 export type AdminResponse =
   | { readonly status: number | undefined; readonly body: string }
   /** Why there is no response. */
   | { readonly fault: string; readonly isTimeout: boolean }
 
-/** Requests a page of the admin listener of a running sidecar; a longer body is truncated. */
+/** Requests a page of the admin listener of a running sidecar. */
 export async function requestAdmin(
   address: ListenAddress,
   path: string,
-  maxBodyBytes: number,
+  maxBodyBytes = MAX_BODY_BYTES,
 ): Promise<AdminResponse> {
   const signal = AbortSignal.timeout(TIMEOUT_MS)
   try {

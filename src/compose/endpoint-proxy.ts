@@ -59,8 +59,10 @@ export function composeEndpointProxy(
         connect: async () => await connected(connector),
         path: origin + path,
         headers: authorization === undefined ? {} : { 'proxy-authorization': authorization },
-        rejection: (status) =>
-          status === 407 ? tokenFailure(proxyFailure(origin, rejection(proxy, status))) : undefined,
+        rejection: (status, fields) =>
+          status === 407
+            ? tokenFailure(proxyFailure(origin, rejection(proxy, status, fields)))
+            : undefined,
       }
     },
   }

@@ -3,6 +3,7 @@ import type { ReadFile } from '../config/read-file.ts'
 import type { ListenerTls } from '../inbound/listener.ts'
 import type { Clock } from '../lib/clock.ts'
 import { fingerprint } from '../lib/fingerprint.ts'
+import { repeat } from '../lib/repeat.ts'
 import { belongTogether } from '../lib/tls-material.ts'
 
 /** How often the files are read. */
@@ -35,25 +36,17 @@ export function watchListenerTls(
 ): () => void {
   let current = first
   let isStopped = false
-  let cancel = schedule()
+  const update = async (): Promise<void> => {
+    // Files that cannot be read, or do not match yet, are read again later.
+    const found = (await read().catch(() => undefined)) ?? current
+    if (isStopped || fingerprintOf(found) === fingerprintOf(current)) return
+    onChange(found)
+    current = found
+  }
+  const stop = repeat(INTERVAL_MS, update, clock)
   return () => {
     isStopped = true
-    cancel()
-  }
-
-  function schedule(): () => void {
-    return clock.schedule(INTERVAL_MS, () => {
-      // Files that cannot be read, or do not match yet, are read again later.
-      const reading = read().catch(() => undefined)
-      void reading.then((found = current) => {
-        if (isStopped) return
-        if (fingerprintOf(found) !== fingerprintOf(current)) {
-          current = found
-          onChange(found)
-        }
-        cancel = schedule()
-      })
-    })
+    stop()
   }
 }
 

@@ -1,22 +1,27 @@
 import type { ListenerConfig } from '../config/listen-schema.ts'
 import type { Config } from '../config/schema.ts'
 import type { ConfigEnvironment } from '../config/secret-reader.ts'
+import type { SidecarError } from '../errors.ts'
 import type { Clock } from '../lib/clock.ts'
 import { createReferenceCountedPool } from '../lib/reference-counted-pool.ts'
 import type { CertificateIssuer } from '../certificates/certificate-issuer.ts'
 import { type AccessLog, type AccessLogOptions, createAccessLog } from '../observe/access-log.ts'
 import type { DescriptorWatch } from '../observe/descriptor-watch.ts'
 import type { Logger } from '../observe/logger.ts'
-import { type Metrics, UNMATCHED } from '../observe/metrics.ts'
+import type { Metrics } from '../observe/metrics.ts'
 import type { RecentFailures } from '../observe/recent-failures.ts'
 import type { Tracer } from '../observe/tracer.ts'
 import type { ProxyService } from '../inbound/http1-server.ts'
-import { createRecorder } from '../exchange/exchange-record.ts'
 import type { IdleWatch } from '../exchange/idle-watch.ts'
 import type { WatchedEgressProxy } from '../outbound/egress-proxy.ts'
 import { type OpenUpstream, openUpstream, type Upstream } from '../outbound/upstream.ts'
 import type { RejectionRecord } from '../tokens/rejection-record.ts'
 import type { TokenSource } from '../tokens/token-source.ts'
+import {
+  type CallerAuthentication,
+  composeCallerAuthentication,
+  createAudit,
+} from './caller-authentication.ts'
 import { createProxyAcquirer } from './egress-proxy.ts'
 import { openInterceptionAuthority } from './interception-authority.ts'
 import { composeProxyService } from './proxy-service.ts'
@@ -71,6 +76,7 @@ export function createServiceFactory(
   const upstreams = createReferenceCountedPool<Upstream>((upstream) => upstream.close())
   const rejections = createReferenceCountedPool<RejectionRecord>(() => {})
   const proxies = createReferenceCountedPool<WatchedEgressProxy>((proxy) => proxy.close())
+  const audit = createAudit(options)
   return async (config) => {
     const authority = await openInterceptionAuthority({ config, places, clock, logger })
     const resources = {
@@ -80,8 +86,10 @@ export function createServiceFactory(
       rejections: rejections.createReferences(),
       proxies: proxies.createReferences(),
     }
+    const authentications: CallerAuthentication[] = []
     const release = async (): Promise<void> => {
       authority?.close()
+      for (const { close } of authentications) close()
       for (const { release: close } of Object.values(resources)) await close()
     }
     try {
@@ -100,28 +108,33 @@ export function createServiceFactory(
       }
       const routes = await composeRoutes(parts)
       const tunnels = await composeTunnels(parts)
-      const recorder = createRecorder({
-        unmatched: metrics.route(UNMATCHED),
-        countRequest: (protocol, mode) => metrics.inboundRequest(protocol, mode),
-        accessLog: withFailureRecord(createAccessLog(logger, accessLogOptions(config)), options),
-        tracer,
-        clock,
-      })
-      const byListener = new Map(
-        options.listeners.map((listener): [string, ProxyService] => [
-          listener.name,
-          composeProxyService(listener, {
-            config,
-            routes,
-            issuer: authority,
-            recorder,
-            tunnels,
-            metrics,
-            logger,
-            clock,
-          }),
-        ]),
+      const accessLog = withFailureRecord(
+        createAccessLog(logger, accessLogOptions(config)),
+        options,
       )
+      const byListener = new Map<string, ProxyService>()
+      for (const listener of options.listeners) {
+        const authentication = await composeCallerAuthentication(withAuthOf(config, listener), {
+          places,
+          clock,
+          audit,
+        })
+        if (authentication !== undefined) authentications.push(authentication)
+        const service = composeProxyService(listener, {
+          config,
+          logsName: options.listeners.length > 1,
+          authenticate: authentication?.authenticate,
+          routes,
+          issuer: authority,
+          tunnels,
+          accessLog,
+          metrics,
+          tracer,
+          logger,
+          clock,
+        })
+        byListener.set(listener.name, service)
+      }
       const close = async (): Promise<void> => {
         routes.close()
         await release()
@@ -135,7 +148,7 @@ export function createServiceFactory(
         rejections: routes.rejections,
         close,
         async retire() {
-          await recorder.whenIdle()
+          await Promise.all([...byListener.values()].map(({ recorder }) => recorder.whenIdle()))
           await close()
         },
         forListener(name) {
@@ -151,6 +164,12 @@ export function createServiceFactory(
   }
 }
 
+/** Unlike the address, the callers of an open listener change with the configuration. */
+function withAuthOf({ listen }: Config, listener: ListenerConfig) {
+  const { name, auth } = listen.find((changed) => changed.name === listener.name) ?? listener
+  return { name, auth }
+}
+
 function withFailureRecord(
   log: AccessLog,
   { failures, descriptors }: Pick<ServiceOptions, 'failures' | 'descriptors'>,
@@ -159,9 +178,15 @@ function withFailureRecord(
     if (request.failure !== undefined) {
       failures.note(request.route, request.failure)
       descriptors.note(request.failure)
+      // The audit log has them, and limits their number.
+      if (isCallerRejected(request.failure)) return
     }
     log(request)
   }
+}
+
+function isCallerRejected({ code }: SidecarError): boolean {
+  return code === 'proxy_authentication_required' || code === 'client_denied'
 }
 
 function tokenNames({ routes }: Config, tokens: TokenSources): ReadonlyMap<string, string> {

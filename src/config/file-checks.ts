@@ -33,7 +33,7 @@ export async function checkFiles(
 /** The file or secret that a setting refers to, and the required content. */
 type Reference =
   | {
-      readonly kind: 'secret' | 'text' | 'certificate'
+      readonly kind: SecretKind | 'text' | 'certificate'
       readonly path: KeyPath
       readonly file: string
     }
@@ -41,9 +41,15 @@ type Reference =
       readonly kind: 'variable'
       readonly path: KeyPath
       readonly name: string
-      readonly isSecret: boolean
+      /** Undefined for what is no secret. */
+      readonly secret: SecretKind | undefined
     }
-  | { readonly kind: 'literal'; readonly path: KeyPath; readonly value: string }
+  | {
+      readonly kind: 'literal'
+      readonly path: KeyPath
+      readonly value: string
+      readonly secret: SecretKind
+    }
   | {
       readonly kind: 'signing key'
       readonly path: KeyPath
@@ -58,6 +64,8 @@ type Reference =
       readonly key: string
     }
   | { readonly kind: 'socket'; readonly path: KeyPath; readonly socket: string }
+
+type SecretKind = 'secret' | 'user name'
 
 /** More than any valid file has. */
 const MAX_DEPTH = 12
@@ -90,16 +98,16 @@ function* referencesOf(
   reference: NonNullable<Setting['role']['reference']>,
   path: KeyPath,
 ): Generator<Reference> {
-  const isSecret = reference === 'secret'
+  const secret = reference === 'secret' || reference === 'user name' ? reference : undefined
   if (typeof file === 'string') {
-    const kind = isSecret ? 'secret' : reference === 'certificate' ? 'certificate' : 'text'
+    const kind = secret ?? (reference === 'certificate' ? 'certificate' : 'text')
     yield { kind, path: [...path, 'file'], file }
   }
   if (typeof env === 'string') {
-    yield { kind: 'variable', path: [...path, 'env'], name: env, isSecret }
+    yield { kind: 'variable', path: [...path, 'env'], name: env, secret }
   }
-  if (typeof value === 'string' && isSecret) {
-    yield { kind: 'literal', path: [...path, 'value'], value }
+  if (typeof value === 'string' && secret !== undefined) {
+    yield { kind: 'literal', path: [...path, 'value'], value, secret }
   }
 }
 
@@ -181,7 +189,7 @@ async function problemOf(
       const { name } = reference
       const value = Object.hasOwn(env, name) ? env[name] : undefined
       if (value !== undefined && value !== '') {
-        return reference.isSecret ? secretProblem(value) : undefined
+        return reference.secret && secretProblem(value, reference.secret)
       }
       // The secret may have been written in place of the name.
       if (!isQuotableVariable(name)) {
@@ -191,10 +199,11 @@ async function problemOf(
       return `expected the environment variable ${name} to be set and not empty, and ${state}`
     }
     case 'literal': {
-      return secretProblem(reference.value)
+      return secretProblem(reference.value, reference.secret)
     }
-    case 'secret': {
-      return secretProblem(await readSecretFile(reference.file, environment))
+    case 'secret':
+    case 'user name': {
+      return secretProblem(await readSecretFile(reference.file, environment), reference.kind)
     }
     case 'text': {
       return (await readFile(reference.file)).trim() === ''
@@ -226,19 +235,22 @@ async function problemOf(
 async function warningsOf(reference: Reference, environment: ConfigEnvironment): Promise<string[]> {
   switch (reference.kind) {
     case 'secret':
+    case 'user name':
     case 'text':
     case 'certificate': {
       const { file, kind } = reference
       const mode = (await environment.stat?.(file))?.mode ?? 0
       return [
-        ...(kind === 'secret'
+        ...(kind === 'secret' || kind === 'user name'
           ? surroundingWhitespace(await readSecretFile(file, environment))
           : []),
         ...(isWritableByOthers(mode) ? [writableByOthers('this file', mode)] : []),
       ]
     }
     case 'variable': {
-      return reference.isSecret ? surroundingWhitespace(environment.env[reference.name] ?? '') : []
+      return reference.secret !== undefined
+        ? surroundingWhitespace(environment.env[reference.name] ?? '')
+        : []
     }
     case 'literal': {
       return surroundingWhitespace(reference.value)
@@ -277,7 +289,9 @@ async function socketProblem(
     : `expected the path of a socket, and something else is at "${socket}"`
 }
 
-function secretProblem(value: string): string | undefined {
+function secretProblem(value: string, kind: SecretKind): string | undefined {
+  // RFC 7617 section 2: what follows a colon is the password.
+  if (kind === 'user name' && value.includes(':')) return 'expected a user name without ":"'
   if (value === '') return 'expected a secret, and it is empty'
   // RFC 6749 appendix A.2. Servers reject other characters, with any client authentication method.
   const illegal = illegalCharacter(value, /^[\x20-\x7e]$/)

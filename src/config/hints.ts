@@ -21,6 +21,7 @@ export function typeHint(setting: Setting, { value, plainText }: Written): strin
   if (!isRecord(value)) {
     switch (role.reference) {
       case 'secret':
+      case 'user name':
       case 'signing key':
       case 'token': {
         return 'write where it is stored: { file: … } or { env: … }'

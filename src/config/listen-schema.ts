@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { DEFAULT_SOCKET_MODE, isSocketPath, parseListenAddress } from './listen-address.ts'
+import { listenerAuth } from './listener-auth-schema.ts'
 import { listenerTls, text } from './value-schemas.ts'
 
 const ADDRESS = 'expected an address such as "127.0.0.1:8080", "[::1]:8080" or "unix:/run/app.sock"'
@@ -45,6 +46,7 @@ const listener = z.strictObject({
       '`transparent` for connections that redirect rules send here instead of to the host that the application calls.',
     ),
   tls: listenerTls.optional(),
+  auth: listenerAuth.optional(),
 })
 
 /** One listener as an address or a map, or a list of listeners. */

@@ -18,8 +18,13 @@ export type ListenerOutline = {
   readonly hasTls: boolean
   /** Whether redirect rules send connections to it. */
   readonly isTransparent: boolean
-  /** Whether only clients that authenticate are served. */
-  readonly isRestricted: boolean
+  readonly hasClientCa: boolean
+  /** The path of `auth`, and what it has. */
+  readonly auth: {
+    readonly at: KeyPath
+    readonly users: readonly unknown[]
+    readonly hasCertificates: boolean
+  }
 }
 
 /** The listeners of a file that may be invalid. */
@@ -38,13 +43,19 @@ export function outlineAdmin(data: unknown): ListenerOutline {
 function outlineListener(at: KeyPath, given: unknown): ListenerOutline {
   const hasAddress = valueAt(given, ['address']) !== undefined
   const name = valueAt(given, ['name']) ?? DEFAULT_LISTENER_NAME
+  const users = valueAt(given, ['auth', 'basic'])
   return {
     at,
     ...outlineAddress(hasAddress ? [...at, 'address'] : at, valueAt(given, ['address']) ?? given),
     name: typeof name === 'string' ? name : undefined,
     hasTls: valueAt(given, ['tls']) !== undefined,
     isTransparent: valueAt(given, ['mode']) === 'transparent',
-    isRestricted: valueAt(given, ['tls', 'clientCa']) !== undefined,
+    hasClientCa: valueAt(given, ['tls', 'clientCa']) !== undefined,
+    auth: {
+      at: [...at, 'auth'],
+      users: Array.isArray(users) ? users : [],
+      hasCertificates: valueAt(given, ['auth', 'clientCertificates']) !== undefined,
+    },
   }
 }
 
@@ -65,7 +76,8 @@ export function checkListeners(data: unknown): Finding[] {
     ...duplicateNames(listeners),
     ...duplicateAddresses(listeners, admin, valueAt(data, ['admin']) !== undefined),
     ...checkTransparentListeners(data, listeners),
-    ...listeners.filter(({ isRestricted }) => !isRestricted).flatMap(reachableListener),
+    ...listeners.flatMap(reachableListener),
+    ...listeners.flatMap(checkAuth),
     ...reachable(
       admin,
       'every machine that can connect to this address can read the status and renew tokens; if that is only meant for probes and metrics, restrict access with a network policy or a firewall',
@@ -111,6 +123,12 @@ function duplicateAddresses(
 function reachableListener(listener: ListenerOutline): Finding[] {
   // On all addresses, a transparent listener serves connections from this machine only.
   if (listener.isTransparent && isWildcard(parseListenAddress(listener.address ?? ''))) return []
+  if (listener.hasClientCa) return []
+  if (listener.auth.users.length > 0) {
+    const message =
+      'passwords are sent to this address unencrypted; "tls" encrypts them, or 127.0.0.1, [::1] or a Unix socket keeps them on this machine'
+    return listener.hasTls ? [] : reachable(listener, message)
+  }
   return reachable(
     listener,
     'every machine that can connect to this address can use the tokens; 127.0.0.1, [::1] or a Unix socket limits that to this machine',
@@ -120,6 +138,38 @@ function reachableListener(listener: ListenerOutline): Finding[] {
 function reachable({ address, addressAt }: ListenerOutline, message: string): Finding[] {
   const parsed = parseListenAddress(address ?? '')
   return parsed?.kind === 'tcp' && isReachable(parsed.host) ? [warning(addressAt, message)] : []
+}
+
+function checkAuth({ auth, hasClientCa, isTransparent }: ListenerOutline): Finding[] {
+  const { at, users, hasCertificates } = auth
+  if (isTransparent && (users.length > 0 || hasCertificates)) {
+    return [
+      error(
+        at,
+        'expected no "auth" with "mode: transparent": redirected clients do not know that there is a proxy',
+      ),
+    ]
+  }
+  return [
+    ...(hasCertificates && !hasClientCa
+      ? [
+          error(
+            [...at, 'clientCertificates'],
+            'expected "tls.clientCa" of the listener, which requires a certificate',
+          ),
+        ]
+      : []),
+    ...users.flatMap((user, index) =>
+      valueAt(user, ['password', 'value']) === undefined
+        ? []
+        : [
+            warning(
+              [...at, 'basic', index, 'password', 'value'],
+              'the password is part of the configuration file; "file" or "env" keeps it out',
+            ),
+          ],
+    ),
+  ]
 }
 
 /** Whether other machines can reach an address; host names are not resolved. */

@@ -30,7 +30,7 @@ const proxyMap = z.strictObject({
     .union([userName, secretRef], { error: USER_NAME })
     .optional()
     .describe('The user name (RFC 7617), or where it is stored.')
-    .register(settingRoles, { reference: 'secret', isIndivisible: true }),
+    .register(settingRoles, { reference: 'user name', isIndivisible: true }),
   password: secretRef
     .optional()
     .describe('The password. A file is read again when it changes.')

@@ -108,6 +108,7 @@ const RESERVED_HEADERS = new Set([
   'expect',
   'host',
   'keep-alive',
+  'proxy-authorization',
   'proxy-connection',
   'te',
   'trailer',

@@ -16,6 +16,8 @@ export type SettingRole = {
 type Reference =
   /** `{ file }`, `{ env }` or `{ value }` of a secret that is plain text. */
   | 'secret'
+  /** The same for the user name of Basic authentication. */
+  | 'user name'
   /** The same for a private key that signs, with its algorithm and passphrase beside it. */
   | 'signing key'
   /** The same for a token. */

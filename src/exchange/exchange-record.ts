@@ -19,6 +19,12 @@ export type ExchangeRecord = {
   readonly protocol: string | undefined
   mode: IntegrationMode | undefined
   readonly startedAtMs: number
+  /** The name of the listener, if there are several. */
+  readonly listener: string | undefined
+  /** The name under which the caller has authenticated, if the listener requires it. */
+  caller: string | undefined
+  /** Of the request target. */
+  scheme: 'http' | 'https'
   path: string
   query: string
   route: string | undefined
@@ -65,6 +71,10 @@ export type Recorder = {
 export type RecorderOptions = {
   /** The metrics of exchanges without a route. */
   readonly unmatched: RouteMetrics
+  /** The name of the listener, for the log; undefined if there is only one. */
+  readonly listener: string | undefined
+  /** That of requests whose target is a path. */
+  readonly scheme: 'http' | 'https'
   readonly countRequest: (protocol: string, mode: IntegrationMode) => void
   readonly accessLog: AccessLog
   readonly tracer: Tracer | undefined
@@ -72,7 +82,7 @@ export type RecorderOptions = {
 }
 
 export function createRecorder(options: RecorderOptions): Recorder {
-  const { unmatched, countRequest, accessLog, tracer, clock } = options
+  const { unmatched, listener, scheme, countRequest, accessLog, tracer, clock } = options
   const idle = Promise.withResolvers<void>()
   let running = 0
   let isAwaited = false
@@ -96,6 +106,9 @@ export function createRecorder(options: RecorderOptions): Recorder {
         protocol,
         mode,
         startedAtMs: clock.monotonicMs(),
+        listener,
+        caller: undefined,
+        scheme,
         path: '',
         query: '',
         route: undefined,

@@ -1,3 +1,4 @@
+import type { X509Certificate } from 'node:crypto'
 import type { Duplex } from 'node:stream'
 import type { SidecarError } from '../errors.ts'
 import type { RequestBody } from './request-body.ts'
@@ -32,7 +33,11 @@ export type InboundRequest = {
     readonly localPort?: number | undefined
     /** Whether TLS protects the connection. */
     readonly encrypted?: boolean | undefined
+    /** The client certificate, which the handshake has verified. */
+    readonly getPeerX509Certificate?: (() => X509Certificate | undefined) | undefined
     readonly origin?: ConnectionOrigin | undefined
+    /** The name under which the `CONNECT` of an intercepted connection was authenticated. */
+    readonly caller?: string | undefined
   }
   /**
    * To be called once, if a body is announced. Up to `keepBytes` are kept so that it can be sent again;

@@ -5,10 +5,11 @@ import type { Clock } from '../lib/clock.ts'
 import type { IntegrationMode } from '../lib/integration-mode.ts'
 import { networkFault } from '../lib/network-fault.ts'
 import type { RouteMetrics } from '../observe/route-metrics.ts'
+import type { AuthenticateCaller } from '../exchange/caller-authentication.ts'
 import type { Recorder } from '../exchange/exchange-record.ts'
 import type { FailureContext } from '../exchange/failure-response.ts'
+import type { InboundRequest } from '../http/inbound-request.ts'
 import type { RequestHead } from '../http/request-head.ts'
-import type { ConnectionOrigin } from '../http/inbound-request.ts'
 import { joinTunnel } from '../http/tunnel.ts'
 import type { Destination, Interception, PreparedHandshake } from './intercept.ts'
 
@@ -29,6 +30,8 @@ type ConnectThroughProxy = (
 ) => void
 
 export type ConnectHandlerOptions = {
+  /** Undefined for a listener that serves every caller. */
+  readonly authenticate: AuthenticateCaller | undefined
   readonly namesHost: (host: string) => boolean
   /** Undefined where they are not allowed. */
   readonly tunnels: TunnelPolicy | undefined
@@ -41,17 +44,16 @@ export type ConnectHandlerOptions = {
 /** A `CONNECT` request, whichever protocol carried it. */
 type TunnelRequest = {
   readonly head: RequestHead
+  readonly connection: InboundRequest['connection']
   /** How the application uses the listener, unless the connection is intercepted. */
   readonly mode: IntegrationMode
-  /** The origin of the connection, if it is intercepted itself. */
-  readonly origin: ConnectionOrigin | undefined
   readonly client: Duplex
   /** What the client sent before the tunnel was open. */
   readonly early: Buffer
   /** Sends the successful response. */
   readonly accept: (upstream: Socket) => void
   /** Sends the successful response, and serves the client in the place of the host. */
-  readonly intercept: (handshake: PreparedHandshake) => void
+  readonly intercept: (handshake: PreparedHandshake, caller: string | undefined) => void
   readonly refuse: (failure: SidecarError, context: FailureContext) => void
 }
 
@@ -59,17 +61,19 @@ export type ConnectHandler = (request: TunnelRequest) => Promise<void>
 
 /** `CONNECT` (RFC 9110 section 9.3.6): a tunnel to a host that no route names, where that is allowed. */
 export function createConnectHandler(options: ConnectHandlerOptions): ConnectHandler {
-  const { namesHost, tunnels, interception, recorder, clock } = options
-  return async ({ head, mode, origin, client, early, accept, intercept, refuse }) => {
+  const { authenticate, namesHost, tunnels, interception, recorder, clock } = options
+  return async ({ head, mode, connection, client, early, accept, intercept, refuse }) => {
+    const { origin } = connection
     const record = recorder.begin('CONNECT', head)
     let status = 200
     try {
+      record.caller = authenticate?.(head, connection) // 407, 403
       refuseAmbiguous(head)
       const destination = parseDestination(head.target)
       record.path = head.target
       if (origin !== undefined) throw nested()
       if (interception !== undefined && namesHost(destination.authority)) {
-        intercept(await interception.prepare(destination))
+        intercept(await interception.prepare(destination), record.caller)
         recorder.intercepted()
         return
       }

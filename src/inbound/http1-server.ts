@@ -239,14 +239,15 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
       const work = service().connect({
         head: readHttp1Head(req),
         mode: modeOf('', undefined, ownMode),
-        origin: origins.of(socket)?.origin,
+        connection: origins.of(socket) ?? req.socket,
         client: socket,
         early,
         accept: () => void socket.write(ESTABLISHED),
-        intercept(handshake) {
+        intercept(handshake, caller) {
           socket.write(ESTABLISHED)
           if (early.length > 0) socket.unshift(early)
-          intercept(socket, req.socket, handshake)
+          const { remoteAddress, localPort } = req.socket
+          intercept(socket, { remoteAddress, localPort, caller }, handshake)
         },
         refuse: (failure, context) => refuseTunnel(socket, failure, context),
       })
@@ -334,13 +335,13 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
   /** The connection inside of the tunnel is served like one to the listener, until it closes. */
   function intercept(
     client: Duplex,
-    { remoteAddress, localPort }: InboundRequest['connection'],
+    { remoteAddress, localPort, caller }: InboundRequest['connection'],
     handshake: PreparedHandshake,
   ): void {
     tunnels.delete(client)
     handshake.begin(client, ({ secure, origin, onUsed }) => {
       connections.openedWithin(secure)
-      serveOrigin(secure, { remoteAddress, localPort, encrypted: true, origin, onUsed })
+      serveOrigin(secure, { remoteAddress, localPort, encrypted: true, origin, caller, onUsed })
     })
   }
 

@@ -5,6 +5,7 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2'
 import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 import type { Duplex } from 'node:stream'
 import { SidecarError } from '../errors.ts'
 import type { ExchangeHandler } from '../exchange/handler.ts'
@@ -102,6 +103,8 @@ export function createHttp2Server(options: Http2ServerOptions): Http2Server {
       remoteAddress: socket.remoteAddress,
       localPort: socket.localPort,
       encrypted: session.encrypted,
+      getPeerX509Certificate: () =>
+        socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined,
     }
     const renewTables = renewStreamTables(session)
     const streams: OpenStream[] = []
@@ -223,9 +226,9 @@ export function createHttp2Server(options: Http2ServerOptions): Http2Server {
     addTunnel(stream)
     await service().connect({
       head,
+      connection,
       // A tunnel is what clients use a proxy for.
       mode: mode === 'base_url' ? 'http_proxy' : mode,
-      origin: connection.origin,
       client: stream,
       early: Buffer.alloc(0),
       accept(upstream) {
@@ -238,10 +241,10 @@ export function createHttp2Server(options: Http2ServerOptions): Http2Server {
         stream.once('wantTrailers', () => stream.sendTrailers({}))
         stream.respond([':status', '200'], { waitForTrailers: true })
       },
-      intercept(handshake) {
+      intercept(handshake, caller) {
         stream.once('wantTrailers', () => stream.sendTrailers({}))
         stream.respond([':status', '200'], { waitForTrailers: true })
-        intercept(stream, connection, handshake)
+        intercept(stream, { ...connection, caller }, handshake)
       },
       refuse: (failure, context) =>
         sendFailure(createHttp2ResponseWriter(stream, head, onReset), failure, context),

@@ -15,7 +15,7 @@ export function isEndpointUrl(value: string): boolean {
   )
 }
 
-/** Whether a request to this URL leaves the machine unencrypted: a proxy has a loopback address of its own. */
+/** Whether a request to this URL leaves the machine unencrypted. To a proxy, a loopback address is its own machine. */
 export function isRemotePlaintext(value: string, hasProxy = false): boolean {
   const url = URL.parse(value)
   return url?.protocol === 'http:' && (hasProxy || !isLoopbackHost(url.hostname))

@@ -11,6 +11,10 @@ type FinishedRequest = {
   /** With the `?`; it may contain personal data. */
   readonly query: string
   readonly route: string | undefined
+  /** Undefined if there is only one. */
+  readonly listener: string | undefined
+  /** The name under which the caller has authenticated, if the listener requires it. */
+  readonly caller: string | undefined
   /** The status that the client received. */
   readonly status: number
   /** The status of a gRPC call; undefined for any other request. */
@@ -56,6 +60,8 @@ export function createAccessLog(log: Logger, options: AccessLogOptions): AccessL
     if (failure === undefined && !isSlow && share < 1 && random() >= share) return
     const fields = {
       route: request.route,
+      listener: request.listener,
+      caller: request.caller,
       method: request.method,
       protocol: request.protocol,
       mode: request.mode,

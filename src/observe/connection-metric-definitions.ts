@@ -3,6 +3,7 @@ import type { Http2Metrics } from './http2-metrics.ts'
 import type { InboundRequests } from './inbound-requests.ts'
 import type { InterceptionRecord } from './interception-record.ts'
 import type { MetricDefinition } from './metric-definition.ts'
+import type { RejectedCallers } from './rejected-callers.ts'
 
 export type WatchedUpstream = {
   readonly origin: string
@@ -13,6 +14,7 @@ export type WatchedUpstream = {
 export function connectionMetricDefinitions(sources: {
   readonly upstreams: () => readonly WatchedUpstream[]
   readonly otherProtocols: ReadonlyMap<string, number>
+  readonly rejectedCallers: RejectedCallers
   readonly rejectedConnections: ReadonlyMap<string, number>
   readonly inboundRequests: Pick<InboundRequests, 'read'>
   readonly interception: Pick<InterceptionRecord, 'list'>
@@ -83,6 +85,17 @@ export function connectionMetricDefinitions(sources: {
           .flatMap(({ host, handshakes }) =>
             [...handshakes].map(([outcome, value]) => ({ labels: { host, outcome }, value })),
           ),
+    },
+    {
+      name: 'token_sidecar_rejected_callers_total',
+      type: 'counter',
+      help: 'Requests of callers that the listener does not serve: without credentials, with invalid ones, or with a certificate that is not allowed',
+      labels: ['listener', 'reason'],
+      read: () =>
+        sources.rejectedCallers.read().map(({ listener, reason, requests }) => ({
+          labels: { listener, reason },
+          value: requests,
+        })),
     },
     {
       name: 'token_sidecar_http2_sessions_open',

@@ -23,18 +23,16 @@ export function createInboundRequests(): InboundRequests {
       const protocols = modes.get(mode)
       protocols?.set(protocol, (protocols.get(protocol) ?? 0) + 1)
     },
-    byProtocol() {
-      const sums = new Map<string, number>()
-      for (const protocols of modes.values()) {
-        for (const [protocol, count] of protocols) {
-          sums.set(protocol, (sums.get(protocol) ?? 0) + count)
-        }
-      }
-      return sums
-    },
     read: () =>
       [...modes].flatMap(([mode, protocols]) =>
         [...protocols].map(([protocol, value]) => ({ labels: { protocol, mode }, value })),
       ),
+    byProtocol() {
+      const sums = new Map<string, number>()
+      for (const [protocol, count] of [...modes.values()].flatMap((protocols) => [...protocols])) {
+        sums.set(protocol, (sums.get(protocol) ?? 0) + count)
+      }
+      return sums
+    },
   }
 }

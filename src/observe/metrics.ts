@@ -9,6 +9,7 @@ import { createInboundRequests } from './inbound-requests.ts'
 import { createInterceptionRecord, type InterceptionRecord } from './interception-record.ts'
 import type { MetricDescription } from './metric-definition.ts'
 import { processMetricDefinitions, type ProcessFigures } from './process-metric-definitions.ts'
+import { createRejectedCallers, type RejectedCallers } from './rejected-callers.ts'
 import { REJECTION_REASONS, type RejectionReason } from './rejected-connections.ts'
 import { createReloadMetrics, type ReloadMetrics } from './reload-metrics.ts'
 import { routeMetricDefinitions, type WatchedRejections } from './route-metric-definitions.ts'
@@ -36,6 +37,7 @@ export type Metrics = {
   readonly interception: InterceptionRecord
   /** A client of the proxy listener used this protocol instead of HTTP. */
   otherProtocol(protocol: (typeof OTHER_PROTOCOLS)[number]): void
+  readonly rejectedCallers: RejectedCallers
   /** A transparent listener closed a connection. */
   rejectedConnection(reason: RejectionReason): void
   /** A request of an application; `protocol` is one of `PROTOCOLS`. */
@@ -73,6 +75,7 @@ export function createMetrics(figures: ProcessFigures): Metrics {
   const reloads = createReloadMetrics()
   // All protocols from the start, so that rate() sees the first increase.
   const otherProtocols = new Map<string, number>(OTHER_PROTOCOLS.map((protocol) => [protocol, 0]))
+  const rejectedCallers = createRejectedCallers()
   const rejectedConnections = new Map<string, number>(
     REJECTION_REASONS.map((reason) => [reason, 0]),
   )
@@ -87,6 +90,7 @@ export function createMetrics(figures: ProcessFigures): Metrics {
     ...connectionMetricDefinitions({
       upstreams: () => watched.upstreams,
       otherProtocols,
+      rejectedCallers,
       rejectedConnections,
       inboundRequests,
       interception,
@@ -112,6 +116,7 @@ export function createMetrics(figures: ProcessFigures): Metrics {
     otherProtocol(protocol) {
       otherProtocols.set(protocol, (otherProtocols.get(protocol) ?? 0) + 1)
     },
+    rejectedCallers,
     rejectedConnection(reason) {
       rejectedConnections.set(reason, (rejectedConnections.get(reason) ?? 0) + 1)
     },

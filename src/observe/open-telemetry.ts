@@ -130,13 +130,13 @@ export function createOpenTelemetryTracer(options: OpenTelemetryOptions): Tracer
           }
         },
 
-        end({ path, route, protocol, status, grpcStatus, failure }) {
+        end({ scheme, path, route, protocol, status, grpcStatus, failure }) {
           if (route !== undefined) {
             request.updateName(`${nameOf(method)} ${route}`)
             request.setAttribute('token_sidecar.route', route)
           }
           request.setAttributes({
-            'url.scheme': 'http',
+            'url.scheme': scheme,
             'url.path': path,
             ...(protocol !== undefined && {
               'network.protocol.version': protocol === 'h2' ? '2' : protocol.replace('http/', ''),

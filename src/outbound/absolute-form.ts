@@ -18,7 +18,7 @@ export function inAbsoluteForm(
       // An application that saw it would ask its user for a password of the sidecar.
       response.discard()
       proxy.onRejected()
-      throw proxyFailure(origin, rejection(proxy, 407))
+      throw proxyFailure(origin, rejection(proxy, 407, response.fields))
     },
   }
 }

@@ -1,7 +1,8 @@
 import type { Socket } from 'node:net'
+import { fieldValues } from '../http/field-lines.ts'
 import { proxyFailure } from '../http/upstream-failure.ts'
 import type { EgressProxy } from './egress-proxy.ts'
-import { couldBeHead, NO_STATUS_LINE, parseHead } from './response-head.ts'
+import { couldBeHead, NO_STATUS_LINE, parseHead, type ResponseHead } from './response-head.ts'
 
 /** More than any response to `CONNECT` has, interim responses included. */
 const MAX_HEAD_BYTES = 16 * 1024
@@ -54,16 +55,16 @@ export function requestTunnel(
         return
       }
       const to = at + HEAD_END.length
-      const { status } = parseHead(received.toString('latin1', 0, to), refuse)
+      const head = parseHead(received.toString('latin1', 0, to), refuse)
       received = received.subarray(to)
       interimBytes += to
-      if (status >= 200 || status === 101) {
-        onResponse(status)
+      if (head.status >= 200 || head.status === 101) {
+        onResponse(head)
         return
       }
     }
   }
-  const onResponse = (status: number): void => {
+  const onResponse = ({ status, fields }: ResponseHead): void => {
     if (status >= 200 && status < 300) {
       if (received.length > 0 && !allowsEarlyData) {
         fail(`the proxy "${name}" sent data before the upstream could`)
@@ -75,7 +76,7 @@ export function requestTunnel(
       return
     }
     if (status === 407) proxy.onRejected()
-    fail(rejection(proxy, status))
+    fail(rejection(proxy, status, fields))
   }
   // Not 'data': a socket that was read so, and paused, would not start to flow for its next reader.
   const onReadable = (): void => {
@@ -105,10 +106,17 @@ export function requestTunnel(
 /** Statuses with which a proxy says that it cannot reach the upstream. */
 const GATEWAY_STATUSES: ReadonlySet<number> = new Set([502, 503, 504])
 
+/** RFC 9110 section 11.6.1: a list of challenges, each of which begins with a scheme. */
+const BASIC_CHALLENGE = /(?:^|,)[ \t]*basic(?:[ \t,]|$)/i
+
 /** Why a proxy does not forward a request. */
-export function rejection(proxy: EgressProxy, status: number): string {
+export function rejection(proxy: EgressProxy, status: number, fields: readonly string[]): string {
   const { name } = proxy
   if (status === 407) {
+    const challenges = fieldValues(fields, 'proxy-authenticate')
+    if (challenges.length > 0 && !challenges.some((value) => BASIC_CHALLENGE.test(value))) {
+      return `the proxy "${name}" does not accept Basic authentication (407)`
+    }
     return proxy.authorization() === undefined
       ? `the proxy "${name}" requires a user name and a password (407)`
       : `the proxy "${name}" rejects the user name or the password (407)`

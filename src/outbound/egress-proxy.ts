@@ -1,3 +1,4 @@
+import { SidecarError } from '../errors.ts'
 import type { Clock } from '../lib/clock.ts'
 import { fingerprint } from '../lib/fingerprint.ts'
 import { createSecret, type Secret, type SecretReader } from '../lib/secret.ts'
@@ -114,7 +115,9 @@ async function readMaterial({ url, readTls, credentials }: EgressProxyOptions): 
 
 /** RFC 7617 section 2. */
 function basicCredentials(username: string, password: string): Secret {
-  if (username.includes(':')) throw new Error('the user name of a proxy contains a colon')
+  if (username.includes(':')) {
+    throw new SidecarError('upstream_proxy', 'Cannot use the proxy: its user name contains a colon')
+  }
   return createSecret(`Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`)
 }
 

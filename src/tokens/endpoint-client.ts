@@ -41,8 +41,8 @@ type ProxiedRequest = {
   readonly connect: () => Promise<Socket>
   readonly path: string
   readonly headers: Readonly<Record<string, string>>
-  /** The failure that a response with this status code stands for. */
-  readonly rejection: (status: number) => SidecarError | undefined
+  /** The failure that a response with this status code and these fields, names and values alternating, stands for. */
+  readonly rejection: (status: number, fields: readonly string[]) => SidecarError | undefined
 }
 
 /** More than any token response or server metadata needs. */
@@ -70,9 +70,10 @@ export function createEndpointClient(options: EndpointClientOptions): EndpointCl
           signal: init.signal ?? null,
         })
         const bytes = Buffer.from(await response.body.arrayBuffer())
-        const rejected = rejection(response.statusCode)
+        const received = singleHeaders(response.headers)
+        const rejected = rejection(response.statusCode, [...received].flat())
         if (rejected !== undefined) throw rejected
-        return toResponse(host, response.statusCode, singleHeaders(response.headers), bytes)
+        return toResponse(host, response.statusCode, received, bytes)
       } catch (cause) {
         throw cause instanceof SidecarError ? cause : unavailable(host, cause)
       } finally {

@@ -4,6 +4,7 @@ import { createServer as createTlsServer } from 'node:https'
 import { createServer as createTcpServer } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { expect, onTestFinished, test } from 'vitest'
+import { type Clock, systemClock } from '../../src/lib/clock.ts'
 import { createAuthority } from '../helpers/certificates.ts'
 import { startEgressProxy } from '../helpers/egress-proxy.ts'
 import { metric } from '../helpers/metrics.ts'
@@ -36,9 +37,10 @@ async function startTlsApi() {
 
 type Lines = Readonly<Record<string, unknown>>
 
-async function startRoute(route: Lines) {
+async function startRoute(route: Lines, clock?: Clock) {
   const lines = { name: 'all', match: { path: '/' }, credential: 'none', ...route }
-  return await startSidecar(`routes: ${JSON.stringify([lines])}\n`)
+  const yaml = `routes: ${JSON.stringify([lines])}\n`
+  return await startSidecar(yaml, {}, '127.0.0.1:0', '127.0.0.1:0', clock)
 }
 
 const respond =
@@ -55,6 +57,20 @@ const CONNECT_FAILURES: readonly {
   {
     what: 'responds with 407',
     onConnect: respond('HTTP/1.1 407 No\r\nProxy-Authenticate: Basic realm="a"\r\n\r\n'),
+    says: 'the proxy PROXY requires a user name and a password (407)',
+  },
+  {
+    what: 'responds with 407 and accepts Negotiate and NTLM alone',
+    onConnect: respond(
+      'HTTP/1.1 407 No\r\nProxy-Authenticate: Negotiate\r\nProxy-Authenticate: NTLM, Digest realm="basic"\r\n\r\n',
+    ),
+    says: 'the proxy PROXY does not accept Basic authentication (407)',
+  },
+  {
+    what: 'responds with 407 and accepts Basic among others',
+    onConnect: respond(
+      'HTTP/1.1 407 No\r\nProxy-Authenticate: Negotiate, BASIC realm="a, b"\r\n\r\n',
+    ),
     says: 'the proxy PROXY requires a user name and a password (407)',
   },
   {
@@ -250,6 +266,13 @@ test('"timeouts.connect" covers the TLS handshake with the upstream through a tu
   expect(await response.json()).toMatchObject({ code: 'upstream_timeout' })
 })
 
+/** Files are not read again at an interval. */
+const WITHOUT_INTERVALS: Clock = {
+  ...systemClock,
+  schedule: (delayMs, callback) =>
+    delayMs >= 10_000 ? () => {} : systemClock.schedule(delayMs, callback),
+}
+
 const PASSWORD = 'proxy-canary-314159'
 
 test.for(['https', 'http'] as const)(
@@ -290,17 +313,21 @@ test.for(['https', 'http'] as const)(
 )
 
 test.for(['https', 'http'] as const)(
-  'a changed password is used for an %s upstream without a restart, soon after the proxy rejects the old one',
+  'a changed password is used for an %s upstream without a restart, as soon as the proxy has rejected the old one',
   async (scheme) => {
     let password = 'first'
     const proxy = await startEgressProxy({ credentials: () => `app:${password}` })
     const { origin, ca } = await startTlsApi()
     const api = await startServer((_req, res) => void res.end('ok'))
     const file = await fileWith(password)
-    const sidecar = await startRoute({
-      ...(scheme === 'https' ? { upstream: origin, tls: { ca: { file: ca } } } : { upstream: api }),
-      proxy: { url: proxy.url, username: 'app', password: { file } },
-    })
+    const tls = { ca: { file: ca } }
+    const sidecar = await startRoute(
+      {
+        ...(scheme === 'https' ? { upstream: origin, tls } : { upstream: api }),
+        proxy: { url: proxy.url, username: 'app', password: { file } },
+      },
+      WITHOUT_INTERVALS,
+    )
     expect((await fetch(sidecar.proxyUrl)).status).toBe(200)
     password = 'second'
     await writeFile(file, password)

@@ -1,8 +1,10 @@
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
-import { createSecureServer } from 'node:http2'
+import { connect as connectHttp2, createSecureServer } from 'node:http2'
 import { createServer as createTlsServer } from 'node:https'
 import { createServer as createTcpServer } from 'node:net'
+import type { Readable, Writable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { status } from '@grpc/grpc-js'
 import { expect, onTestFinished, test } from 'vitest'
@@ -10,6 +12,7 @@ import { WebSocket, WebSocketServer } from 'ws'
 import { createAuthority } from '../helpers/certificates.ts'
 import { type EgressProxyOptions, startEgressProxy } from '../helpers/egress-proxy.ts'
 import { createGrpcClient, startGrpcServer } from '../helpers/grpc.ts'
+import { INTERCEPTED_TOKEN, openIntercepted, startIntercepting } from '../helpers/interception.ts'
 import { metric } from '../helpers/metrics.ts'
 import { fileWith } from '../helpers/credential-call.ts'
 import { follow, openRaw } from '../helpers/raw-connection.ts'
@@ -213,6 +216,37 @@ test.for(['https', 'http'] as const)(
   },
 )
 
+const echo = (req: Readable, res: Writable): void => void req.pipe(res)
+
+test.for([
+  { what: 'HTTP/1.1 over TLS', scheme: 'https', http2: 'never' },
+  { what: 'HTTP/2 over TLS', scheme: 'https', http2: 'always' },
+  { what: 'HTTP/1.1', scheme: 'http', http2: 'never' },
+])('a body of 20 MiB is sent and returned through an https proxy by $what', async (given) => {
+  const { proxy, ca } = await startTlsProxy()
+  const authority = await createAuthority()
+  const { certificate, key } = await authority.issue('api.invalid', ['api.invalid'])
+  const server =
+    given.scheme === 'http'
+      ? createServer(echo)
+      : createSecureServer({ cert: certificate, key, allowHTTP1: true }, echo)
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onTestFinished(() => void server.close())
+  const sidecar = await startRoute({
+    upstream: `${given.scheme}://api.invalid:${portOf(server)}`,
+    ...(given.scheme === 'https'
+      ? { http2: given.http2, tls: { ca: { file: await fileWith(authority.certificate) } } }
+      : { allowPlaintext: true }),
+    proxy: { url: proxy.url, tls: { ca: { file: ca } } },
+  })
+  const body = randomBytes(20 * 1024 * 1024)
+  const response = await fetch(sidecar.proxyUrl, { method: 'POST', body })
+  expect(Buffer.from(await response.arrayBuffer()).equals(body)).toBe(true)
+  expect(proxy.targets).toHaveLength(1)
+  await sidecar.close()
+})
+
 test('the CA of an upstream is not trusted for the proxy', async () => {
   const { proxy, ca } = await startTlsProxy()
   const { host } = await startTlsApi()
@@ -306,6 +340,27 @@ test.for(['https', 'http'] as const)(
     expect(proxy.targets).toEqual([`CONNECT api.invalid:${portOf(server)}`])
   },
 )
+
+test('routes to one upstream through different proxies do not share connections', async () => {
+  const proxies = [await startEgressProxy(), await startEgressProxy()]
+  const { host, ca } = await startTlsApi()
+  const sidecar = await startSidecar(
+    asYaml({
+      routes: proxies.map(({ url }, index) => ({
+        name: `route-${index}`,
+        match: { path: `/${index}` },
+        upstream: `https://${host}`,
+        credential: 'none',
+        tls: { ca: { file: ca } },
+        proxy: url,
+      })),
+    }),
+  )
+  for (const path of ['/0', '/1', '/0', '/1']) {
+    expect((await fetch(sidecar.proxyUrl + path)).status).toBe(200)
+  }
+  expect(proxies.map(({ targets }) => targets)).toEqual([[`CONNECT ${host}`], [`CONNECT ${host}`]])
+})
 
 test('"proxy: none" of a route overrides the default', async () => {
   const proxy = await startEgressProxy()
@@ -430,4 +485,35 @@ test('a tunnel that the proxy of "forward" refuses fails with 502', async () => 
   expect(response).toMatch(/^HTTP\/1.1 502 /)
   expect(response).toContain('upstream_proxy')
   expect(response).toContain(`the proxy \\"${proxy.name}\\" refuses the connection`)
+})
+
+test('an intercepted request of an application uses the proxy of its route, and HTTP/2 is negotiated through it', async () => {
+  const proxy = await startEgressProxy({ credentials: () => 'app:secret' })
+  const authority = await createAuthority('authority of the API')
+  const { certificate, key } = await authority.issue('api.invalid', ['api.invalid'])
+  const server = createSecureServer({ cert: certificate, key, allowHTTP1: true }, (req, res) => {
+    res.end(`${req.httpVersion} ${req.headers.authorization}`)
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  onTestFinished(() => void server.close())
+  const ca = await fileWith(authority.certificate)
+  const password = await fileWith('secret')
+  const sidecar = await startIntercepting([
+    {
+      host: 'api.invalid',
+      upstream: `https://api.invalid:${portOf(server)}`,
+      settings: `tls: { ca: { file: '${ca}' } }, proxy: { url: '${proxy.url}', username: app, password: { file: '${password}' } }`,
+    },
+  ])
+  const socket = await openIntercepted(sidecar, 'api.invalid:443', {
+    ALPNProtocols: ['h2', 'http/1.1'],
+  })
+  expect(socket.alpnProtocol).toBe('h2')
+  const session = connectHttp2('https://api.invalid', { createConnection: () => socket })
+  onTestFinished(() => session.destroy())
+  expect(await text(session.request({ ':path': '/' }))).toBe(`2.0 Bearer ${INTERCEPTED_TOKEN}`)
+  expect(new Set(proxy.targets)).toEqual(new Set([`CONNECT api.invalid:${portOf(server)}`]))
+  session.close()
+  await sidecar.close()
 })

@@ -145,6 +145,16 @@ test.for(['http', 'https'] as const)(
   },
 )
 
+/** The problem document for a request through this route. */
+async function responseThrough(route: Readonly<Record<string, unknown>>): Promise<unknown> {
+  const sidecar = await startSidecar(
+    sidecarConfig({
+      routes: [{ name: 'all', match: { path: '/' }, credential: 'none', ...route }],
+    }),
+  )
+  return await (await fetch(sidecar.proxyUrl)).json()
+}
+
 test(
   'squid rejects a wrong password, and a port that it does not allow (skipped without squid)',
   { skip: isSkipped },
@@ -153,31 +163,23 @@ test(
     const proxy = await proxyLines(squid, 'http', authority)
     const other = createServer()
     await startListening(other)
-    const start = async (route: Readonly<Record<string, unknown>>): Promise<unknown> => {
-      const sidecar = await startSidecar(
-        sidecarConfig({
-          routes: [{ name: 'all', match: { path: '/' }, credential: 'none', ...route }],
-        }),
-      )
-      return await (await fetch(sidecar.proxyUrl)).json()
-    }
     const tls = { ca: { file: ca } }
     const wrong = { ...proxy, password: { file: await fileWith('wrong') } }
     const name = new URL(squid.httpUrl).host
     for (const upstream of [{ upstream: origin, tls }, { upstream: 'http://localhost:1' }]) {
-      expect(await start({ ...upstream, proxy: wrong })).toMatchObject({
+      expect(await responseThrough({ ...upstream, proxy: wrong })).toMatchObject({
         code: 'upstream_proxy',
         detail: expect.stringContaining(
           `the proxy "${name}" rejects the user name or the password`,
         ),
       })
-      expect(await start({ ...upstream, proxy: squid.httpUrl })).toMatchObject({
+      expect(await responseThrough({ ...upstream, proxy: squid.httpUrl })).toMatchObject({
         code: 'upstream_proxy',
         detail: expect.stringContaining(`the proxy "${name}" requires a user name and a password`),
       })
     }
     expect(
-      await start({ upstream: `https://localhost:${portOf(other)}`, tls, proxy }),
+      await responseThrough({ upstream: `https://localhost:${portOf(other)}`, tls, proxy }),
     ).toMatchObject({
       code: 'upstream_proxy',
       detail: expect.stringContaining('it responded to CONNECT with 403'),

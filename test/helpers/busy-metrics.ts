@@ -19,6 +19,7 @@ export function busyMetrics(): Metrics {
     route.notAuthorized(401)
     route.grpcFinished(14)
   }
+  metrics.rejectedCallers.note('partners', 'no_credentials')
   metrics.tokenRequests('corp').finished('success', 100)
   metrics.tokenRequests('corp').finished('token_rejected', 100)
   metrics.tokenRequests('partner').finished('success', 5)

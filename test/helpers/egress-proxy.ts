@@ -92,7 +92,8 @@ export async function startEgressProxy(options: EgressProxyOptions = {}): Promis
       onConnect(socket)
       return
     }
-    const target: Socket = connect(Number(new URL(`http://${req.url}`).port || 80), '127.0.0.1')
+    const port = Number(new URL(`http://${req.url}`).port) || 80
+    const target: Socket = connect({ port, host: '127.0.0.1', noDelay: true })
     sockets.add(target)
     const establish = (first: string): void => {
       socket.write(`HTTP/1.1 200 Connection established\r\n\r\n${first}`, 'latin1')

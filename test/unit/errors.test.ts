@@ -21,6 +21,8 @@ const STATUS: Readonly<Record<FailureCode, number>> = {
   too_many_connections: 503,
   route_not_found: 404,
   egress_denied: 403,
+  proxy_authentication_required: 407,
+  client_denied: 403,
   token_unavailable: 503,
   token_rejected: 502,
   token_invalid: 502,

@@ -151,13 +151,13 @@ async function readApplication(
   }
 }
 
-/** More than the metrics of any configuration. */
-const MAX_DOCUMENT_BYTES = 64 * 1024 * 1024
+/** With hundreds of routes, these pages are long. */
+const MAX_PAGE_BYTES = 16 * 1024 * 1024
 
 async function readSidecar(admin: ListenAddress): Promise<DoctorFacts['sidecar']> {
-  const status = await requestAdmin(admin, '/status', MAX_DOCUMENT_BYTES)
+  const status = await requestAdmin(admin, '/status', MAX_PAGE_BYTES)
   if ('fault' in status) return { fault: status.fault }
-  const metrics = await requestAdmin(admin, '/metrics', MAX_DOCUMENT_BYTES)
+  const metrics = await requestAdmin(admin, '/metrics', MAX_PAGE_BYTES)
   if ('fault' in metrics) return { fault: metrics.fault }
   return (
     sidecarFacts(status.body, metrics.body) ?? { fault: 'another program listens on its address' }

@@ -119,11 +119,12 @@ test('check prints listeners and routes', async () => {
 })
 
 test('check prints the name and address of each of several listeners', async () => {
-  const listen = '[{ name: app, address: "127.0.0.1:0" }, { name: local, address: "[::1]:8081" }]'
+  const auth = 'auth: { basic: [{ username: a, password: { env: CORP_SECRET } }] }'
+  const listen = `[{ name: app, address: "127.0.0.1:0", ${auth} }, { name: local, address: "[::1]:8081" }]`
   const file = await writeConfig(VALID.replace(/^listen: .*\n/m, '') + `\nlisten: ${listen}\n`)
   const { out } = await runCommand(['check', '-c', file], ENV)
   expect(out).toContain(`
-  listen      app 127.0.0.1:0
+  listen      app 127.0.0.1:0 (password)
   listen      local [::1]:8081
   admin `)
 })

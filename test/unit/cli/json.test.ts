@@ -52,7 +52,9 @@ test('check --json has the plan and the warnings', async () => {
       },
     ],
     plan: {
-      listeners: [{ name: 'default', address: 'unix:/run/app.sock', mode: 'proxy', tls: false }],
+      listeners: [
+        { name: 'default', address: 'unix:/run/app.sock', mode: 'proxy', tls: false, callers: [] },
+      ],
       admin: '[::1]:9090',
       routes: [
         {
@@ -161,7 +163,9 @@ test('check --live --json has the properties of each token, but not the token', 
         error: null,
       },
     ],
-    upstreams: [{ origin: upstream, routes: ['orders'], connected: { tls: null }, error: null }],
+    upstreams: [
+      { origin: upstream, routes: ['orders'], proxy: null, connected: { tls: null }, error: null },
+    ],
   })
   expect(outcome.out).not.toContain('eyJ')
 })

@@ -618,6 +618,85 @@ const REJECTED: readonly Rule[] = [
     faults: ['routes[0].upstream: expected another address than that of "listen[1]"'],
   },
   {
+    what: 'a listener whose auth is empty',
+    top: { listen: { address: '127.0.0.1:0', auth: {} } },
+    faults: ['listen.auth: expected "basic", "clientCertificates" or both'],
+  },
+  {
+    what: 'a listener with an empty list of users',
+    top: { listen: { address: '127.0.0.1:0', auth: { basic: [] } } },
+    faults: ['listen.auth.basic: expected at least one user'],
+  },
+  {
+    what: 'a user name with a colon',
+    top: {
+      listen: {
+        address: '127.0.0.1:0',
+        auth: { basic: [{ username: 'a:hunter2', password: { env: 'CORP_SECRET' } }] },
+      },
+    },
+    faults: [
+      'listen.auth.basic[0].username: expected a user name of printable ASCII characters without ":"',
+    ],
+  },
+  {
+    what: 'a password that is written as a string',
+    top: {
+      listen: [
+        { address: '127.0.0.1:0', auth: { basic: [{ username: 'a', password: 'hunter2' }] } },
+      ],
+    },
+    faults: ['listen[0].auth.basic[0].password: expected a map, got a string; write where'],
+  },
+  {
+    what: 'a password from a file that does not exist',
+    top: {
+      listen: [
+        {
+          address: '127.0.0.1:0',
+          auth: { basic: [{ username: 'a', password: { file: 'no.txt' } }] },
+        },
+      ],
+    },
+    faults: ['listen[0].auth.basic[0].password.file: expected a file that can be read'],
+  },
+  {
+    what: 'names of client certificates on a listener that requests none',
+    top: {
+      listen: { address: '127.0.0.1:0', auth: { clientCertificates: { commonNames: ['a'] } } },
+    },
+    faults: ['listen.auth.clientCertificates: expected "tls.clientCa" of the listener'],
+  },
+  {
+    what: 'client certificates without a name',
+    top: { listen: { address: '127.0.0.1:0', auth: { clientCertificates: {} } } },
+    faults: [
+      'listen.auth.clientCertificates: expected at least one of "commonNames", "dnsNames" and "uris"',
+      'listen.auth.clientCertificates: expected "tls.clientCa" of the listener',
+    ],
+  },
+  {
+    what: 'a transparent listener with users',
+    top: {
+      listen: {
+        address: '127.0.0.1:0',
+        mode: 'transparent',
+        auth: { basic: [{ username: 'a', password: { env: 'CORP_SECRET' } }] },
+      },
+    },
+    faults: ['listen.auth: expected no "auth" with "mode: transparent"'],
+  },
+  {
+    what: 'a wildcard as a DNS name of client certificates',
+    top: {
+      listen: { address: '127.0.0.1:0', auth: { clientCertificates: { dnsNames: ['*.a'] } } },
+    },
+    faults: [
+      'listen.auth.clientCertificates: expected "tls.clientCa" of the listener',
+      'listen.auth.clientCertificates.dnsNames[0]: expected a DNS name without a wildcard',
+    ],
+  },
+  {
     what: 'a route for a listener that does not exist',
     route: { listeners: ['defualt', 'x'] },
     faults: [
@@ -682,6 +761,7 @@ test.for([
   'EXPECT',
   'host',
   'keep-alive',
+  'proxy-authorization',
   'proxy-connection',
   'te',
   'trailer',
@@ -1097,9 +1177,9 @@ test('a transparent listener without "intercept" causes a warning', async () => 
 })
 
 test('a transparent listener and no host in a route cause a warning', async () => {
-  const text = `intercept: { ca: { directory: /ca } }\n${TRANSPARENT.replace('host: api.example.com', 'path: /')}`
-  expect(await warningsOf(text)).toEqual([
-    expect.stringMatching(/^4:54 listen\[0\]\.mode: all redirected connections are rejected/),
+  expect(await warningsOf(TRANSPARENT.replace('host: api.example.com', 'path: /'))).toEqual([
+    expect.stringMatching(/^3:54 listen\[0\]\.mode: redirected https/),
+    expect.stringMatching(/^3:54 listen\[0\]\.mode: all redirected connections are rejected/),
   ])
 })
 

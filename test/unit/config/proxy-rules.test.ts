@@ -11,7 +11,10 @@ const PLACES = [
   },
 ]
 
-const ENVIRONMENT = { env: { CORP_SECRET: 's', PROXY_PASSWORD: 'p' }, files: { password: 'p\n' } }
+const ENVIRONMENT = {
+  env: { CORP_SECRET: 's', PROXY_PASSWORD: 'p', USER_AND_PASSWORD: 'me:hunter2' },
+  files: { password: 'p\n', 'user-and-password': 'me:hunter2\n' },
+}
 const PASSWORD = { env: 'PROXY_PASSWORD' }
 
 /** Rejected values, with the key below the proxy and the beginning of the message. */
@@ -71,6 +74,18 @@ const REJECTED: readonly (readonly [string, unknown, string, string])[] = [
     'expected a file that can be read (no such file)',
   ],
   [
+    'a user name in a file with a colon',
+    { url: 'http://proxy', username: { file: 'user-and-password' }, password: PASSWORD },
+    '.username.file',
+    'expected a user name without ":"',
+  ],
+  [
+    'a user name in a variable with a colon',
+    { url: 'http://proxy', username: { env: 'USER_AND_PASSWORD' }, password: PASSWORD },
+    '.username.env',
+    'expected a user name without ":"',
+  ],
+  [
     'certificates for a proxy without TLS',
     { url: 'http://proxy', tls: { ca: { file: 'missing' } } },
     '.tls',
@@ -124,7 +139,7 @@ test('a proxy as text and as a map with a URL alone are the same', async () => {
   expect(await load('none')).toBeUndefined()
 })
 
-test('a route with a proxy of its own does not use the user name and password of the default one', async () => {
+test('the proxy of a route does not inherit the user name and the password of the default proxy', async () => {
   const text = JSON.stringify({
     ...configWith({ route: { proxy: { url: 'http://other' } } }),
     defaults: {
@@ -190,6 +205,7 @@ test.for(PLACES)('a literal password in $at causes a warning', async ({ at, give
 
 test.for([
   'proxy: hunter2canary',
+  'proxy: http://me:sesame',
   'proxy: http://me:hunter2canary@proxy:3128',
   'proxy: http://me:hunter2canary',
   'proxy: { url: hunter2canary }',
@@ -208,5 +224,5 @@ test.for([
 `
   const problems = await problemsOf(text)
   expect(problems).not.toEqual([])
-  expect(problems.join('\n')).not.toContain('hunter2canary')
+  expect(problems.join('\n')).not.toMatch(/hunter2canary|sesame/)
 })

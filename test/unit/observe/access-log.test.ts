@@ -20,6 +20,8 @@ const REQUEST: FinishedRequest = {
   mode: 'base_url',
   path: '/orders/7',
   query: '?state=open',
+  listener: undefined,
+  caller: undefined,
   route: 'orders',
   status: 200,
   grpcStatus: undefined,

@@ -63,6 +63,9 @@ fsGroup: 65532
   env:
     - { name: SIDECAR_USER, value: {{ include "token-sidecar.user" . | quote }} }
     - { name: LISTENER_PORT, value: {{ $transparent.port | quote }} }
+    # The rules are not loaded in the network of the node (hostNetwork).
+    - { name: POD_IP, valueFrom: { fieldRef: { fieldPath: status.podIP } } }
+    - { name: HOST_IP, valueFrom: { fieldRef: { fieldPath: status.hostIP } } }
     - { name: DIRECT_NETWORKS, value: {{ join " " $transparent.directNetworks | quote }} }
   resources:
     requests: { cpu: 10m, memory: 16Mi }

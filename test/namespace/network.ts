@@ -1,7 +1,7 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
-import { findPrograms } from './tools.ts'
+import { findPrograms } from '../helpers/tools.ts'
 
 /** A network with an application and the sidecar on one side, and all servers on the other. Needs root. */
 export type Network = {
@@ -38,12 +38,14 @@ const CAPABILITIES = ['inh', 'ambient'].map(
   (set) => `--${set}-caps=+dac_read_search,+net_bind_service`,
 )
 
-const TOOLS = ['ip', 'nft', 'setpriv']
+const TOOLS = ['ip', 'nft', 'setpriv', 'unshare']
 
-/** What a namespace with redirect rules needs and this machine lacks. */
+/** What namespaces with redirect rules need and this machine lacks. */
 export function missingForNamespaces(): string[] {
   const missing = TOOLS.filter((tool) => findPrograms(tool).length === 0)
-  return process.getuid?.() === 0 ? missing : [...missing, 'root']
+  if (missing.length > 0) return missing
+  const { status } = spawnSync('unshare', ['--net', 'true'])
+  return status === 0 ? [] : ['permission to create network namespaces']
 }
 
 export function createNetwork(hosts: readonly string[]): Network {

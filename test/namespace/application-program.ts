@@ -7,6 +7,8 @@ import { Client, credentials, Metadata } from '@grpc/grpc-js'
 
 /* What an application does in a pod. Arguments: one of the actions below, and what it needs. Prints the outcome. */
 
+const asIs = (octets: Buffer): Buffer => octets
+
 const actions: Readonly<Record<string, (...args: string[]) => Promise<string>>> = {
   /** Sends a datagram, and waits for it to come back. */
   async udp(address = '', port = '') {
@@ -41,7 +43,6 @@ const actions: Readonly<Record<string, (...args: string[]) => Promise<string>>> 
   /** Calls a gRPC method, and prints its message and the token that the server has received. */
   async grpc(target = '', ca = '') {
     const client = new Client(target, credentials.createSsl(readFileSync(ca)))
-    const asIs = (octets: Buffer): Buffer => octets
     const outcome = Promise.withResolvers<string>()
     let message = ''
     const call = client.makeUnaryRequest(

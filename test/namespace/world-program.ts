@@ -13,6 +13,11 @@ import { createSecureServer, type Http2ServerRequest, type Http2ServerResponse }
 
 const [, , certificate = '', key = '', ...addresses] = process.argv
 
+const TOKEN = 'Bearer namespace-token-canary'
+
+/** What git requests first, and prints. */
+const REFS = `${'0123456789'.repeat(4)}\trefs/heads/main\n`
+
 type Request = IncomingMessage | Http2ServerRequest
 type Response = ServerResponse | Http2ServerResponse
 
@@ -23,6 +28,11 @@ function respond(req: Request, res: Response): void {
     return
   }
   const { authorization = 'none' } = req.headers
+  if (req.url?.startsWith('/orders/') === true) {
+    res.statusCode = authorization === TOKEN ? 200 : 401
+    res.end(authorization === TOKEN ? REFS : '')
+    return
+  }
   const encryption = 'encrypted' in req.socket ? 'https' : 'http'
   res.end(`${encryption} ${req.httpVersion} ${authorization}\n`)
 }

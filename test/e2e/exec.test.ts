@@ -250,7 +250,9 @@ test('NO_PROXY that excludes a named host, and another proxy, are warned about',
   expect(err).toContain(
     `warning: NO_PROXY contains ".partner.example": requests to ${HOST} bypass the sidecar`,
   )
-  expect(err).toContain('warning: https_proxy: replaced for the command')
+  expect(err).toContain(
+    'warning: https_proxy: replaced for the command; the sidecar uses such a proxy only',
+  )
   expect(err).not.toContain('secret-canary')
 })
 

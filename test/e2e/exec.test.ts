@@ -317,14 +317,17 @@ test('a command that closes its outputs keeps running', async () => {
   expect(authorizations).toEqual([`Bearer ${TOKEN}`])
 })
 
-/** Runs a command on a pseudoterminal, presses Ctrl-C as soon as it prints "ready", and prints its output. */
+/**
+ * Runs a command on a pseudoterminal and prints its output. Presses Ctrl-C when the command prints "ready", and sends
+ * SIGUSR2, which is passed on behind anything else, when it prints "interrupted".
+ */
 const TERMINAL = `
-import os, pty, sys
+import os, pty, signal, sys
 pid, terminal = pty.fork()
 if pid == 0:
     os.execvp(sys.argv[1], sys.argv[1:])
 output = b''
-pressed = False
+pressed = ended = False
 while True:
     try:
         part = os.read(terminal, 1024)
@@ -335,6 +338,9 @@ while True:
     if not pressed and b'ready' in output:
         pressed = True
         os.write(terminal, b'\\x03')
+    if not ended and b'interrupted' in output:
+        ended = True
+        os.kill(pid, signal.SIGUSR2)
 sys.stdout.write(output.decode())
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 `
@@ -343,7 +349,12 @@ test.skipIf(findPrograms('python3').length === 0 && MAY_SKIP)(
   'the command has the terminal, and gets one SIGINT for Ctrl-C (skipped without Python)',
   async () => {
     const { file } = await writeExecConfig()
-    const command = `trap 'echo interrupted' INT; test -t 0 && test -t 1 && echo ready; sleep 0.5; sleep 0.5; exit 4`
+    const command = `
+process.on('SIGINT', () => console.log('interrupted'))
+process.on('SIGUSR2', () => process.exit(4))
+setInterval(() => {}, 1e6)
+if (process.stdin.isTTY && process.stdout.isTTY) console.log('ready')
+`
     const child = spawn(
       'python3',
       [
@@ -355,8 +366,8 @@ test.skipIf(findPrograms('python3').length === 0 && MAY_SKIP)(
         '-c',
         file,
         '--',
-        'sh',
-        '-c',
+        process.execPath,
+        '-e',
         command,
       ],
       { env: { PATH: process.env['PATH'] } },

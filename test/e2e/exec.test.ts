@@ -296,6 +296,38 @@ routes:
   expect(await text(child.stdout)).toBe('')
 })
 
+test('requests of child processes are drained when the command has ended, until the next signal', async () => {
+  const requested = Promise.withResolvers<void>()
+  const upstream = await startServer(() => requested.resolve())
+  const file = await writeConfig(`
+routes:
+  - { name: orders, match: { host: ${HOST} }, upstream: '${upstream}', credential: none }
+`)
+  const script = join(await temporaryDirectory(), 'call.js')
+  await writeFile(script, CALL)
+  const child = startExec(file, [
+    'sh',
+    '-c',
+    `${process.execPath} ${script} & echo $$; read line; exit 3`,
+  ])
+  const exited = once(child, 'exit')
+  const [pid] = await once(child.stdout, 'data')
+  await requested.promise
+  child.stdin.end('\n')
+  await until(() => !isRunning(Number(String(pid))))
+  expect(child.exitCode).toBe(null)
+  child.kill('SIGTERM')
+  expect(await exited).toEqual([3, null])
+})
+
+function isRunning(pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
+
 test('it ends with the command, even if a daemon has its outputs open', async () => {
   const { file } = await writeExecConfig()
   const child = startExec(file, ['sh', '-c', 'sleep 600 & echo $!; exit 3'])

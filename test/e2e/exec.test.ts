@@ -110,6 +110,18 @@ test('a log file that cannot be opened ends with 125', async () => {
   expect(outcome.err).toContain('Cannot write the log to "/nonexistent/log"')
 })
 
+test('a place for temporary files that cannot be used ends with 125', async () => {
+  const { file } = await writeExecConfig()
+  const outcome = await runProgram(['exec', '-c', file, '--', 'echo', 'run'], {
+    env: { TMPDIR: '/nonexistent' },
+  })
+  expect(outcome).toEqual({
+    code: 125,
+    out: '',
+    err: 'Cannot create a directory in "/nonexistent": no such file; TMPDIR names another place\n',
+  })
+})
+
 test('an invalid configuration ends with 125, and the command is not run', async () => {
   const file = await writeConfig('routes: []\n')
   const outcome = await exec(file, ['echo', 'run'])

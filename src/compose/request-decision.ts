@@ -86,7 +86,8 @@ export function createRequestDecisions(
       const target = /:\d+$/.test(host) ? host : `${host}:443`
       try {
         return (
-          config.intercept !== undefined && interceptedOrigin(target, routes.namesHost) !== undefined
+          config.intercept !== undefined &&
+          interceptedOrigin(target, routes.namesHost) !== undefined
         )
       } catch {
         // The tunnel is refused.

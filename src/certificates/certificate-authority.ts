@@ -31,10 +31,9 @@ export type AuthorityLog = {
 }
 
 /** How often the files are read again. */
-/** What is missing then is written at the next interval. */
-const MAX_PASSES = 3
-
 const INTERVAL_MS = 30_000
+/** What is missing after that is written at the next interval. */
+const MAX_PASSES = 3
 
 /**
  * Fails if the files cannot be used, or an authority or a trust bundle cannot be written. Later it uses the last

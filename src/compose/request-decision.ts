@@ -4,8 +4,10 @@ import { SidecarError } from '../errors.ts'
 import { bypassesInjection, requestFields } from '../exchange/request-fields.ts'
 import { refuseUnsupported } from '../exchange/request-rules.ts'
 import { readRequestHead, type RequestLine } from '../http/request-head.ts'
-import { checkTunnel } from '../inbound/connect.ts'
+import type { ConnectionOrigin } from '../http/inbound-request.ts'
+import { checkTunnel, interceptedOrigin } from '../inbound/connect.ts'
 import { PASSED } from '../observe/metrics.ts'
+import { hostsOfRoutesOnly } from '../routing/hosts-of-routes-only.ts'
 import { createOriginCheck, isOwnAddress, readTarget } from '../routing/origin-check.ts'
 import type { RequestTarget } from '../routing/request-target.ts'
 import { createRouteTable, upstreamPath } from '../routing/route-table.ts'
@@ -38,26 +40,34 @@ export type RequestDecision =
 
 export type RequestDecisions = {
   readonly plans: readonly RoutePlan[]
-  readonly decide: (line: RequestLine, fields: readonly string[]) => RequestDecision
+  /** `origin` is that of a connection that the client has opened to another origin than the sidecar. */
+  readonly decide: (
+    line: RequestLine,
+    fields: readonly string[],
+    origin?: ConnectionOrigin,
+  ) => RequestDecision
   /** Fails as a `CONNECT` with this target would. */
   readonly checkTunnel: (target: string) => void
+  /** Whether a tunnel to this host and port is intercepted. */
+  readonly isIntercepted: (target: string) => boolean
   /** Whether a URL with this authority is one of the sidecar itself. */
   readonly isOwn: (authority: string) => boolean
 }
 
 /** The decisions of the request path of a listener, with the same functions and in the same order as the handler. */
 export function createRequestDecisions(
-  config: Pick<Config, 'access' | 'credentials' | 'routes' | 'via' | 'forward'>,
-  { name, address, tls }: ListenerConfig,
+  config: Pick<Config, 'access' | 'credentials' | 'routes' | 'via' | 'forward' | 'intercept'>,
+  { name, address, mode, tls }: ListenerConfig,
 ): RequestDecisions {
   const { forward } = config
   const plans = planRoutes({ ...config, routes: routesOf(name, config.routes) })
-  const routes = createRouteTable(
+  const table = createRouteTable(
     plans,
     forward.mode === 'pass'
       ? ({ scheme, host }) => planPassThrough(`${scheme}://${host}`, config)
       : undefined,
   )
+  const routes = mode === 'transparent' ? hostsOfRoutesOnly(table) : table
   const originPolicy = composeOriginPolicy(address, config.access)
   const checkOrigin = createOriginCheck(originPolicy, routes.namesHost)
   const localPort = address.kind === 'tcp' ? address.port : undefined
@@ -72,12 +82,23 @@ export function createRequestDecisions(
         localPort,
       ),
     checkTunnel: (target) => checkTunnel(target, routes.namesHost, forward.mode === 'pass'),
-    decide(line, fields) {
+    isIntercepted(target) {
+      try {
+        return (
+          config.intercept !== undefined &&
+          interceptedOrigin(target, routes.namesHost) !== undefined
+        )
+      } catch {
+        // The tunnel is refused.
+        return false
+      }
+    },
+    decide(line, fields, origin) {
       const head = readRequestHead(line, fields)
       let unmatched: RequestTarget | undefined
       try {
         refuseUnsupported(head, viaName(config))
-        const target = readTarget(head, { localPort, encrypted }, originPolicy)
+        const target = readTarget(head, { localPort, encrypted, origin }, originPolicy)
         checkOrigin(head, target)
         unmatched = target
         const plan = routes.match(target, head.method)

@@ -48,8 +48,8 @@ export type RequestDecisions = {
   ) => RequestDecision
   /** Fails as a `CONNECT` with this target would. */
   readonly checkTunnel: (target: string) => void
-  /** Whether a tunnel to this host and port is intercepted. */
-  readonly isIntercepted: (target: string) => boolean
+  /** Whether a tunnel to this host, with its port unless that is 443, is intercepted. */
+  readonly isIntercepted: (host: string) => boolean
   /** Whether a URL with this authority is one of the sidecar itself. */
   readonly isOwn: (authority: string) => boolean
 }
@@ -82,7 +82,8 @@ export function createRequestDecisions(
         localPort,
       ),
     checkTunnel: (target) => checkTunnel(target, routes.namesHost, forward.mode === 'pass'),
-    isIntercepted(target) {
+    isIntercepted(host) {
+      const target = /:\d+$/.test(host) ? host : `${host}:443`
       try {
         return (
           config.intercept !== undefined &&

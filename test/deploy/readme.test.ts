@@ -73,5 +73,5 @@ test('docs/command-line.md lists every command', async () => {
   const rows = [...text.matchAll(/^\| `token-sidecar \[?(?<name>[a-z]+)/gm)].map(
     ({ groups }) => groups?.['name'],
   )
-  expect(rows.toSorted()).toEqual(commands.toSorted())
+  expect(new Set(rows)).toEqual(new Set(commands))
 })

@@ -114,10 +114,7 @@ export function createCachedTokenSource(
     return await requestToken(undefined, true)
   }
 
-  async function requestToken(
-    trace?: TokenRequestTrace,
-    isForced = false,
-  ): Promise<AccessToken> {
+  async function requestToken(trace?: TokenRequestTrace, isForced = false): Promise<AccessToken> {
     pending ??= attempt(isForced ? { reason: 'forced' } : demand(), trace).finally(() => {
       pending = undefined
     })

@@ -8,10 +8,7 @@ import type { TokenClaims } from './token-claims.ts'
  * One token request, without cache and back-off. `trace` is that of the first request that waits for it, if
  * tracing is enabled. Only a store that a fleet shares considers the demand.
  */
-export type TokenRequest = (
-  trace?: TokenRequestTrace,
-  demand?: TokenDemand,
-) => Promise<AccessToken>
+export type TokenRequest = (trace?: TokenRequestTrace, demand?: TokenDemand) => Promise<AccessToken>
 
 /** Why a token is wanted; `current` is the one in use. */
 export type TokenDemand =

@@ -182,8 +182,8 @@ async function openClient(proxyUrl: string): Promise<Client> {
       const { promise, resolve } = Promise.withResolvers<void>()
       const toHead = bytes.startsWith('HEAD ')
       onProgress = () => {
-        const { whole } = readMessages(received, { of: 'responses', toHead, isEnded })
-        if (isEnded || whole.some(({ line }) => !line.startsWith('HTTP/1.1 1'))) resolve()
+        const { complete } = readMessages(received, { of: 'responses', toHead, isEnded })
+        if (isEnded || complete.some(({ line }) => !line.startsWith('HTTP/1.1 1'))) resolve()
       }
       socket.write(bytes, 'latin1')
       await promise

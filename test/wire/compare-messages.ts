@@ -3,7 +3,7 @@ import type { Message } from './wire-case.ts'
 
 export type Rules = {
   /** Names of fields that are compared only where a case lists them. */
-  readonly free: ReadonlySet<string>
+  readonly unchecked: ReadonlySet<string>
   /** The name of the proxy in `Via`, if it is known. */
   readonly proxyName: string | undefined
 }
@@ -14,24 +14,26 @@ export function compareMessages(
   expected: readonly Message[],
   actual: readonly ReadMessage[],
   rules: Rules,
-  rest: readonly Exclude<Reading, { state: 'whole' }>[] = [],
+  rest: readonly Exclude<Reading, { state: 'complete' }>[] = [],
 ): string[] {
   const faults: string[] = []
-  const whole = expected.filter(({ cut }) => cut !== true)
-  const cut = expected.find((message) => message.cut === true)
-  if (actual.length !== whole.length) {
+  const complete = expected.filter(({ isTruncated }) => isTruncated !== true)
+  const truncated = expected.find((message) => message.isTruncated === true)
+  if (actual.length !== complete.length) {
     const got = actual.map(({ line, body }) => JSON.stringify(`${line} … ${body.slice(0, 200)}`))
-    faults.push(`${what}: ${actual.length} messages instead of ${whole.length}: ${got.join('; ')}`)
+    faults.push(
+      `${what}: ${actual.length} messages instead of ${complete.length}: ${got.join('; ')}`,
+    )
   }
-  for (const [i, message] of whole.entries()) {
+  for (const [i, message] of complete.entries()) {
     const got = actual[i]
     if (got !== undefined) faults.push(...compareOne(message, got, rules))
   }
   const [unfinished] = rest
-  if (cut === undefined) {
+  if (truncated === undefined) {
     if (unfinished !== undefined) faults.push(`and ${JSON.stringify(unfinished)}`)
   } else if (unfinished?.state === 'incomplete' && unfinished.message !== undefined) {
-    faults.push(...compareOne(cut, unfinished.message, rules))
+    faults.push(...compareOne(truncated, unfinished.message, rules))
   } else faults.push('no truncated message')
   return faults.map((fault) => (fault.startsWith(what) ? fault : `${what}: ${fault}`))
 }
@@ -46,11 +48,11 @@ function compareOne(expected: Message, actual: ReadMessage, rules: Rules): strin
   const wanted = (expected.fields ?? []).map(normal)
   const named = new Set(wanted.map(nameOf))
   const got = actual.fields.filter(
-    (field) => !rules.free.has(nameOf(field)) || named.has(nameOf(field)),
+    (field) => !rules.unchecked.has(nameOf(field)) || named.has(nameOf(field)),
   )
-  if (expected.asWritten === true) differ('fields', wanted, got)
+  if (expected.comparesExactly === true) differ('fields', wanted, got)
   else differ('fields', meaningOf(wanted), meaningOf(got))
-  for (const pattern of expected.lacks ?? []) {
+  for (const pattern of expected.forbids ?? []) {
     for (const field of actual.fields)
       if (pattern.test(field)) faults.push(`field ${JSON.stringify(field)}`)
   }

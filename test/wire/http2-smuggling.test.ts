@@ -11,7 +11,7 @@ import {
 import { startFrameWireUpstream } from './http2/frame-wire-upstream.ts'
 import { startWithToken } from './proxy-under-test.ts'
 import { http1Peers, type WirePeers } from './run-wire-case.ts'
-import { OK_ANSWER } from './wire-case.ts'
+import { OK_RESPONSE } from './wire-case.ts'
 import { PROBE_TARGET } from './wire-upstream.ts'
 
 /** A request that must never be taken out of the one that contains it. */
@@ -52,7 +52,7 @@ function post(fields: readonly string[], content: string, trailers?: readonly st
   ]
 }
 
-/** RFC 9113 sections 8.2 and 8.3: refused before anything of the request is sent to the upstream. */
+/** RFC 9113 sections 8.2 and 8.3: rejected before any part of the request is sent to the upstream. */
 const MALFORMED_HEADS: readonly Attempt[] = [
   { what: 'a name in upper case', frames: with_('X-Upper', '1') },
   { what: 'Transfer-Encoding', frames: with_('transfer-encoding', 'chunked') },
@@ -83,7 +83,7 @@ const MALFORMED_HEADS: readonly Attempt[] = [
     frames: [headersFrame(1, [':path', '/x', ...at('/orders')])],
   },
   {
-    what: 'a pseudo-header field behind another field',
+    what: 'a pseudo-header field after a regular field',
     frames: [headersFrame(1, ['x-a', '1', ...at('/orders')])],
   },
   { what: 'an unknown pseudo-header field', frames: with_(':evil', '1') },
@@ -116,10 +116,10 @@ const MALFORMED_HEADS: readonly Attempt[] = [
   { what: 'an empty length', frames: post(['content-length', ''], 'hello') },
 ]
 
-/** Only the content shows that these are malformed: the upstream may see a beginning, but no whole request. */
+/** Only the content shows that these are malformed: the upstream may receive the beginning, but no complete request. */
 const MALFORMED_BODIES: readonly Attempt[] = [
   { what: 'more content than its length', frames: post(['content-length', '5'], `hello${INNER}`) },
-  { what: 'content behind a length of nothing', frames: post(['content-length', '0'], INNER) },
+  { what: 'content although Content-Length is 0', frames: post(['content-length', '0'], INNER) },
   { what: 'less content than its length', frames: post(['content-length', '500'], INNER) },
   {
     what: 'a trailer section before its length is reached',
@@ -146,7 +146,7 @@ const MALFORMED_BODIES: readonly Attempt[] = [
 
 /**
  * RFC 9113 section 8.2.1 calls these malformed. nghttp2 removes such a field before node:http2 sees the
- * request, which has no way to know; so the request arrives without it.
+ * request, so the request is forwarded without it.
  */
 const REMOVED_FIELDS: readonly (readonly [what: string, name: string, value: string])[] = [
   ['a value with CR LF', 'x-a', `1${CRLF_FIELD}`],
@@ -178,11 +178,11 @@ describe.for(UPSTREAMS)(
       expectRefusal(await client.response(1))
       await expectNextServed(client)
       expect(upstream.requests).toEqual([])
-      expect(upstream.leftOvers()).toEqual([])
+      expect(upstream.incompleteInput()).toEqual([])
     })
 
     test.for(MALFORMED_BODIES)(
-      'receives no whole request of one with $what',
+      'receives no complete request if the request has $what',
       async ({ frames }) => {
         const { upstream, client, proxyUrl } = await start()
         client.send(...frames)
@@ -191,7 +191,7 @@ describe.for(UPSTREAMS)(
         if (!client.isClosed()) expectRefusal({ sections, resetCode })
         await expectNextServed(client.isClosed() ? await openFrameClient(proxyUrl) : client)
         expect(upstream.requests).toEqual([])
-        for (const { state } of upstream.leftOvers()) expect(state).toBe('incomplete')
+        for (const { state } of upstream.incompleteInput()) expect(state).toBe('incomplete')
       },
     )
 
@@ -208,7 +208,7 @@ describe.for(UPSTREAMS)(
       expect(names.map((all) => all.filter((text) => !free.has(text)).toSorted())).toEqual([
         ['GET /orders HTTP/1.1', 'authorization', 'host', 'via'],
       ])
-      expect(upstream.leftOvers()).toEqual([])
+      expect(upstream.incompleteInput()).toEqual([])
     })
 
     test('receives crumbs of a cookie that have semicolons as one field', async () => {
@@ -234,7 +234,7 @@ describe.for(UPSTREAMS)(
     })
 
     async function start() {
-      const upstream = await startUpstream({ answers: OK_ANSWER })
+      const upstream = await startUpstream({ response: OK_RESPONSE })
       const { url } = await startWithToken(upstream.origin, upstreamProtocol)
       return { upstream, client: await openFrameClient(url), proxyUrl: url }
     }

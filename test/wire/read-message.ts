@@ -10,7 +10,7 @@ export type ReadMessage = {
 }
 
 export type Reading =
-  | { readonly state: 'whole'; readonly message: ReadMessage; readonly rest: string }
+  | { readonly state: 'complete'; readonly message: ReadMessage; readonly rest: string }
   /** More data is needed; `message` is set once its header section is complete. */
   | { readonly state: 'incomplete'; readonly message?: ReadMessage }
   | { readonly state: 'malformed'; readonly why: string }
@@ -58,7 +58,8 @@ function readBody(head: Head, bytes: string, reader: Reader): Reading {
   const codings = valuesOf(head.fields, 'transfer-encoding')
   if (lengths.length + codings.length > 1) return malformed('framed more than once')
   const status = reader.of === 'responses' ? (head.line.split(' ')[1] ?? '') : ''
-  if (reader.toHead === true || /^1|^204$|^304$/.test(status)) return whole(head, 'none', '', bytes)
+  if (reader.toHead === true || /^1|^204$|^304$/.test(status))
+    return complete(head, 'none', '', bytes)
 
   const [coding] = codings
   if (coding !== undefined) {
@@ -70,12 +71,12 @@ function readBody(head: Head, bytes: string, reader: Reader): Reading {
   if (length !== undefined) {
     if (!/^\d+$/.test(length)) return malformed(`length ${JSON.stringify(length)}`)
     const body = bytes.slice(0, Number(length))
-    const isWhole = body.length === Number(length)
-    if (isWhole) return whole(head, 'length', body, bytes.slice(body.length))
+    const isComplete = body.length === Number(length)
+    if (isComplete) return complete(head, 'length', body, bytes.slice(body.length))
     return { state: 'incomplete', message: { ...head, framing: 'length', body, trailers: [] } }
   }
-  if (reader.of === 'requests') return whole(head, 'none', '', bytes)
-  if (reader.isEnded) return whole(head, 'close', bytes, '')
+  if (reader.of === 'requests') return complete(head, 'none', '', bytes)
+  if (reader.isEnded) return complete(head, 'close', bytes, '')
   return { state: 'incomplete', message: { ...head, framing: 'close', body: bytes, trailers: [] } }
 }
 
@@ -119,14 +120,14 @@ function readChunks(head: Head, bytes: string): Reading {
     trailers.push(trailer)
   }
   return {
-    state: 'whole',
+    state: 'complete',
     message: { ...head, framing: 'chunked', body, trailers },
     rest,
   }
 }
 
-function whole(head: Head, framing: Framing, body: string, rest: string): Reading {
-  return { state: 'whole', message: { ...head, framing, body, trailers: [] }, rest }
+function complete(head: Head, framing: Framing, body: string, rest: string): Reading {
+  return { state: 'complete', message: { ...head, framing, body, trailers: [] }, rest }
 }
 
 function malformed(why: string): Reading {
@@ -153,9 +154,9 @@ export function valuesOf(fields: readonly string[], name: string): string[] {
 }
 
 export type ReadAll = {
-  readonly whole: readonly ReadMessage[]
+  readonly complete: readonly ReadMessage[]
   /** What follows the last complete message. */
-  readonly rest: 'nothing' | Exclude<Reading, { state: 'whole' }>
+  readonly rest: 'nothing' | Exclude<Reading, { state: 'complete' }>
 }
 
 /** All messages of a connection. */
@@ -164,9 +165,9 @@ export function readMessages(bytes: string, reader: Reader): ReadAll {
   let rest = bytes
   while (rest !== '') {
     const reading = readMessage(rest, reader)
-    if (reading.state !== 'whole') return { whole: messages, rest: reading }
+    if (reading.state !== 'complete') return { complete: messages, rest: reading }
     messages.push(reading.message)
     rest = reading.rest
   }
-  return { whole: messages, rest: 'nothing' }
+  return { complete: messages, rest: 'nothing' }
 }

@@ -1,13 +1,13 @@
 import { compareMessages, type Rules } from './compare-messages.ts'
 import { type ReadAll, readMessages, type ReadMessage, valuesOf } from './read-message.ts'
 import {
-  type Doubt,
+  type AmbiguousRequest,
   type Exchange,
-  FREE_IN_REQUESTS,
-  FREE_IN_RESPONSES,
+  UNCHECKED_REQUEST_FIELDS,
+  UNCHECKED_RESPONSE_FIELDS,
   head,
   OK,
-  type Refusal,
+  type Rejection,
   type Step,
   type UpstreamScript,
   type WireCase,
@@ -18,7 +18,7 @@ import { PROBE_BODY, PROBE_TARGET, startWireUpstream, type WireUpstream } from '
 /** A proxy that forwards everything to the upstream that it was started for. */
 type WireProxy = {
   readonly url: string
-  /** What it calls itself in `Via`; any name will do unless it is known. */
+  /** Its name in `Via`; any name is accepted if it is unset. */
   readonly name?: string
   /** The `Authorization` that it must add to each request, instead of any other. */
   readonly authorization?: string
@@ -29,14 +29,14 @@ export type StartWireProxy = (
   upstreamProtocol: 'HTTP/1.1' | 'HTTP/2',
 ) => Promise<WireProxy>
 
-/** The two sides between which the proxy is. */
+/** The client and the upstream of the proxy under test. */
 export type WirePeers = {
   readonly connect: (proxyUrl: string) => Promise<WireClient>
   readonly startUpstream: (script: UpstreamScript) => Promise<WireUpstream>
   readonly upstreamProtocol: 'HTTP/1.1' | 'HTTP/2'
 }
 
-/** Raw octets of HTTP/1.1 on both sides; the upstream listens on `upstreamPort`, or anywhere. */
+/** Raw HTTP/1.1 on both sides; the upstream listens on `upstreamPort`, or on any free port if that is 0. */
 export function http1Peers(upstreamPort = 0): WirePeers {
   return {
     connect: connectWireClient,
@@ -45,7 +45,7 @@ export function http1Peers(upstreamPort = 0): WirePeers {
   }
 }
 
-/** Sends one case through a proxy and says what is wrong with what came out of it; nothing, if all is well. */
+/** Runs one case through a proxy and returns the differences from what it expects. */
 export async function faultsOf(
   wireCase: WireCase,
   startProxy: StartWireProxy,
@@ -55,244 +55,269 @@ export async function faultsOf(
   const proxy = await startProxy(upstream.origin, peers.upstreamProtocol)
   const client = await peers.connect(proxy.url)
   const toHead = allBytes(wireCase).startsWith('HEAD ')
-  const seen: Seen = {
+  const observed: Observed = {
     upstream,
     proxy,
     client,
     peers,
-    answers: () =>
+    responses: () =>
       readMessages(client.received(), { of: 'responses', toHead, isEnded: client.isClosed() }),
   }
 
-  await send(seen, wireCase.sends)
+  await send(observed, wireCase.clientSends)
   const faults =
-    'refused' in wireCase
-      ? await refusalFaults(seen, wireCase)
-      : 'atMost' in wireCase
-        ? await doubtFaults(seen, wireCase)
-        : await exchangeFaults(seen, wireCase)
-  if (faults.length > 0) faults.push(`the client got ${show(client.received())}`)
+    'rejectedWith' in wireCase
+      ? await rejectionFaults(observed, wireCase)
+      : 'mayForward' in wireCase
+        ? await ambiguousRequestFaults(observed, wireCase)
+        : await exchangeFaults(observed, wireCase)
+  if (faults.length > 0) faults.push(`the client received ${show(client.received())}`)
   return faults
 }
 
-type Seen = {
+type Observed = {
   readonly upstream: WireUpstream
   readonly proxy: WireProxy
   readonly client: WireClient
   readonly peers: WirePeers
-  readonly answers: () => ReadAll
+  readonly responses: () => ReadAll
 }
 
-function allBytes({ sends }: WireCase): string {
-  if (typeof sends === 'string') return sends
-  return sends.filter((step) => typeof step === 'string').join('')
+function allBytes({ clientSends }: WireCase): string {
+  if (typeof clientSends === 'string') return clientSends
+  return clientSends.filter((step) => typeof step === 'string').join('')
 }
 
 async function send(
-  { client, upstream, proxy, peers }: Seen,
-  sends: string | readonly Step[],
+  { client, upstream, proxy, peers }: Observed,
+  clientSends: string | readonly Step[],
 ): Promise<void> {
-  for (const step of typeof sends === 'string' ? [sends] : sends) {
+  for (const step of typeof clientSends === 'string' ? [clientSends] : clientSends) {
     if (typeof step === 'string') {
       await client.write(step.replaceAll('AUTHORITY', new URL(proxy.url).host))
     } else {
       const { until } = step
-      if (until === 'answered, unread') {
+      if (until === 'responded, unread') {
         client.pause()
-        await upstream.answered
-      } else if (until === 'another is served') {
+        await upstream.responded
+      } else if (until === 'another client is served') {
         const other = await peers.connect(proxy.url)
         await isServed(other, 0)
-        other.leave()
-      } else if (until === 'interrupted') await upstream.interrupt()
-      else if (until === 'connected again') await upstream.connectedAgain
+        other.close()
+      } else if (until === 'unsolicited data was sent') await upstream.sendUnsolicited()
+      else if (until === 'reconnected') await upstream.reconnected
       else await client.waitUntil(() => until.test(client.received()))
     }
   }
   client.resume()
 }
 
-async function exchangeFaults(seen: Seen, expected: Exchange): Promise<string[]> {
-  const { client, upstream, proxy } = seen
-  const { arrives, comesBack = [OK], connection } = expected
-  if (comesBack === 'failure' || comesBack === 'bad gateway')
-    await client.waitUntil(() => finals(seen).length > 0)
-  else if (comesBack.some(({ cut }) => cut === true)) await client.waitUntil(client.isClosed)
-  else await client.waitUntil(() => finals(seen).length >= comesBack.filter(isFinal).length)
-  const answers = seen.answers()
-  const usedConnections = upstream.usedConnections()
-  const after = await afterFaults(seen, client.isMultiplexed ? 'stays' : connection)
+async function exchangeFaults(observed: Observed, expected: Exchange): Promise<string[]> {
+  const { client, upstream, proxy } = observed
+  const { upstreamReceives, clientReceives = [OK], connection } = expected
+  if (clientReceives === 'failure' || clientReceives === 'bad gateway')
+    await client.waitUntil(() => finals(observed).length > 0)
+  else if (clientReceives.some(({ isTruncated }) => isTruncated === true))
+    await client.waitUntil(client.isClosed)
+  else
+    await client.waitUntil(() => finals(observed).length >= clientReceives.filter(isFinal).length)
+  const responses = observed.responses()
+  const connectionCount = upstream.connectionCount()
+  const after = await connectionFaults(observed, client.isMultiplexed ? 'persists' : connection)
 
   const requestRules: Rules = {
-    free: freeInRequests(seen),
+    unchecked: uncheckedRequestFields(observed),
     proxyName: proxy.name,
   }
   const faults: string[] = []
-  if (arrives === 'no whole request') {
-    if (upstream.requests.length > 0) faults.push('a whole request arrived')
-    if (upstream.leftOvers().some(({ state }) => state === 'malformed'))
-      faults.push('what arrived is no HTTP')
+  if (upstreamReceives === 'no complete request') {
+    if (upstream.requests.length > 0) faults.push('the upstream received a complete request')
+    if (upstream.incompleteInput().some(({ state }) => state === 'malformed'))
+      faults.push('the upstream received data that is not HTTP')
   } else {
-    // Pipelined requests may take several connections, in any order.
+    // Pipelined requests may use several connections, in any order.
     const inOrder = upstream.requests.toSorted((a, b) => compare(a.line, b.line))
-    const wanted = arrives.toSorted((a, b) => compare(a.line, b.line))
+    const expectedInOrder = upstreamReceives.toSorted((a, b) => compare(a.line, b.line))
     faults.push(
-      ...compareMessages('arrived', wanted, inOrder, requestRules),
-      ...leftOverFaults(upstream),
+      ...compareMessages('upstream', expectedInOrder, inOrder, requestRules),
+      ...incompleteInputFaults(upstream),
     )
   }
-  faults.push(...authorizationFaults(seen))
-  if (upstream.isOvertaken()) faults.push('a request arrived before the one before it was answered')
+  faults.push(...authorizationFaults(observed))
+  if (upstream.receivedBeforeResponse())
+    faults.push('the upstream received a request before it had responded to the previous one')
 
-  const responseRules: Rules = { free: FREE_IN_RESPONSES, proxyName: proxy.name }
-  const { upstreamConnections = usedConnections } = expected
-  if (usedConnections !== upstreamConnections) {
-    faults.push(`arrived on ${usedConnections} connections instead of ${upstreamConnections}`)
+  const responseRules: Rules = { unchecked: UNCHECKED_RESPONSE_FIELDS, proxyName: proxy.name }
+  const { upstreamConnections = connectionCount } = expected
+  if (connectionCount !== upstreamConnections) {
+    faults.push(
+      `requests on ${connectionCount} upstream connections instead of ${upstreamConnections}`,
+    )
   }
-  if (comesBack === 'failure') faults.push(...wholeAnswerFaults(answers))
-  else if (comesBack === 'bad gateway') faults.push(...badGatewayFaults(answers))
+  if (clientReceives === 'failure') faults.push(...completeResponseFaults(responses))
+  else if (clientReceives === 'bad gateway') faults.push(...badGatewayFaults(responses))
   else {
-    const got = answers.rest === 'nothing' ? [] : [answers.rest]
-    faults.push(...compareMessages('came back', comesBack, answers.whole, responseRules, got))
+    const unread = responses.rest === 'nothing' ? [] : [responses.rest]
+    faults.push(
+      ...compareMessages('client', clientReceives, responses.complete, responseRules, unread),
+    )
   }
   return [...faults, ...after]
 }
 
-/** What a broken message may lead to: never an answer that looks whole. */
-function wholeAnswerFaults({ whole, rest }: ReadAll): string[] {
-  const answer = whole.find(isFinal)
-  if (answer !== undefined) {
-    return [400, 502].includes(statusOf(answer)) ? [] : ['a whole answer came back']
+/** A malformed or truncated message must never become a response that looks complete. */
+function completeResponseFaults({ complete, rest }: ReadAll): string[] {
+  const response = complete.find(isFinal)
+  if (response !== undefined) {
+    return [400, 502].includes(statusOf(response))
+      ? []
+      : ['the client received a complete response']
   }
   return rest !== 'nothing' && rest.state === 'malformed'
-    ? [`what came back is no HTTP: ${rest.why}`]
+    ? [`the client received data that is not HTTP: ${rest.why}`]
     : []
 }
 
-function badGatewayFaults({ whole, rest }: ReadAll): string[] {
-  const [answer, ...others] = whole.filter(isFinal)
-  const isBadGateway = answer !== undefined && statusOf(answer) === 502 && answer.body !== ''
+function badGatewayFaults({ complete, rest }: ReadAll): string[] {
+  const [response, ...others] = complete.filter(isFinal)
+  const isBadGateway = response !== undefined && statusOf(response) === 502 && response.body !== ''
   return isBadGateway && others.length === 0 && rest === 'nothing'
     ? []
-    : ['it is not a 502 with a body']
+    : ['the response is not a 502 with a body']
 }
 
-async function refusalFaults(seen: Seen, { refused, connection }: Refusal): Promise<string[]> {
-  const { client, upstream } = seen
-  await client.waitUntil(() => finals(seen).length > 0)
-  const answers = seen.answers()
+async function rejectionFaults(
+  observed: Observed,
+  { rejectedWith, connection }: Rejection,
+): Promise<string[]> {
+  const { client, upstream } = observed
+  await client.waitUntil(() => finals(observed).length > 0)
+  const responses = observed.responses()
   const wasReset = client.wasReset()
-  const byDefault = client.isMultiplexed ? 'stays' : 'closes'
-  const faults = await afterFaults(seen, connection ?? byDefault)
-  const statuses = answers.whole.map(statusOf)
+  const byDefault = client.isMultiplexed ? 'persists' : 'closes'
+  const faults = await connectionFaults(observed, connection ?? byDefault)
+  const statuses = responses.complete.map(statusOf)
   if (wasReset) return [...faults, ...anyByteFaults(upstream)]
-  if (statuses.length !== 1 || !refused.includes(statuses[0] ?? 0)) {
-    faults.push(`expected one response of ${refused.join(' or ')}, got [${statuses.join(', ')}]`)
+  if (statuses.length !== 1 || !rejectedWith.includes(statuses[0] ?? 0)) {
+    faults.push(
+      `expected one response of ${rejectedWith.join(' or ')}, got [${statuses.join(', ')}]`,
+    )
   }
-  if (answers.rest !== 'nothing') faults.push('data follows the response')
+  if (responses.rest !== 'nothing') faults.push('data follows the response')
   return [...faults, ...anyByteFaults(upstream)]
 }
 
-async function doubtFaults(seen: Seen, { atMost, about = 'the end' }: Doubt): Promise<string[]> {
-  const { client, upstream, proxy } = seen
-  await client.waitUntil(() => finals(seen).length > 0)
-  const [answer] = finals(seen)
-  const isRefused = answer === undefined ? client.isClosed() : statusOf(answer) >= 400
+async function ambiguousRequestFaults(
+  observed: Observed,
+  { mayForward, ambiguity = 'framing' }: AmbiguousRequest,
+): Promise<string[]> {
+  const { client, upstream, proxy } = observed
+  await client.waitUntil(() => finals(observed).length > 0)
+  const [response] = finals(observed)
+  const isRejected = response === undefined ? client.isClosed() : statusOf(response) >= 400
   const wasReset = client.wasReset()
-  const mustClose = isRefused && about !== 'the meaning' && !client.isMultiplexed
-  const faults = await afterFaults(seen, mustClose ? 'closes' : undefined)
-  const { whole, rest } = seen.answers()
+  const mustClose = isRejected && ambiguity !== 'semantics' && !client.isMultiplexed
+  const faults = await connectionFaults(observed, mustClose ? 'closes' : undefined)
+  const { complete, rest } = observed.responses()
   if (rest !== 'nothing') faults.push('data follows the response')
-  if (isRefused) {
-    if (about === 'the body') return [...faults, ...arrivalFaults(upstream)]
-    if (answer === undefined && !wasReset) faults.push('it was rejected without a response')
+  if (isRejected) {
+    if (ambiguity === 'body') return [...faults, ...requestFaults(upstream)]
+    if (response === undefined && !wasReset)
+      faults.push('the request was rejected without a response')
     return [...faults, ...anyByteFaults(upstream)]
   }
-  if (atMost === undefined) return [...faults, 'it was not rejected', ...arrivalFaults(upstream)]
-  // What is behind the request may still be refused.
-  if (whole.filter((message) => isFinal(message) && statusOf(message) < 400).length > 1) {
-    faults.push('more than one response came back')
+  if (mayForward === undefined)
+    return [...faults, 'the request was not rejected', ...requestFaults(upstream)]
+  // Data after the request may still be rejected.
+  if (complete.filter((message) => isFinal(message) && statusOf(message) < 400).length > 1) {
+    faults.push('the client received more than one response')
   }
-  const rules: Rules = { free: freeInRequests(seen), proxyName: proxy.name }
+  const rules: Rules = { unchecked: uncheckedRequestFields(observed), proxyName: proxy.name }
   return [
     ...faults,
-    ...compareMessages('arrived', [atMost], upstream.requests, rules),
-    ...leftOverFaults(upstream),
-    ...authorizationFaults(seen),
+    ...compareMessages('upstream', [mayForward], upstream.requests, rules),
+    ...incompleteInputFaults(upstream),
+    ...authorizationFaults(observed),
   ]
 }
 
 /**
- * What the client's connection is good for now, and whether the proxy still answers others. Its
- * answer to a probe comes when all that it had begun to send before has arrived as well; and if a
- * part of one request was taken for another, then the probe is what gets the wrong answer.
+ * Checks the state of the client connection, and that the proxy still serves other clients. The response to
+ * such a probe arrives after everything that the proxy sent to the upstream before it; and if a part of the
+ * request was interpreted as another request, the probe gets the wrong response.
  */
-async function afterFaults(
-  seen: Seen,
-  connection: Exchange['connection'] | Refusal['connection'],
+async function connectionFaults(
+  observed: Observed,
+  connection: Exchange['connection'] | Rejection['connection'],
 ): Promise<string[]> {
-  const { client, proxy, peers } = seen
+  const { client, proxy, peers } = observed
   const faults: string[] = []
   if (connection === 'closes' && !(await client.waitUntil(client.isClosed))) {
     faults.push('the connection stayed open')
   }
-  if (connection === 'stays') {
+  if (connection === 'persists') {
     const before = client.received().length
-    if (!(await isServed(client, before))) faults.push('the connection is of no use any more')
+    if (!(await isServed(client, before)))
+      faults.push('the connection does not serve another request')
   }
   const other = await peers.connect(proxy.url)
-  if (!(await isServed(other, 0))) faults.push(`another client got ${show(other.received())}`)
-  other.leave()
-  client.leave()
+  if (!(await isServed(other, 0))) faults.push(`another client received ${show(other.received())}`)
+  other.close()
+  client.close()
   return faults
 }
 
 async function isServed(client: WireClient, from: number): Promise<boolean> {
-  const answers = (): ReadAll =>
+  const responses = (): ReadAll =>
     readMessages(client.received().slice(from), { of: 'responses', isEnded: client.isClosed() })
-  client.startOver()
+  client.startNextRequest()
   await client.write(head(`GET ${PROBE_TARGET} HTTP/1.1`, 'Host: localhost'))
-  await client.waitUntil(() => answers().whole.length > 0)
-  const { whole, rest } = answers()
-  return whole.length === 1 && whole[0]?.body === PROBE_BODY && rest === 'nothing'
+  await client.waitUntil(() => responses().complete.length > 0)
+  const { complete, rest } = responses()
+  return complete.length === 1 && complete[0]?.body === PROBE_BODY && rest === 'nothing'
 }
 
-function arrivalFaults({ requests }: WireUpstream): string[] {
-  return requests.map(({ line, body }) => `arrived: ${show(line)} with ${show(body)}`)
+function requestFaults({ requests }: WireUpstream): string[] {
+  return requests.map(({ line, body }) => `the upstream received ${show(line)} with ${show(body)}`)
 }
 
 function anyByteFaults(upstream: WireUpstream): string[] {
   return [
-    ...arrivalFaults(upstream),
-    ...upstream.leftOvers().map((reading) => `arrived in part: ${show(JSON.stringify(reading))}`),
+    ...requestFaults(upstream),
+    ...upstream
+      .incompleteInput()
+      .map(
+        (reading) =>
+          `the upstream received an incomplete message: ${show(JSON.stringify(reading))}`,
+      ),
   ]
 }
 
-function leftOverFaults(upstream: WireUpstream): string[] {
+function incompleteInputFaults(upstream: WireUpstream): string[] {
   return upstream
-    .leftOvers()
-    .map((reading) => `behind the requests arrived: ${show(JSON.stringify(reading))}`)
+    .incompleteInput()
+    .map((reading) => `the upstream received after the requests: ${show(JSON.stringify(reading))}`)
 }
 
-function freeInRequests({ proxy, peers }: Seen): ReadonlySet<string> {
+function uncheckedRequestFields({ proxy, peers }: Observed): ReadonlySet<string> {
   return new Set([
-    ...FREE_IN_REQUESTS,
+    ...UNCHECKED_REQUEST_FIELDS,
     ...(proxy.authorization === undefined ? [] : ['authorization']),
-    // RFC 9113 section 8.2.2: a proxy may say that it accepts trailer fields.
+    // RFC 9113 section 8.2.2: a proxy may announce that it accepts trailer fields.
     ...(peers.upstreamProtocol === 'HTTP/2' ? ['te'] : []),
   ])
 }
 
-function authorizationFaults({ proxy, upstream }: Seen): string[] {
+function authorizationFaults({ proxy, upstream }: Observed): string[] {
   if (proxy.authorization === undefined) return []
   return upstream.requests
     .map(({ fields }) => valuesOf(fields, 'authorization'))
     .filter((values) => values.length !== 1 || values[0] !== proxy.authorization)
-    .map((values) => `arrived with Authorization ${JSON.stringify(values)}`)
+    .map((values) => `the upstream received Authorization ${JSON.stringify(values)}`)
 }
 
-function finals(seen: Seen): readonly ReadMessage[] {
-  return seen.answers().whole.filter(isFinal)
+function finals(observed: Observed): readonly ReadMessage[] {
+  return observed.responses().complete.filter(isFinal)
 }
 
 function isFinal({ line }: { readonly line: string }): boolean {

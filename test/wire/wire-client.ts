@@ -3,47 +3,47 @@ import { connect } from 'node:net'
 import { onTestFinished } from 'vitest'
 
 export type WireClient = {
-  /** Whether a request that fails leaves the connection to others, as in HTTP/2. */
+  /** Whether the connection survives a failed request, as in HTTP/2. */
   readonly isMultiplexed: boolean
   write(bytes: string): Promise<void>
-  /** Where requests are multiplexed: leaves the last one incomplete, and what is written next begins another. */
-  startOver(): void
+  /** With multiplexing: leaves the last request incomplete, and the next bytes begin another one. */
+  startNextRequest(): void
   received(): string
-  /** Whether the proxy has ended the connection, in whatever way. */
+  /** Whether the proxy has closed or reset the connection. */
   isClosed(): boolean
   /** Whether the last request got a stream error (RFC 9113 section 5.4.2) instead of a response. */
   wasReset(): boolean
-  /** Settles with true when `isEnough` holds, with false when it can't any more or takes too long. */
-  waitUntil(isEnough: () => boolean): Promise<boolean>
+  /** Resolves to true once `condition` holds, and to false once it cannot hold any more or after a time limit. */
+  waitUntil(condition: () => boolean): Promise<boolean>
   /** Stops reading. */
   pause(): void
   resume(): void
-  leave(): void
+  close(): void
 }
 
-/** Nothing of what is waited for takes a tenth of this. */
-const PATIENCE_MS = 4_000
+/** More than ten times what any wait of a passing case takes. */
+const WAIT_LIMIT_MS = 4_000
 
 const nothing = (): void => {}
 
-/** A connection to the proxy that says what it is told to say and remembers what it hears. */
+/** A connection to the proxy that sends exactly the given bytes and records all received ones. */
 export async function connectWireClient(proxyUrl: string): Promise<WireClient> {
   const { hostname, port } = new URL(proxyUrl)
   const socket = connect(Number(port), hostname)
   onTestFinished(() => void socket.destroy())
   let received = ''
   let isClosed = false
-  let look = nothing
+  let checkCondition = nothing
   const end = (): void => {
     isClosed = true
-    look()
+    checkCondition()
   }
   await once(socket, 'connect')
   socket.on('data', (data: Buffer) => {
     received += data.toString('latin1')
-    look()
+    checkCondition()
   })
-  // A reset ends the connection as well; what it cost shows in what was received.
+  // A reset also ends the connection; lost data shows in `received`.
   socket.on('error', end)
   socket.on('end', end)
   socket.on('close', end)
@@ -51,35 +51,35 @@ export async function connectWireClient(proxyUrl: string): Promise<WireClient> {
   return {
     isMultiplexed: false,
     wasReset: () => false,
-    startOver() {},
+    startNextRequest() {},
     async write(bytes) {
       const { promise, resolve } = Promise.withResolvers<void>()
-      // A proxy that reads no further must not hold up the case.
-      const patience = setTimeout(resolve, PATIENCE_MS)
+      // A proxy that stops reading must not block the case.
+      const timer = setTimeout(resolve, WAIT_LIMIT_MS)
       socket.write(bytes, 'latin1', () => resolve())
       await promise
-      clearTimeout(patience)
+      clearTimeout(timer)
     },
     received: () => received,
     isClosed: () => isClosed,
-    async waitUntil(isEnough) {
-      if (isEnough()) return true
+    async waitUntil(condition) {
+      if (condition()) return true
       if (isClosed) return false
       const { promise, resolve } = Promise.withResolvers<boolean>()
-      look = () => {
-        if (isEnough()) resolve(true)
+      checkCondition = () => {
+        if (condition()) resolve(true)
         else if (isClosed) resolve(false)
       }
-      const patience = setTimeout(() => resolve(false), PATIENCE_MS)
+      const timer = setTimeout(() => resolve(false), WAIT_LIMIT_MS)
       try {
         return await promise
       } finally {
-        clearTimeout(patience)
-        look = nothing
+        clearTimeout(timer)
+        checkCondition = nothing
       }
     },
     pause: () => void socket.pause(),
     resume: () => void socket.resume(),
-    leave: () => void socket.destroy(),
+    close: () => void socket.destroy(),
   }
 }

@@ -3,12 +3,12 @@ import { createServer, type Server, type Socket } from 'node:net'
 import { onTestFinished } from 'vitest'
 import { portOf } from '../helpers/servers.ts'
 import { type Reading, readMessage, type ReadMessage } from './read-message.ts'
-import { lines, OK_ANSWER, type UpstreamScript } from './wire-case.ts'
+import { lines, OK_RESPONSE, type UpstreamScript } from './wire-case.ts'
 
-/** The target of requests that look whether the proxy still works; they are no part of the case. */
+/** The target of requests that test whether the proxy still works; they are not part of the case. */
 export const PROBE_TARGET = '/orders/probe'
 export const PROBE_BODY = 'still here'
-export const PROBE_ANSWER = lines(
+export const PROBE_RESPONSE = lines(
   'HTTP/1.1 200 OK',
   `Content-Length: ${PROBE_BODY.length}`,
   '',
@@ -17,23 +17,23 @@ export const PROBE_ANSWER = lines(
 
 export type WireUpstream = {
   readonly origin: string
-  /** Settles when the first answer has been written. */
-  readonly answered: Promise<void>
-  /** All whole requests so far, but for probes. */
+  /** Settles when the first response has been written. */
+  readonly responded: Promise<void>
+  /** All complete requests so far, except probes. */
   readonly requests: readonly ReadMessage[]
-  /** Whatever else came: parts of requests, and what is no HTTP. */
-  leftOvers(): Reading[]
-  /** Sends what it is to send unasked on its first connection, and waits until that is closed. */
-  interrupt(): Promise<void>
+  /** All other input: incomplete requests, and data that is not HTTP. */
+  incompleteInput(): Reading[]
+  /** Sends `unsolicited` on the first connection, and waits until it is closed. */
+  sendUnsolicited(): Promise<void>
   /** Settles when there are two connections. */
-  readonly connectedAgain: Promise<void>
-  /** How many connections requests have arrived on, but for probes. */
-  usedConnections(): number
-  /** Whether a request arrived while that before it was held back. */
-  isOvertaken(): boolean
+  readonly reconnected: Promise<void>
+  /** The number of connections with requests, except probes. */
+  connectionCount(): number
+  /** Whether a request arrived before the delayed response to the previous one was sent. */
+  receivedBeforeResponse(): boolean
 }
 
-/** An upstream that reads as strictly as it can, and answers to the letter. */
+/** An upstream that parses requests as strictly as possible, and sends exactly the scripted bytes. */
 export async function startWireUpstream(
   script: UpstreamScript,
   port: number,
@@ -42,41 +42,41 @@ export async function startWireUpstream(
   const connections = new Set<{ unread: string }>()
   const sockets = new Set<Socket>()
   const used = new Set<Socket>()
-  const answered = Promise.withResolvers<void>()
-  const connectedAgain = Promise.withResolvers<void>()
+  const responded = Promise.withResolvers<void>()
+  const reconnected = Promise.withResolvers<void>()
   let first: Socket | undefined
   let release: (() => void) | undefined
-  let isOvertaken = false
+  let receivedBeforeResponse = false
 
-  const answer = (socket: Socket, line: string): void => {
+  const respond = (socket: Socket, line: string): void => {
     const target = line.split(' ')[1] ?? ''
     if (target === PROBE_TARGET) {
-      isOvertaken ||= release !== undefined && requests.length > 1
-      socket.write(PROBE_ANSWER, 'latin1')
+      receivedBeforeResponse ||= release !== undefined && requests.length > 1
+      socket.write(PROBE_RESPONSE, 'latin1')
       release?.()
       release = undefined
       return
     }
-    const { answers = OK_ANSWER, closes = false } = script
-    const bytes = typeof answers === 'string' ? answers : (answers[target] ?? OK_ANSWER)
-    const respond = (): void => {
+    const { response = OK_RESPONSE, closes = false } = script
+    const bytes = typeof response === 'string' ? response : (response[target] ?? OK_RESPONSE)
+    const sendResponse = (): void => {
       if (closes) socket.end(bytes, 'latin1')
       else socket.write(bytes, 'latin1')
-      answered.resolve()
+      responded.resolve()
     }
-    if (target === script.holdsBack) release = respond
-    else respond()
+    if (target === script.delayedTarget) release = sendResponse
+    else sendResponse()
   }
 
   const server = createServer((socket) => {
     const connection = { unread: '' }
     let hasRespondedEarly = false
     first ??= socket
-    if (connections.size < (script.greets?.connections ?? 0)) {
-      socket.write(script.greets?.bytes ?? '', 'latin1')
+    if (connections.size < (script.sendsOnConnect?.connections ?? 0)) {
+      socket.write(script.sendsOnConnect?.bytes ?? '', 'latin1')
     }
     connections.add(connection)
-    if (connections.size === 2) connectedAgain.resolve()
+    if (connections.size === 2) reconnected.resolve()
     sockets.add(socket)
     socket.on('error', () => socket.destroy())
     socket.on('close', () => sockets.delete(socket))
@@ -84,24 +84,24 @@ export async function startWireUpstream(
       connection.unread += data.toString('latin1')
       for (;;) {
         const reading = readMessage(connection.unread, { of: 'requests', isEnded: false })
-        if (reading.state === 'whole') {
+        if (reading.state === 'complete') {
           connection.unread = reading.rest
           if (reading.message.line.split(' ')[1] !== PROBE_TARGET) {
             requests.push(reading.message)
             used.add(socket)
           }
-          if (!hasRespondedEarly) answer(socket, reading.message.line)
+          if (!hasRespondedEarly) respond(socket, reading.message.line)
           hasRespondedEarly = false
           continue
         }
         if (
-          script.isEarly === true &&
+          script.respondsEarly === true &&
           !hasRespondedEarly &&
           reading.state === 'incomplete' &&
           reading.message !== undefined
         ) {
           hasRespondedEarly = true
-          answer(socket, reading.message.line)
+          respond(socket, reading.message.line)
         }
         return
       }
@@ -117,20 +117,20 @@ export async function startWireUpstream(
 
   return {
     origin: `http://127.0.0.1:${portOf(server)}`,
-    answered: answered.promise,
+    responded: responded.promise,
     requests,
-    async interrupt() {
-      if (first === undefined || script.interrupts === undefined) return
-      const { bytes, closes } = script.interrupts
+    async sendUnsolicited() {
+      if (first === undefined || script.unsolicited === undefined) return
+      const { bytes, closes } = script.unsolicited
       const closed = once(first, 'close')
       if (bytes !== '') first.write(bytes, 'latin1')
       if (closes) first.end()
       await closed
     },
-    connectedAgain: connectedAgain.promise,
-    usedConnections: () => used.size,
-    isOvertaken: () => isOvertaken,
-    leftOvers: () =>
+    reconnected: reconnected.promise,
+    connectionCount: () => used.size,
+    receivedBeforeResponse: () => receivedBeforeResponse,
+    incompleteInput: () =>
       [...connections]
         .filter(({ unread }) => unread !== '')
         .map(({ unread }) => readMessage(unread, { of: 'requests', isEnded: true })),

@@ -2,13 +2,13 @@ import { chunk, chunked, head, lastChunk, lines, OK, type WireCase } from '../wi
 
 const GET = head('GET /x HTTP/1.1', 'Host: localhost')
 const HEAD = head('HEAD /x HTTP/1.1', 'Host: localhost')
-const ARRIVES = [{ line: 'GET /x HTTP/1.1' }] as const
+const RECEIVED = [{ line: 'GET /x HTTP/1.1' }] as const
 const TINY = Array.from({ length: 3_000 }, (_, i) => String(i % 10))
 const LARGE = 'large '.repeat(200_000)
 
 type Expected = Pick<WireCase, 'upstream'> & {
-  readonly comesBack: readonly Message[]
-  readonly connection?: 'stays' | 'closes'
+  readonly clientReceives: readonly Message[]
+  readonly connection?: 'persists' | 'closes'
 }
 
 /** Unsolicited data after a response that looks like another response. */
@@ -18,36 +18,36 @@ type Message = typeof OK
 const toGet = (name: string, rfc: string, expected: Expected): WireCase => ({
   name,
   rfc,
-  sends: GET,
-  arrives: ARRIVES,
-  connection: 'stays',
+  clientSends: GET,
+  upstreamReceives: RECEIVED,
+  connection: 'persists',
   ...expected,
 })
 
 export const RESPONSE_FRAMING: readonly WireCase[] = [
   toGet('A response body keeps its Content-Length', '9112 6.2', {
-    upstream: { answers: lines('HTTP/1.1 200 OK', 'Content-Length: 5', '', 'hello') },
-    comesBack: [{ line: 'HTTP/1.1 200 OK', body: 'hello', framing: 'length' }],
+    upstream: { response: lines('HTTP/1.1 200 OK', 'Content-Length: 5', '', 'hello') },
+    clientReceives: [{ line: 'HTTP/1.1 200 OK', body: 'hello', framing: 'length' }],
   }),
   toGet('An empty response body has Content-Length: 0', '9112 6.2', {
-    upstream: { answers: head('HTTP/1.1 200 OK', 'Content-Length: 0') },
-    comesBack: [{ line: 'HTTP/1.1 200 OK', framing: 'length' }],
+    upstream: { response: head('HTTP/1.1 200 OK', 'Content-Length: 0') },
+    clientReceives: [{ line: 'HTTP/1.1 200 OK', framing: 'length' }],
   }),
   toGet('A large response body is forwarded completely', '9112 6.2', {
-    upstream: { answers: lines('HTTP/1.1 200 OK', `Content-Length: ${LARGE.length}`, '', LARGE) },
-    comesBack: [{ line: 'HTTP/1.1 200 OK', body: LARGE }],
+    upstream: { response: lines('HTTP/1.1 200 OK', `Content-Length: ${LARGE.length}`, '', LARGE) },
+    clientReceives: [{ line: 'HTTP/1.1 200 OK', body: LARGE }],
   }),
   toGet('A chunked response body is forwarded chunked', '9112 7.1', {
     upstream: {
-      answers: `${head('HTTP/1.1 200 OK', 'Transfer-Encoding: chunked')}${chunked('hello', ' world')}`,
+      response: `${head('HTTP/1.1 200 OK', 'Transfer-Encoding: chunked')}${chunked('hello', ' world')}`,
     },
-    comesBack: [{ line: 'HTTP/1.1 200 OK', body: 'hello world', framing: 'chunked' }],
+    clientReceives: [{ line: 'HTTP/1.1 200 OK', body: 'hello world', framing: 'chunked' }],
   }),
   toGet('Chunk extensions of a response are removed', '9112 7.1.1', {
     upstream: {
-      answers: `${head('HTTP/1.1 200 OK', 'Transfer-Encoding: chunked')}${lines('5;a="b"', 'hello', '0', '', '')}`,
+      response: `${head('HTTP/1.1 200 OK', 'Transfer-Encoding: chunked')}${lines('5;a="b"', 'hello', '0', '', '')}`,
     },
-    comesBack: [{ line: 'HTTP/1.1 200 OK', body: 'hello' }],
+    clientReceives: [{ line: 'HTTP/1.1 200 OK', body: 'hello' }],
   }),
   ...[
     '5 ;a=b',
@@ -64,9 +64,9 @@ export const RESPONSE_FRAMING: readonly WireCase[] = [
   ].map((size) =>
     toGet(`A chunk extension may have whitespace: ${JSON.stringify(size)}`, '9112 7.1.1', {
       upstream: {
-        answers: `${head('HTTP/1.1 200 OK', 'Transfer-Encoding: chunked')}${lines(size, 'hello', '0 ; last', '', '')}`,
+        response: `${head('HTTP/1.1 200 OK', 'Transfer-Encoding: chunked')}${lines(size, 'hello', '0 ; last', '', '')}`,
       },
-      comesBack: [{ line: 'HTTP/1.1 200 OK', body: 'hello' }],
+      clientReceives: [{ line: 'HTTP/1.1 200 OK', body: 'hello' }],
     }),
   ),
   ...[
@@ -81,38 +81,38 @@ export const RESPONSE_FRAMING: readonly WireCase[] = [
   ].map((codings) =>
     toGet(`Transfer-Encoding: ${JSON.stringify(codings)} is chunked`, '9112 6.1', {
       upstream: {
-        answers: `${head('HTTP/1.1 200 OK', `Transfer-Encoding: ${codings}`)}${chunked('hello')}`,
+        response: `${head('HTTP/1.1 200 OK', `Transfer-Encoding: ${codings}`)}${chunked('hello')}`,
       },
-      comesBack: [{ line: 'HTTP/1.1 200 OK', body: 'hello', framing: 'chunked' }],
+      clientReceives: [{ line: 'HTTP/1.1 200 OK', body: 'hello', framing: 'chunked' }],
     }),
   ),
   toGet('Transfer-Encoding may have empty field lines and members', '9110 5.6.1', {
     upstream: {
-      answers: `${head('HTTP/1.1 200 OK', 'Transfer-Encoding:', 'Transfer-Encoding: chunked', 'Transfer-Encoding: ,')}${chunked('hello')}`,
+      response: `${head('HTTP/1.1 200 OK', 'Transfer-Encoding:', 'Transfer-Encoding: chunked', 'Transfer-Encoding: ,')}${chunked('hello')}`,
     },
-    comesBack: [{ line: 'HTTP/1.1 200 OK', body: 'hello', framing: 'chunked' }],
+    clientReceives: [{ line: 'HTTP/1.1 200 OK', body: 'hello', framing: 'chunked' }],
   }),
   toGet('A chunk size of a response may have digits in either case and leading zeros', '9112 7.1', {
     upstream: {
-      answers: `${head('HTTP/1.1 200 OK', 'Transfer-Encoding: chunked')}${lines('000000000A', '0123456789', 'a', 'abcdefghij', '0000', '', '')}`,
+      response: `${head('HTTP/1.1 200 OK', 'Transfer-Encoding: chunked')}${lines('000000000A', '0123456789', 'a', 'abcdefghij', '0000', '', '')}`,
     },
-    comesBack: [{ line: 'HTTP/1.1 200 OK', body: '0123456789abcdefghij' }],
+    clientReceives: [{ line: 'HTTP/1.1 200 OK', body: '0123456789abcdefghij' }],
   }),
   toGet('Many small chunks are forwarded as the same content', '9112 7.1', {
     upstream: {
-      answers: `${head('HTTP/1.1 200 OK', 'Transfer-Encoding: chunked')}${chunked(...TINY)}`,
+      response: `${head('HTTP/1.1 200 OK', 'Transfer-Encoding: chunked')}${chunked(...TINY)}`,
     },
-    comesBack: [{ line: 'HTTP/1.1 200 OK', body: TINY.join(''), framing: 'chunked' }],
+    clientReceives: [{ line: 'HTTP/1.1 200 OK', body: TINY.join(''), framing: 'chunked' }],
   }),
   toGet('Content-Length is removed from a 204', '9110 8.6', {
-    upstream: { answers: head('HTTP/1.1 204 No Content', 'Content-Length: 0', 'X-Kept: 1') },
-    comesBack: [
-      { line: 'HTTP/1.1 204 No Content', fields: ['X-Kept: 1'], lacks: [/^content-length:/i] },
+    upstream: { response: head('HTTP/1.1 204 No Content', 'Content-Length: 0', 'X-Kept: 1') },
+    clientReceives: [
+      { line: 'HTTP/1.1 204 No Content', fields: ['X-Kept: 1'], forbids: [/^content-length:/i] },
     ],
   }),
   toGet('Transfer-Encoding is removed from a 204', '9112 6.1', {
-    upstream: { answers: head('HTTP/1.1 204 No Content', 'Transfer-Encoding: chunked') },
-    comesBack: [{ line: 'HTTP/1.1 204 No Content', lacks: [/^transfer-encoding:/i] }],
+    upstream: { response: head('HTTP/1.1 204 No Content', 'Transfer-Encoding: chunked') },
+    clientReceives: [{ line: 'HTTP/1.1 204 No Content', forbids: [/^transfer-encoding:/i] }],
   }),
   ...['GET', 'HEAD'].flatMap((method) =>
     [
@@ -146,24 +146,24 @@ export const RESPONSE_FRAMING: readonly WireCase[] = [
         return {
           name: `Unsolicited data after ${what} is not used as a response`,
           rfc: '9112 9.2',
-          sends: [
+          clientSends: [
             head(`${method} /1 HTTP/1.1`, 'Host: localhost'),
             { until: /^HTTP[^]*\r\n\r\n/ },
             head(`${method} /2 HTTP/1.1`, 'Host: localhost'),
           ],
-          arrives: [{ line: `${method} /1 HTTP/1.1` }, { line: `${method} /2 HTTP/1.1` }],
-          upstream: { answers: { '/1': `${response}${EXTRA}`, '/2': response } },
-          comesBack: [message, message],
+          upstreamReceives: [{ line: `${method} /1 HTTP/1.1` }, { line: `${method} /2 HTTP/1.1` }],
+          upstream: { response: { '/1': `${response}${EXTRA}`, '/2': response } },
+          clientReceives: [message, message],
           upstreamConnections: 2,
-          connection: 'stays',
+          connection: 'persists',
         }
       }),
   ),
   toGet('Trailer fields of a response are forwarded', '9110 6.5.1', {
     upstream: {
-      answers: `${head('HTTP/1.1 200 OK', 'Transfer-Encoding: chunked', 'Trailer: X-Sum')}${chunk('hello')}${lastChunk('X-Sum: abc', 'x-other: 2')}`,
+      response: `${head('HTTP/1.1 200 OK', 'Transfer-Encoding: chunked', 'Trailer: X-Sum')}${chunk('hello')}${lastChunk('X-Sum: abc', 'x-other: 2')}`,
     },
-    comesBack: [
+    clientReceives: [
       {
         line: 'HTTP/1.1 200 OK',
         fields: ['Trailer: X-Sum'],
@@ -177,98 +177,98 @@ export const RESPONSE_FRAMING: readonly WireCase[] = [
     '9110 6.5.1',
     {
       upstream: {
-        answers: `${head('HTTP/1.1 200 OK', 'Transfer-Encoding: chunked')}${chunk('hello')}${lastChunk('Set-Cookie: a=1', 'X-Sum: abc', 'Host: a', 'Content-Length: 3')}`,
+        response: `${head('HTTP/1.1 200 OK', 'Transfer-Encoding: chunked')}${chunk('hello')}${lastChunk('Set-Cookie: a=1', 'X-Sum: abc', 'Host: a', 'Content-Length: 3')}`,
       },
-      comesBack: [{ line: 'HTTP/1.1 200 OK', body: 'hello', trailers: ['X-Sum: abc'] }],
+      clientReceives: [{ line: 'HTTP/1.1 200 OK', body: 'hello', trailers: ['X-Sum: abc'] }],
     },
   ),
   toGet('A close-delimited response is forwarded chunked', '9112 6.3', {
-    upstream: { answers: 'HTTP/1.1 200 OK\r\n\r\nuntil the end', closes: true },
-    comesBack: [{ line: 'HTTP/1.1 200 OK', body: 'until the end', framing: 'chunked' }],
+    upstream: { response: 'HTTP/1.1 200 OK\r\n\r\nuntil the end', closes: true },
+    clientReceives: [{ line: 'HTTP/1.1 200 OK', body: 'until the end', framing: 'chunked' }],
   }),
   toGet('An empty close-delimited response is forwarded', '9112 6.3', {
-    upstream: { answers: 'HTTP/1.1 200 OK\r\n\r\n', closes: true },
-    comesBack: [{ line: 'HTTP/1.1 200 OK' }],
+    upstream: { response: 'HTTP/1.1 200 OK\r\n\r\n', closes: true },
+    clientReceives: [{ line: 'HTTP/1.1 200 OK' }],
   }),
   toGet('An HTTP/1.0 response is forwarded as HTTP/1.1', '9110 2.5', {
-    upstream: { answers: 'HTTP/1.0 200 OK\r\nServer: old\r\n\r\nuntil the end', closes: true },
-    comesBack: [{ line: 'HTTP/1.1 200 OK', fields: ['Server: old'], body: 'until the end' }],
+    upstream: { response: 'HTTP/1.0 200 OK\r\nServer: old\r\n\r\nuntil the end', closes: true },
+    clientReceives: [{ line: 'HTTP/1.1 200 OK', fields: ['Server: old'], body: 'until the end' }],
   }),
   toGet('Via of a response has the received protocol version', '9110 7.6.3', {
-    upstream: { answers: 'HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok', closes: true },
-    comesBack: [{ ...OK, via: ['1.0 PROXY'] }],
+    upstream: { response: 'HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok', closes: true },
+    clientReceives: [{ ...OK, via: ['1.0 PROXY'] }],
   }),
   toGet('An HTTP/1.0 response may have Content-Length', '9110 2.5', {
-    upstream: { answers: 'HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok', closes: true },
-    comesBack: [OK],
+    upstream: { response: 'HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok', closes: true },
+    clientReceives: [OK],
   }),
   toGet('An unknown minor version is treated as the highest known one', '9110 2.5', {
-    upstream: { answers: 'HTTP/1.7 200 OK\r\nContent-Length: 2\r\n\r\nok' },
-    comesBack: [OK],
+    upstream: { response: 'HTTP/1.7 200 OK\r\nContent-Length: 2\r\n\r\nok' },
+    clientReceives: [OK],
   }),
   ...['204 No Content', '304 Not Modified'].map((status) =>
     toGet(`${status} has no body`, '9112 6.3', {
-      upstream: { answers: head(`HTTP/1.1 ${status}`, 'ETag: "1"') },
-      comesBack: [{ line: `HTTP/1.1 ${status}`, fields: ['ETag: "1"'] }],
+      upstream: { response: head(`HTTP/1.1 ${status}`, 'ETag: "1"') },
+      clientReceives: [{ line: `HTTP/1.1 ${status}`, fields: ['ETag: "1"'] }],
     }),
   ),
   toGet('Content-Length of a 304 is forwarded', '9110 15.4.5', {
-    upstream: { answers: head('HTTP/1.1 304 Not Modified', 'Content-Length: 500') },
-    comesBack: [{ line: 'HTTP/1.1 304 Not Modified', fields: ['Content-Length: 500'] }],
+    upstream: { response: head('HTTP/1.1 304 Not Modified', 'Content-Length: 500') },
+    clientReceives: [{ line: 'HTTP/1.1 304 Not Modified', fields: ['Content-Length: 500'] }],
   }),
   toGet('A 304 with Transfer-Encoding has no body', '9112 6.1', {
-    upstream: { answers: head('HTTP/1.1 304 Not Modified', 'Transfer-Encoding: chunked') },
-    comesBack: [{ line: 'HTTP/1.1 304 Not Modified' }],
+    upstream: { response: head('HTTP/1.1 304 Not Modified', 'Transfer-Encoding: chunked') },
+    clientReceives: [{ line: 'HTTP/1.1 304 Not Modified' }],
   }),
   toGet('A 205 is forwarded without content', '9110 15.3.6', {
-    upstream: { answers: head('HTTP/1.1 205 Reset Content', 'Content-Length: 0') },
-    comesBack: [{ line: 'HTTP/1.1 205 Reset Content' }],
+    upstream: { response: head('HTTP/1.1 205 Reset Content', 'Content-Length: 0') },
+    clientReceives: [{ line: 'HTTP/1.1 205 Reset Content' }],
   }),
   {
     name: 'The response to HEAD keeps its Content-Length',
     rfc: '9110 9.3.2',
-    sends: HEAD,
-    arrives: [{ line: 'HEAD /x HTTP/1.1' }],
-    upstream: { answers: head('HTTP/1.1 200 OK', 'ETag: "1"', 'Content-Length: 500') },
-    comesBack: [{ line: 'HTTP/1.1 200 OK', fields: ['ETag: "1"', 'Content-Length: 500'] }],
-    connection: 'stays',
+    clientSends: HEAD,
+    upstreamReceives: [{ line: 'HEAD /x HTTP/1.1' }],
+    upstream: { response: head('HTTP/1.1 200 OK', 'ETag: "1"', 'Content-Length: 500') },
+    clientReceives: [{ line: 'HTTP/1.1 200 OK', fields: ['ETag: "1"', 'Content-Length: 500'] }],
+    connection: 'persists',
   },
   {
     name: 'The response to HEAD may have Transfer-Encoding',
     rfc: '9112 6.1',
-    sends: HEAD,
-    arrives: [{ line: 'HEAD /x HTTP/1.1' }],
-    upstream: { answers: head('HTTP/1.1 200 OK', 'Transfer-Encoding: chunked') },
-    comesBack: [{ line: 'HTTP/1.1 200 OK' }],
-    connection: 'stays',
+    clientSends: HEAD,
+    upstreamReceives: [{ line: 'HEAD /x HTTP/1.1' }],
+    upstream: { response: head('HTTP/1.1 200 OK', 'Transfer-Encoding: chunked') },
+    clientReceives: [{ line: 'HTTP/1.1 200 OK' }],
+    connection: 'persists',
   },
   {
     name: 'The response to HEAD may have no framing',
     rfc: '9110 9.3.2',
-    sends: HEAD,
-    arrives: [{ line: 'HEAD /x HTTP/1.1' }],
-    upstream: { answers: head('HTTP/1.1 200 OK', 'X-Kept: 1') },
-    comesBack: [{ line: 'HTTP/1.1 200 OK', fields: ['X-Kept: 1'] }],
-    connection: 'stays',
+    clientSends: HEAD,
+    upstreamReceives: [{ line: 'HEAD /x HTTP/1.1' }],
+    upstream: { response: head('HTTP/1.1 200 OK', 'X-Kept: 1') },
+    clientReceives: [{ line: 'HTTP/1.1 200 OK', fields: ['X-Kept: 1'] }],
+    connection: 'persists',
   },
   {
     name: 'A 404 to HEAD has no body',
     rfc: '9110 9.3.2',
-    sends: HEAD,
-    arrives: [{ line: 'HEAD /x HTTP/1.1' }],
-    upstream: { answers: head('HTTP/1.1 404 Not Found', 'Content-Length: 9') },
-    comesBack: [{ line: 'HTTP/1.1 404 Not Found', fields: ['Content-Length: 9'] }],
-    connection: 'stays',
+    clientSends: HEAD,
+    upstreamReceives: [{ line: 'HEAD /x HTTP/1.1' }],
+    upstream: { response: head('HTTP/1.1 404 Not Found', 'Content-Length: 9') },
+    clientReceives: [{ line: 'HTTP/1.1 404 Not Found', fields: ['Content-Length: 9'] }],
+    connection: 'persists',
   },
   {
     name: 'Unsolicited data after a response with Content-Length is discarded',
     rfc: '9112 9.2',
-    sends: GET,
-    arrives: ARRIVES,
+    clientSends: GET,
+    upstreamReceives: RECEIVED,
     upstream: {
-      answers: `${lines('HTTP/1.1 200 OK', 'Content-Length: 2', '', 'ok')}HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil`,
+      response: `${lines('HTTP/1.1 200 OK', 'Content-Length: 2', '', 'ok')}HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil`,
     },
-    comesBack: [OK],
-    connection: 'stays',
+    clientReceives: [OK],
+    connection: 'persists',
   },
 ]

@@ -1,7 +1,7 @@
 import { head, lines, type WireCase } from '../wire-case.ts'
 
 const GET = head('GET /x HTTP/1.1', 'Host: localhost')
-const ARRIVES = [{ line: 'GET /x HTTP/1.1' }] as const
+const RECEIVED = [{ line: 'GET /x HTTP/1.1' }] as const
 const MANY = Array.from({ length: 300 }, (_, i) => `X-Field-${i}: ${i}`)
 const LONG = `X-Long: ${'x'.repeat(15 * 1024)}`
 const OBS_TEXT = String.fromCodePoint(...Array.from({ length: 128 }, (_, i) => 0x80 + i))
@@ -10,10 +10,10 @@ export const RESPONSE_HEADERS: readonly WireCase[] = [
   {
     name: 'Status, reason phrase and fields of a response are forwarded unchanged',
     rfc: '9110 5.3',
-    sends: GET,
-    arrives: ARRIVES,
+    clientSends: GET,
+    upstreamReceives: RECEIVED,
     upstream: {
-      answers: lines(
+      response: lines(
         'HTTP/1.1 418 Short And Stout',
         'X-UPPER: 1',
         'Set-Cookie: a=1',
@@ -25,7 +25,7 @@ export const RESPONSE_HEADERS: readonly WireCase[] = [
         'hi',
       ),
     },
-    comesBack: [
+    clientReceives: [
       {
         line: 'HTTP/1.1 418 Short And Stout',
         fields: [
@@ -35,20 +35,20 @@ export const RESPONSE_HEADERS: readonly WireCase[] = [
           'Set-Cookie: b=2',
           'X-Latin: caf\xe9',
         ],
-        asWritten: true,
+        comparesExactly: true,
         body: 'hi',
         framing: 'length',
       },
     ],
-    connection: 'stays',
+    connection: 'persists',
   },
   {
     name: 'Set-Cookie field lines are not combined',
     rfc: '6265 3',
-    sends: GET,
-    arrives: ARRIVES,
+    clientSends: GET,
+    upstreamReceives: RECEIVED,
     upstream: {
-      answers: head(
+      response: head(
         'HTTP/1.1 200 OK',
         'Set-Cookie: a=1; Expires=Sun, 06 Nov 1994 08:49:37 GMT',
         'set-cookie: b=2',
@@ -56,7 +56,7 @@ export const RESPONSE_HEADERS: readonly WireCase[] = [
         'Content-Length: 0',
       ),
     },
-    comesBack: [
+    clientReceives: [
       {
         line: 'HTTP/1.1 200 OK',
         fields: [
@@ -70,66 +70,66 @@ export const RESPONSE_HEADERS: readonly WireCase[] = [
   {
     name: 'Every octet of obs-text in a response field value is forwarded unchanged',
     rfc: '9110 5.5',
-    sends: GET,
-    arrives: ARRIVES,
+    clientSends: GET,
+    upstreamReceives: RECEIVED,
     upstream: {
-      answers: head('HTTP/1.1 200 OK', `X-Bytes: ${OBS_TEXT}`, 'Content-Length: 0'),
+      response: head('HTTP/1.1 200 OK', `X-Bytes: ${OBS_TEXT}`, 'Content-Length: 0'),
     },
-    comesBack: [{ line: 'HTTP/1.1 200 OK', fields: [`X-Bytes: ${OBS_TEXT}`] }],
+    clientReceives: [{ line: 'HTTP/1.1 200 OK', fields: [`X-Bytes: ${OBS_TEXT}`] }],
   },
   {
     name: 'UTF-8 in a response field value is forwarded unchanged',
     rfc: '9110 5.5',
-    sends: GET,
-    arrives: ARRIVES,
+    clientSends: GET,
+    upstreamReceives: RECEIVED,
     upstream: {
-      answers: head('HTTP/1.1 200 OK', 'X-Name: J\xc3\xb6rg', 'Content-Length: 0'),
+      response: head('HTTP/1.1 200 OK', 'X-Name: J\xc3\xb6rg', 'Content-Length: 0'),
     },
-    comesBack: [{ line: 'HTTP/1.1 200 OK', fields: ['X-Name: J\xc3\xb6rg'] }],
+    clientReceives: [{ line: 'HTTP/1.1 200 OK', fields: ['X-Name: J\xc3\xb6rg'] }],
   },
   {
     name: 'Empty values and field lines with the same name are forwarded in a response',
     rfc: '9110 5.5',
-    sends: GET,
-    arrives: ARRIVES,
+    clientSends: GET,
+    upstreamReceives: RECEIVED,
     upstream: {
-      answers: head('HTTP/1.1 200 OK', 'X-Empty:', 'X-Dup: 1', 'x-dup: 2', 'Content-Length: 0'),
+      response: head('HTTP/1.1 200 OK', 'X-Empty:', 'X-Dup: 1', 'x-dup: 2', 'Content-Length: 0'),
     },
-    comesBack: [{ line: 'HTTP/1.1 200 OK', fields: ['X-Empty:', 'X-Dup: 1', 'x-dup: 2'] }],
+    clientReceives: [{ line: 'HTTP/1.1 200 OK', fields: ['X-Empty:', 'X-Dup: 1', 'x-dup: 2'] }],
   },
   {
     name: 'Three hundred response fields are forwarded',
     rfc: '9110 5.4',
-    sends: GET,
-    arrives: ARRIVES,
-    upstream: { answers: head('HTTP/1.1 200 OK', ...MANY, 'Content-Length: 0') },
-    comesBack: [{ line: 'HTTP/1.1 200 OK', fields: MANY, asWritten: true }],
+    clientSends: GET,
+    upstreamReceives: RECEIVED,
+    upstream: { response: head('HTTP/1.1 200 OK', ...MANY, 'Content-Length: 0') },
+    clientReceives: [{ line: 'HTTP/1.1 200 OK', fields: MANY, comparesExactly: true }],
   },
   {
     name: 'A response header section just below 16 KiB is forwarded',
     rfc: '9110 5.4',
-    sends: GET,
-    arrives: ARRIVES,
-    upstream: { answers: head('HTTP/1.1 200 OK', LONG, 'Content-Length: 0') },
-    comesBack: [{ line: 'HTTP/1.1 200 OK', fields: [LONG] }],
+    clientSends: GET,
+    upstreamReceives: RECEIVED,
+    upstream: { response: head('HTTP/1.1 200 OK', LONG, 'Content-Length: 0') },
+    clientReceives: [{ line: 'HTTP/1.1 200 OK', fields: [LONG] }],
   },
   {
     name: 'Date of the upstream is forwarded, and no other is added',
     rfc: '9110 6.6.1',
-    sends: GET,
-    arrives: ARRIVES,
+    clientSends: GET,
+    upstreamReceives: RECEIVED,
     upstream: {
-      answers: head('HTTP/1.1 200 OK', 'Date: Sun, 06 Nov 1994 08:49:37 GMT', 'Content-Length: 0'),
+      response: head('HTTP/1.1 200 OK', 'Date: Sun, 06 Nov 1994 08:49:37 GMT', 'Content-Length: 0'),
     },
-    comesBack: [{ line: 'HTTP/1.1 200 OK', fields: ['Date: Sun, 06 Nov 1994 08:49:37 GMT'] }],
+    clientReceives: [{ line: 'HTTP/1.1 200 OK', fields: ['Date: Sun, 06 Nov 1994 08:49:37 GMT'] }],
   },
   {
     name: 'Server, Age, Vary and other fields of a response are forwarded',
     rfc: '9110 10.2.4',
-    sends: GET,
-    arrives: ARRIVES,
+    clientSends: GET,
+    upstreamReceives: RECEIVED,
     upstream: {
-      answers: head(
+      response: head(
         'HTTP/1.1 200 OK',
         'Server: old/1.0 (unix)',
         'Age: 7',
@@ -140,7 +140,7 @@ export const RESPONSE_HEADERS: readonly WireCase[] = [
         'Content-Length: 0',
       ),
     },
-    comesBack: [
+    clientReceives: [
       {
         line: 'HTTP/1.1 200 OK',
         fields: [
@@ -157,10 +157,10 @@ export const RESPONSE_HEADERS: readonly WireCase[] = [
   {
     name: 'A response body with a content coding is forwarded unchanged',
     rfc: '9110 7.7',
-    sends: GET,
-    arrives: ARRIVES,
+    clientSends: GET,
+    upstreamReceives: RECEIVED,
     upstream: {
-      answers: lines(
+      response: lines(
         'HTTP/1.1 200 OK',
         'Content-Encoding: gzip',
         'Content-Length: 4',
@@ -168,7 +168,7 @@ export const RESPONSE_HEADERS: readonly WireCase[] = [
         '\x1f\x8b\x08\x00',
       ),
     },
-    comesBack: [
+    clientReceives: [
       {
         line: 'HTTP/1.1 200 OK',
         fields: ['Content-Encoding: gzip'],
@@ -179,20 +179,20 @@ export const RESPONSE_HEADERS: readonly WireCase[] = [
   {
     name: 'A redirect is forwarded, not followed',
     rfc: '9110 15.4.3',
-    sends: GET,
-    arrives: ARRIVES,
+    clientSends: GET,
+    upstreamReceives: RECEIVED,
     upstream: {
-      answers: head('HTTP/1.1 302 Found', 'Location: http://127.0.0.1:1/', 'Content-Length: 0'),
+      response: head('HTTP/1.1 302 Found', 'Location: http://127.0.0.1:1/', 'Content-Length: 0'),
     },
-    comesBack: [{ line: 'HTTP/1.1 302 Found', fields: ['Location: http://127.0.0.1:1/'] }],
+    clientReceives: [{ line: 'HTTP/1.1 302 Found', fields: ['Location: http://127.0.0.1:1/'] }],
   },
   {
     name: 'Response fields that Connection lists are removed, in any case and from several field lines',
     rfc: '9110 7.6.1',
-    sends: GET,
-    arrives: ARRIVES,
+    clientSends: GET,
+    upstreamReceives: RECEIVED,
     upstream: {
-      answers: head(
+      response: head(
         'HTTP/1.1 200 OK',
         'Connection: X-Hop, keep-alive',
         'x-hop: 1',
@@ -202,21 +202,21 @@ export const RESPONSE_HEADERS: readonly WireCase[] = [
         'Content-Length: 0',
       ),
     },
-    comesBack: [
+    clientReceives: [
       {
         line: 'HTTP/1.1 200 OK',
         fields: ['X-Kept: 1'],
-        lacks: [/^connection:.*x-(?:hop|other)/i],
+        forbids: [/^connection:.*x-(?:hop|other)/i],
       },
     ],
   },
   {
     name: 'Hop-by-hop fields of a response are removed',
     rfc: '9110 7.6.1',
-    sends: GET,
-    arrives: ARRIVES,
+    clientSends: GET,
+    upstreamReceives: RECEIVED,
     upstream: {
-      answers: head(
+      response: head(
         'HTTP/1.1 200 OK',
         'Keep-Alive: timeout=9',
         'Proxy-Connection: keep-alive',
@@ -225,51 +225,51 @@ export const RESPONSE_HEADERS: readonly WireCase[] = [
         'Content-Length: 0',
       ),
     },
-    comesBack: [{ line: 'HTTP/1.1 200 OK', lacks: [/^keep-alive:.*timeout=9\b/i] }],
-    connection: 'stays',
+    clientReceives: [{ line: 'HTTP/1.1 200 OK', forbids: [/^keep-alive:.*timeout=9\b/i] }],
+    connection: 'persists',
   },
   {
     name: 'Proxy-Authenticate is removed',
     rfc: '9110 11.7.1',
-    sends: GET,
-    arrives: ARRIVES,
+    clientSends: GET,
+    upstreamReceives: RECEIVED,
     upstream: {
-      answers: head('HTTP/1.1 200 OK', 'Proxy-Authenticate: Basic', 'Content-Length: 0'),
+      response: head('HTTP/1.1 200 OK', 'Proxy-Authenticate: Basic', 'Content-Length: 0'),
     },
-    comesBack: [{ line: 'HTTP/1.1 200 OK' }],
+    clientReceives: [{ line: 'HTTP/1.1 200 OK' }],
   },
   {
     name: 'Connection: close of the upstream does not close the client connection',
     rfc: '9110 7.6.1',
-    sends: GET,
-    arrives: ARRIVES,
+    clientSends: GET,
+    upstreamReceives: RECEIVED,
     upstream: {
-      answers: lines('HTTP/1.1 200 OK', 'Connection: close', 'Content-Length: 2', '', 'ok'),
+      response: lines('HTTP/1.1 200 OK', 'Connection: close', 'Content-Length: 2', '', 'ok'),
       closes: true,
     },
-    connection: 'stays',
+    connection: 'persists',
   },
   {
     name: 'The proxy adds Via to a response',
     rfc: '9110 7.6.3',
-    sends: GET,
-    arrives: ARRIVES,
-    comesBack: [{ line: 'HTTP/1.1 200 OK', via: ['1.1 PROXY'], body: 'ok' }],
+    clientSends: GET,
+    upstreamReceives: RECEIVED,
+    clientReceives: [{ line: 'HTTP/1.1 200 OK', via: ['1.1 PROXY'], body: 'ok' }],
   },
   {
     name: 'The proxy is appended to the Via of a response',
     rfc: '9110 7.6.3',
-    sends: GET,
-    arrives: ARRIVES,
+    clientSends: GET,
+    upstreamReceives: RECEIVED,
     upstream: {
-      answers: head(
+      response: head(
         'HTTP/1.1 200 OK',
         'Via: 1.0 fred',
         'via: 2 far, 1.1 near',
         'Content-Length: 0',
       ),
     },
-    comesBack: [
+    clientReceives: [
       {
         line: 'HTTP/1.1 200 OK',
         via: ['1.0 fred', '2 far', '1.1 near', '1.1 PROXY'],
@@ -295,19 +295,19 @@ export const RESPONSE_HEADERS: readonly WireCase[] = [
   ].map((line): WireCase => ({
     name: `The status line is forwarded: ${line}`,
     rfc: '9112 4',
-    sends: GET,
-    arrives: ARRIVES,
-    upstream: { answers: lines(line, 'Content-Length: 4', '', 'body') },
-    comesBack: [{ line, body: 'body' }],
-    connection: 'stays',
+    clientSends: GET,
+    upstreamReceives: RECEIVED,
+    upstream: { response: lines(line, 'Content-Length: 4', '', 'body') },
+    clientReceives: [{ line, body: 'body' }],
+    connection: 'persists',
   })),
   {
     name: 'A reason phrase with obs-text is forwarded unchanged',
     rfc: '9112 4',
-    sends: GET,
-    arrives: ARRIVES,
-    upstream: { answers: lines('HTTP/1.1 200 caf\xe9', 'Content-Length: 4', '', 'body') },
-    comesBack: [{ line: 'HTTP/1.1 200 caf\xe9', body: 'body' }],
-    connection: 'stays',
+    clientSends: GET,
+    upstreamReceives: RECEIVED,
+    upstream: { response: lines('HTTP/1.1 200 caf\xe9', 'Content-Length: 4', '', 'body') },
+    clientReceives: [{ line: 'HTTP/1.1 200 caf\xe9', body: 'body' }],
+    connection: 'persists',
   },
 ]

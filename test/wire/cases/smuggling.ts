@@ -1,7 +1,7 @@
 import {
   chunk,
   chunked,
-  type Doubt,
+  type AmbiguousRequest,
   head,
   lastChunk,
   lines,
@@ -28,13 +28,13 @@ const EARLY_END = lastChunk() + SMUGGLED
 export type SmugglingFamily = {
   readonly family: string
   readonly rfc: string
-  readonly cases: readonly (WireCase & Doubt)[]
+  readonly cases: readonly (WireCase & AmbiguousRequest)[]
 }
 
 type Attempt = {
   readonly name: string
-  readonly sends: string | readonly Step[]
-  readonly atMost?: Message
+  readonly clientSends: string | readonly Step[]
+  readonly mayForward?: Message
   readonly upstream?: UpstreamScript
 }
 
@@ -42,9 +42,9 @@ function family(
   name: string,
   rfc: string,
   attempts: readonly Attempt[],
-  about: Doubt['about'] = 'the end',
+  ambiguity: AmbiguousRequest['ambiguity'] = 'framing',
 ): SmugglingFamily {
-  const cases = attempts.map((attempt) => ({ atMost: undefined, ...attempt, rfc, about }))
+  const cases = attempts.map((attempt) => ({ mayForward: undefined, ...attempt, rfc, ambiguity }))
   return { family: name, rfc, cases }
 }
 
@@ -200,23 +200,23 @@ export const SMUGGLING: readonly SmugglingFamily[] = [
   family('CL.TE and TE.CL: Content-Length and Transfer-Encoding', '9112 6.3', [
     ...VALID_CODINGS.map((coding) => ({
       name: `Content-Length that includes the smuggled request, then ${shown(coding)}`,
-      sends: head(POST, HOST, `Content-Length: ${EARLY_END.length}`, coding) + EARLY_END,
+      clientSends: head(POST, HOST, `Content-Length: ${EARLY_END.length}`, coding) + EARLY_END,
     })),
     ...VALID_CODINGS.map((coding) => ({
       name: `${shown(coding)}, then Content-Length that excludes the smuggled request`,
-      sends: head(POST, HOST, coding, 'Content-Length: 4') + chunked(SMUGGLED),
+      clientSends: head(POST, HOST, coding, 'Content-Length: 4') + chunked(SMUGGLED),
     })),
     {
       name: 'Content-Length: 0 and a chunked body',
-      sends: head(POST, HOST, 'Content-Length: 0', CHUNKED) + chunked(SMUGGLED),
+      clientSends: head(POST, HOST, 'Content-Length: 0', CHUNKED) + chunked(SMUGGLED),
     },
     {
       name: 'Content-Length and a chunked body of that length',
-      sends: head(POST, HOST, 'Content-Length: 5', CHUNKED) + lastChunk(),
+      clientSends: head(POST, HOST, 'Content-Length: 5', CHUNKED) + lastChunk(),
     },
     {
       name: 'GET with Content-Length and a chunked body',
-      sends: head('GET /orders HTTP/1.1', HOST, 'Content-Length: 5', CHUNKED) + EARLY_END,
+      clientSends: head('GET /orders HTTP/1.1', HOST, 'Content-Length: 5', CHUNKED) + EARLY_END,
     },
   ]),
   family(
@@ -224,7 +224,7 @@ export const SMUGGLING: readonly SmugglingFamily[] = [
     '9112 6.1',
     INVALID_CODINGS.map((coding) => ({
       name: shown(coding),
-      sends: head(POST, HOST, `Content-Length: ${EARLY_END.length}`, coding) + EARLY_END,
+      clientSends: head(POST, HOST, `Content-Length: ${EARLY_END.length}`, coding) + EARLY_END,
     })),
   ),
   family(
@@ -232,7 +232,7 @@ export const SMUGGLING: readonly SmugglingFamily[] = [
     '9112 6.1',
     INVALID_CODINGS.map((coding) => ({
       name: shown(coding),
-      sends: head(POST, HOST, coding) + chunked(SMUGGLED),
+      clientSends: head(POST, HOST, coding) + chunked(SMUGGLED),
     })),
   ),
   family(
@@ -240,8 +240,8 @@ export const SMUGGLING: readonly SmugglingFamily[] = [
     '9112 7',
     VALID_CODINGS.map((coding) => ({
       name: shown(coding),
-      sends: head(POST, HOST, coding) + chunked(SMUGGLED),
-      atMost: { line: POST, body: SMUGGLED },
+      clientSends: head(POST, HOST, coding) + chunked(SMUGGLED),
+      mayForward: { line: POST, body: SMUGGLED },
     })),
   ),
   family(
@@ -249,23 +249,23 @@ export const SMUGGLING: readonly SmugglingFamily[] = [
     '9112 6',
     SIMILAR_FIELDS.map((field) => ({
       name: shown(field),
-      sends: head(POST, HOST, `Content-Length: ${EARLY_END.length}`, field) + EARLY_END,
-      atMost: { line: POST, fields: [field], body: EARLY_END },
+      clientSends: head(POST, HOST, `Content-Length: ${EARLY_END.length}`, field) + EARLY_END,
+      mayForward: { line: POST, fields: [field], body: EARLY_END },
     })),
   ),
   family('Chunked bodies in HTTP/1.0', '9112 6.1', [
     {
       name: 'A chunked body',
-      sends: head('POST /orders HTTP/1.0', HOST, CHUNKED) + chunked(SMUGGLED),
+      clientSends: head('POST /orders HTTP/1.0', HOST, CHUNKED) + chunked(SMUGGLED),
     },
     {
       name: 'A chunked body with keep-alive',
-      sends:
+      clientSends:
         head('POST /orders HTTP/1.0', HOST, 'Connection: keep-alive', CHUNKED) + chunked(SMUGGLED),
     },
     {
       name: 'A chunked body with Content-Length',
-      sends: head('POST /orders HTTP/1.0', HOST, 'Content-Length: 5', CHUNKED) + EARLY_END,
+      clientSends: head('POST /orders HTTP/1.0', HOST, 'Content-Length: 5', CHUNKED) + EARLY_END,
     },
   ]),
   family(
@@ -273,29 +273,29 @@ export const SMUGGLING: readonly SmugglingFamily[] = [
     '9110 8.6',
     INVALID_LENGTHS.map((length) => ({
       name: shown(length),
-      sends: `${head(POST, HOST, length)}hello${SMUGGLED}`,
+      clientSends: `${head(POST, HOST, length)}hello${SMUGGLED}`,
     })),
   ),
   family('CL.CL: equal Content-Length values', '9110 8.6', [
     {
       name: 'Two equal Content-Length fields',
-      sends: `${head(POST, HOST, 'Content-Length: 5', 'Content-Length: 5')}hello`,
-      atMost: { line: POST, body: 'hello' },
+      clientSends: `${head(POST, HOST, 'Content-Length: 5', 'Content-Length: 5')}hello`,
+      mayForward: { line: POST, body: 'hello' },
     },
     {
       name: 'Two Content-Length fields, one with a leading zero',
-      sends: `${head(POST, HOST, 'Content-Length: 5', 'Content-Length: 05')}hello`,
-      atMost: { line: POST, body: 'hello' },
+      clientSends: `${head(POST, HOST, 'Content-Length: 5', 'Content-Length: 05')}hello`,
+      mayForward: { line: POST, body: 'hello' },
     },
     {
       name: 'Content-Length with leading zeros',
-      sends: `${head(POST, HOST, 'Content-Length: 000005')}hello`,
-      atMost: { line: POST, body: 'hello' },
+      clientSends: `${head(POST, HOST, 'Content-Length: 000005')}hello`,
+      mayForward: { line: POST, body: 'hello' },
     },
     {
       name: 'Content-Length with whitespace around it',
-      sends: `${head(POST, HOST, 'Content-Length: \t 5 \t')}hello`,
-      atMost: { line: POST, body: 'hello' },
+      clientSends: `${head(POST, HOST, 'Content-Length: \t 5 \t')}hello`,
+      mayForward: { line: POST, body: 'hello' },
     },
   ]),
   family('Unexpected bodies', '9112 6.3', [
@@ -306,20 +306,20 @@ export const SMUGGLING: readonly SmugglingFamily[] = [
         return [
           {
             name: `${method} with the smuggled request in a chunk`,
-            sends: head(line, HOST, CHUNKED) + chunked(SMUGGLED),
-            atMost: { line, body: SMUGGLED },
+            clientSends: head(line, HOST, CHUNKED) + chunked(SMUGGLED),
+            mayForward: { line, body: SMUGGLED },
           },
           {
             name: `${method} with the smuggled request as a body of known length`,
-            sends: head(line, HOST, `Content-Length: ${SMUGGLED.length}`) + SMUGGLED,
-            atMost: { line, body: SMUGGLED },
+            clientSends: head(line, HOST, `Content-Length: ${SMUGGLED.length}`) + SMUGGLED,
+            mayForward: { line, body: SMUGGLED },
           },
         ]
       },
     ),
     {
       name: 'An upload with an Upgrade field',
-      sends:
+      clientSends:
         head(
           POST,
           HOST,
@@ -327,11 +327,11 @@ export const SMUGGLING: readonly SmugglingFamily[] = [
           'Upgrade: x',
           `Content-Length: ${SMUGGLED.length}`,
         ) + SMUGGLED,
-      atMost: { line: POST, body: SMUGGLED },
+      mayForward: { line: POST, body: SMUGGLED },
     },
     {
       name: 'A GET with Upgrade: h2c',
-      sends:
+      clientSends:
         head(
           'GET /orders HTTP/1.1',
           HOST,
@@ -340,11 +340,11 @@ export const SMUGGLING: readonly SmugglingFamily[] = [
           'HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA',
           `Content-Length: ${SMUGGLED.length}`,
         ) + SMUGGLED,
-      atMost: { line: 'GET /orders HTTP/1.1', body: SMUGGLED },
+      mayForward: { line: 'GET /orders HTTP/1.1', body: SMUGGLED },
     },
     {
       name: 'The smuggled request after CONNECT',
-      sends: head('CONNECT localhost:80 HTTP/1.1', 'Host: localhost:80') + SMUGGLED,
+      clientSends: head('CONNECT localhost:80 HTTP/1.1', 'Host: localhost:80') + SMUGGLED,
     },
   ]),
   family(
@@ -359,61 +359,64 @@ export const SMUGGLING: readonly SmugglingFamily[] = [
       '',
     ].map((expectation) => ({
       name: `Expect: ${shown(expectation)}, with the smuggled request as body`,
-      sends:
+      clientSends:
         head(POST, HOST, `Expect: ${expectation}`, `Content-Length: ${SMUGGLED.length}`) + SMUGGLED,
-      atMost: { line: POST, body: SMUGGLED },
+      mayForward: { line: POST, body: SMUGGLED },
     })),
-    'the meaning',
+    'semantics',
   ),
   family('Bare CR and bare LF', '9112 2.2', [
-    { name: 'LF instead of CRLF', sends: `GET /orders HTTP/1.1\nHost: localhost\n\n${SMUGGLED}` },
+    {
+      name: 'LF instead of CRLF',
+      clientSends: `GET /orders HTTP/1.1\nHost: localhost\n\n${SMUGGLED}`,
+    },
     {
       name: 'LF after the request line',
-      sends: `GET /orders HTTP/1.1\nHost: localhost\r\n\r\n`,
+      clientSends: `GET /orders HTTP/1.1\nHost: localhost\r\n\r\n`,
     },
     {
       name: 'LF after a field line',
-      sends: `GET /orders HTTP/1.1\r\nHost: localhost\nX-A: 1\r\n\r\n`,
+      clientSends: `GET /orders HTTP/1.1\r\nHost: localhost\nX-A: 1\r\n\r\n`,
     },
     {
       name: 'LF as the empty line',
-      sends: `GET /orders HTTP/1.1\r\nHost: localhost\r\n\n${SMUGGLED}`,
+      clientSends: `GET /orders HTTP/1.1\r\nHost: localhost\r\n\n${SMUGGLED}`,
     },
     {
       name: 'Two LF in a value, then the smuggled request',
-      sends: `GET /orders HTTP/1.1\r\nHost: localhost\r\nX-A: 1\n\n${SMUGGLED}`,
+      clientSends: `GET /orders HTTP/1.1\r\nHost: localhost\r\nX-A: 1\n\n${SMUGGLED}`,
     },
     {
       name: 'CR after the request line',
-      sends: `GET /orders HTTP/1.1\rHost: localhost\r\n\r\n`,
+      clientSends: `GET /orders HTTP/1.1\rHost: localhost\r\n\r\n`,
     },
     {
       name: 'CR before the version',
-      sends: `GET /orders\rHTTP/1.1\r\nHost: localhost\r\n\r\n`,
+      clientSends: `GET /orders\rHTTP/1.1\r\nHost: localhost\r\n\r\n`,
     },
     {
       name: 'CR in a value',
-      sends: head('GET /orders HTTP/1.1', HOST, 'X-A: 1\rAuthorization: Bearer evil'),
+      clientSends: head('GET /orders HTTP/1.1', HOST, 'X-A: 1\rAuthorization: Bearer evil'),
     },
     {
       name: 'CR at the end of a value',
-      sends: head('GET /orders HTTP/1.1', HOST, 'X-A: 1\r'),
+      clientSends: head('GET /orders HTTP/1.1', HOST, 'X-A: 1\r'),
     },
     {
       name: 'CR in a name',
-      sends: head('GET /orders HTTP/1.1', HOST, 'X-\rA: 1'),
+      clientSends: head('GET /orders HTTP/1.1', HOST, 'X-\rA: 1'),
     },
     {
       name: 'CR instead of CRLF',
-      sends: `GET /orders HTTP/1.1\rHost: localhost\r\r${SMUGGLED}`,
+      clientSends: `GET /orders HTTP/1.1\rHost: localhost\r\r${SMUGGLED}`,
     },
     {
       name: 'LF CR as the empty line',
-      sends: `GET /orders HTTP/1.1\r\nHost: localhost\n\r\n\r\n`,
+      clientSends: `GET /orders HTTP/1.1\r\nHost: localhost\n\r\n\r\n`,
     },
     {
       name: 'CR CR LF',
-      sends: `GET /orders HTTP/1.1\r\nHost: localhost\r\r\n\r\n${SMUGGLED}`,
+      clientSends: `GET /orders HTTP/1.1\r\nHost: localhost\r\r\n\r\n${SMUGGLED}`,
     },
   ]),
   family(
@@ -456,10 +459,10 @@ export const SMUGGLING: readonly SmugglingFamily[] = [
       'X=A: 1',
       'X\\A: 1',
     ].flatMap((line) => [
-      { name: shown(line), sends: head('GET /orders HTTP/1.1', HOST, line) },
+      { name: shown(line), clientSends: head('GET /orders HTTP/1.1', HOST, line) },
       {
         name: `${shown(line)} as the first field line`,
-        sends: head('GET /orders HTTP/1.1', line, HOST),
+        clientSends: head('GET /orders HTTP/1.1', line, HOST),
       },
     ]),
   ),
@@ -485,18 +488,18 @@ export const SMUGGLING: readonly SmugglingFamily[] = [
       'GET HTTP/1.1',
       'GET:/orders HTTP/1.1',
       'HTTP/1.1 200 OK',
-    ].map((line) => ({ name: shown(line), sends: head(line, HOST) })),
+    ].map((line) => ({ name: shown(line), clientSends: head(line, HOST) })),
     // RFC 9112 section 3: a parser may split the request line at any whitespace.
     ...['GET  /orders HTTP/1.1', 'GET /orders  HTTP/1.1'].map((line) => ({
       name: shown(line),
-      sends: head(line, HOST),
-      atMost: { line: 'GET /orders HTTP/1.1' },
+      clientSends: head(line, HOST),
+      mayForward: { line: 'GET /orders HTTP/1.1' },
     })),
     // RFC 9112 section 2.2: empty lines before a request are to be ignored, if they are CRLF.
     {
       name: 'LF before a request',
-      sends: `\n\n${head('GET /orders HTTP/1.1', HOST)}`,
-      atMost: { line: 'GET /orders HTTP/1.1' },
+      clientSends: `\n\n${head('GET /orders HTTP/1.1', HOST)}`,
+      mayForward: { line: 'GET /orders HTTP/1.1' },
     },
   ]),
   family(
@@ -537,9 +540,9 @@ export const SMUGGLING: readonly SmugglingFamily[] = [
       '-1',
     ].map((size) => ({
       name: shown(size),
-      sends: head(POST, HOST, CHUNKED) + withSize(size),
+      clientSends: head(POST, HOST, CHUNKED) + withSize(size),
     })),
-    'the body',
+    'body',
   ),
   family(
     'Chunk sizes',
@@ -555,10 +558,10 @@ export const SMUGGLING: readonly SmugglingFamily[] = [
       'SIZE;',
     ].map((size) => ({
       name: shown(size),
-      sends: head(POST, HOST, CHUNKED) + withSize(size),
-      atMost: { line: POST, body: SMUGGLED },
+      clientSends: head(POST, HOST, CHUNKED) + withSize(size),
+      mayForward: { line: POST, body: SMUGGLED },
     })),
-    'the body',
+    'body',
   ),
   family(
     'Invalid ends of chunks',
@@ -590,8 +593,8 @@ export const SMUGGLING: readonly SmugglingFamily[] = [
         name: 'The smuggled request instead of a trailer section',
         body: `5\r\nhello\r\n0\r\n${SMUGGLED}`,
       },
-    ].map(({ name, body }) => ({ name, sends: head(POST, HOST, CHUNKED) + body })),
-    'the body',
+    ].map(({ name, body }) => ({ name, clientSends: head(POST, HOST, CHUNKED) + body })),
+    'body',
   ),
   family(
     'Trailer fields',
@@ -606,10 +609,10 @@ export const SMUGGLING: readonly SmugglingFamily[] = [
       'Cookie: a=1',
     ].map((trailer) => ({
       name: `The trailer field ${trailer} is not merged into the header section`,
-      sends: head(POST, HOST, CHUNKED, 'Trailer: a') + chunk('hello') + lastChunk(trailer),
-      atMost: { line: POST, fields: ['Trailer: a'], body: 'hello' },
+      clientSends: head(POST, HOST, CHUNKED, 'Trailer: a') + chunk('hello') + lastChunk(trailer),
+      mayForward: { line: POST, fields: ['Trailer: a'], body: 'hello' },
     })),
-    'the body',
+    'body',
   ),
   family(
     'Invalid trailer fields',
@@ -625,9 +628,9 @@ export const SMUGGLING: readonly SmugglingFamily[] = [
       'X-A',
     ].map((trailer) => ({
       name: shown(trailer),
-      sends: head(POST, HOST, CHUNKED) + chunk('hello') + lastChunk(trailer),
+      clientSends: head(POST, HOST, CHUNKED) + chunk('hello') + lastChunk(trailer),
     })),
-    'the body',
+    'body',
   ),
   family(
     'Fields that the client cannot remove or set',
@@ -641,27 +644,27 @@ export const SMUGGLING: readonly SmugglingFamily[] = [
         'AUTHORIZATION,,host,Content-Length',
       ].map((option) => ({
         name: `Connection: ${option}`,
-        sends: `${head(POST, HOST, `Connection: ${option}`, 'Authorization: Bearer evil', 'Content-Length: 5')}hello`,
-        atMost: { line: POST, body: 'hello' },
+        clientSends: `${head(POST, HOST, `Connection: ${option}`, 'Authorization: Bearer evil', 'Content-Length: 5')}hello`,
+        mayForward: { line: POST, body: 'hello' },
       })),
       {
         name: 'Connection: transfer-encoding',
-        sends: head(POST, HOST, 'Connection: transfer-encoding', CHUNKED) + chunked(SMUGGLED),
-        atMost: { line: POST, body: SMUGGLED },
+        clientSends: head(POST, HOST, 'Connection: transfer-encoding', CHUNKED) + chunked(SMUGGLED),
+        mayForward: { line: POST, body: SMUGGLED },
       },
       {
         name: 'Several Authorization fields',
-        sends: head(
+        clientSends: head(
           'GET /orders HTTP/1.1',
           'authorization: Bearer evil',
           HOST,
           'Authorization: Bearer evil',
           'AUTHORIZATION:',
         ),
-        atMost: { line: 'GET /orders HTTP/1.1' },
+        mayForward: { line: 'GET /orders HTTP/1.1' },
       },
     ],
-    'the meaning',
+    'semantics',
   ),
   family(
     'Invalid hosts',
@@ -691,7 +694,7 @@ export const SMUGGLING: readonly SmugglingFamily[] = [
         ['Host: localhost\xa0'],
       ].map((hosts) => ({
         name: shown(hosts.join('\r\n')) || 'No Host',
-        sends: head('GET /orders HTTP/1.1', ...hosts),
+        clientSends: head('GET /orders HTTP/1.1', ...hosts),
       })),
       ...[
         'http://evil/orders',
@@ -708,10 +711,10 @@ export const SMUGGLING: readonly SmugglingFamily[] = [
         'localhost:80',
       ].map((target) => ({
         name: `The target ${target}`,
-        sends: head(`GET ${target} HTTP/1.1`, HOST),
+        clientSends: head(`GET ${target} HTTP/1.1`, HOST),
       })),
     ],
-    'the meaning',
+    'semantics',
   ),
   family(
     'Line breaks in targets',
@@ -727,10 +730,10 @@ export const SMUGGLING: readonly SmugglingFamily[] = [
       '/orders/%250d%250a',
     ].map((target) => ({
       name: target,
-      sends: head(`GET ${target} HTTP/1.1`, HOST),
-      atMost: { line: `GET ${target} HTTP/1.1` },
+      clientSends: head(`GET ${target} HTTP/1.1`, HOST),
+      mayForward: { line: `GET ${target} HTTP/1.1` },
     })),
-    'the meaning',
+    'semantics',
   ),
   family('Data after a request', '9112 9.3', [
     ...[
@@ -748,26 +751,27 @@ export const SMUGGLING: readonly SmugglingFamily[] = [
       },
     ].map(({ name, following }) => ({
       name,
-      sends: head('GET /orders HTTP/1.1', HOST) + following,
-      atMost: { line: 'GET /orders HTTP/1.1' },
+      clientSends: head('GET /orders HTTP/1.1', HOST) + following,
+      mayForward: { line: 'GET /orders HTTP/1.1' },
     })),
     // Data after an upgrade request must not be interpreted before the upstream has accepted the upgrade
     // (RFC 9110 section 7.8).
     ...['200 OK', '302 Found'].map((status) => ({
       name: `The smuggled request after a WebSocket handshake that gets ${status}`,
-      sends: head('GET /orders HTTP/1.1', HOST, 'Connection: Upgrade', ...WEBSOCKET) + SMUGGLED,
-      upstream: { answers: head(`HTTP/1.1 ${status}`, 'Content-Length: 0') },
-      atMost: { line: 'GET /orders HTTP/1.1', fields: WEBSOCKET },
+      clientSends:
+        head('GET /orders HTTP/1.1', HOST, 'Connection: Upgrade', ...WEBSOCKET) + SMUGGLED,
+      upstream: { response: head(`HTTP/1.1 ${status}`, 'Content-Length: 0') },
+      mayForward: { line: 'GET /orders HTTP/1.1', fields: WEBSOCKET },
     })),
     {
       name: 'The smuggled request after a request with Connection: close',
-      sends: head('GET /orders HTTP/1.1', HOST, 'Connection: close') + SMUGGLED,
-      atMost: { line: 'GET /orders HTTP/1.1' },
+      clientSends: head('GET /orders HTTP/1.1', HOST, 'Connection: close') + SMUGGLED,
+      mayForward: { line: 'GET /orders HTTP/1.1' },
     },
     {
       name: 'The smuggled request after an HTTP/1.0 request',
-      sends: head('GET /orders HTTP/1.0', HOST) + SMUGGLED,
-      atMost: { line: 'GET /orders HTTP/1.1' },
+      clientSends: head('GET /orders HTTP/1.0', HOST) + SMUGGLED,
+      mayForward: { line: 'GET /orders HTTP/1.1' },
     },
   ]),
 ]

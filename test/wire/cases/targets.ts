@@ -31,69 +31,69 @@ const OVERLONG_SEQUENCES = [
 
 export const TARGETS: readonly WireCase[] = [
   ...verbatim(),
-  ...refusedTargets(),
+  ...rejectedTargets(),
   {
     name: 'A target in absolute form is equivalent to path and Host',
     rfc: '9112 3.2.2',
-    sends: head('GET http://AUTHORITY/x?y=1 HTTP/1.1', 'Host: AUTHORITY'),
-    arrives: [{ line: 'GET /x?y=1 HTTP/1.1' }],
+    clientSends: head('GET http://AUTHORITY/x?y=1 HTTP/1.1', 'Host: AUTHORITY'),
+    upstreamReceives: [{ line: 'GET /x?y=1 HTTP/1.1' }],
   },
   {
     name: 'The scheme of a target in absolute form is case-insensitive',
     rfc: '9110 4.2.3',
-    sends: head('GET HTTP://AUTHORITY/x HTTP/1.1', 'Host: AUTHORITY'),
-    arrives: [{ line: 'GET /x HTTP/1.1' }],
+    clientSends: head('GET HTTP://AUTHORITY/x HTTP/1.1', 'Host: AUTHORITY'),
+    upstreamReceives: [{ line: 'GET /x HTTP/1.1' }],
   },
   {
     name: 'A target in absolute form without a path has the path /',
     rfc: '9112 3.2.1',
-    sends: head('GET http://AUTHORITY HTTP/1.1', 'Host: AUTHORITY'),
-    arrives: [{ line: 'GET / HTTP/1.1' }],
+    clientSends: head('GET http://AUTHORITY HTTP/1.1', 'Host: AUTHORITY'),
+    upstreamReceives: [{ line: 'GET / HTTP/1.1' }],
   },
   {
     name: 'A target in absolute form with a query and without a path has the path /',
     rfc: '9112 3.2.1',
-    sends: head('GET http://AUTHORITY?a=1 HTTP/1.1', 'Host: AUTHORITY'),
-    arrives: [{ line: 'GET /?a=1 HTTP/1.1' }],
+    clientSends: head('GET http://AUTHORITY?a=1 HTTP/1.1', 'Host: AUTHORITY'),
+    upstreamReceives: [{ line: 'GET /?a=1 HTTP/1.1' }],
   },
   {
     name: 'OPTIONS * is rejected, because it has no path to route by (known gap)',
     rfc: '9112 3.2.4',
-    sends: head('OPTIONS * HTTP/1.1', HOST),
-    refused: [400, 404, 405, 501],
-    connection: 'stays',
+    clientSends: head('OPTIONS * HTTP/1.1', HOST),
+    rejectedWith: [400, 404, 405, 501],
+    connection: 'persists',
   },
   {
     name: 'OPTIONS in absolute form without a path is rejected like OPTIONS * (known gap)',
     rfc: '9112 3.2.4',
-    sends: head('OPTIONS http://AUTHORITY HTTP/1.1', 'Host: AUTHORITY'),
-    refused: [400, 404, 405, 501],
-    connection: 'stays',
+    clientSends: head('OPTIONS http://AUTHORITY HTTP/1.1', 'Host: AUTHORITY'),
+    rejectedWith: [400, 404, 405, 501],
+    connection: 'persists',
   },
   {
     name: 'OPTIONS with a path is forwarded',
     rfc: '9110 9.3.7',
-    sends: head('OPTIONS /x HTTP/1.1', HOST),
-    arrives: [{ line: 'OPTIONS /x HTTP/1.1' }],
+    clientSends: head('OPTIONS /x HTTP/1.1', HOST),
+    upstreamReceives: [{ line: 'OPTIONS /x HTTP/1.1' }],
   },
   {
     name: 'The proxy responds to OPTIONS with Max-Forwards: 0',
     rfc: '9110 7.6.2',
-    sends: head('OPTIONS /x HTTP/1.1', HOST, 'Max-Forwards: 0'),
-    refused: [200, 204],
-    connection: 'stays',
+    clientSends: head('OPTIONS /x HTTP/1.1', HOST, 'Max-Forwards: 0'),
+    rejectedWith: [200, 204],
+    connection: 'persists',
   },
   {
     name: 'OPTIONS with Max-Forwards: 5 is forwarded with Max-Forwards: 4',
     rfc: '9110 7.6.2',
-    sends: head('OPTIONS /x HTTP/1.1', HOST, 'Max-Forwards: 5'),
-    arrives: [{ line: 'OPTIONS /x HTTP/1.1', fields: ['Max-Forwards: 4'] }],
+    clientSends: head('OPTIONS /x HTTP/1.1', HOST, 'Max-Forwards: 5'),
+    upstreamReceives: [{ line: 'OPTIONS /x HTTP/1.1', fields: ['Max-Forwards: 4'] }],
   },
   {
     name: 'Max-Forwards is ignored for GET',
     rfc: '9110 7.6.2',
-    sends: head('GET /x HTTP/1.1', HOST, 'Max-Forwards: 0'),
-    arrives: [{ line: 'GET /x HTTP/1.1', fields: ['Max-Forwards: 0'] }],
+    clientSends: head('GET /x HTTP/1.1', HOST, 'Max-Forwards: 0'),
+    upstreamReceives: [{ line: 'GET /x HTTP/1.1', fields: ['Max-Forwards: 0'] }],
   },
   ...methods(),
   ...versions(),
@@ -133,8 +133,8 @@ function verbatim(): WireCase[] {
   ].map((target) => ({
     name: `A target is forwarded unchanged: ${target.slice(0, 60)}`,
     rfc: '9112 3.2.1',
-    sends: head(`GET ${target} HTTP/1.1`, HOST),
-    arrives: [{ line: `GET ${target} HTTP/1.1` }],
+    clientSends: head(`GET ${target} HTTP/1.1`, HOST),
+    upstreamReceives: [{ line: `GET ${target} HTTP/1.1` }],
   }))
 }
 
@@ -142,13 +142,13 @@ function rejected(name: string, rfc: string, ...bytes: readonly string[]): WireC
   return {
     name: `${name} is rejected`,
     rfc,
-    sends: head(...bytes),
-    refused: [400, 403, 421],
+    clientSends: head(...bytes),
+    rejectedWith: [400, 403, 421],
     connection: 'either',
   }
 }
 
-function refusedTargets(): WireCase[] {
+function rejectedTargets(): WireCase[] {
   return [
     rejected('A request without Host', '9112 3.2', 'GET /x HTTP/1.1'),
     rejected('An empty Host', '9110 7.2', 'GET /x HTTP/1.1', 'Host:'),
@@ -205,27 +205,27 @@ function refusedTargets(): WireCase[] {
     {
       name: 'GET * is rejected',
       rfc: '9112 3.2.4',
-      sends: head('GET * HTTP/1.1', HOST),
-      refused: [400],
+      clientSends: head('GET * HTTP/1.1', HOST),
+      rejectedWith: [400],
       connection: 'either',
     },
     {
       name: 'A target in authority form is rejected for GET',
       rfc: '9112 3.2.3',
-      sends: head('GET localhost:80 HTTP/1.1', HOST),
-      refused: [400],
+      clientSends: head('GET localhost:80 HTTP/1.1', HOST),
+      rejectedWith: [400],
     },
     {
       name: 'A target without a leading slash is rejected',
       rfc: '9112 3.2.1',
-      sends: head('GET x HTTP/1.1', HOST),
-      refused: [400],
+      clientSends: head('GET x HTTP/1.1', HOST),
+      rejectedWith: [400],
     },
     ...['/caf\xe9', '/a b', '/a\tb', '/a\x00b', '/a\x7fb', '/a\x0bb'].map((target): WireCase => ({
       name: `A target with an invalid character is rejected: ${JSON.stringify(target)}`,
       rfc: '9112 3.2',
-      sends: head(`GET ${target} HTTP/1.1`, HOST),
-      refused: [400, 505],
+      clientSends: head(`GET ${target} HTTP/1.1`, HOST),
+      rejectedWith: [400, 505],
     })),
   ]
 }
@@ -236,29 +236,29 @@ function methods(): WireCase[] {
       (method): WireCase => ({
         name: `${method} is forwarded`,
         rfc: '9110 9.1',
-        sends: `${head(`${method} /x HTTP/1.1`, HOST, 'Content-Length: 2')}{}`,
-        arrives: [{ line: `${method} /x HTTP/1.1`, body: '{}' }],
-        connection: 'stays',
+        clientSends: `${head(`${method} /x HTTP/1.1`, HOST, 'Content-Length: 2')}{}`,
+        upstreamReceives: [{ line: `${method} /x HTTP/1.1`, body: '{}' }],
+        connection: 'persists',
       }),
     ),
     {
       name: 'TRACE is rejected, because its response would contain the token',
       rfc: '9110 9.3.8',
-      sends: head('TRACE /x HTTP/1.1', HOST),
-      refused: [501],
-      connection: 'stays',
+      clientSends: head('TRACE /x HTTP/1.1', HOST),
+      rejectedWith: [501],
+      connection: 'persists',
     },
     {
       name: 'CONNECT is rejected, because no token can be injected into a tunnel',
       rfc: '9110 9.3.6',
-      sends: head('CONNECT localhost:443 HTTP/1.1', 'Host: localhost:443'),
-      refused: [403, 405, 501],
+      clientSends: head('CONNECT localhost:443 HTTP/1.1', 'Host: localhost:443'),
+      rejectedWith: [403, 405, 501],
     },
     ...['FOO', 'get', 'G(T', 'GETGET'].map((method): WireCase => ({
       name: `An unknown or invalid method is rejected: ${method}`,
       rfc: '9110 9.1',
-      sends: head(`${method} /x HTTP/1.1`, HOST),
-      refused: method === 'FOO' ? [501] : [400, 501],
+      clientSends: head(`${method} /x HTTP/1.1`, HOST),
+      rejectedWith: method === 'FOO' ? [501] : [400, 501],
     })),
   ]
 }
@@ -279,33 +279,33 @@ function versions(): WireCase[] {
     ].map((version): WireCase => ({
       name: `A request of the version ${version} is rejected`,
       rfc: '9110 2.5',
-      sends: head(`GET /x ${version}`, HOST),
-      refused: [400, 505],
+      clientSends: head(`GET /x ${version}`, HOST),
+      rejectedWith: [400, 505],
     })),
     {
       name: 'A request line without a version is rejected',
       rfc: '9112 3',
-      sends: head('GET /x', HOST),
-      refused: [400, 505],
+      clientSends: head('GET /x', HOST),
+      rejectedWith: [400, 505],
     },
     {
       name: 'A TLS ClientHello is rejected',
       rfc: '9112 3',
-      sends: '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n',
-      refused: [400],
+      clientSends: '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n',
+      rejectedWith: [400],
     },
     {
       name: 'The method PRI without the HTTP/2 preface is rejected',
       rfc: '9113 3.4',
-      sends: lines('PRI * HTTP/2.0', '', 'XX', '', ''),
-      refused: [400, 505],
+      clientSends: lines('PRI * HTTP/2.0', '', 'XX', '', ''),
+      rejectedWith: [400, 505],
     },
     {
       name: 'An empty line before a request is ignored',
       rfc: '9112 2.2',
-      sends: lines('', head('GET /x HTTP/1.1', HOST)),
-      arrives: [{ line: 'GET /x HTTP/1.1' }],
-      comesBack: [OK],
+      clientSends: lines('', head('GET /x HTTP/1.1', HOST)),
+      upstreamReceives: [{ line: 'GET /x HTTP/1.1' }],
+      clientReceives: [OK],
     },
   ]
 }

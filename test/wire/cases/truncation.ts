@@ -2,7 +2,7 @@ import { chunk, chunked, head, lastChunk, lines, type WireCase } from '../wire-c
 
 const HOST = 'Host: localhost'
 const GET = head('GET /x HTTP/1.1', HOST)
-const ARRIVES = [{ line: 'GET /x HTTP/1.1' }] as const
+const RECEIVED = [{ line: 'GET /x HTTP/1.1' }] as const
 const CHUNKED = head('HTTP/1.1 200 OK', 'Transfer-Encoding: chunked')
 
 /** Incomplete and invalid messages must not be forwarded as complete ones (RFC 9112 section 8). */
@@ -10,64 +10,74 @@ export const TRUNCATION: readonly WireCase[] = [
   {
     name: 'A truncated response with Content-Length is forwarded as truncated',
     rfc: '9112 8',
-    sends: GET,
-    arrives: ARRIVES,
+    clientSends: GET,
+    upstreamReceives: RECEIVED,
     upstream: {
-      answers: lines('HTTP/1.1 200 OK', 'Content-Length: 100', '', 'only this'),
+      response: lines('HTTP/1.1 200 OK', 'Content-Length: 100', '', 'only this'),
       closes: true,
     },
-    comesBack: [{ line: 'HTTP/1.1 200 OK', body: 'only this', framing: 'length', cut: true }],
+    clientReceives: [
+      { line: 'HTTP/1.1 200 OK', body: 'only this', framing: 'length', isTruncated: true },
+    ],
     connection: 'closes',
   },
   {
     name: 'A truncated chunked response is forwarded without a last chunk',
     rfc: '9112 8',
-    sends: GET,
-    arrives: ARRIVES,
-    upstream: { answers: `${CHUNKED}${chunk('only this')}`, closes: true },
-    comesBack: [{ line: 'HTTP/1.1 200 OK', body: 'only this', framing: 'chunked', cut: true }],
+    clientSends: GET,
+    upstreamReceives: RECEIVED,
+    upstream: { response: `${CHUNKED}${chunk('only this')}`, closes: true },
+    clientReceives: [
+      { line: 'HTTP/1.1 200 OK', body: 'only this', framing: 'chunked', isTruncated: true },
+    ],
     connection: 'closes',
   },
   {
     name: 'A response truncated within a chunk is forwarded without a last chunk',
     rfc: '9112 8',
-    sends: GET,
-    arrives: ARRIVES,
-    upstream: { answers: `${CHUNKED}${chunk('only this')}ff\r\nand`, closes: true },
-    comesBack: [{ line: 'HTTP/1.1 200 OK', body: 'only thisand', framing: 'chunked', cut: true }],
+    clientSends: GET,
+    upstreamReceives: RECEIVED,
+    upstream: { response: `${CHUNKED}${chunk('only this')}ff\r\nand`, closes: true },
+    clientReceives: [
+      { line: 'HTTP/1.1 200 OK', body: 'only thisand', framing: 'chunked', isTruncated: true },
+    ],
     connection: 'closes',
   },
   {
     name: 'A response without the final CRLF is forwarded without a last chunk',
     rfc: '9112 8',
-    sends: GET,
-    arrives: ARRIVES,
-    upstream: { answers: `${CHUNKED}${chunk('only this')}0\r\n`, closes: true },
-    comesBack: [{ line: 'HTTP/1.1 200 OK', body: 'only this', framing: 'chunked', cut: true }],
+    clientSends: GET,
+    upstreamReceives: RECEIVED,
+    upstream: { response: `${CHUNKED}${chunk('only this')}0\r\n`, closes: true },
+    clientReceives: [
+      { line: 'HTTP/1.1 200 OK', body: 'only this', framing: 'chunked', isTruncated: true },
+    ],
     connection: 'closes',
   },
   {
     name: 'A response truncated within its trailer section is forwarded without a last chunk',
     rfc: '9112 8',
-    sends: GET,
-    arrives: ARRIVES,
-    upstream: { answers: `${CHUNKED}${chunk('only this')}0\r\nX-Sum: a`, closes: true },
-    comesBack: [{ line: 'HTTP/1.1 200 OK', body: 'only this', framing: 'chunked', cut: true }],
+    clientSends: GET,
+    upstreamReceives: RECEIVED,
+    upstream: { response: `${CHUNKED}${chunk('only this')}0\r\nX-Sum: a`, closes: true },
+    clientReceives: [
+      { line: 'HTTP/1.1 200 OK', body: 'only this', framing: 'chunked', isTruncated: true },
+    ],
     connection: 'closes',
   },
   ...invalidResponses(),
   ...invalidRequests(),
 ]
 
-function invalid(name: string, rfc: string, answers: string): WireCase {
+function invalid(name: string, rfc: string, response: string): WireCase {
   return {
     name: `A response with ${name} causes a 502`,
     rfc,
-    sends: GET,
-    arrives: ARRIVES,
-    upstream: { answers, closes: true },
-    comesBack: 'bad gateway',
-    connection: 'stays',
+    clientSends: GET,
+    upstreamReceives: RECEIVED,
+    upstream: { response, closes: true },
+    clientReceives: 'bad gateway',
+    connection: 'persists',
   }
 }
 
@@ -270,17 +280,17 @@ function invalidRequests(): WireCase[] {
     {
       name: 'A request with an invalid chunk is not forwarded as complete',
       rfc: '9112 8',
-      sends: `${head('POST /x HTTP/1.1', HOST, 'Transfer-Encoding: chunked')}${chunk('hello')}xyz\r\n`,
-      arrives: 'no whole request',
-      comesBack: 'failure',
+      clientSends: `${head('POST /x HTTP/1.1', HOST, 'Transfer-Encoding: chunked')}${chunk('hello')}xyz\r\n`,
+      upstreamReceives: 'no complete request',
+      clientReceives: 'failure',
       connection: 'closes',
     },
     {
       name: 'A request with an invalid trailer field is not forwarded as complete',
       rfc: '9112 8',
-      sends: `${head('POST /x HTTP/1.1', HOST, 'Transfer-Encoding: chunked')}${chunk('hello')}${lastChunk('X Sum: 1')}`,
-      arrives: 'no whole request',
-      comesBack: 'failure',
+      clientSends: `${head('POST /x HTTP/1.1', HOST, 'Transfer-Encoding: chunked')}${chunk('hello')}${lastChunk('X Sum: 1')}`,
+      upstreamReceives: 'no complete request',
+      clientReceives: 'failure',
       connection: 'closes',
     },
   ]

@@ -1,4 +1,4 @@
-import { head, lines, OK, OK_ANSWER, type Step, type WireCase } from '../wire-case.ts'
+import { head, lines, OK, OK_RESPONSE, type Step, type WireCase } from '../wire-case.ts'
 
 const HOST = 'Host: localhost'
 const EVIL = lines('HTTP/1.1 200 OK', 'Content-Length: 4', '', 'evil')
@@ -22,12 +22,12 @@ const twoRequests = (
 ): WireCase => ({
   name,
   rfc,
-  sends: TWO,
-  arrives: BOTH_ARRIVE,
-  upstream: { answers: { '/1': response } },
-  comesBack: [OK, OK],
+  clientSends: TWO,
+  upstreamReceives: BOTH_ARRIVE,
+  upstream: { response: { '/1': response } },
+  clientReceives: [OK, OK],
   upstreamConnections: connections,
-  connection: 'stays',
+  connection: 'persists',
 })
 
 const bodyHead = (method: string, isChunked: boolean): string =>
@@ -40,7 +40,7 @@ const bodyOf = (isChunked: boolean): string => (isChunked ? lines('5', BODY, '0'
 
 /** How the proxy uses its connections to the upstream (RFC 9112 section 9). */
 export const UPSTREAM_CONNECTIONS: readonly WireCase[] = [
-  twoRequests('An upstream connection is reused', '9112 9.3', OK_ANSWER, 1),
+  twoRequests('An upstream connection is reused', '9112 9.3', OK_RESPONSE, 1),
   ...['close', 'Close', 'keep-alive, close', 'x ,CLOSE', ',close'].map((options) =>
     twoRequests(
       `An upstream connection is not reused after Connection: ${options}`,
@@ -76,17 +76,17 @@ export const UPSTREAM_CONNECTIONS: readonly WireCase[] = [
   {
     name: 'Unsolicited data on an idle upstream connection is not used as a response',
     rfc: '9112 9.2',
-    sends: [
+    clientSends: [
       head('GET /1 HTTP/1.1', HOST),
       { until: /ok$/ },
-      { until: 'interrupted' },
+      { until: 'unsolicited data was sent' },
       head('GET /2 HTTP/1.1', HOST),
     ],
-    arrives: BOTH_ARRIVE,
-    upstream: { interrupts: { bytes: EVIL, closes: false } },
-    comesBack: [OK, OK],
+    upstreamReceives: BOTH_ARRIVE,
+    upstream: { unsolicited: { bytes: EVIL, closes: false } },
+    clientReceives: [OK, OK],
     upstreamConnections: 2,
-    connection: 'stays',
+    connection: 'persists',
   },
   ...[
     ['a 408', TIMEOUT],
@@ -94,17 +94,17 @@ export const UPSTREAM_CONNECTIONS: readonly WireCase[] = [
   ].map(([what, bytes = '']): WireCase => ({
     name: `An idle upstream connection that closes with ${what} does not fail the next request`,
     rfc: '9112 9.5',
-    sends: [
+    clientSends: [
       head('GET /1 HTTP/1.1', HOST),
       { until: /ok$/ },
-      { until: 'interrupted' },
+      { until: 'unsolicited data was sent' },
       head('POST /2 HTTP/1.1', HOST, 'Content-Length: 0'),
     ],
-    arrives: [{ line: 'GET /1 HTTP/1.1' }, { line: 'POST /2 HTTP/1.1' }],
-    upstream: { interrupts: { bytes, closes: true } },
-    comesBack: [OK, OK],
+    upstreamReceives: [{ line: 'GET /1 HTTP/1.1' }, { line: 'POST /2 HTTP/1.1' }],
+    upstream: { unsolicited: { bytes, closes: true } },
+    clientReceives: [OK, OK],
     upstreamConnections: 2,
-    connection: 'stays',
+    connection: 'persists',
   })),
   ...METHODS.flatMap((method) =>
     [false, true].flatMap((isChunked): WireCase[] => {
@@ -114,19 +114,19 @@ export const UPSTREAM_CONNECTIONS: readonly WireCase[] = [
         {
           name: `Unsolicited data on a new connection before ${what} was sent is not used as a response`,
           rfc: '9112 9.2',
-          sends: [bodyHead(method, isChunked), { until: 'connected again' }, bodyOf(isChunked)],
-          arrives: [sent],
-          upstream: { greets: { bytes: EVIL, connections: 1 } },
-          comesBack: [OK],
-          connection: 'stays',
+          clientSends: [bodyHead(method, isChunked), { until: 'reconnected' }, bodyOf(isChunked)],
+          upstreamReceives: [sent],
+          upstream: { sendsOnConnect: { bytes: EVIL, connections: 1 } },
+          clientReceives: [OK],
+          connection: 'persists',
         },
         {
           name: `Unsolicited data on two new connections before ${what} was sent causes a 502`,
           rfc: '9112 9.2',
-          sends: [bodyHead(method, isChunked), { until: /\}\n$/ }, bodyOf(isChunked)],
-          arrives: [],
-          upstream: { greets: { bytes: EVIL, connections: 2 } },
-          comesBack: 'bad gateway',
+          clientSends: [bodyHead(method, isChunked), { until: /\}\n$/ }, bodyOf(isChunked)],
+          upstreamReceives: [],
+          upstream: { sendsOnConnect: { bytes: EVIL, connections: 2 } },
+          clientReceives: 'bad gateway',
         },
         ...[
           { received: 'An unsolicited response', bytes: EVIL, closes: false },
@@ -141,18 +141,18 @@ export const UPSTREAM_CONNECTIONS: readonly WireCase[] = [
         ].map(({ received, bytes, closes }): WireCase => ({
           name: `${received} on a reused connection before ${what} was sent is not used as its response`,
           rfc: '9112 9.2',
-          sends: [
+          clientSends: [
             head('GET /1 HTTP/1.1', HOST),
             { until: /ok$/ },
             bodyHead(method, isChunked),
-            { until: 'another is served' },
-            { until: 'interrupted' },
+            { until: 'another client is served' },
+            { until: 'unsolicited data was sent' },
             bodyOf(isChunked),
           ],
-          arrives: [{ line: 'GET /1 HTTP/1.1' }, sent],
-          upstream: { interrupts: { bytes, closes } },
-          comesBack: [OK, OK],
-          connection: 'stays',
+          upstreamReceives: [{ line: 'GET /1 HTTP/1.1' }, sent],
+          upstream: { unsolicited: { bytes, closes } },
+          clientReceives: [OK, OK],
+          connection: 'persists',
         })),
       ]
     }),

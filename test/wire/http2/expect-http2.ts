@@ -1,85 +1,98 @@
 import { STATUS_CODES } from 'node:http'
 import { nameOf } from '../read-message.ts'
-import { type Doubt, type Exchange, type Message, OK, type WireCase } from '../wire-case.ts'
-import type { Http2Sides } from './decide.ts'
+import {
+  type AmbiguousRequest,
+  type Exchange,
+  type Message,
+  OK,
+  type WireCase,
+} from '../wire-case.ts'
+import type { Http2Sides } from './reason-to-skip.ts'
 
 /**
- * Rows that expect something else where this side speaks HTTP/2, by a part of their name. All other
- * differences follow from the rules below.
+ * Rows with another expectation if this side uses HTTP/2, by their name. All other differences follow from
+ * the rules below.
  */
 export const DIFFERENCES: readonly {
   readonly name: RegExp
   readonly side: keyof Http2Sides
-  readonly expects: Partial<Exchange> | Pick<Doubt, 'about'>
+  readonly expects: Partial<Exchange> | Pick<AmbiguousRequest, 'ambiguity'>
 }[] = [
   {
-    // END_STREAM in the HEADERS frame says so already (RFC 9113 section 8.1).
+    // END_STREAM in the HEADERS frame has the same meaning (RFC 9113 section 8.1).
     name: /^A POST without framing is forwarded with Content-Length: 0$/,
     side: 'upstream',
-    expects: { arrives: [{ line: 'POST /x HTTP/1.1' }] },
+    expects: { upstreamReceives: [{ line: 'POST /x HTTP/1.1' }] },
   },
   {
-    // RFC 9110 section 15 ends at 599, and node:http2 refuses to send others.
+    // RFC 9110 section 15 defines codes up to 599, and node:http2 does not send others.
     name: /^The status line is forwarded: HTTP\/1\.1 999 Beyond$/,
     side: 'client',
-    expects: { comesBack: 'bad gateway' },
+    expects: { clientReceives: 'bad gateway' },
   },
   {
-    // RFC 9110 section 8.6 forbids the length there, and nghttp2 resets the stream.
+    // RFC 9110 section 8.6 forbids Content-Length there, and nghttp2 resets the stream.
     name: /^Content-Length and Transfer-Encoding of an interim response are ignored and removed/,
     side: 'upstream',
-    expects: { comesBack: 'bad gateway' },
+    expects: { clientReceives: 'bad gateway' },
   },
   {
-    // nghttp2 takes the Content-Length of a trailer section for one of the message (RFC 9113 section 8.1.1).
+    // nghttp2 applies the Content-Length of a trailer section to the message (RFC 9113 section 8.1.1).
     name: /^Trailer fields that are not permitted in trailers are removed from a response$/,
     side: 'upstream',
     expects: {
-      comesBack: [{ line: 'HTTP/1.1 200 OK', body: 'hello', cut: true }],
+      clientReceives: [{ line: 'HTTP/1.1 200 OK', body: 'hello', isTruncated: true }],
       connection: 'closes',
     },
   },
   {
-    // The length is valid, and the stream is reset before so much content has been received.
+    // The length is valid, and the stream is reset before that much content has been received.
     name: /^A response with a Content-Length above the safe integer range causes a 502/,
     side: 'upstream',
     expects: {
-      comesBack: [
+      clientReceives: [
         {
           line: 'HTTP/1.1 200 OK',
           fields: ['Content-Length: 9007199254740993'],
           body: 'ok',
-          cut: true,
+          isTruncated: true,
         },
       ],
       connection: 'closes',
     },
   },
   {
-    // The parser finds out at the first chunk, when the HEADERS frame may have been sent.
+    // The parser detects the fault at the first chunk, when the HEADERS frame may have been sent.
     name: /^Transfer-Encoding: chunked \\t$/,
     side: 'upstream',
-    expects: { about: 'the body' },
+    expects: { ambiguity: 'body' },
   },
 ]
 
-/** What a case expects where these sides speak HTTP/2. */
+/** The case with its expectations if these sides use HTTP/2. */
 export function expectHttp2(wireCase: WireCase, sides: Http2Sides): WireCase {
-  if ('refused' in wireCase) return wireCase
+  if ('rejectedWith' in wireCase) return wireCase
   const { expects } = differenceOf(wireCase, sides) ?? { expects: {} }
-  if ('atMost' in wireCase) {
-    const { atMost } = wireCase
-    return { ...wireCase, atMost: atMost && requestOver(atMost, sides), ...expects }
+  if ('mayForward' in wireCase) {
+    const { mayForward } = wireCase
+    return { ...wireCase, mayForward: mayForward && requestOver(mayForward, sides), ...expects }
   }
-  const { arrives, comesBack = [OK], upstreamConnections, ...rest } = { ...wireCase, ...expects }
+  const {
+    upstreamReceives,
+    clientReceives = [OK],
+    upstreamConnections,
+    ...rest
+  } = { ...wireCase, ...expects }
   return {
     ...rest,
-    arrives:
-      typeof arrives === 'string' ? arrives : arrives.map((message) => requestOver(message, sides)),
-    comesBack:
-      typeof comesBack === 'string'
-        ? comesBack
-        : comesBack.map((message) => responseOver(message, sides)),
+    upstreamReceives:
+      typeof upstreamReceives === 'string'
+        ? upstreamReceives
+        : upstreamReceives.map((message) => requestOver(message, sides)),
+    clientReceives:
+      typeof clientReceives === 'string'
+        ? clientReceives
+        : clientReceives.map((message) => responseOver(message, sides)),
     // Streams to an upstream share one connection.
     ...(!sides.upstream && upstreamConnections !== undefined && { upstreamConnections }),
   }
@@ -91,7 +104,7 @@ export function differenceOf({ name }: WireCase, sides: Http2Sides) {
 
 function requestOver(message: Message, sides: Http2Sides): Message {
   const fields = sides.client ? joinCookies(message.fields ?? []) : message.fields
-  return receivedOver(sides.client, lowerCaseWhereWritten({ ...message, fields: fields ?? [] }))
+  return receivedOver(sides.client, withLowerCaseNames({ ...message, fields: fields ?? [] }))
 }
 
 function responseOver(message: Message, { client, upstream }: Http2Sides): Message {
@@ -100,10 +113,10 @@ function responseOver(message: Message, { client, upstream }: Http2Sides): Messa
   const isInterim = status.startsWith('1')
   const phrase = client ? '' : upstream && !isInterim ? (STATUS_CODES[status] ?? '') : undefined
   const line = phrase === undefined ? message.line : `${version} ${status} ${phrase}`
-  return receivedOver(upstream, lowerCaseWhereWritten({ ...message, line }))
+  return receivedOver(upstream, withLowerCaseNames({ ...message, line }))
 }
 
-/** RFC 9110 section 2.5: where a minor version is needed, it is 0. */
+/** RFC 9110 section 2.5: the minor version of HTTP/2 is 0 where one is required. */
 function receivedOver(isHttp2: boolean, message: Message): Message {
   if (!isHttp2 || message.via === undefined) return message
   return {
@@ -112,9 +125,9 @@ function receivedOver(isHttp2: boolean, message: Message): Message {
   }
 }
 
-/** RFC 9113 section 8.2.1: names are in lower case, even where a case compares them octet by octet. */
-function lowerCaseWhereWritten(message: Message): Message {
-  if (message.asWritten !== true) return message
+/** RFC 9113 section 8.2.1: names are in lower case, even if a case compares them exactly. */
+function withLowerCaseNames(message: Message): Message {
+  if (message.comparesExactly !== true) return message
   const fields = (message.fields ?? []).map(
     (field) => nameOf(field) + field.slice(field.indexOf(':')),
   )

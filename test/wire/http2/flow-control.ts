@@ -8,11 +8,11 @@ import {
 
 export type FlowControl = {
   readonly sendData: (streamId: number, content: Buffer, isLast: boolean) => void
-  /** The frames of a section, or of a reset: sent behind all content of the stream. */
+  /** Sends the frames of a section, or a reset, after all content of the stream. */
   readonly sendSection: (streamId: number, frame: Buffer) => void
-  /** To be called for each WINDOW_UPDATE frame. */
+  /** Called for each WINDOW_UPDATE frame. */
   readonly onWindowUpdate: (streamId: number, increment: number) => void
-  /** RFC 9113 section 6.9.2: to be called with the initial window of each SETTINGS frame. */
+  /** RFC 9113 section 6.9.2: called with the initial window of each SETTINGS frame. */
   readonly onInitialWindow: (size: number) => void
   readonly onReset: (streamId: number) => void
 }
@@ -21,7 +21,7 @@ type Entry = { frame?: Buffer; content?: Buffer; readonly isLast: boolean }
 
 const MAX_FRAME_BYTES = 16_384
 
-/** Sends content as flow control permits (RFC 9113 section 5.2); what is held back keeps its order. */
+/** Sends content within the flow-control windows (RFC 9113 section 5.2), and queues the rest in order. */
 export function createFlowControl(send: (frame: Buffer) => void): FlowControl {
   let connectionWindow = 65_535
   let initialWindow = 65_535
@@ -86,7 +86,7 @@ export function createFlowControl(send: (frame: Buffer) => void): FlowControl {
 const MAX_WINDOW_BYTES = 2 ** 31 - 1
 const INITIAL_WINDOW_SIZE = 4
 
-/** SETTINGS and WINDOW_UPDATE with which the peer never waits for a window. */
+/** SETTINGS and WINDOW_UPDATE frames that open the windows as far as possible. */
 export function openWindows(): Buffer[] {
   return [
     settingsFrame([[INITIAL_WINDOW_SIZE, MAX_WINDOW_BYTES]]),

@@ -5,10 +5,11 @@ import { createFlowControl, initialWindowOf, openWindows } from './flow-control.
 import { createMessageWriter } from './message-frames.ts'
 import { createMessageText } from './message-text.ts'
 
-const PATIENCE_MS = 4_000
+const WAIT_LIMIT_MS = 4_000
 
 const nothing = (): void => {}
-/** A client of raw HTTP/2 frames: each request is a stream, and responses are read in their order. */
+
+/** A client that sends raw HTTP/2 frames: each request is a stream, and responses are read in order. */
 export async function connectFrameWireClient(proxyUrl: string): Promise<WireClient> {
   const client = await openFrameClient(proxyUrl, Buffer.concat(openWindows()))
   const streams: { readonly id: number; readonly text: ReturnType<typeof createMessageText> }[] = []
@@ -20,7 +21,7 @@ export async function connectFrameWireClient(proxyUrl: string): Promise<WireClie
   })
   let readFrames = 0
   const sectionsRead = new Map<number, number>()
-  let look = nothing
+  let checkCondition = nothing
 
   const receive = ({ type, flags, streamId, payload }: Frame): void => {
     const text = streams.find(({ id }) => id === streamId)?.text
@@ -39,7 +40,7 @@ export async function connectFrameWireClient(proxyUrl: string): Promise<WireClie
       if (size !== undefined) flow.onInitialWindow(size)
     }
   }
-  /** Of the header section that is being received. */
+  /** Whether the header section that is being received ends its stream. */
   let endsStream = false
   const receiveAll = (): void => {
     for (; readFrames < client.frames.length; readFrames += 1) {
@@ -47,14 +48,14 @@ export async function connectFrameWireClient(proxyUrl: string): Promise<WireClie
       if (frame !== undefined) receive(frame)
     }
   }
-  const lookAgain = (): void => {
+  const onProgress = (): void => {
     receiveAll()
-    look()
+    checkCondition()
   }
-  client.socket.on('data', lookAgain)
-  client.socket.on('end', lookAgain)
-  client.socket.on('close', lookAgain)
-  // The windows of the proxy.
+  client.socket.on('data', onProgress)
+  client.socket.on('end', onProgress)
+  client.socket.on('close', onProgress)
+  // The proxy opens its windows first.
   await until(() => {
     receiveAll()
     return client.frames.some(({ type }) => type === FRAME.WINDOW_UPDATE) || client.isClosed()
@@ -73,30 +74,30 @@ export async function connectFrameWireClient(proxyUrl: string): Promise<WireClie
     },
     received() {
       const inOrder = streams.findIndex((stream) => !stream.text.isComplete() && !isReset(stream))
-      const begun = inOrder === -1 ? streams : streams.slice(0, inOrder + 1)
-      return begun.map(({ text }) => text.text()).join('')
+      const started = inOrder === -1 ? streams : streams.slice(0, inOrder + 1)
+      return started.map(({ text }) => text.text()).join('')
     },
-    startOver: writer.startOver,
+    startNextRequest: writer.startNextRequest,
     isClosed,
     wasReset: () => !client.isClosed() && isClosed() && streams.at(-1)?.text.text() === '',
-    async waitUntil(isEnough) {
-      if (isEnough()) return true
+    async waitUntil(condition) {
+      if (condition()) return true
       if (isClosed()) return false
       const { promise, resolve } = Promise.withResolvers<boolean>()
-      look = () => {
-        if (isEnough()) resolve(true)
+      checkCondition = () => {
+        if (condition()) resolve(true)
         else if (isClosed()) resolve(false)
       }
-      const patience = setTimeout(() => resolve(false), PATIENCE_MS)
+      const timer = setTimeout(() => resolve(false), WAIT_LIMIT_MS)
       try {
         return await promise
       } finally {
-        clearTimeout(patience)
-        look = nothing
+        clearTimeout(timer)
+        checkCondition = nothing
       }
     },
     pause: () => void client.socket.pause(),
     resume: () => void client.socket.resume(),
-    leave: () => void client.socket.destroy(),
+    close: () => void client.socket.destroy(),
   }
 }

@@ -8,29 +8,29 @@ import {
   resetFrame,
 } from '../../helpers/http2-frames.ts'
 import { type Reading, readMessage, type ReadMessage } from '../read-message.ts'
-import { OK_ANSWER, type UpstreamScript } from '../wire-case.ts'
-import { PROBE_ANSWER, PROBE_TARGET, type WireUpstream } from '../wire-upstream.ts'
+import { OK_RESPONSE, type UpstreamScript } from '../wire-case.ts'
+import { PROBE_RESPONSE, PROBE_TARGET, type WireUpstream } from '../wire-upstream.ts'
 import { createFlowControl, initialWindowOf, openWindows } from './flow-control.ts'
 import { createMessageWriter } from './message-frames.ts'
 import { createMessageText, type MessageText } from './message-text.ts'
 
-type Stream = { readonly id: number; readonly text: MessageText; isAnswered: boolean }
+type Stream = { readonly id: number; readonly text: MessageText; hasResponse: boolean }
 
 type Connection = {
   readonly flow: ReturnType<typeof createFlowControl>
   readonly streams: Map<number, Stream>
-  /** Of the header section that is being received. */
+  /** Whether the header section that is being received ends its stream. */
   endsStream: boolean
 }
 
-/** An upstream of raw HTTP/2 frames that follows the same script as that of HTTP/1.1. */
+/** An upstream that sends raw HTTP/2 frames, with the same script as the HTTP/1.1 upstream. */
 export async function startFrameWireUpstream(script: UpstreamScript): Promise<WireUpstream> {
   const requests: ReadMessage[] = []
   const connections = new Map<FrameConnection, Connection>()
   const used = new Set<Connection>()
-  const answered = Promise.withResolvers<void>()
+  const responded = Promise.withResolvers<void>()
   let release: (() => void) | undefined
-  let isOvertaken = false
+  let receivedBeforeResponse = false
 
   const connectionOf = (key: FrameConnection): Connection => {
     const known = connections.get(key)
@@ -58,33 +58,33 @@ export async function startFrameWireUpstream(script: UpstreamScript): Promise<Wi
       flow.sendSection(stream.id, encodeFrame(FRAME.GOAWAY, 0, 0, lastStreamId))
     }
   }
-  const answer = (stream: Stream, key: FrameConnection): void => {
-    stream.isAnswered = true
+  const respond = (stream: Stream, key: FrameConnection): void => {
+    stream.hasResponse = true
     if (isProbe(stream)) {
-      isOvertaken ||= release !== undefined && requests.length > 1
-      send(PROBE_ANSWER, false, stream, key)
+      receivedBeforeResponse ||= release !== undefined && requests.length > 1
+      send(PROBE_RESPONSE, false, stream, key)
       release?.()
       release = undefined
       return
     }
     const target = lineOf(stream).split(' ')[1] ?? ''
-    const { answers = OK_ANSWER, closes = false } = script
-    const bytes = typeof answers === 'string' ? answers : (answers[target] ?? OK_ANSWER)
-    const respond = (): void => {
+    const { response = OK_RESPONSE, closes = false } = script
+    const bytes = typeof response === 'string' ? response : (response[target] ?? OK_RESPONSE)
+    const sendResponse = (): void => {
       send(bytes, closes, stream, key)
-      answered.resolve()
+      responded.resolve()
     }
-    if (target === script.holdsBack) release = respond
-    else respond()
+    if (target === script.delayedTarget) release = sendResponse
+    else sendResponse()
   }
   const onProgress = (stream: Stream, key: FrameConnection): void => {
     const read = reading(stream)
-    const isWhole = read.state === 'whole' && read.rest === '' && stream.text.isComplete()
-    if (isWhole && !isProbe(stream)) {
+    const isComplete = read.state === 'complete' && read.rest === '' && stream.text.isComplete()
+    if (isComplete && !isProbe(stream)) {
       requests.push(read.message)
       used.add(connectionOf(key))
     }
-    if ((isWhole || script.isEarly === true) && !stream.isAnswered) answer(stream, key)
+    if ((isComplete || script.respondsEarly === true) && !stream.hasResponse) respond(stream, key)
   }
 
   const onFrame = (frame: Frame, key: FrameConnection): void => {
@@ -110,7 +110,7 @@ export async function startFrameWireUpstream(script: UpstreamScript): Promise<Wi
       const stream = streams.get(id) ?? {
         id,
         text: createMessageText('requests'),
-        isAnswered: false,
+        hasResponse: false,
       }
       streams.set(id, stream)
       stream.text.onSection(section, endsStream)
@@ -121,18 +121,18 @@ export async function startFrameWireUpstream(script: UpstreamScript): Promise<Wi
 
   return {
     origin,
-    answered: answered.promise,
+    responded: responded.promise,
     requests,
-    interrupt: unsupported,
-    get connectedAgain() {
+    sendUnsolicited: unsupported,
+    get reconnected() {
       return unsupported()
     },
-    usedConnections: () => used.size,
-    isOvertaken: () => isOvertaken,
-    leftOvers: () =>
+    connectionCount: () => used.size,
+    receivedBeforeResponse: () => receivedBeforeResponse,
+    incompleteInput: () =>
       [...connections.values()]
         .flatMap(({ streams }) => [...streams.values()])
-        .filter((stream) => !stream.text.isComplete() || reading(stream).state !== 'whole')
+        .filter((stream) => !stream.text.isComplete() || reading(stream).state !== 'complete')
         .map((stream) => readMessage(stream.text.text(), { of: 'requests', isEnded: true })),
   }
 }
@@ -151,5 +151,5 @@ function isProbe(stream: Stream): boolean {
 }
 
 async function unsupported(): Promise<void> {
-  throw new Error('this upstream sends nothing but responses')
+  throw new Error('this upstream sends only responses')
 }

@@ -11,17 +11,17 @@ import {
 } from '../read-message.ts'
 
 export type MessageWriter = {
-  /** Sends as frames what these octets of HTTP/1.1 add; returns how many messages are complete. */
+  /** Sends the messages in these HTTP/1.1 bytes as frames; returns the number of complete messages. */
   readonly write: (bytes: string) => number
   /** Whether a message has begun and is not complete. */
   readonly isIncomplete: () => boolean
-  /** Leaves a message incomplete, so that the next octets begin another. */
-  readonly startOver: () => void
+  /** Leaves the current message incomplete: the next bytes begin another one. */
+  readonly startNextRequest: () => void
 }
 
 /**
- * Sends messages that are written as HTTP/1.1 as frames of HTTP/2 (RFC 9113 section 8): each field as it
- * is, with its name in lower case, but those that frame the body. `Host` becomes `:authority`.
+ * Translates HTTP/1.1 messages to HTTP/2 frames (RFC 9113 section 8): all fields except those that frame the
+ * body, unchanged, with names in lower case. `Host` becomes `:authority`.
  */
 export function createMessageWriter(
   { sendData, sendSection }: Pick<FlowControl, 'sendData' | 'sendSection'>,
@@ -33,10 +33,10 @@ export function createMessageWriter(
   let current: number | undefined
   let sentBytes = 0
 
-  const sendHead = (message: ReadMessage, isWhole: boolean): void => {
+  const sendHead = (message: ReadMessage, isComplete: boolean): void => {
     const streamId = streamFor(message.line)
     current = streamId
-    const hasContent = !isWhole || message.body !== '' || message.trailers.length > 0
+    const hasContent = !isComplete || message.body !== '' || message.trailers.length > 0
     const endsHere = !isInterim(message) && (!hasContent || message.framing === 'none')
     sendSection(streamId, sectionFrames(streamId, headFields(message), endsHere))
   }
@@ -46,34 +46,34 @@ export function createMessageWriter(
       unread += bytes
       for (let complete = 0; ; complete += 1) {
         const reading = readMessage(unread, reader)
-        if (reading.state === 'malformed') throw new Error(`no HTTP/1.1: ${reading.why}`)
+        if (reading.state === 'malformed') throw new Error(`not HTTP/1.1: ${reading.why}`)
         const { message } = reading
         if (message === undefined) return complete
-        const isWhole = reading.state === 'whole'
+        const isComplete = reading.state === 'complete'
         const isFirst = current === undefined
-        if (isFirst) sendHead(message, isWhole)
+        if (isFirst) sendHead(message, isComplete)
         const streamId = current ?? 0
         const { body, trailers, framing } = message
         const isOpen =
           !isInterim(message) &&
           framing !== 'none' &&
-          !(isFirst && isWhole && body + trailers.join('') === '')
+          !(isFirst && isComplete && body + trailers.join('') === '')
         const content = Buffer.from(body.slice(sentBytes), 'latin1')
         sentBytes = body.length
         if (isOpen) {
-          const isLast = isWhole && trailers.length === 0
+          const isLast = isComplete && trailers.length === 0
           if (content.length > 0 || isLast) sendData(streamId, content, isLast)
-          if (isWhole && trailers.length > 0)
+          if (isComplete && trailers.length > 0)
             sendSection(streamId, sectionFrames(streamId, trailers.flatMap(nameAndValue), true))
         }
-        if (!isWhole) return complete
+        if (!isComplete) return complete
         unread = reading.rest
         current = undefined
         sentBytes = 0
       }
     },
     isIncomplete: () => current !== undefined || unread !== '',
-    startOver() {
+    startNextRequest() {
       unread = ''
       current = undefined
       sentBytes = 0
@@ -84,7 +84,7 @@ export function createMessageWriter(
 /** RFC 9113 section 6.5.2: the smallest maximum frame size. */
 const MAX_FRAME_BYTES = 16_384
 
-/** A HEADERS frame, and CONTINUATION frames for what exceeds the maximum frame size. */
+/** A HEADERS frame, and CONTINUATION frames if the section exceeds the maximum frame size. */
 function sectionFrames(streamId: number, fields: readonly string[], endStream: boolean): Buffer {
   const block = encodeFields(fields)
   const frames: Buffer[] = []

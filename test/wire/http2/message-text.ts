@@ -2,7 +2,7 @@ export type MessageText = {
   /** A header or trailer section; names and values alternate. */
   readonly onSection: (section: readonly string[], endStream: boolean) => void
   readonly onData: (content: Buffer, endStream: boolean) => void
-  /** The message so far, as HTTP/1.1 would send it. What violates HTTP/2 is no HTTP/1.1 either. */
+  /** The message so far as HTTP/1.1 text; a violation of HTTP/2 becomes text that is not valid HTTP/1.1. */
   readonly text: () => string
   readonly isComplete: () => boolean
 }
@@ -10,8 +10,8 @@ export type MessageText = {
 type Kind = 'request' | 'response' | 'interim response' | 'trailer section'
 
 /**
- * The messages of one stream as text of HTTP/1.1, so that one reader and one table serve both protocols.
- * It is as strict as RFC 9113 permits: it judges what a proxy writes.
+ * Translates the messages of one stream to HTTP/1.1 text, so that one parser and one table serve both
+ * protocols. It is as strict as RFC 9113 permits, because it checks the output of a proxy.
  */
 export function createMessageText(of: 'requests' | 'responses', toHead = false): MessageText {
   let text = ''
@@ -49,12 +49,12 @@ export function createMessageText(of: 'requests' | 'responses', toHead = false):
   }
   const end = (trailers: readonly string[]): void => {
     if (framing === 'chunked') text += ['0', ...trailers, '', ''].join('\r\n')
-    else if (trailers.length > 0) malformed('a trailer section behind a body of known length')
+    else if (trailers.length > 0) malformed('a trailer section after a body with Content-Length')
     isComplete = true
   }
   return {
     onSection(section, endStream) {
-      if (isComplete) malformed('a section behind the end of the stream')
+      if (isComplete) malformed('a section after the end of the stream')
       else if (framing === undefined) onHead(section, endStream)
       else {
         const fault = endStream ? faultOf(section, 'trailer section') : 'a second header section'
@@ -93,7 +93,7 @@ const CONNECTION_SPECIFIC: ReadonlySet<string> = new Set([
   'upgrade',
 ])
 
-/** RFC 9113 sections 8.2 and 8.3; what else a field may contain is left to the reader of the text. */
+/** RFC 9113 sections 8.2 and 8.3; the parser of the text checks the syntax of fields. */
 function faultOf(section: readonly string[], kind: Kind): string | undefined {
   const names = section.filter((_, i) => i % 2 === 0)
   const pseudo = names.filter((name) => name.startsWith(':'))
@@ -101,13 +101,13 @@ function faultOf(section: readonly string[], kind: Kind): string | undefined {
     return `pseudo-header fields ${pseudo.join()} of a ${kind}`
   }
   if (!names.slice(0, pseudo.length).every((name) => name.startsWith(':'))) {
-    return 'a pseudo-header field behind another field'
+    return 'a pseudo-header field after a regular field'
   }
   const upperCase = names.find((name) => name !== name.toLowerCase())
   if (upperCase !== undefined) return `the name ${upperCase}`
   const wrong = names.find((name) => CONNECTION_SPECIFIC.has(name))
   if (wrong !== undefined) return `the field ${wrong}`
-  if (names.filter((name) => name === 'host').length > 0) return 'Host beside :authority'
+  if (names.filter((name) => name === 'host').length > 0) return 'Host in addition to :authority'
   const te = valueOf(section, 'te')
   return te === undefined || te === 'trailers' ? undefined : `TE: ${te}`
 }

@@ -6,11 +6,11 @@ const MUTATIONS = [
   'change the flags',
   'change the stream',
   'change the length',
-  'cut the payload',
+  'truncate the payload',
   'drop',
   'repeat',
   'swap',
-  'insert noise',
+  'insert random octets',
 ] as const
 
 type Mutation = {
@@ -20,7 +20,7 @@ type Mutation = {
   readonly value: number
 }
 
-/** A few changes to a sequence of frames, most of which stay valid. */
+/** A few changes to a sequence of frames; most frames stay valid. */
 export const mutations: fc.Arbitrary<readonly Mutation[]> = fc.array(
   fc.record({
     what: fc.constantFrom(...MUTATIONS),
@@ -31,7 +31,7 @@ export const mutations: fc.Arbitrary<readonly Mutation[]> = fc.array(
   { maxLength: 4 },
 )
 
-const FRAME_HEAD_BYTES = 9
+const FRAME_HEADER_BYTES = 9
 
 export function mutateFrames(frames: readonly Buffer[], changes: readonly Mutation[]): Buffer[] {
   const mutated = frames.map((frame) => Buffer.from(frame))
@@ -44,8 +44,8 @@ export function mutateFrames(frames: readonly Buffer[], changes: readonly Mutati
 function mutate(frames: Buffer[], { what, frame, place, value }: Mutation): void {
   const at = frame % frames.length
   const target = frames[at]
-  // Noise has no head to change.
-  if (target === undefined || target.length < FRAME_HEAD_BYTES) return
+  // Inserted octets may be shorter than a frame header.
+  if (target === undefined || target.length < FRAME_HEADER_BYTES) return
   switch (what) {
     case 'change an octet': {
       target[place % target.length] = value
@@ -68,11 +68,11 @@ function mutate(frames: Buffer[], { what, frame, place, value }: Mutation): void
       target[2] = value
       break
     }
-    case 'cut the payload': {
-      const length = place % Math.max(1, target.length - FRAME_HEAD_BYTES)
-      const cut = Buffer.from(target.subarray(0, FRAME_HEAD_BYTES + length))
-      cut.writeUIntBE(length, 0, 3)
-      frames[at] = cut
+    case 'truncate the payload': {
+      const length = place % Math.max(1, target.length - FRAME_HEADER_BYTES)
+      const truncated = Buffer.from(target.subarray(0, FRAME_HEADER_BYTES + length))
+      truncated.writeUIntBE(length, 0, 3)
+      frames[at] = truncated
       break
     }
     case 'drop': {
@@ -89,19 +89,19 @@ function mutate(frames: Buffer[], { what, frame, place, value }: Mutation): void
       frames[other] = target
       break
     }
-    case 'insert noise': {
+    case 'insert random octets': {
       frames.splice(at, 0, Buffer.alloc(1 + (place % 40), value))
       break
     }
   }
 }
 
-/** The types of the frames in these octets, as a reader finds them. */
+/** The types of the frames in these octets, as a parser sees them. */
 export function frameTypes(bytes: Buffer): number[] {
   const types: number[] = []
-  for (let at = 0; at + FRAME_HEAD_BYTES <= bytes.length;) {
+  for (let at = 0; at + FRAME_HEADER_BYTES <= bytes.length;) {
     types.push(bytes.readUInt8(at + 3))
-    at += FRAME_HEAD_BYTES + bytes.readUIntBE(at, 3)
+    at += FRAME_HEADER_BYTES + bytes.readUIntBE(at, 3)
   }
   return types
 }

@@ -1,7 +1,7 @@
 import type { Config } from '../config/schema.ts'
 import type { ConfigEnvironment } from '../config/secret-reader.ts'
 import type { Clock } from '../lib/clock.ts'
-import { createReferenceCountedPool } from '../lib/reference-counted-pool.ts'
+import { createReferenceCountedPool, type References } from '../lib/reference-counted-pool.ts'
 import { type AccessLog, type AccessLogOptions, createAccessLog } from '../observe/access-log.ts'
 import type { DescriptorWatch } from '../observe/descriptor-watch.ts'
 import type { Logger } from '../observe/logger.ts'
@@ -20,6 +20,7 @@ import { viaName } from './route-plan.ts'
 import { composeRoutes, composeTunnels } from './routes.ts'
 import type { AuthorizationServer } from './token-request.ts'
 import { composeTokenSources, type TokenSources } from './token-sources.ts'
+import { composeTokenStore, type SharedStore, storeDefinition } from './token-store.ts'
 
 /** Everything that depends on one configuration, except for the listeners. */
 export type Service = {
@@ -64,18 +65,21 @@ export function createServiceFactory(
   const sources = createReferenceCountedPool<TokenSource>((source) => source.close())
   const upstreams = createReferenceCountedPool<Upstream>((upstream) => upstream.close())
   const rejections = createReferenceCountedPool<RejectionRecord>(() => {})
+  const stores = createReferenceCountedPool<SharedStore>(({ store }) => store.close())
   return async (config) => {
     const resources = {
       servers: servers.createReferences(),
       sources: sources.createReferences(),
       upstreams: upstreams.createReferences(),
       rejections: rejections.createReferences(),
+      stores: stores.createReferences(),
     }
     const release = async (): Promise<void> => {
       for (const { release: close } of Object.values(resources)) await close()
     }
     try {
-      const tokens = await composeTokenSources({ ...options, ...config, ...resources })
+      const shared = await acquireTokenStore(config, resources.stores, options)
+      const tokens = await composeTokenSources({ ...options, ...config, ...resources, shared })
       const { readFile } = places
       const parts = {
         config,
@@ -130,6 +134,22 @@ export function createServiceFactory(
       throw error
     }
   }
+}
+
+/** Undefined without a store. One that is defined as before remains connected. */
+async function acquireTokenStore(
+  { tokenStore }: Config,
+  stores: References<SharedStore>,
+  { places, clock, logger: log, metrics }: ServiceOptions,
+): Promise<SharedStore | undefined> {
+  if (tokenStore === undefined) return undefined
+  return await stores.acquire(
+    storeDefinition(tokenStore),
+    async () =>
+      await Promise.resolve(
+        composeTokenStore(tokenStore, { places, clock, log, metrics: metrics.tokenStore }),
+      ),
+  )
 }
 
 function withFailureRecord(

@@ -7,6 +7,7 @@ import { error, type Finding, warning } from './finding.ts'
 import { parseListenAddress } from './listen-address.ts'
 import type { KeyPath } from './problem.ts'
 import { checkRoute, createDistinctCheck, routeOutline } from './route-checks.ts'
+import { checkTokenStore } from './token-store-checks.ts'
 import { unusedSettings } from './unused-settings.ts'
 
 const credentialsOutline = z.record(z.string(), credentialOutline.optional().catch(undefined))
@@ -25,6 +26,7 @@ const outline = z.object({
   listen: addressOutline,
   admin: addressOutline,
   credentials: z.unknown().optional(),
+  tokenStore: z.unknown().optional(),
   routes: z.array(routeOutline.optional().catch(undefined)).catch([]),
 })
 
@@ -81,6 +83,7 @@ export function crossCheck(data: unknown): Finding[] {
       })
     }
   }
+  findings.push(...checkTokenStore(parsed.data.tokenStore))
   findings.push(...unusedSettings(data), ...suspiciousTexts(data, []))
   const checkDistinct = createDistinctCheck()
   for (const [index, route] of routes.entries()) {

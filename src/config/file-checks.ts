@@ -34,17 +34,29 @@ export async function checkFiles(
 /** What a setting refers to, and what that has to contain. */
 type Reference =
   | {
-      readonly kind: 'secret' | 'text' | 'certificate'
+      readonly kind: 'text' | 'certificate'
       readonly path: KeyPath
       readonly file: string
+    }
+  | {
+      readonly kind: 'secret'
+      readonly path: KeyPath
+      readonly file: string
+      readonly minLength: number
     }
   | {
       readonly kind: 'variable'
       readonly path: KeyPath
       readonly name: string
       readonly isSecret: boolean
+      readonly minLength: number
     }
-  | { readonly kind: 'literal'; readonly path: KeyPath; readonly value: string }
+  | {
+      readonly kind: 'literal'
+      readonly path: KeyPath
+      readonly value: string
+      readonly minLength: number
+    }
   | {
       readonly kind: 'signing key'
       readonly path: KeyPath
@@ -78,7 +90,7 @@ function* referencesIn(value: unknown, setting: Setting, path: KeyPath): Generat
   }
   if (!isRecord(value)) return
   if (reference === 'key pair') yield* pairOf(value, path)
-  else if (reference !== undefined) yield* referencesOf(value, reference, path)
+  else if (reference !== undefined) yield* referencesOf(value, setting.role, path)
   for (const [key, inner] of Object.entries(value)) {
     const child = childOf(setting, key, value)
     if (child.role.reference === 'signing key') yield* signingKeyOf(value, setting, [...path, key])
@@ -88,19 +100,20 @@ function* referencesIn(value: unknown, setting: Setting, path: KeyPath): Generat
 
 function* referencesOf(
   { file, env, value }: Readonly<Record<string, unknown>>,
-  reference: NonNullable<Setting['role']['reference']>,
+  { reference, minLength = 1 }: Setting['role'],
   path: KeyPath,
 ): Generator<Reference> {
   const isSecret = reference === 'secret'
   if (typeof file === 'string') {
-    const kind = isSecret ? 'secret' : reference === 'certificate' ? 'certificate' : 'text'
-    yield { kind, path: [...path, 'file'], file }
+    const at = { path: [...path, 'file'], file }
+    if (isSecret) yield { kind: 'secret', ...at, minLength }
+    else yield { kind: reference === 'certificate' ? 'certificate' : 'text', ...at }
   }
   if (typeof env === 'string') {
-    yield { kind: 'variable', path: [...path, 'env'], name: env, isSecret }
+    yield { kind: 'variable', path: [...path, 'env'], name: env, isSecret, minLength }
   }
   if (typeof value === 'string' && isSecret) {
-    yield { kind: 'literal', path: [...path, 'value'], value }
+    yield { kind: 'literal', path: [...path, 'value'], value, minLength }
   }
 }
 
@@ -184,7 +197,7 @@ async function problemOf(
       const { name } = reference
       const value = Object.hasOwn(env, name) ? env[name] : undefined
       if (value !== undefined && value !== '') {
-        return reference.isSecret ? secretProblem(value) : undefined
+        return reference.isSecret ? secretProblem(value, reference.minLength) : undefined
       }
       // The secret may have been written in place of the name.
       if (!isQuotableVariable(name)) {
@@ -194,10 +207,10 @@ async function problemOf(
       return `expected the environment variable ${name} to be set and not empty, and ${state}`
     }
     case 'literal': {
-      return secretProblem(reference.value)
+      return secretProblem(reference.value, reference.minLength)
     }
     case 'secret': {
-      return secretProblem(await readSecretFile(reference.file, environment))
+      return secretProblem(await readSecretFile(reference.file, environment), reference.minLength)
     }
     case 'text': {
       return (await readFile(reference.file)).trim() === ''
@@ -280,8 +293,11 @@ async function socketProblem(
     : `expected the path of a socket, and something else is at "${socket}"`
 }
 
-function secretProblem(value: string): string | undefined {
+function secretProblem(value: string, minLength: number): string | undefined {
   if (value === '') return 'expected a secret, and it is empty'
+  if (value.length < minLength) {
+    return `expected at least ${minLength} characters, got ${value.length}`
+  }
   // RFC 6749 appendix A.2. Servers reject other characters, with any client authentication method.
   const illegal = illegalCharacter(value, /^[\x20-\x7e]$/)
   return illegal && `expected a secret of printable ASCII characters on one line, and ${illegal}`

@@ -3,6 +3,7 @@ import { credential } from './credential-schema.ts'
 import { defaultsSchema } from './defaults.ts'
 import { DEFAULT_SOCKET_MODE, isSocketPath, parseListenAddress } from './listen-address.ts'
 import { routeSchema } from './route-schema.ts'
+import { tokenStore } from './token-store-schema.ts'
 import { duration, listenerTls, positiveDuration, size, text } from './value-schemas.ts'
 
 /*
@@ -64,6 +65,7 @@ export const configSchema = z
       .array(routeSchema)
       .min(1, { error: 'expected at least one route' })
       .describe('Which requests are sent where, and with which token.'),
+    tokenStore: tokenStore.optional(),
     forward: z
       .enum(['deny', 'pass'])
       .default('deny')

@@ -9,6 +9,8 @@ export type SettingRole = {
   readonly visibility?: 'private' | 'public'
   /** What kind of external reference it is. */
   readonly reference?: Reference
+  /** The minimum length of a secret, in characters. */
+  readonly minLength?: number
   /** Whether a value replaces a default completely, because its keys belong together. */
   readonly isIndivisible?: true
 }

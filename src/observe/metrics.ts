@@ -10,8 +10,13 @@ import { processMetricDefinitions, type ProcessFigures } from './process-metric-
 import { createReloadMetrics, type ReloadMetrics } from './reload-metrics.ts'
 import { routeMetricDefinitions, type WatchedRejections } from './route-metric-definitions.ts'
 import { createRouteMetrics, type RouteMetrics } from './route-metrics.ts'
-import { tokenMetricDefinitions, type WatchedToken } from './token-metric-definitions.ts'
+import {
+  tokenMetricDefinitions,
+  tokenStoreMetricDefinitions,
+  type WatchedToken,
+} from './token-metric-definitions.ts'
 import { createTokenRequestMetrics, type TokenRequestMetrics } from './token-request-metrics.ts'
+import { createTokenStoreMetrics, type TokenStoreMetrics } from './token-store-metrics.ts'
 
 /** The label of requests that no route matches, and of those forwarded without a route; not valid as names of routes. */
 export const UNMATCHED = '(none)'
@@ -25,7 +30,8 @@ export type Metrics = {
   route(name: string): RouteMetrics
   /** The counters of a credential, created on the first call. */
   tokenRequests(credential: string): TokenRequestMetrics
-  /** Replaces the tokens, upstreams and rejections that gauges read. */
+  readonly tokenStore: TokenStoreMetrics
+  /** Replaces what gauges read. */
   watch(watched: Watched): void
   /** Requests in flight and open tunnels, over all routes. */
   pending(): { readonly requests: number; readonly tunnels: number }
@@ -46,6 +52,7 @@ type Watched = {
   readonly tokens: readonly WatchedToken[]
   readonly upstreams: readonly WatchedUpstream[]
   readonly rejections: readonly WatchedRejections[]
+  readonly hasTokenStore: boolean
 }
 
 export function createMetrics(figures: ProcessFigures): Metrics {
@@ -55,12 +62,14 @@ export function createMetrics(figures: ProcessFigures): Metrics {
   // All protocols from the start, so that rate() sees the first increase.
   const otherProtocols = new Map<string, number>(OTHER_PROTOCOLS.map((protocol) => [protocol, 0]))
   const inboundProtocols = new Map<string, number>(PROTOCOLS.map((protocol) => [protocol, 0]))
-  let watched: Watched = { tokens: [], upstreams: [], rejections: [] }
+  let watched: Watched = { tokens: [], upstreams: [], rejections: [], hasTokenStore: false }
+  const tokenStore = createTokenStoreMetrics()
 
   const http2 = { client: createHttp2Metrics(), upstream: createHttp2Metrics() }
   const definitions = [
     ...routeMetricDefinitions({ routes, rejections: () => watched.rejections }),
     ...tokenMetricDefinitions({ credentials, tokens: () => watched.tokens }),
+    ...tokenStoreMetricDefinitions(() => (watched.hasTokenStore ? tokenStore.read() : undefined)),
     ...connectionMetricDefinitions({
       upstreams: () => watched.upstreams,
       otherProtocols,
@@ -73,6 +82,7 @@ export function createMetrics(figures: ProcessFigures): Metrics {
   return {
     route: (name) => getOrCreate(routes, name, createRouteMetrics),
     tokenRequests: (name) => getOrCreate(credentials, name, createTokenRequestMetrics),
+    tokenStore,
     watch(found) {
       watched = found
     },

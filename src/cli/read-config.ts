@@ -93,6 +93,7 @@ export async function loadText(
   const places = {
     env,
     readFile: createFileReader(dirname(file)),
+    resolvePath: (path: string) => resolve(dirname(file), path),
     stat: createFileStat(dirname(file)),
     statSocket: createFileStat('.'),
   }

@@ -2,6 +2,7 @@ import type { Config } from '../config/schema.ts'
 import type { ConfigEnvironment } from '../config/secret-reader.ts'
 import type { Clock } from '../lib/clock.ts'
 import { createReferenceCountedPool, type References } from '../lib/reference-counted-pool.ts'
+import type { CertificateIssuer } from '../certificates/certificate-issuer.ts'
 import { type AccessLog, type AccessLogOptions, createAccessLog } from '../observe/access-log.ts'
 import type { DescriptorWatch } from '../observe/descriptor-watch.ts'
 import type { Logger } from '../observe/logger.ts'
@@ -15,6 +16,7 @@ import type { IdleWatch } from '../exchange/idle-watch.ts'
 import { type OpenUpstream, openUpstream, type Upstream } from '../outbound/upstream.ts'
 import type { RejectionRecord } from '../tokens/rejection-record.ts'
 import type { TokenSource } from '../tokens/token-source.ts'
+import { openInterceptionAuthority } from './interception-authority.ts'
 import { composeOriginPolicy } from './origin-policy.ts'
 import { viaName } from './route-plan.ts'
 import { composeRoutes, composeTunnels } from './routes.ts'
@@ -27,6 +29,8 @@ export type Service = {
   readonly config: Config
   readonly handle: ExchangeHandler
   readonly connect: ConnectHandler
+  /** For intercepted connections; undefined without `intercept`. */
+  readonly issuer: CertificateIssuer | undefined
   readonly recorder: Recorder
   readonly tokens: TokenSources['needed']
   /** The name of the token that each route needs, by the name of the route. */
@@ -67,6 +71,7 @@ export function createServiceFactory(
   const rejections = createReferenceCountedPool<RejectionRecord>(() => {})
   const stores = createReferenceCountedPool<SharedStore>(({ store }) => store.close())
   return async (config) => {
+    const authority = await openInterceptionAuthority({ config, places, clock, logger })
     const resources = {
       servers: servers.createReferences(),
       sources: sources.createReferences(),
@@ -75,6 +80,7 @@ export function createServiceFactory(
       stores: stores.createReferences(),
     }
     const release = async (): Promise<void> => {
+      authority?.close()
       for (const { release: close } of Object.values(resources)) await close()
     }
     try {
@@ -105,6 +111,7 @@ export function createServiceFactory(
       }
       return {
         config,
+        issuer: authority,
         recorder,
         tokens: tokens.needed,
         tokenOf: tokenNames(config, tokens),

@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import { credential } from './credential-schema.ts'
 import { defaultsSchema } from './defaults.ts'
+import { interceptSchema } from './intercept-schema.ts'
 import { DEFAULT_SOCKET_MODE, isSocketPath, parseListenAddress } from './listen-address.ts'
 import { routeSchema } from './route-schema.ts'
 import { tokenStore } from './token-store-schema.ts'
@@ -72,6 +73,7 @@ export const configSchema = z
       .describe(
         'What happens to a forward-proxy request (`HTTP_PROXY`) or tunnel (`CONNECT`) that matches no route: `deny` it, or `pass` it on without a token.',
       ),
+    intercept: interceptSchema,
     access: z
       .strictObject({
         hosts: z

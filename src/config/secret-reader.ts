@@ -6,6 +6,8 @@ import type { SecretRef } from './value-schemas.ts'
 export type ConfigEnvironment = {
   readonly env: Readonly<Record<string, string | undefined>>
   readonly readFile: ReadFile
+  /** Relative paths are relative to the directory of the configuration file. */
+  readonly resolvePath?: (path: string) => string
   /** Undefined if file metadata is not available, as for a text that has not been saved. */
   readonly stat?: StatFile
   readonly statSocket?: StatFile

@@ -86,6 +86,9 @@ export const fieldValue = z.string().regex(/^[\t\x20-\x7e\x80-\xff]*$/, {
 
 const fileRef = z.strictObject({ file: text.describe('A file in PEM form.') })
 
+export const certificateFile = fileRef.clone().register(settingRoles, { reference: 'certificate' })
+export const keyFile = fileRef.clone().register(settingRoles, { reference: 'private key' })
+
 const ca = fileRef
   .optional()
   .describe('One or more CA certificates to trust instead of the system’s.')

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { openSync } from 'node:fs'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { onTestFinished } from 'vitest'
 import { startApp } from '../../src/app.ts'
@@ -42,7 +42,11 @@ export async function startSidecar(
   clock: Clock = systemClock,
 ): Promise<RunningSidecar> {
   const directory = await temporaryDirectory()
-  const places = { env, readFile: createFileReader(directory) }
+  const places = {
+    env,
+    readFile: createFileReader(directory),
+    resolvePath: (path: string) => resolve(directory, path),
+  }
   const result = await loadConfig(`listen: ${listen}\nadmin: ${admin}\n${yaml}`, places)
   if (!result.ok) throw new Error(JSON.stringify(result.problems, undefined, 2))
   const logFile = join(directory, 'log')

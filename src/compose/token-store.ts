@@ -4,7 +4,7 @@ import type { Clock } from '../lib/clock.ts'
 import { createTlsReader } from '../lib/tls-material.ts'
 import type { Logger } from '../observe/logger.ts'
 import type { TokenStoreMetrics } from '../observe/token-store-metrics.ts'
-import { openRedisLink, type RedisServers } from '../store/redis-link.ts'
+import type { RedisServers } from '../store/redis-link.ts'
 import { createRedisTokenStore, type RedisTokenStore } from '../store/redis-token-store.ts'
 import { createStoreKey, type StoreKey } from '../tokens/store-keys.ts'
 
@@ -54,7 +54,11 @@ export function composeTokenStore(
         password: (await readPassword?.())?.reveal(),
         tls: isTls ? await readTls() : undefined,
       }),
-      open: async (access, onLost) => await openRedisLink(servers, access, onLost),
+      async open(access, onLost) {
+        // Loaded here, because the library costs time and memory when it is loaded.
+        const { openRedisLink } = await import('../store/redis-link.ts')
+        return await openRedisLink(servers, access, onLost)
+      },
     }),
     async keys() {
       const secrets = await Promise.all(readKeys.map(async (read) => (await read()).reveal()))

@@ -1,11 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { createClient } from '@redis/client'
 import { onTestFinished } from 'vitest'
 import { temporaryDirectory } from './sidecar.ts'
 import { findPrograms, MAY_SKIP } from './tools.ts'
+import { until } from './wait.ts'
 
 const [PROGRAM] = [...findPrograms('valkey-server'), ...findPrograms('redis-server')]
 
@@ -47,25 +50,67 @@ export async function startRedis(...settings: readonly string[]): Promise<RedisS
     url: `redis://127.0.0.1:${port}`,
     kill: (signal) => void server?.kill(signal),
     start,
-    async command(...words) {
-      const client = createClient({ url: `redis://127.0.0.1:${port}` })
-      client.on('error', () => {})
-      await client.connect()
-      try {
-        return await client.sendCommand([...words])
-      } finally {
-        client.destroy()
-      }
-    },
+    command: async (...words) => await commandTo(port, words),
   }
 }
 
-/** Sentinels on this machine that monitor `primary`. */
-export async function startSentinel(primary: number): Promise<{ readonly port: number }> {
+export type RedisCluster = {
+  readonly urls: readonly string[]
+  readonly servers: readonly RedisServer[]
+}
+
+/** A cluster of three nodes without replicas. */
+export async function startRedisCluster(): Promise<RedisCluster> {
+  const servers = await Promise.all(
+    [0, 1, 2].map(async () => await startRedis('--cluster-enabled', 'yes')),
+  )
+  const share = Math.ceil(SLOTS / servers.length)
+  for (const [index, server] of servers.entries()) {
+    const last = Math.min((index + 1) * share, SLOTS) - 1
+    await server.command('CLUSTER', 'ADDSLOTSRANGE', String(index * share), String(last))
+    await server.command('CLUSTER', 'SET-CONFIG-EPOCH', String(index + 1))
+  }
+  const [first] = servers
+  for (const { port } of servers.slice(1)) {
+    await first?.command('CLUSTER', 'MEET', '127.0.0.1', String(port))
+  }
+  for (const server of servers) {
+    await until(async () =>
+      String(await server.command('CLUSTER', 'INFO')).includes('cluster_state:ok'),
+    )
+  }
+  return { urls: servers.map(({ url }) => url), servers }
+}
+
+const SLOTS = 16_384
+
+export type RedisSentinels = {
+  readonly urls: readonly string[]
+  readonly primary: RedisServer
+  readonly replica: RedisServer
+}
+
+/** Three Sentinels that monitor a primary with one replica. */
+export async function startSentinels(): Promise<RedisSentinels> {
+  const primary = await startRedis()
+  const replica = await startRedis('--replicaof', '127.0.0.1', String(primary.port))
+  await until(async () =>
+    String(await replica.command('INFO', 'replication')).includes('master_link_status:up'),
+  )
+  const ports = await Promise.all([0, 1, 2].map(async () => await startSentinel(primary.port)))
+  for (const port of ports) {
+    await until(async () => {
+      const known = String(await commandTo(port, ['SENTINEL', 'MASTER', 'mymaster']))
+      return /num-other-sentinels,2\b/.test(known) && /num-slaves,1\b/.test(known)
+    })
+  }
+  return { urls: ports.map((port) => `redis://127.0.0.1:${port}`), primary, replica }
+}
+
+async function startSentinel(primary: number): Promise<number> {
   const directory = await temporaryDirectory()
   const port = await freePort()
-  const file = `${directory}/sentinel.conf`
-  const { writeFile } = await import('node:fs/promises')
+  const file = join(directory, 'sentinel.conf')
   await writeFile(
     file,
     `port ${port}
@@ -77,7 +122,18 @@ sentinel failover-timeout mymaster 3000
   )
   const sentinel = await launch([file, '--sentinel'])
   onTestFinished(() => void sentinel.kill('SIGKILL'))
-  return { port }
+  return port
+}
+
+async function commandTo(port: number, words: readonly string[]): Promise<unknown> {
+  const client = createClient({ url: `redis://127.0.0.1:${port}`, RESP: 2 })
+  client.on('error', () => {})
+  await client.connect()
+  try {
+    return await client.sendCommand([...words])
+  } finally {
+    client.destroy()
+  }
 }
 
 async function launch(settings: readonly string[]): Promise<ChildProcess> {

@@ -44,7 +44,7 @@ STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=15s --timeout=5s --start-period=15s --retries=3 \
   CMD ["node", "/app/cli.js", "health"]
 
-# docs/decisions/0015-hand-made-parts.md and docs/performance.md have the measurements for each flag.
+# docs/decisions/0015-custom-components.md and docs/performance.md have the measurements for each flag.
 # - max-semi-space-size: V8 derives the size of the young generation from the memory limit. In a small container it
 #   would be 1 MB, which costs at least a third more CPU. 16 MB needs no more CPU than the 32 MB of a large machine, and
 #   27 MB less memory.

@@ -33,7 +33,7 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
     exitCode = code
   }
   const program = new Command('npm run bench --')
-    .description('Measures token-sidecar beside other proxies, and against its budgets.')
+    .description('Compares token-sidecar with other proxies and with its performance budgets.')
     .helpOption('-h, --help', 'print this help')
     .helpCommand(false)
     .enablePositionalOptions()
@@ -49,7 +49,7 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
     'only this contender; may be repeated',
     collect,
   ] as const
-  const roundsOption = ['--rounds <number>', 'how many rounds', parseCount] as const
+  const roundsOption = ['--rounds <number>', 'number of rounds', parseCount] as const
   const quickOption = ['--quick', 'fewer cases, fewer and shorter rounds'] as const
   const jsonOption = ['--json <file>', 'also write the figures of every round to a file'] as const
 
@@ -59,7 +59,7 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
     .option(...roundsOption)
     .option(...quickOption)
     .option(...jsonOption)
-    .option('--list', 'show which cases and contenders there are, and run nothing')
+    .option('--list', 'list the cases and contenders, without running any')
     .action(async (options: CommandOptions) => {
       if (options.list === true) return finish(await listAll(io))
       const isNarrowed = options.case !== undefined || options.contender !== undefined
@@ -109,7 +109,7 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
     })
   program
     .command('guard')
-    .description('fail if a request costs far more than in the bare loop; with npm packages alone')
+    .description('fail if a request costs far more than in the bare loop; uses only npm packages')
     .action(async () => finish(await runGuard(io)))
   for (const command of program.commands) command.helpOption('-h, --help', 'print this help')
 
@@ -126,7 +126,7 @@ export async function main(args: readonly string[], io: Io): Promise<number> {
     // commander has already printed the error or the requested help.
     if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage
     if (io.signal.aborted) {
-      io.err('\nInterrupted; everything has been stopped.\n')
+      io.err('\nInterrupted; all processes have been stopped.\n')
       return EXIT.failed
     }
     if (!(error instanceof BenchError)) throw error
@@ -159,7 +159,7 @@ function unknownCommand([first = '-']: readonly string[], program: Command): str
   if (first.startsWith('-') || known.includes(first)) return undefined
   const suggestion = closest(first, known)
   const hint =
-    suggestion === undefined ? `there are ${known.join(', ')}` : `did you mean "${suggestion}"?`
+    suggestion === undefined ? `expected ${known.join(', ')}` : `did you mean "${suggestion}"?`
   return `error: unknown command "${first}"; ${hint}\n`
 }
 
@@ -189,14 +189,15 @@ function collect(value: string, earlier: readonly string[] = []): string[] {
 
 function parseCount(text: string): number {
   const value = Number(text)
-  if (!Number.isInteger(value) || value < 1) throw new InvalidArgumentError('expected 1 or more')
+  if (!Number.isInteger(value) || value < 1)
+    throw new InvalidArgumentError('expected a positive integer')
   return value
 }
 
 const HELP = `
 Examples:
   $ npm run bench                          # every case and contender, about half an hour
-  $ npm run bench -- --quick               # the cases that say most, a few minutes
+  $ npm run bench -- --quick               # the most important cases, a few minutes
   $ npm run bench -- --case get --contender token-sidecar --contender bare-dispatch
   $ npm run --silent bench -- --json figures.json > table.md
 
@@ -208,5 +209,5 @@ Environment:
 
 Exit codes:
   0  every contender did its work, whatever the budgets say
-  1  a contender failed, the guard found a request too dear, or the benchmark could not run
+  1  a contender failed, the guard found a request too expensive, or the benchmark could not run
   2  the command line is wrong`

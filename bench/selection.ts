@@ -13,7 +13,7 @@ export function selectNamed<T extends { readonly name: string }>(
     const suggestion = closest(name, names)
     const hint = suggestion === undefined ? '' : `; did you mean "${suggestion}"?`
     throw new BenchError(
-      `Cannot select ${kind} "${name}": there are ${names.map((each) => `"${each}"`).join(', ')}${hint}`,
+      `Cannot select ${kind} "${name}": expected ${names.map((each) => `"${each}"`).join(', ')}${hint}`,
     )
   }
   return wanted.length === 0 ? all : all.filter(({ name }) => wanted.includes(name))

@@ -1,6 +1,6 @@
 import { StartError } from './start-error.ts'
 
-/** Where everything listens, on loopback; sidecar.yaml knows the same variables and defaults. */
+/** The loopback ports of the demo; sidecar.yaml has the same variables and defaults. */
 export const PORTS = {
   sidecar: { variable: 'DEMO_SIDECAR_PORT', usual: 18_080, what: 'the sidecar' },
   admin: { variable: 'DEMO_ADMIN_PORT', usual: 19_090, what: "the sidecar's admin listener" },

@@ -1,4 +1,4 @@
-/** What keeps the demo from starting, in words that say what to do about it. */
+/** A reason why the demo cannot start; the message contains the remedy. */
 export class StartError extends Error {
   override readonly name = 'StartError'
 }

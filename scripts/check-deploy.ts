@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { manifestProblems } from '../test/helpers/manifests.ts'
-import { RENDERED_FILE, renderChart } from './render-chart.ts'
+import { renderChart, RENDERINGS } from './render-chart.ts'
 
 /*
  * `npm run check:deploy`, before a release: checks that need Helm and a current kubectl. The tests read the
@@ -10,10 +10,13 @@ import { RENDERED_FILE, renderChart } from './render-chart.ts'
 
 const faults: string[] = []
 
-if (renderChart('helm') !== readFileSync(RENDERED_FILE, 'utf8')) {
-  faults.push(`${RENDERED_FILE} is out of date; run "node scripts/render-chart.ts"`)
+for (const { file, values } of RENDERINGS) {
+  if (renderChart('helm', values) !== readFileSync(file, 'utf8')) {
+    faults.push(`${file} is out of date; run "node scripts/render-chart.ts"`)
+  }
 }
-for (const directory of ['base', 'overlays/jobs', 'overlays/complete', 'overlays/own-pod']) {
+const OVERLAYS = ['jobs', 'complete', 'own-pod', 'transparent']
+for (const directory of ['base', ...OVERLAYS.map((name) => `overlays/${name}`)]) {
   const built = execFileSync('kubectl', ['kustomize', `deploy/kubernetes/${directory}`], {
     encoding: 'utf8',
   })

@@ -190,6 +190,19 @@ const ROWS: readonly Row[] = [
         alert: 'TokenSidecarRequestsWithoutToken',
       },
       {
+        title: 'Rejected callers',
+        about:
+          'Requests without credentials, with wrong ones, or with a client certificate that the listener does not allow. “no_credentials” is normal for clients that send them only after a 407.',
+        unit: 'reqps',
+        queries: [
+          [
+            `sum by (listener, reason) (${rate('token_sidecar_rejected_callers_total', OF_INSTANCE)}) > 0`,
+            '{{listener}} {{reason}}',
+          ],
+        ],
+        alert: 'TokenSidecarCallersRejected',
+      },
+      {
         title: 'Error ratio',
         about:
           'The ratio of requests with a 5xx status. The lines are the objective, and six times the objective.',
@@ -517,6 +530,49 @@ const ROWS: readonly Row[] = [
           ],
         ],
         alert: 'TokenSidecarHttp2StreamErrors',
+      },
+    ],
+  },
+  {
+    title: 'Interception',
+    panels: [
+      {
+        title: 'Requests by integration mode',
+        about: 'How the requests of applications reach the sidecar.',
+        kind: { type: 'timeseries', stacked: true },
+        unit: 'reqps',
+        queries: [
+          [
+            `sum by (mode) (${rate('token_sidecar_inbound_requests_total', OF_INSTANCE)}) > 0`,
+            '{{mode}}',
+          ],
+        ],
+      },
+      {
+        title: 'TLS handshakes with applications',
+        about:
+          'Of intercepted connections. With unknown_ca, bad_certificate or closed, an application may not trust the CA of the sidecar.',
+        unit: 'ops',
+        queries: [
+          [
+            `sum by (host, outcome) (${rate('token_sidecar_intercept_handshakes_total', OF_INSTANCE)}) > 0`,
+            '{{host}} {{outcome}}',
+          ],
+        ],
+        alert: 'TokenSidecarInterceptionFailing',
+      },
+      {
+        title: 'Rejected redirected connections',
+        about:
+          'Of transparent listeners. unknown_host: an application calls a host that no route names; the log has its name.',
+        unit: 'ops',
+        queries: [
+          [
+            `sum by (reason) (${rate('token_sidecar_rejected_connections_total', OF_INSTANCE)}) > 0`,
+            '{{reason}}',
+          ],
+        ],
+        alert: 'TokenSidecarConnectionsRejected',
       },
     ],
   },

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { configJsonSchema, settingsJsonSchema } from '../src/config/json-schema.ts'
 import { dashboard } from './dashboard.ts'
 import { withMetricTables } from './metrics-markdown.ts'
+import { withRuntimeTables } from './runtimes-markdown.ts'
 import { settingsTables } from './settings-markdown.ts'
 
 export type GeneratedFile = {
@@ -18,6 +19,7 @@ export function renderGenerated(): GeneratedFile[] {
     { path: 'config.schema.json', text: `${JSON.stringify(schema, undefined, 2)}\n` },
     { path: 'docs/settings.md', text: `${PREAMBLE}\n${settingsTables(settingsJsonSchema())}\n` },
     { path: METRICS, text: withMetricTables(readFileSync(join(TOP, METRICS), 'utf8')) },
+    { path: RUNTIMES, text: withRuntimeTables(readFileSync(join(TOP, RUNTIMES), 'utf8')) },
     {
       path: 'deploy/grafana/token-sidecar.json',
       text: `${JSON.stringify(dashboard(), undefined, 2)}\n`,
@@ -26,8 +28,9 @@ export function renderGenerated(): GeneratedFile[] {
 }
 
 const TOP = join(import.meta.dirname, '..')
-/** Only the tables of this file are generated. */
+/** Only the tables of these files are generated. */
 const METRICS = 'docs/metrics.md'
+const RUNTIMES = 'docs/runtimes.md'
 
 const PREAMBLE = `<!-- Made by "npm run generate" from src/config/schema.ts. Do not edit. -->
 

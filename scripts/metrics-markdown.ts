@@ -3,7 +3,10 @@ import { createMetrics } from '../src/observe/metrics.ts'
 
 /** The metrics of each table in docs/metrics.md. */
 const TABLES: Readonly<Record<string, (metric: MetricDescription) => boolean>> = {
-  requests: ({ labels }) => labels.includes('route') || labels.includes('protocol'),
+  requests: ({ labels }) =>
+    ['route', 'protocol', 'listener'].some((label) => labels.includes(label)),
+  interception: ({ name }) => name.startsWith('token_sidecar_intercept_'),
+  transparent: ({ name }) => name === 'token_sidecar_rejected_connections_total',
   http2: ({ name }) => name.startsWith('token_sidecar_http2_'),
   tokens: ({ labels }) => labels.includes('credential'),
   upstreams: ({ labels }) => labels.includes('upstream'),

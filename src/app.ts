@@ -1,8 +1,10 @@
 import { limitConnections } from './admin/connection-limit.ts'
 import { createAdminServer, type Renewal } from './admin/handler.ts'
-import { readinessOf } from './admin/readiness.ts'
+import { isRejected, readinessOf, type Readiness } from './admin/readiness.ts'
 import { createRenewalLimit } from './admin/renewal-limit.ts'
 import { refuseUnreadable } from './admin/refuse-unreadable.ts'
+import { interceptionStatus } from './admin/read-interception.ts'
+import { protocolsStatus } from './admin/read-protocols.ts'
 import { rejectionsOfRoute } from './admin/read-rejections.ts'
 import {
   type ConfigurationState,
@@ -10,8 +12,8 @@ import {
   failureStatus,
   tokenStatus,
 } from './admin/read-status.ts'
-import { readListenerTls, watchListenerTls } from './compose/listener-tls.ts'
 import { adminOriginPolicy } from './compose/origin-policy.ts'
+import { createProxyListeners, type OpenListener } from './compose/proxy-listeners.ts'
 import { createServiceFactory, type Service, type ServiceOptions } from './compose/service.ts'
 import { fixedChanges } from './config/fixed-settings.ts'
 import type { Config } from './config/schema.ts'
@@ -29,7 +31,6 @@ import { createRecentFailures } from './observe/recent-failures.ts'
 import { createRouteHistory } from './observe/route-history.ts'
 import type { Tracer } from './observe/tracer.ts'
 import { createRequestCheck } from './exchange/request-check.ts'
-import { createProxyServer } from './inbound/http1-server.ts'
 import { createIdleWatch } from './exchange/idle-watch.ts'
 import { VERSION } from './version.ts'
 
@@ -56,8 +57,12 @@ type Pending = {
 }
 
 export type App = {
+  /** Of the first listener. */
   readonly proxyUrl: string
+  readonly listeners: readonly OpenListener[]
   readonly adminUrl: string
+  /** `isRejected`: a required token will not be issued until the configuration or the client changes. */
+  readonly readiness: () => Readiness & { readonly isRejected: boolean }
   /** Resolves on `POST /quit`. */
   readonly quit: Promise<void>
   /**
@@ -99,7 +104,7 @@ export async function startApp(options: AppOptions): Promise<App> {
   const history = createRouteHistory(clock)
   cleanup.defer(history.stop)
   const observed = { logger, metrics, tracer, failures, descriptors }
-  const parts = { places, ...observed, clock, idle, openUpstream }
+  const parts = { listeners: options.config.listen, places, ...observed, clock, idle, openUpstream }
   const createService = createServiceFactory(parts)
   const quit = Promise.withResolvers<void>()
   let draining = false
@@ -141,10 +146,19 @@ export async function startApp(options: AppOptions): Promise<App> {
     rejection: current.rejections.get(route)?.read(),
     lastMinute: history.lastMinute(route),
   })
+  const tokenStates = () =>
+    current.tokens.map((token) => ({ ...token, state: token.source.state() }))
+  const interception = () =>
+    interceptionStatus(
+      metrics.interception.list(),
+      new Set(current.config.routes.map(({ match }) => match.host?.toLowerCase())),
+      clock.wallMs(),
+    )
   const readiness = () =>
     readinessOf(
-      current.tokens.map((token) => ({ ...token, state: token.source.state() })),
+      tokenStates(),
       current.config.routes.map(({ name }) => readRejections(name)),
+      interception(),
       draining,
     )
   const renewalLimit = createRenewalLimit(clock)
@@ -164,38 +178,41 @@ export async function startApp(options: AppOptions): Promise<App> {
       node: process.versions.node,
       at: new Date(clock.wallMs()).toISOString(),
       startedAt: new Date(startedAtMs).toISOString(),
+      listeners: listeners.opened(),
       ...readiness(),
       configuration: configurationStatus(configuration),
-      routes: current.config.routes.map(({ name, match, upstream, credential }) => ({
-        route: name,
-        match,
-        upstream,
-        credential,
-        token: current.tokenOf.get(name),
-        inFlight: metrics.route(name).inFlight(),
-        ...rejectionsOfRoute(readRejections(name)),
-      })),
+      routes: current.config.routes.map(
+        ({ name, match, listeners: names, upstream, credential }) => ({
+          route: name,
+          match,
+          listeners: names,
+          upstream,
+          credential,
+          token: current.tokenOf.get(name),
+          inFlight: metrics.route(name).inFlight(),
+          ...rejectionsOfRoute(readRejections(name)),
+        }),
+      ),
       tokens: current.tokens.map((token) => tokenStatus(token, clock.wallMs())),
+      interception: interception(),
+      protocols: protocolsStatus(metrics.protocols()),
       failures: failures.list().map(failureStatus),
     }),
     history: history.read,
     checkRequest: (req) => checkAdminRequest(req),
   })
-  const readTls = async () => await readListenerTls(options.config.listen, places.readFile)
-  const tls = await readTls()
-  const proxy = createProxyServer({
-    tls,
-    service: () => current,
-    maxHeaderBytes: options.config.limits.headers,
-    limits: proxyLimits(options.config),
-    onOtherProtocol: (protocol) => metrics.otherProtocol(protocol),
-    http2Metrics: metrics.http2.client,
+  const listeners = await createProxyListeners({
+    config: options.config,
+    service: (name) => current.forListener(name),
+    readFile: places.readFile,
+    descriptorLimit,
+    logger,
+    metrics,
     clock,
+    onAcceptError: descriptors.note,
+    onDeadline: () =>
+      logger.warn(pending(), 'shutdown deadline exceeded: closing open connections'),
   })
-  const reportRefused = createRateLimit(clock, (connections) =>
-    logger.warn({ connections }, 'too many connections: new ones are closed'),
-  )
-  proxy.server.on('drop', () => reportRefused(undefined))
   const reportClosed = createRateLimit(clock, (connections) =>
     logger.warn({ connections }, 'too many admin connections: idle ones are closed'),
   )
@@ -205,21 +222,6 @@ export async function startApp(options: AppOptions): Promise<App> {
     logger.warn({ code, reason: message, requests }, 'cannot read a request to the admin listener'),
   )
   refuseUnreadable(admin, reportUnreadable)
-
-  function proxyLimits({ limits }: Config) {
-    const { served, surplus } = divideDescriptors(descriptorLimit, limits.connections)
-    return { ...limits, connections: served, surplusConnections: surplus }
-  }
-
-  function reportConnectionLimit(config: Config): void {
-    const { connections: configured } = config.limits
-    const { connections: served } = proxyLimits(config)
-    if (served === configured) return
-    logger.info(
-      { configured, served, descriptors: descriptorLimit },
-      'connection limit reduced: the limit of open files is too low',
-    )
-  }
 
   async function renewTokens(credential: string, own: typeof current.tokens): Promise<Renewal> {
     const nowMs = clock.wallMs()
@@ -266,31 +268,23 @@ export async function startApp(options: AppOptions): Promise<App> {
     onAcceptError: descriptors.note,
   })
   cleanup.defer(async () => await adminListener.close(0))
-  const proxyListener = await listen(proxy.server, options.config.listen, clock, {
-    onAcceptError: descriptors.note,
-    closeAll() {
-      logger.warn(pending(), 'shutdown deadline exceeded: closing open connections')
-      proxy.destroyConnections()
-    },
-  })
-  if (tls !== undefined) cleanup.defer(watchListenerTls(tls, readTls, clock, proxy.setTls))
-  reportConnectionLimit(options.config)
+  await listeners.open()
   cleanup.defer(async () => {
-    const { delay, deadline, upgraded } = current.config.shutdown
     draining = true
-    await new Promise<void>((resolve) => void clock.schedule(delay, resolve))
-    proxy.endConnections()
-    const cancel = clock.schedule(upgraded, proxy.destroyTunnels)
-    await proxyListener.close(deadline)
-    cancel()
+    const { shutdown } = current.config
+    await new Promise<void>((resolve) => void clock.schedule(shutdown.delay, resolve))
+    await listeners.close(shutdown)
   })
 
   // After listening, so that a start that fails with EADDRINUSE sends no token request.
   prefetch()
   const owned = cleanup.move()
+  const opened = listeners.opened()
   return {
-    proxyUrl: proxyListener.url,
+    proxyUrl: opened[0]?.url ?? '',
+    listeners: opened,
     adminUrl: adminListener.url,
+    readiness: () => ({ ...readiness(), isRejected: isRejected(tokenStates()) }),
     quit: quit.promise,
     async reload(config, version) {
       const fixed = fixedChanges(options.config, config)
@@ -298,8 +292,7 @@ export async function startApp(options: AppOptions): Promise<App> {
       const last = current
       current = next
       checkAdminRequest = createRequestCheck(adminOriginPolicy(options.config, config.access))
-      proxy.setLimits(proxyLimits(config))
-      reportConnectionLimit(config)
+      listeners.setLimits(config)
       begin(version)
       prefetch()
       metrics.reloads.reloaded('success')

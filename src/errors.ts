@@ -58,6 +58,26 @@ export const FAILURES = {
     proxyError: 'http_request_denied',
     grpcStatus: 7,
   },
+  // RFC 9110 section 15.5.8.
+  proxy_authentication_required: {
+    status: 407,
+    title: 'The listener requires a user name and a password',
+    proxyError: 'http_request_denied',
+    grpcStatus: 16,
+  },
+  client_denied: {
+    status: 403,
+    title: 'The listener does not allow this client',
+    proxyError: 'http_request_denied',
+    grpcStatus: 7,
+  },
+  // RFC 9110 section 15.5.20.
+  misdirected_request: {
+    status: 421,
+    title: 'The request is for another host than its connection',
+    proxyError: 'http_request_error',
+    grpcStatus: 13,
+  },
   token_unavailable: {
     status: 503,
     title: 'No access token is available',
@@ -79,6 +99,12 @@ export const FAILURES = {
   upstream_unreachable: {
     status: 502,
     title: 'The upstream cannot be reached',
+    proxyError: 'destination_unavailable',
+    grpcStatus: 14,
+  },
+  upstream_proxy: {
+    status: 502,
+    title: 'The proxy in front of the upstream cannot be used',
     proxyError: 'destination_unavailable',
     grpcStatus: 14,
   },

@@ -58,6 +58,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'errors',
     'lib',
     'compose',
+    'type certificates',
     'routing',
     'observe',
     'version',

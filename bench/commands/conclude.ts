@@ -1,7 +1,7 @@
 import { BUDGETS } from '../report/budgets.ts'
 import type { Figures } from '../report/figures.ts'
 import { describeMachine } from '../report/machine.ts'
-import { budgetTable, evaluateBudget } from '../report/verdict.ts'
+import { budgetTable, evaluateBudget } from '../report/budget-result.ts'
 import { writeJson } from '../report/write-json.ts'
 import { EXIT, type Io } from './io.ts'
 
@@ -18,12 +18,12 @@ export async function conclude(
   io: Io,
 ): Promise<number> {
   const shown = BUDGETS.filter(
-    (budget) => budgets === 'all' || evaluateBudget(budget, figures).verdict !== 'not measured',
+    (budget) => budgets === 'all' || evaluateBudget(budget, figures).result !== 'not measured',
   )
   if (shown.length > 0) io.out(`### Budgets\n\n${budgetTable(shown, figures)}`)
   if (jsonFile !== undefined) {
-    const verdicts = BUDGETS.map((budget) => evaluateBudget(budget, figures))
-    await writeJson(jsonFile, { machine: describeMachine(), ...figures, verdicts })
+    const results = BUDGETS.map((budget) => evaluateBudget(budget, figures))
+    await writeJson(jsonFile, { machine: describeMachine(), ...figures, results })
   }
   const failures = figures.cases.flatMap(({ name, entries }) =>
     entries

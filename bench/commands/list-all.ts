@@ -10,7 +10,7 @@ export async function listAll(io: Io): Promise<number> {
     [...CONTENDERS, ...UPSTREAM_CLIENTS].map(async (contender) => {
       const { name, about } = contender
       const found = await contender.find()
-      const state = found.isFound ? found.version : `left out: ${found.missing}`
+      const state = found.isFound ? found.version : `skipped: ${found.missing}`
       return `  ${name.padEnd(15)} ${about}${state === '' ? '' : ` [${state}]`}`
     }),
   )

@@ -2,7 +2,7 @@ import { bareDispatch } from '../contenders/bare-dispatch.ts'
 import { tokenSidecar } from '../contenders/token-sidecar.ts'
 import { compare } from '../measure/compare.ts'
 import { createLoads } from '../measure/loads.ts'
-import { guardVerdict } from '../measure/guard-verdict.ts'
+import { guardResult } from '../measure/guard-result.ts'
 import { SMALL_GET } from '../measure/workload.ts'
 import { roundsOf } from '../report/figures.ts'
 import { setStage } from '../stage/stage.ts'
@@ -21,7 +21,7 @@ const TOKEN_LIFETIME_SECONDS = 3600
 
 const CASE = {
   name: 'guard',
-  title: 'GET, 100-byte answer',
+  title: 'GET, 100-byte response',
   isQuick: true,
   variations: [{ label: '', workload: SMALL_GET }],
 }
@@ -52,7 +52,7 @@ export async function runGuard(io: Io): Promise<number> {
       const figures = { cases: [result] }
       const own = roundsOf(figures, { inCase: CASE.name, of: tokenSidecar.name }) ?? []
       const bare = roundsOf(figures, { inCase: CASE.name, of: bareDispatch.name }) ?? []
-      const { isWithin, text } = guardVerdict(own, bare, MAX_RATIO)
+      const { isWithin, text } = guardResult(own, bare, MAX_RATIO)
       if (isWithin) {
         io.out(`${text}\n`)
         return EXIT.ok

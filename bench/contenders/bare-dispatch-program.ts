@@ -33,7 +33,7 @@ await serveProgram((req, res) => {
       },
       onResponseData(controller, chunk) {
         // A closed response never emits drain, so the upstream connection would stay paused forever.
-        if (res.destroyed) controller.abort(new Error('the client has gone'))
+        if (res.destroyed) controller.abort(new Error('client closed the connection'))
         else if (!res.write(chunk)) pauseUntilDrained(controller, res)
       },
       onResponseEnd() {

@@ -20,7 +20,7 @@ export type Needs = {
   readonly routes: number
   readonly accessLog: boolean
   readonly upstreamTls: boolean
-  /** Whether the application and the upstream speak HTTP/2, both with prior knowledge. */
+  /** The sides that use HTTP/2, both with prior knowledge. */
   readonly http2: 'neither' | 'both' | 'upstream'
 }
 

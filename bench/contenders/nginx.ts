@@ -26,8 +26,8 @@ export const nginx: Contender = {
     return { isFound: true, version }
   },
   cannot({ accessLog, http2 }) {
-    if (http2 === 'upstream') return 'its grpc_pass takes calls over HTTP/2 only'
-    return accessLog ? 'its log is not set up here' : undefined
+    if (http2 === 'upstream') return 'its grpc_pass accepts only HTTP/2 requests'
+    return accessLog ? 'its access log is not configured' : undefined
   },
   async start(setting) {
     const { directory, processes, cores } = setting

@@ -18,7 +18,7 @@ export const tokenSidecar: Contender = {
   about: 'dist/cli.js as shipped, fetching its token',
   async find() {
     if (!existsSync(BUNDLE)) {
-      return { isFound: false, missing: 'dist/cli.js is not there; "npm run build" makes it' }
+      return { isFound: false, missing: 'no dist/cli.js; "npm run build" creates it' }
     }
     return {
       isFound: true,
@@ -77,7 +77,7 @@ async function readAddresses(logFile: string): Promise<z.output<typeof listening
     if (addresses !== undefined) return addresses
     await sleep(PAUSE_MS)
   }
-  throw new BenchError('Cannot start token-sidecar: its log does not say where it listens')
+  throw new BenchError('Cannot start token-sidecar: no "listening" line in its log')
 }
 
 async function untilReady(readyUrl: string): Promise<void> {
@@ -88,7 +88,7 @@ async function untilReady(readyUrl: string): Promise<void> {
     if (response.ok) return
     await sleep(PAUSE_MS)
   }
-  throw new BenchError('Cannot start token-sidecar: it does not become ready')
+  throw new BenchError('Cannot start token-sidecar: /readyz did not return 200')
 }
 
 /** Every JSON document is also YAML. */

@@ -13,9 +13,9 @@ const requesters = Array.from({ length: connections }, () =>
     port,
     request,
     onFailure: (reason) => record.failed(reason),
-    onAnswer(requester) {
+    onResponse(requester) {
       record.latency(performance.now() - (sentAtMs.get(requester) ?? 0))
-      record.answered()
+      record.completed()
       send(requester)
     },
   }),

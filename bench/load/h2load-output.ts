@@ -11,7 +11,7 @@ export function parseH2loadOutput(output: string): Outcome {
   const [, time = '', unit] = FINISHED.exec(output) ?? []
   const [, succeeded, failed, errored] = REQUESTS.exec(output) ?? []
   if (succeeded === undefined || unit === undefined) {
-    throw new BenchError('Cannot read the report of h2load')
+    throw new BenchError('Cannot read the output of h2load')
   }
   const others = (STATUSES.exec(output) ?? []).slice(1).map(Number)
   const failures = Number(failed) + Number(errored) + others.reduce((sum, count) => sum + count, 0)
@@ -20,6 +20,6 @@ export function parseH2loadOutput(output: string): Outcome {
     seconds: unit === 's' ? Number(time) : Number(time) / 1000,
     p50Ms: Number.NaN,
     p99Ms: Number.NaN,
-    ...(failures > 0 && { failure: `${failures} requests failed or have another status than 2xx` }),
+    ...(failures > 0 && { failure: `${failures} requests failed or had a status other than 2xx` }),
   }
 }

@@ -6,9 +6,10 @@ import { http2LoadSettings } from './http2-load.ts'
 import { createLoadRecord } from './load-record.ts'
 
 const settings = http2LoadSettings.parse(JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')))
-const { origin, method, path, connections, streams, seconds, answerBytes, isGrpc } = settings
-const answer = isGrpc ? 'unary' : 'small'
-const body = method === 'POST' ? requestBody({ answer, bodyBytes: settings.bodyBytes }) : undefined
+const { origin, method, path, connections, streams, seconds, responseBytes, isGrpc } = settings
+const response = isGrpc ? 'unary' : 'small'
+const body =
+  method === 'POST' ? requestBody({ response, bodyBytes: settings.bodyBytes }) : undefined
 const fields = {
   ':method': method,
   ':path': path,
@@ -53,12 +54,12 @@ function send(session: ClientHttp2Session): void {
   })
   stream.once('close', () => {
     if (isFinished) return
-    if (status !== 200) record.failed(`an answer with status ${String(status)}`)
-    else if (received !== answerBytes) record.failed(`an answer of ${received} bytes`)
+    if (status !== 200) record.failed(`a response with status ${String(status)}`)
+    else if (received !== responseBytes) record.failed(`a response of ${received} bytes`)
     else if (isGrpc && grpcStatus !== '0') record.failed(`grpc-status ${String(grpcStatus)}`)
     else {
       record.latency(performance.now() - sentAtMs)
-      record.answered()
+      record.completed()
     }
     send(session)
   })

@@ -14,7 +14,7 @@ export const http2LoadSettings = z.object({
   connections: z.number(),
   streams: z.number(),
   seconds: z.number(),
-  answerBytes: z.number(),
+  responseBytes: z.number(),
   isGrpc: z.boolean(),
 })
 

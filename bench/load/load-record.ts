@@ -4,7 +4,7 @@ import type { Outcome } from './load.ts'
 /** The counters of a load generator that runs on Node. */
 export type LoadRecord = {
   begin(): void
-  answered(): void
+  completed(): void
   latency(ms: number): void
   failed(reason: string): void
   end(): Outcome
@@ -19,7 +19,7 @@ export function createLoadRecord(): LoadRecord {
     begin() {
       startedAtMs = performance.now()
     },
-    answered() {
+    completed() {
       requests += 1
     },
     latency(ms) {

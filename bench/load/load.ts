@@ -9,7 +9,7 @@ export type Load = {
   readonly http2: boolean
   /** Concurrent requests on each HTTP/2 connection. */
   readonly streams: number
-  readonly answerBytes: number
+  readonly responseBytes: number
   readonly isGrpc: boolean
   readonly seconds: number
 }

@@ -25,12 +25,12 @@ const requesters = Array.from({ length: connections }, () =>
       record.failed(reason)
       end()
     },
-    onAnswer(requester) {
+    onResponse(requester) {
       completed += 1
       if (completed > warmUpRequests) {
         record.latency(monotonicMs() - (scheduledAtMs.get(requester) ?? 0))
       }
-      record.answered()
+      record.completed()
       const next = waiting.shift()
       if (next === undefined) idle.push(requester)
       else send(requester, next)
@@ -48,7 +48,7 @@ pacer.once('message', () => {
   record.begin()
   setTimeout(
     () => {
-      record.failed(`still without ${total - completed} answers`)
+      record.failed(`${total - completed} responses missing`)
       end()
     },
     seconds * 2000 + 10_000,

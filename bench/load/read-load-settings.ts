@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { patternOf } from '../stage/answers.ts'
+import { patternOf } from '../stage/responses.ts'
 import { loadSettings } from './node-load.ts'
 
 /** Reads the settings that a load generator was started with. */

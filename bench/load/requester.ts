@@ -1,5 +1,5 @@
 import { connect } from 'node:net'
-import { createAnswerReader } from './answer-reader.ts'
+import { createResponseReader } from './response-reader.ts'
 
 /** A persistent connection with at most one request in flight. */
 export type Requester = {
@@ -13,13 +13,13 @@ export type RequesterOptions = {
   readonly host: string
   readonly port: number
   readonly request: Buffer
-  readonly onAnswer: (requester: Requester) => void
+  readonly onResponse: (requester: Requester) => void
   readonly onFailure: (reason: string) => void
 }
 
 export function createRequester(options: RequesterOptions): Requester {
-  const { host, port, request, onAnswer, onFailure } = options
-  const reader = createAnswerReader()
+  const { host, port, request, onResponse, onFailure } = options
+  const reader = createResponseReader()
   const opened = Promise.withResolvers<void>()
   const socket = connect({ host, port, noDelay: true }, () => opened.resolve())
   let isClosing = false
@@ -39,7 +39,7 @@ export function createRequester(options: RequesterOptions): Requester {
   }
   socket.on('data', (chunk: Buffer) => {
     try {
-      if (reader.read(chunk)) onAnswer(requester)
+      if (reader.read(chunk)) onResponse(requester)
     } catch (cause) {
       fail(cause instanceof Error ? cause.message : String(cause))
     }

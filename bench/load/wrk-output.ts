@@ -26,16 +26,17 @@ const reportLine = z.object({
 })
 
 const FAILURES = {
-  status: 'answers with another status than 2xx or 3xx',
+  status: 'responses with a status other than 2xx or 3xx',
   connect: 'connections refused',
-  read: 'connections cut while reading',
-  write: 'connections cut while writing',
+  read: 'connections reset while reading',
+  write: 'connections reset while writing',
   timeout: 'requests that took longer than 10 s',
 } as const
 
 export function parseWrkOutput(output: string): Outcome {
   const line = /^bench (\{.*\})$/m.exec(output)?.[1]
-  if (line === undefined) throw new BenchError('Cannot read the report of wrk: it has no last line')
+  if (line === undefined)
+    throw new BenchError('Cannot read the output of wrk: the last line is missing')
   const { requests, micros, p50, p99, ...errors } = reportLine.parse(JSON.parse(line))
   const failures = [
     errors.status > 0 && `${errors.status} ${FAILURES.status}`,

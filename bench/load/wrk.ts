@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { patternOf } from '../stage/answers.ts'
+import { patternOf } from '../stage/responses.ts'
 import { BenchError } from '../system/bench-error.ts'
 import type { Processes } from '../system/processes.ts'
 import type { Load, SendLoad } from './load.ts'

@@ -22,9 +22,9 @@ const MIB = 1024 * 1024
 const HTTP2: Partial<Workload> = { http2: 'both', connections: 4, streams: 8 }
 
 export const CASES: readonly Case[] = [
-  single('get', 'GET, 100-byte answer, 32 connections', {}, { isQuick: true }),
-  single('get-1', 'GET, 100-byte answer, 1 connection', { connections: 1 }),
-  single('get-256', 'GET, 100-byte answer, 256 connections', { connections: 256 }),
+  single('get', 'GET, 100-byte response, 32 connections', {}, { isQuick: true }),
+  single('get-1', 'GET, 100-byte response, 1 connection', { connections: 1 }),
+  single('get-256', 'GET, 100-byte response, 256 connections', { connections: 256 }),
   single(
     'post',
     'POST of 1 KiB, 32 connections',
@@ -33,8 +33,8 @@ export const CASES: readonly Case[] = [
   ),
   single(
     'download',
-    'GET, 1 MiB answer, 32 connections',
-    { answer: 'mebibyte' },
+    'GET, 1 MiB response, 32 connections',
+    { response: 'mebibyte' },
     { isQuick: true, shows: 'throughput' },
   ),
   single(
@@ -47,7 +47,7 @@ export const CASES: readonly Case[] = [
   single('headers', 'GET with 20 header fields, 32 connections', { headers: 20 }),
   {
     name: 'routes',
-    title: 'GET with 200 routes beside 1, 32 connections',
+    title: 'GET with 200 routes and with 1, 32 connections',
     isQuick: false,
     variations: [
       { label: '', workload: SMALL_GET },
@@ -68,7 +68,8 @@ export const CASES: readonly Case[] = [
   single('h2', 'GET over HTTP/2 on both sides, 4 connections × 8 streams', HTTP2),
   {
     name: 'h1-to-h2',
-    title: 'GET over HTTP/1.1 to an HTTP/2 upstream beside HTTP/2 on both sides, 32 at once',
+    title:
+      'GET over HTTP/1.1 to an HTTP/2 upstream and over HTTP/2 on both sides, 32 concurrent requests',
     isQuick: false,
     variations: [
       { label: '', workload: { ...SMALL_GET, ...HTTP2 } },
@@ -80,18 +81,18 @@ export const CASES: readonly Case[] = [
     ...HTTP2,
     method: 'POST',
     bodyBytes: 100,
-    answer: 'unary',
+    response: 'unary',
   }),
   single(
     'grpc-stream',
     'gRPC, server streams of 1,000 messages of 1 KiB, 4 connections × 8 streams',
-    { ...HTTP2, method: 'POST', bodyBytes: 100, answer: 'stream' },
+    { ...HTTP2, method: 'POST', bodyBytes: 100, response: 'stream' },
     { shows: 'throughput' },
   ),
   single(
     'h2-download',
-    'GET over HTTP/2, 1 MiB answer, 4 connections × 8 streams',
-    { ...HTTP2, answer: 'mebibyte' },
+    'GET over HTTP/2, 1 MiB response, 4 connections × 8 streams',
+    { ...HTTP2, response: 'mebibyte' },
     { shows: 'throughput' },
   ),
   single(
@@ -140,7 +141,7 @@ function growing(
 ): Case {
   return {
     name,
-    title: `${title}: GET, 100-byte answer`,
+    title: `${title}: GET, 100-byte response`,
     isQuick: true,
     shows: 'growth',
     variations: steps.map((step) => ({

@@ -32,7 +32,7 @@ export async function createLoads(
   const saturate: SendLoad = async (load) => {
     if (!load.http2) return await http1(load)
     // h2load counts large responses that are incomplete at the end of the run as failures.
-    const isSmall = load.method === 'GET' && load.answerBytes <= SMALL_BYTES
+    const isSmall = load.method === 'GET' && load.responseBytes <= SMALL_BYTES
     return await (isSmall ? http2 : calls)(load)
   }
   return {
@@ -41,9 +41,9 @@ export async function createLoads(
       perSecond === undefined ? saturate : createPaced({ ...options, perSecond }),
     note: `${
       program === undefined
-        ? 'our own in Node (no wrk here; Debian: wrk)'
+        ? 'the Node generator of this benchmark (wrk is not installed; Debian: wrk)'
         : await wrkVersion(program)
-    }, HTTP/2 ${h2load === undefined ? 'from node:http2 (no h2load here; Debian: nghttp2-client)' : 'from h2load, calls of gRPC from node:http2'}`,
+    }, HTTP/2 ${h2load === undefined ? 'by node:http2 (h2load is not installed; Debian: nghttp2-client)' : 'by h2load, gRPC calls by node:http2'}`,
   }
 }
 

@@ -71,7 +71,7 @@ async function overAnHour(options: MeasureMemoryOptions): Promise<MemoryFigures[
 
 async function afterAborts(options: MeasureMemoryOptions): Promise<MemoryFigures['aborted']> {
   const { stage, loads, seconds, signal } = options
-  const large: Workload = { ...SMALL_GET, answer: 'mebibyte' }
+  const large: Workload = { ...SMALL_GET, response: 'mebibyte' }
   return await withSidecar(stage, async (running) => {
     // Warmed up first, so that one-time allocations are not counted as a leak.
     await sendWithoutFailure(running, large, loads, seconds)

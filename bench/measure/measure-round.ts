@@ -1,6 +1,6 @@
 import type { Running } from '../contenders/contender.ts'
 import type { Load, Outcome, SendLoad } from '../load/load.ts'
-import { ANSWERS } from '../stage/answers.ts'
+import { RESPONSES } from '../stage/responses.ts'
 import { cpuMicros, residentBytes } from '../system/proc.ts'
 import type { Round } from './result.ts'
 import { isGrpc, requestHeaders, requestPath, type Workload } from './workload.ts'
@@ -38,12 +38,12 @@ export async function measureRound(
 }
 
 function roundOf({ requests, seconds, p50Ms, p99Ms }: Outcome, workload: Workload): Round {
-  const each = workload.bodyBytes + ANSWERS[workload.answer].body.length
+  const each = workload.bodyBytes + RESPONSES[workload.response].body.length
   return { requests, seconds, p50Ms, p99Ms, bodyBytes: requests * each }
 }
 
 function loadOf({ origin, authorization }: Running, workload: Workload, seconds: number): Load {
-  const { method, bodyBytes, connections, streams, answer } = workload
+  const { method, bodyBytes, connections, streams, response } = workload
   const headers = requestHeaders(workload)
   if (authorization !== undefined) headers.push(['Authorization', authorization])
   return {
@@ -55,7 +55,7 @@ function loadOf({ origin, authorization }: Running, workload: Workload, seconds:
     connections,
     http2: workload.http2 === 'both',
     streams,
-    answerBytes: ANSWERS[answer].body.length,
+    responseBytes: RESPONSES[response].body.length,
     isGrpc: isGrpc(workload),
     seconds,
   }

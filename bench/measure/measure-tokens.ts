@@ -22,7 +22,7 @@ export type MeasureTokensOptions = {
 /** Counts token requests. The lifetime of the tokens must be `TOKEN_LIFETIME_SECONDS`. */
 export async function measureTokens(options: MeasureTokensOptions): Promise<TokenFigures> {
   const { stage, loads, seconds, onStep } = options
-  onStep(`token requests in ${seconds} s of load, each token living ${TOKEN_LIFETIME_SECONDS} s`)
+  onStep(`token requests in ${seconds} s of load, token lifetime ${TOKEN_LIFETIME_SECONDS} s`)
   const running = await startTokenSidecar(await settingOf(stage, SMALL_GET), {
     refresh: { leeway: `${LEEWAY_SECONDS * 1000}ms`, jitter: '0s' },
   })
@@ -33,7 +33,7 @@ export async function measureTokens(options: MeasureTokensOptions): Promise<Toke
   const tokenRequests = (await stage.authorizationServer.tokenRequests()) - before
   await running.stop()
 
-  onStep(`token requests for ${BURST} first requests at once`)
+  onStep(`token requests for ${BURST} concurrent first requests`)
   return {
     lifetimeSeconds: TOKEN_LIFETIME_SECONDS,
     expected: Math.ceil(round.seconds / (TOKEN_LIFETIME_SECONDS - LEEWAY_SECONDS)),
@@ -57,7 +57,7 @@ async function countForBurst(stage: Stage): Promise<number> {
   )
   const failed = statuses.find((status) => status !== 200)
   if (failed !== undefined) {
-    throw new BenchError(`Cannot count token requests: an answer has status ${failed}`)
+    throw new BenchError(`Cannot count token requests: a response has status ${failed}`)
   }
   const tokenRequests = (await stage.authorizationServer.tokenRequests()) - before
   await running.stop()

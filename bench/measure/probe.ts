@@ -4,7 +4,7 @@ import { connect } from 'node:http2'
 import { buffer } from 'node:stream/consumers'
 import * as z from 'zod'
 import type { Running } from '../contenders/contender.ts'
-import { ANSWERS } from '../stage/answers.ts'
+import { RESPONSES } from '../stage/responses.ts'
 import { digestOf, receivedSchema } from '../stage/describe-request.ts'
 import { tokenLengths } from '../stage/upstream.ts'
 import { probePath, requestBody, requestHeaders, requestPath, type Workload } from './workload.ts'
@@ -24,26 +24,28 @@ const DEADLINE_MS = 15_000
 export async function probe(options: ProbeOptions): Promise<string | undefined> {
   const { running, workload, token } = options
   const probed = await send(running, workload, probePath(workload))
-  if (probed.status !== 200) return `the probe got status ${probed.status}`
+  if (probed.status !== 200) return `the probe received status ${probed.status}`
   const description = receivedSchema.safeParse(parseJson(probed.body.toString()))
   if (!description.success) return 'the request did not reach the upstream'
   const received = description.data
   const [authorization = '', ...duplicates] = received.authorization
-  if (duplicates.length > 0) return 'the upstream got more than one Authorization'
-  if (!isBearer(authorization, token)) return 'the upstream got no Authorization of the right kind'
-  if (received.method !== workload.method) return `the upstream got a ${received.method}`
+  if (duplicates.length > 0) return 'the upstream received more than one Authorization'
+  if (!isBearer(authorization, token))
+    return 'the upstream received no bearer token of the expected length'
+  if (received.method !== workload.method)
+    return `the upstream received the method ${received.method}`
   if (received.bodyDigest !== digestOf(requestBody(workload))) {
-    return `the upstream got another body, of ${received.bodyBytes} bytes`
+    return `the upstream received another body, of ${received.bodyBytes} bytes`
   }
   const missing = requestHeaders(workload).find(
     ([name]) => !received.fields.includes(name.toLowerCase()),
   )
-  if (missing !== undefined) return `the upstream did not get the header "${missing[0]}"`
+  if (missing !== undefined) return `the upstream did not receive the header "${missing[0]}"`
 
-  const answered = await send(running, workload, requestPath(workload))
-  if (answered.status !== 200) return `the answer has status ${answered.status}`
-  if (!answered.body.equals(ANSWERS[workload.answer].body)) {
-    return `the answer has another body, of ${answered.body.length} bytes`
+  const response = await send(running, workload, requestPath(workload))
+  if (response.status !== 200) return `the response has status ${response.status}`
+  if (!response.body.equals(RESPONSES[workload.response].body)) {
+    return `the response has another body, of ${response.body.length} bytes`
   }
   return undefined
 }
@@ -72,10 +74,10 @@ async function send({ origin, authorization }: Running, workload: Workload, path
     agent: false,
     signal: AbortSignal.timeout(DEADLINE_MS),
   })
-  const answered: Promise<IncomingMessage[]> = once(req, 'response')
+  const received: Promise<IncomingMessage[]> = once(req, 'response')
   if (workload.method === 'POST') req.end(requestBody(workload))
   else req.end()
-  const [response] = await answered
+  const [response] = await received
   if (response === undefined) throw new TypeError('expected a response')
   return { status: response.statusCode, body: await buffer(response) }
 }

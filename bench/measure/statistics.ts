@@ -1,11 +1,11 @@
 export type Summary = {
   readonly median: number
-  readonly least: number
-  readonly most: number
+  readonly min: number
+  readonly max: number
 }
 
 export function summarise(values: readonly number[]): Summary {
-  return { median: median(values), least: Math.min(...values), most: Math.max(...values) }
+  return { median: median(values), min: Math.min(...values), max: Math.max(...values) }
 }
 
 export function median(values: readonly number[]): number {

@@ -1,13 +1,19 @@
 import type { Needs } from '../contenders/contender.ts'
 import { usedPrefix } from '../contenders/route-paths.ts'
-import { type Answer, ANSWERS, patternOf, PROBE_PATH, UPLOAD_PATH } from '../stage/answers.ts'
+import {
+  type ResponseKind,
+  RESPONSES,
+  patternOf,
+  PROBE_PATH,
+  UPLOAD_PATH,
+} from '../stage/responses.ts'
 import { grpcMessage } from '../stage/grpc-message.ts'
 
 /** The requests to a contender and the configuration that they need. */
 export type Workload = Needs & {
   readonly method: 'GET' | 'POST'
   readonly bodyBytes: number
-  readonly answer: Answer
+  readonly response: ResponseKind
   /** The number of header fields that the application sends, including Host. */
   readonly headers: number
   readonly connections: number
@@ -20,7 +26,7 @@ export type Workload = Needs & {
 export const SMALL_GET: Workload = {
   method: 'GET',
   bodyBytes: 0,
-  answer: 'small',
+  response: 'small',
   headers: 3,
   connections: 32,
   routes: 1,
@@ -30,17 +36,17 @@ export const SMALL_GET: Workload = {
   streams: 1,
 }
 
-export function requestPath({ routes, bodyBytes, answer }: Workload): string {
-  const isUpload = bodyBytes > 0 && !isGrpc({ answer })
-  const rest = isUpload ? `${UPLOAD_PATH}/${bodyBytes}` : ANSWERS[answer].path
+export function requestPath({ routes, bodyBytes, response }: Workload): string {
+  const isUpload = bodyBytes > 0 && !isGrpc({ response })
+  const rest = isUpload ? `${UPLOAD_PATH}/${bodyBytes}` : RESPONSES[response].path
   return `${usedPrefix(routes)}/${rest}`
 }
 
-export function isGrpc({ answer }: Pick<Workload, 'answer'>): boolean {
-  return ANSWERS[answer].messages > 0
+export function isGrpc({ response }: Pick<Workload, 'response'>): boolean {
+  return RESPONSES[response].messages > 0
 }
 
-export function requestBody(workload: Pick<Workload, 'answer' | 'bodyBytes'>): Buffer {
+export function requestBody(workload: Pick<Workload, 'response' | 'bodyBytes'>): Buffer {
   const content = patternOf(workload.bodyBytes)
   return isGrpc(workload) ? grpcMessage(content) : content
 }

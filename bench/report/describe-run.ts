@@ -35,12 +35,12 @@ export async function describeRun({ contenders, pace, stage, loads }: RunOptions
     `- Machine: ${processor}, ${processors} processors, ${memoryGb} GB; ${system}; ${date.slice(0, 10)}, load average before the run ${formatNumber(loadAverage)}`,
     `- Node ${node} with \`${nodeFlags.join(' ')}\`, as in the image, for every contender that runs on it`,
     `- Cores: ${facts.cores}`,
-    `- Upstream: ${facts.upstream}; load: ${facts.load}, at a fixed rate our own generator`,
-    `- ${pace.rounds} interleaved round${pace.rounds === 1 ? '' : 's'} of ${pace.seconds} s, after ${pace.warmUpSeconds} s of warm-up; medians, and from the least to the most in parentheses`,
-    '- The access log goes to a file in the temporary directory; into a pipe it may cost more or less',
+    `- Upstream: ${facts.upstream}; load: ${facts.load}, at a fixed rate the generator of this benchmark`,
+    `- ${pace.rounds} interleaved round${pace.rounds === 1 ? '' : 's'} of ${pace.seconds} s, after ${pace.warmUpSeconds} s of warm-up; medians, with minimum and maximum in parentheses`,
+    '- The access log goes to a file in the temporary directory; a pipe may cost more or less',
     ...versions.map(
       (each) =>
-        `- ${each.name}: ${each.isFound ? [each.version, each.about].filter((text) => text !== '').join(', ') : `left out: ${each.missing}`}`,
+        `- ${each.name}: ${each.isFound ? [each.version, each.about].filter((text) => text !== '').join(', ') : `skipped: ${each.missing}`}`,
     ),
   ]
   return { facts, markdown: `${lines.join('\n')}\n\n` }

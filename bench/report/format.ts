@@ -12,7 +12,7 @@ export function formatCount(count: number): string {
   return count.toLocaleString('en-GB')
 }
 
-export function formatSummary({ median, least, most }: Summary): string {
+export function formatSummary({ median, min, max }: Summary): string {
   if (Number.isNaN(median)) return '–'
-  return `${formatNumber(median)} (${formatNumber(least)}–${formatNumber(most)})`
+  return `${formatNumber(median)} (${formatNumber(min)}–${formatNumber(max)})`
 }

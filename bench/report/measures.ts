@@ -29,8 +29,8 @@ function ratioOf({ figure, ...which }: OfTwo & Figure): Measure {
     const rounds = roundsOf(figures, which)
     const others = roundsOf(figures, { inCase: which.inCase, of: which.to })
     if (rounds === undefined || others === undefined) return missing(figures, which)
-    const { median: value, least, most } = summarise(ratios(rounds, others, figure))
-    return { value, detail: `${formatNumber(least)}–${formatNumber(most)}` }
+    const { median: value, min, max } = summarise(ratios(rounds, others, figure))
+    return { value, detail: `${formatNumber(min)}–${formatNumber(max)}` }
   }
 }
 
@@ -108,16 +108,16 @@ export const tokenRequestsPerLifetime: Measure = ({ tokens }) => {
   const { tokenRequests, seconds, expected, requests, burst } = tokens
   return {
     value: Math.max(tokenRequests / expected, burst.tokenRequests),
-    detail: `${tokenRequests} in ${formatNumber(seconds)} s for ${formatCount(requests)} requests, ${expected} expected; ${burst.tokenRequests} for ${burst.requests} first requests at once`,
+    detail: `${tokenRequests} in ${formatNumber(seconds)} s for ${formatCount(requests)} requests, ${expected} expected; ${burst.tokenRequests} for ${burst.requests} concurrent first requests`,
   }
 }
 
 export const startMs: Measure = ({ start }) => {
   if (start === undefined) return { missing: 'see "npm run bench -- start"' }
-  const { median: value, least, most } = summarise(start.readyMs)
+  const { median: value, min, max } = summarise(start.readyMs)
   return {
     value,
-    detail: `${formatNumber(least)}–${formatNumber(most)} in ${start.readyMs.length} starts`,
+    detail: `${formatNumber(min)}–${formatNumber(max)} in ${start.readyMs.length} starts`,
   }
 }
 
@@ -133,5 +133,5 @@ function missing({ cases }: Figures, { inCase, of, to }: OfOne & { readonly to?:
     const leftOut = entries.find(({ rounds }) => rounds.length === 0)?.leftOut
     if (leftOut !== undefined) return { missing: leftOut }
   }
-  return { missing: 'there are no rounds of it' }
+  return { missing: 'it has no rounds' }
 }

@@ -10,16 +10,19 @@ export function memoryTable({ restBytes, hour, aborted, ...under }: MemoryFigure
     ['', 'resident MB'],
     [
       ['at rest', megabytes(restBytes)],
-      ['under 32 connections, the most', megabytes(under.under32Bytes)],
-      ['under 256 connections, the most', megabytes(under.under256Bytes)],
+      ['under 32 connections, maximum', megabytes(under.under32Bytes)],
+      ['under 256 connections, maximum', megabytes(under.under256Bytes)],
       [
         `first quarter of ${requests} requests, median`,
         megabytes(median(hour.residentBytes.slice(0, quarter))),
       ],
-      ['last quarter of them, median', megabytes(median(hour.residentBytes.slice(-quarter)))],
+      [
+        'last quarter of the requests, median',
+        megabytes(median(hour.residentBytes.slice(-quarter))),
+      ],
       [`before ${formatCount(aborted.requests)} aborted requests`, megabytes(aborted.beforeBytes)],
-      ['after half of them', megabytes(aborted.halfWayBytes)],
-      ['after all of them', megabytes(aborted.afterBytes)],
+      ['after half of the aborted requests', megabytes(aborted.halfWayBytes)],
+      ['after all aborted requests', megabytes(aborted.afterBytes)],
     ],
   )
 }

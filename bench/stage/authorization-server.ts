@@ -7,7 +7,7 @@ export const CLIENT = { id: 'bench', secret: 'bench-client-secret', scope: 'orde
 
 export type AuthorizationServer = {
   readonly tokenEndpoint: string
-  /** The number of token requests answered so far. */
+  /** The number of token requests so far. */
   tokenRequests(): Promise<number>
 }
 
@@ -48,7 +48,7 @@ export async function fetchToken(tokenEndpoint: string): Promise<string> {
     body: new URLSearchParams({ grant_type: 'client_credentials', scope: CLIENT.scope }),
   })
   if (!response.ok) {
-    throw new BenchError(`Cannot get a token: the server answered ${response.status}`)
+    throw new BenchError(`Cannot get a token: the server responded with status ${response.status}`)
   }
   return tokenResponse.parse(await response.json()).access_token
 }

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { createServer, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
 import { buffer } from 'node:stream/consumers'
 import * as z from 'zod'
-import { type Answer, ANSWERS, PROBE_PATH } from './answers.ts'
+import { type ResponseKind, RESPONSES, PROBE_PATH } from './responses.ts'
 import { describeReceived } from './describe-request.ts'
 import { tokenLengths } from './upstream.ts'
 
@@ -12,8 +12,8 @@ const settings = z.object({ token: z.string() })
 const { token } = settings.parse(JSON.parse(readFileSync(process.argv[2] ?? '', 'utf8')))
 const { min, max } = tokenLengths(token)
 const AUTHORIZATION = new RegExp(`^Bearer [A-Za-z0-9._~-]{${min},${max}}$`)
-const OF_PATH = new Map<string, (typeof ANSWERS)[Answer]>(
-  Object.values(ANSWERS).map((each) => [each.path, each]),
+const OF_PATH = new Map<string, (typeof RESPONSES)[ResponseKind]>(
+  Object.values(RESPONSES).map((each) => [each.path, each]),
 )
 
 const server = createServer({
@@ -33,11 +33,11 @@ server.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) =>
   }
   const [, , kind = ''] = (headers[':path'] ?? '').split('/')
   if (kind === PROBE_PATH) void describe(stream, headers)
-  else if (stream.endAfterHeaders) answer(stream, kind)
+  else if (stream.endAfterHeaders) respond(stream, kind)
   else {
-    // A gRPC call is answered after its message has been received.
+    // The response to a gRPC call is sent after its message has been received.
     stream.resume()
-    stream.once('end', () => answer(stream, kind))
+    stream.once('end', () => respond(stream, kind))
   }
 })
 server.listen(0, '127.0.0.1', 4096)
@@ -46,10 +46,10 @@ const bound = server.address()
 if (bound === null || typeof bound === 'string') throw new TypeError('expected a TCP address')
 process.stdout.write(`${JSON.stringify({ origin: `http://127.0.0.1:${bound.port}` })}\n`)
 
-function answer(stream: ServerHttp2Stream, kind: string): void {
+function respond(stream: ServerHttp2Stream, kind: string): void {
   // The load generator ends with requests still in flight.
   if (stream.destroyed) return
-  const { type, body, messages } = OF_PATH.get(kind) ?? ANSWERS.small
+  const { type, body, messages } = OF_PATH.get(kind) ?? RESPONSES.small
   if (messages === 0) {
     stream.respond({ ':status': 200, 'content-type': type, 'content-length': body.length })
     stream.end(body)

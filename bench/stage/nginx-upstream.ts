@@ -4,7 +4,7 @@ import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { readVersion } from '../system/find-program.ts'
 import { freePort, untilListening } from '../system/ports.ts'
-import { ANSWERS, PROBE_PATH, UPLOAD_PATH } from './answers.ts'
+import { RESPONSES, PROBE_PATH, UPLOAD_PATH } from './responses.ts'
 import { describeRequest } from './describe-request.ts'
 import { tokenLengths, type Upstream, type UpstreamOptions } from './upstream.ts'
 
@@ -15,7 +15,7 @@ export async function startNginxUpstream(
   const { processes, cores } = options
   const directory = join(options.directory, 'upstream')
   await mkdir(join(directory, 'files'), { recursive: true })
-  await writeFile(join(directory, 'files', ANSWERS.mebibyte.path), ANSWERS.mebibyte.body)
+  await writeFile(join(directory, 'files', RESPONSES.mebibyte.path), RESPONSES.mebibyte.body)
   const [httpPort, httpsPort] = [await freePort(), await freePort()]
   const file = join(directory, 'nginx.conf')
   const probePort = await startProbeServer()
@@ -49,7 +49,7 @@ type Places = UpstreamOptions & {
 function configuration(places: Places): string {
   const { directory, token, httpPort, httpsPort, probePort, certificateFile, keyFile } = places
   const { min, max } = tokenLengths(token)
-  const { small, mebibyte } = ANSWERS
+  const { small, mebibyte } = RESPONSES
   return `${process.getuid?.() === 0 ? 'user root;' : ''}
 daemon off; worker_processes 1; worker_rlimit_nofile 16384;
 pid ${directory}/pid; error_log stderr crit;

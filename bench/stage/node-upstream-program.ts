@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
 import * as z from 'zod'
-import { ANSWERS, PROBE_PATH, UPLOAD_PATH } from './answers.ts'
+import { RESPONSES, PROBE_PATH, UPLOAD_PATH } from './responses.ts'
 import { describeRequest } from './describe-request.ts'
 import { tokenLengths } from './upstream.ts'
 
@@ -39,12 +39,12 @@ function handle(req: IncomingMessage, res: ServerResponse): void {
       receive(req, res, Number(length))
       return
     }
-    case ANSWERS.mebibyte.path: {
-      answer(res, ANSWERS.mebibyte)
+    case RESPONSES.mebibyte.path: {
+      respond(res, RESPONSES.mebibyte)
       return
     }
     default: {
-      answer(res, ANSWERS.small)
+      respond(res, RESPONSES.small)
     }
   }
 }
@@ -55,12 +55,12 @@ function receive(req: IncomingMessage, res: ServerResponse, expected: number): v
     received += chunk.length
   })
   req.on('end', () => {
-    if (received === expected) answer(res, ANSWERS.small)
+    if (received === expected) respond(res, RESPONSES.small)
     else res.writeHead(400).end()
   })
 }
 
-function answer(
+function respond(
   res: ServerResponse,
   { type, body }: { readonly type: string; readonly body: Buffer },
 ): void {

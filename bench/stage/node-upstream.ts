@@ -16,5 +16,5 @@ export async function startNodeUpstream(
   await writeFile(file, JSON.stringify({ token, certificateFile, keyFile }))
   const started = processes.start({ command: process.execPath, args: [PROGRAM, file], cores })
   const origins = listening.parse(JSON.parse(await started.firstLine()))
-  return { ...origins, note: 'node:http (no nginx here; Debian: nginx)' }
+  return { ...origins, note: 'node:http (nginx is not installed; Debian: nginx)' }
 }

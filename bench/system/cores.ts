@@ -26,14 +26,14 @@ function pin(): Cores {
   const allowed = parseCpuList(allowedCpus())
   const [first, ...rest] = allowed
   if (first === undefined || rest.length === 0) {
-    return unpinned(`only ${allowed.length} processor: nothing is pinned`)
+    return unpinned(`only ${allowed.length} processor: no CPU pinning`)
   }
   if (findProgram('taskset') === undefined) {
-    return unpinned('no "taskset" (Debian: util-linux): nothing is pinned')
+    return unpinned('no "taskset" (Debian: util-linux): no CPU pinning')
   }
   const others = rest.join(',')
   const moved = spawnSync('taskset', ['-a', '-c', '-p', others, String(process.pid)])
-  if (moved.status !== 0) return unpinned('"taskset" was refused: nothing is pinned')
+  if (moved.status !== 0) return unpinned('"taskset" failed: no CPU pinning')
   return {
     contender: String(first),
     others,

@@ -22,7 +22,7 @@ export async function untilListening(port: number, started: RunningProcess): Pro
   const deadlineMs = performance.now() + DEADLINE_MS
   while (!(await isListening(port))) {
     if (performance.now() > deadlineMs) {
-      throw new BenchError(`Cannot reach port ${port}: nobody listens there after 15 s`)
+      throw new BenchError(`Cannot reach port ${port}: connection refused for 15 s`)
     }
     await Promise.race([sleep(20), started.failed])
   }

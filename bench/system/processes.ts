@@ -94,7 +94,7 @@ function startProcess({ command, args, env, cores, output }: ProcessOptions): Ru
     const how = child.signalCode ?? `exit code ${code}`
     const detail = stderrTail.trim() === '' ? '' : `:\n${stderrTail.trim()}`
     throw new BenchError(
-      `Cannot go on with "${command}": it ended ${isStopping ? 'on request' : 'early'}, with ${how}${detail}`,
+      `Cannot continue: "${command}" exited ${isStopping ? 'on request' : 'early'} with ${how}${detail}`,
     )
   })
   // Callers race against these promises; without a caller, a rejection is not an unhandled one.
@@ -107,7 +107,7 @@ function startProcess({ command, args, env, cores, output }: ProcessOptions): Ru
     exit,
     async firstLine() {
       const timer = setTimeout(
-        () => line.reject(new BenchError(`Cannot start "${command}": it says nothing`)),
+        () => line.reject(new BenchError(`Cannot start "${command}": no output after 15 s`)),
         START_DEADLINE_MS,
       )
       try {

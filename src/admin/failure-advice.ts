@@ -17,6 +17,12 @@ const ADVICE: Readonly<Record<FailureCode, string>> = {
     'No route matches the request: compare its host, path and method with "match" of the routes; "token-sidecar explain METHOD URL" shows which route a request takes.',
   egress_denied:
     'If the request should be allowed, add a route for its host, or see "access" and "forward" in the settings. If not, no action is needed.',
+  proxy_authentication_required:
+    'The caller sends no user name and password, or wrong ones: compare them with "auth.basic" of the listener. If the caller is unknown, find out who sends these requests: the log has its address.',
+  client_denied:
+    'The certificate of the caller is not in "auth.clientCertificates" of the listener: add its name if the caller is to be served.',
+  misdirected_request:
+    'The application sends a request on a connection that it opened to another host: the server name of TLS, the host of CONNECT and the Host header must agree.',
   token_unavailable:
     'The authorization server is unreachable, returns errors or is rate limiting. The request is retried automatically; check that the server is up and reachable from here.',
   token_rejected:
@@ -24,6 +30,8 @@ const ADVICE: Readonly<Record<FailureCode, string>> = {
   token_invalid:
     'The response of the authorization server contains no usable token: check "issuer" or "tokenEndpoint", and whether a proxy responds in its place.',
   upstream_unreachable: 'Check that the API is up, its host name and port, and the network.',
+  upstream_proxy:
+    'The proxy is at fault, not the API: check that it is up, that it allows this destination, and "url", "username", "password" and "tls.ca" of "proxy".',
   upstream_tls:
     'Check the certificate of the API, its names and validity, and "tls.ca" of the route if a private authority issued it.',
   upstream_protocol: 'Check the scheme and the port of "upstream": the server may not speak HTTP.',

@@ -23,6 +23,7 @@ export type ReadinessToken = {
 export function readinessOf(
   tokens: readonly ReadinessToken[],
   routes: readonly RouteRejections[],
+  interception: readonly { readonly warning: string | undefined }[],
   draining: boolean,
 ): Readiness {
   const reasons = tokens.flatMap(({ token, required, state }) => {
@@ -33,6 +34,7 @@ export function readinessOf(
   })
   if (draining) reasons.unshift('shutting down')
   const warnings = routes.flatMap((route) => rejectionWarning(route) ?? [])
+  warnings.push(...interception.flatMap(({ warning }) => warning ?? []))
   for (const { token, required, state } of tokens) {
     const isReason = required && !state.usable
     if (state.failure !== undefined && !isReason) {
@@ -40,4 +42,12 @@ export function readinessOf(
     }
   }
   return { ready: reasons.length === 0, reasons, warnings }
+}
+
+/** Whether the authorization server refuses to issue a required token, so that waiting is of little use. */
+export function isRejected(tokens: readonly ReadinessToken[]): boolean {
+  return tokens.some(
+    ({ required, state }) =>
+      required && !state.usable && state.failure?.error.code === 'token_rejected',
+  )
 }

@@ -1,7 +1,7 @@
 import type { RequestListener, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 
-/** Scrapers and probes do not pipeline at all. */
+/** Scrapers and probes do not pipeline. */
 const MAX_WAITING = 8
 
 /**

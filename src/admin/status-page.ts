@@ -13,9 +13,11 @@ const SCRIPTS = [
   readFileSync(new URL('page/charts.js', import.meta.url), 'utf8'),
   readFileSync(new URL('page/overview.js', import.meta.url), 'utf8'),
   readFileSync(new URL('page/rejections.js', import.meta.url), 'utf8'),
+  readFileSync(new URL('page/interception.js', import.meta.url), 'utf8'),
   readFileSync(new URL('page/tokens.js', import.meta.url), 'utf8'),
   readFileSync(new URL('page/failures.js', import.meta.url), 'utf8'),
   readFileSync(new URL('page/routes.js', import.meta.url), 'utf8'),
+  readFileSync(new URL('page/protocols.js', import.meta.url), 'utf8'),
   readFileSync(new URL('page/main.js', import.meta.url), 'utf8'),
 ]
 const SCRIPT = joinModules(SCRIPTS)

@@ -1,3 +1,4 @@
+import type { FrameCount } from '../observe/http2-metrics.ts'
 import type { RouteFigures } from '../observe/route-history.ts'
 
 /** The document of `/status`. Times are in ISO 8601, durations in seconds. */
@@ -7,6 +8,7 @@ export type Status = {
   /** When this document was made. */
   readonly at: string
   readonly startedAt: string
+  readonly listeners: readonly ListenerStatus[]
   readonly ready: boolean
   readonly reasons: readonly string[]
   /** Problems that do not make the sidecar unready. */
@@ -14,8 +16,38 @@ export type Status = {
   readonly configuration: ConfigurationStatus
   readonly routes: readonly RouteStatus[]
   readonly tokens: readonly TokenStatus[]
+  /** The hosts whose TLS is intercepted; empty without `intercept`. */
+  readonly interception: readonly InterceptedHostStatus[]
+  readonly protocols: ProtocolsStatus
   /** The latest kinds of failure, newest first. */
   readonly failures: readonly FailureStatus[]
+}
+
+/** The protocols of applications and upstreams. Counters count from the start of the process. */
+export type ProtocolsStatus = {
+  readonly client: ProtocolStatus
+  readonly upstream: ProtocolStatus
+}
+
+export type ProtocolStatus = {
+  /** Requests by protocol, such as `h2`; upstream, those with a response. */
+  readonly requests: Readonly<Record<string, number>>
+  readonly http2: {
+    /** Open connections. */
+    readonly connections: number
+    /** Open streams. */
+    readonly streams: number
+    /** GOAWAY frames by direction and error code. */
+    readonly goaways: readonly FrameCount[]
+    /** RST_STREAM frames by direction and error code. */
+    readonly resets: readonly FrameCount[]
+  }
+}
+
+type ListenerStatus = {
+  readonly name: string
+  /** `http://127.0.0.1:8080`, or `unix:/run/app.sock`. */
+  readonly url: string
 }
 
 export type ConfigurationStatus = {
@@ -32,6 +64,8 @@ export type RouteStatus = {
     readonly path: string
     readonly methods?: readonly string[] | undefined
   }
+  /** The listeners that serve it; undefined for all. */
+  readonly listeners: readonly string[] | undefined
   readonly upstream: string
   readonly credential: string
   /** The token that it needs, by its name in `tokens`; undefined for a route without a credential. */
@@ -69,6 +103,25 @@ type ClaimsStatus = {
   readonly audience: readonly string[]
   readonly scopes: readonly string[]
   readonly expiresAt: string | undefined
+}
+
+export type InterceptedHostStatus = {
+  /** As the routes name it. */
+  readonly host: string
+  /** TLS handshakes with applications, by outcome. */
+  readonly handshakes: Readonly<Record<string, number>>
+  /** The entry about it in `warnings`. */
+  readonly warning: string | undefined
+  readonly lastSuccessAt: string | undefined
+  readonly lastFailure:
+    | {
+        readonly outcome: string
+        readonly reason: string
+        /** What to do about it. */
+        readonly advice: string
+        readonly at: string
+      }
+    | undefined
 }
 
 export type FailureStatus = {

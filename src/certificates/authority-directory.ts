@@ -1,8 +1,8 @@
-import { randomBytes } from 'node:crypto'
-import { chmod, link, mkdir, open, readdir, readFile, stat, unlink } from 'node:fs/promises'
+import { chmod, link, readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { SidecarError } from '../errors.ts'
 import { fileProblem } from '../lib/file-problem.ts'
+import { writeFileAtomically } from '../lib/write-file-atomically.ts'
 import { formatAuthority, parseAuthority, type StoredAuthority } from './authority-file.ts'
 import { AUTHORITY_LIFETIME_MS, generateAuthority } from './generate-authority.ts'
 
@@ -10,8 +10,8 @@ import { AUTHORITY_LIFETIME_MS, generateAuthority } from './generate-authority.t
 type NumberedAuthority = StoredAuthority & {
   readonly number: number
   readonly file: string
-  /** The permissions of the file, if other users had any and they could not be taken away. */
-  readonly exposedMode: number | undefined
+  /** Whether other users have permissions for the file. */
+  readonly isExposed: boolean
 }
 
 /** Applications have eight months to read the new root before the old one expires. */
@@ -20,7 +20,7 @@ const RENEWAL_MS = AUTHORITY_LIFETIME_MS / 3
 const FILE_NAME = /^ca-(\d{1,9})\.pem$/
 
 /** The authorities in a directory, the oldest first; expired ones as well. None if it does not exist. */
-async function readAuthorities(directory: string): Promise<NumberedAuthority[]> {
+export async function readAuthorities(directory: string): Promise<NumberedAuthority[]> {
   const numbers = (await listDirectory(directory))
     .flatMap((name) => FILE_NAME.exec(name)?.[1] ?? [])
     .map(Number)
@@ -47,14 +47,20 @@ export async function ensureAuthorities(
   wallMs: () => number,
 ): Promise<EnsuredAuthorities> {
   let createdFor: readonly string[] = []
-  for (;;) {
+  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
     const all = await readAuthorities(directory)
     const uncovered = uncoveredHosts(all, hosts, wallMs())
-    if (uncovered.length === 0) return { all, createdFor }
+    if (uncovered.length === 0) return { all: await Promise.all(all.map(restrict)), createdFor }
     const number = (all.at(-1)?.number ?? 0) + 1
     if (await addAuthority(directory, number, hosts, wallMs())) createdFor = uncovered
   }
+  throw new SidecarError(
+    'internal_error',
+    `Cannot create a certificate authority in the directory "${directory}": too many other processes do the same`,
+  )
 }
+
+const MAX_ATTEMPTS = 20
 
 /** The hosts for which a new authority is needed. */
 function uncoveredHosts(
@@ -86,28 +92,24 @@ async function listDirectory(directory: string): Promise<string[]> {
 async function readNumbered(file: string, number: number): Promise<NumberedAuthority> {
   try {
     const authority = parseAuthority(await readFile(file, 'utf8'))
-    return { ...authority, number, file, exposedMode: await restrictMode(file) }
+    return { ...authority, number, file, isExposed: ((await stat(file)).mode & 0o077) !== 0 }
   } catch (cause) {
     throw new SidecarError(
       'internal_error',
-      `Cannot use the certificate authority "${file}": ${fileProblem(cause)}`,
-      {
-        cause,
-        advice: 'Restore the file from a backup, or move it away to have a new one created.',
-      },
+      `Cannot use the certificate authority "${file}": ${fileProblem(cause)}; restore the file, or move it away to have another one created`,
+      { cause },
     )
   }
 }
 
-/** A copy or a volume may have given permissions to others. */
-async function restrictMode(file: string): Promise<number | undefined> {
-  const { mode } = await stat(file)
-  if ((mode & 0o077) === 0) return undefined
+/** Takes permissions away from others, which a copy or a volume may have given to them. */
+async function restrict(authority: NumberedAuthority): Promise<NumberedAuthority> {
+  if (!authority.isExposed) return authority
   try {
-    await chmod(file, 0o600)
-    return undefined
+    await chmod(authority.file, 0o600)
+    return { ...authority, isExposed: false }
   } catch {
-    return mode & 0o777
+    return authority
   }
 }
 
@@ -119,24 +121,13 @@ async function addAuthority(
   nowMs: number,
 ): Promise<boolean> {
   const text = formatAuthority(await generateAuthority(hosts, nowMs))
-  const temporary = join(directory, `.ca-${randomBytes(8).toString('hex')}.tmp`)
   try {
-    await mkdir(directory, { recursive: true, mode: 0o755 })
-    const file = await open(temporary, 'wx', 0o600)
-    try {
-      await file.writeFile(text)
-      await file.sync()
-    } finally {
-      await file.close()
-    }
-    // Unlike a rename, it fails if the name exists.
-    await link(temporary, fileOf(directory, number))
+    // Unlike a rename, a link fails if the name exists.
+    await writeFileAtomically(fileOf(directory, number), text, { mode: 0o600, place: link })
     return true
   } catch (cause) {
     if (isExisting(cause)) return false
     throw directoryError('create a certificate authority in', directory, cause)
-  } finally {
-    await unlink(temporary).catch(() => {})
   }
 }
 

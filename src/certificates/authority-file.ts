@@ -42,7 +42,11 @@ export function parseAuthority(text: string): StoredAuthority {
     }
     const key = keys.find((each) => certificate.checkPrivateKey(each))
     if (key === undefined) throw new Error('an intermediate certificate has no private key')
-    return createSigningAuthority([certificate, root], key)
+    const authority = createSigningAuthority([certificate, root], key)
+    if (authority.constraints.length === 0) {
+      throw new Error('an intermediate certificate has no name constraints')
+    }
+    return authority
   })
   return { root, intermediates, authorities }
 }

@@ -98,6 +98,41 @@ function valuesOf(found: GeneralSubtrees | undefined) {
   }
 }
 
+/**
+ * What authorities may sign together, for people: names and addresses, undefined where they are not limited. Exclusions
+ * within permitted names are left out.
+ */
+export function describeLimits(authorities: readonly { constraints: readonly Constraints[] }[]): {
+  names: readonly string[] | undefined
+  addresses: readonly string[] | undefined
+} {
+  const limits = authorities.map(({ constraints }) => ({
+    names: narrowest(constraints.map(({ permittedNames }) => permittedNames)),
+    addresses: narrowest(
+      constraints.map(({ permittedAddresses, excludedAddresses }) =>
+        ALL_ADDRESSES.every((range) => excludedAddresses.includes(range)) ? [] : permittedAddresses,
+      ),
+    ),
+  }))
+  return {
+    names: union(limits.map(({ names }) => names))?.filter((name) => name !== NO_NAME),
+    addresses: union(limits.map(({ addresses }) => addresses)),
+  }
+}
+
+/** The limit that is the closest to the end of the chain. */
+function narrowest(
+  limits: readonly (readonly string[] | undefined)[],
+): readonly string[] | undefined {
+  return limits.find((limit) => limit !== undefined)
+}
+
+/** Undefined if one of them is: it is not limited. */
+function union(limits: readonly (readonly string[] | undefined)[]): string[] | undefined {
+  const known = limits.filter((limit) => limit !== undefined)
+  return known.length < limits.length ? undefined : [...new Set(known.flat())]
+}
+
 /** Whether a certificate for this DNS name (in lower case) or IP address satisfies the constraints. */
 export function permitsHost(constraints: Constraints, host: string): boolean {
   if (isIP(host) !== 0) {

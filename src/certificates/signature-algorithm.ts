@@ -6,7 +6,7 @@ export type SignatureAlgorithm = {
 }
 
 /** The parameters of RSA signatures are NULL (RFC 4055 section 5), and those of ECDSA are absent (RFC 5758). */
-const ASN1_NULL = new Uint8Array([5, 0]).buffer
+export const ASN1_NULL = new Uint8Array([5, 0]).buffer
 
 const BY_CURVE: ReadonlyMap<string, SignatureAlgorithm> = new Map([
   ['prime256v1', { hash: 'sha256', identifier: { algorithm: '1.2.840.10045.4.3.2' } }],

@@ -1,5 +1,6 @@
 import type { KeyObject, X509Certificate } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { fingerprint } from '../lib/fingerprint.ts'
 import {
   createSigningAuthority,
   isSelfSigned,
@@ -14,7 +15,9 @@ export type AuthorityFiles = {
 }
 
 export type SuppliedAuthority = {
-  readonly certificates: readonly X509Certificate[]
+  readonly certificate: X509Certificate
+  /** Changes with any certificate of the chain. */
+  readonly fingerprint: string
   readonly authority: SigningAuthority
   /** Self-signed certificates, which applications may have to trust. */
   readonly roots: readonly X509Certificate[]
@@ -28,7 +31,7 @@ export async function readSuppliedAuthority(
   readFile: (path: string) => Promise<string>,
   nowMs: number,
 ): Promise<SuppliedAuthority> {
-  const { certificates, key } = await readPair(files, readFile)
+  const { own, certificates, key } = await readPair(files, readFile)
   const authority = createSigningAuthority(certificates, key)
   for (const [index, certificate] of certificates.entries()) {
     const issuer = certificates[index + 1]
@@ -38,13 +41,21 @@ export async function readSuppliedAuthority(
   }
   if (authority.notAfterMs <= nowMs) throw new Error('the certificate has expired')
   if (authority.notBeforeMs > nowMs) throw new Error('the certificate is not yet valid')
+  const roots = certificates.filter(isSelfSigned)
   return {
-    certificates,
+    certificate: own,
+    fingerprint: fingerprint(...certificates.map(({ fingerprint256 }) => fingerprint256)),
     authority,
-    roots: certificates.filter(isSelfSigned),
-    warnings: warningsOf(certificates, authority),
+    roots,
+    warnings: [
+      ...warningsOf(certificates, authority),
+      ...(roots.length > 0 ? [] : [ROOT_IS_MISSING]),
+    ],
   }
 }
+
+const ROOT_IS_MISSING =
+  'the trust bundle does not contain the root of the supplied CA, because the file ends before it: applications have to trust it already, or the root has to be added at the end of the file'
 
 /** A rotation may happen between reading the two files. */
 const MAX_ATTEMPTS = 3
@@ -53,14 +64,14 @@ const RETRY_MS = 50
 async function readPair(
   { cert, key }: AuthorityFiles,
   readFile: (path: string) => Promise<string>,
-): Promise<{ certificates: X509Certificate[]; key: KeyObject }> {
+): Promise<{ own: X509Certificate; certificates: X509Certificate[]; key: KeyObject }> {
   for (let attempt = 1; ; attempt += 1) {
     const certificates = parseCertificates(await readFile(cert.file))
     const [privateKey] = parsePrivateKeys(await readFile(key.file))
     const [own] = certificates
     if (own === undefined) throw new Error('there is no certificate in PEM form')
     if (privateKey === undefined) throw new Error('there is no private key in PEM form')
-    if (own.checkPrivateKey(privateKey)) return { certificates, key: privateKey }
+    if (own.checkPrivateKey(privateKey)) return { own, certificates, key: privateKey }
     if (attempt === MAX_ATTEMPTS) throw new Error('the private key does not match the certificate')
     await sleep(RETRY_MS)
   }
@@ -72,7 +83,7 @@ function warningsOf(
 ): string[] {
   if (constraints.length === 0) {
     return [
-      'the CA certificate has no name constraints: whoever gets its private key can impersonate every host towards applications that trust it',
+      'the CA certificate has no name constraints: its private key can be used to impersonate every host to the applications that trust it',
     ]
   }
   const [own] = certificates

@@ -1,10 +1,13 @@
-import type { Plan, PlannedRoute } from './check-report.ts'
+import type { Plan, PlannedListener, PlannedRoute } from './check-report.ts'
 import { describeWebPages } from './describe-web-pages.ts'
 import { formatLines } from './format-lines.ts'
 import type { Paint } from './paint.ts'
 
 /** The listeners and the routes as text. */
-export function formatPlan({ listen, admin, routes, webPageOrigins }: Plan, paint: Paint): string {
+export function formatPlan(
+  { listeners, admin, routes, webPageOrigins }: Plan,
+  paint: Paint,
+): string {
   const names = widthOf(routes.map(({ name }) => name))
   const matches = widthOf(routes.map(formatMatch))
   const lines = routes.map((route) => {
@@ -12,12 +15,14 @@ export function formatPlan({ listen, admin, routes, webPageOrigins }: Plan, pain
     return [
       `  ${paint('bold', route.name.padEnd(names))}`,
       formatMatch(route).padEnd(matches),
-      `→ ${route.upstream} ${paint(route.credential === null ? 'dim' : 'green', token)}\n`,
+      `→ ${route.upstream} ${route.proxy === null ? '' : `through ${route.proxy} `}${paint(route.credential === null ? 'dim' : 'green', token)}${
+        route.listeners === null ? '' : ` on ${route.listeners.join(', ')}`
+      }\n`,
     ].join('  ')
   })
-  const listeners = formatLines(
+  const addresses = formatLines(
     [
-      ['listen', listen],
+      ...listeners.map((listener) => ['listen', formatListener(listener, listeners)] as const),
       ['admin', admin],
       ...(webPageOrigins.length === 0
         ? []
@@ -25,7 +30,21 @@ export function formatPlan({ listen, admin, routes, webPageOrigins }: Plan, pain
     ],
     paint,
   )
-  return `${listeners}\n${lines.join('')}`
+  return `${addresses}\n${lines.join('')}`
+}
+
+/** `127.0.0.1:8080`, or `app 127.0.0.1:8080 (TLS, password)` if there are several. */
+function formatListener(
+  { name, address, mode, tls, callers }: PlannedListener,
+  all: readonly PlannedListener[],
+): string {
+  const features = [
+    ...(mode === 'transparent' ? ['transparent'] : []),
+    ...(tls ? ['TLS'] : []),
+    ...callers,
+  ]
+  const shown = features.length === 0 ? undefined : `(${features.join(', ')})`
+  return [all.length > 1 && name, address, shown].filter(Boolean).join(' ')
 }
 
 /** `GET, HEAD api.example.com/orders` */

@@ -2,6 +2,7 @@ import { planRoutes, type RoutePlan } from '../compose/route-plan.ts'
 import type { Connected } from '../compose/upstream-probes.ts'
 import type { LoadResult } from '../config/load.ts'
 import { formatListenAddress } from '../config/listen-address.ts'
+import type { ListenerConfig } from '../config/listen-schema.ts'
 import type { Config } from '../config/schema.ts'
 import { type TokenFacts, tokenFacts, type TokenFailure, tokenFailure } from './describe-token.ts'
 import type { ProbedUpstream } from './probe-upstreams.ts'
@@ -28,7 +29,7 @@ export type CheckReport = {
 
 /** What the sidecar does with the configuration. */
 export type Plan = {
-  readonly listen: string
+  readonly listeners: readonly PlannedListener[]
   readonly admin: string
   readonly routes: readonly PlannedRoute[]
   /** Other origins whose web pages may send requests. */
@@ -37,13 +38,27 @@ export type Plan = {
     readonly name: string
     readonly clientId: string | null
     readonly tokenFrom: string
+    readonly proxy: string | null
   }[]
+}
+
+export type PlannedListener = {
+  readonly name: string
+  readonly address: string
+  readonly mode: ListenerConfig['mode']
+  readonly tls: boolean
+  /** What callers must have: "password", "client certificate" or both. */
+  readonly callers: readonly string[]
 }
 
 export type PlannedRoute = RouteCriteria & {
   readonly name: string
   readonly upstream: string
+  /** The URL of the proxy; null for a direct connection. */
+  readonly proxy: string | null
   readonly credential: string | null
+  /** Null for all. */
+  readonly listeners: readonly string[] | null
 }
 
 export type TokenReport = {
@@ -56,15 +71,16 @@ export type TokenReport = {
 export type UpstreamReport = {
   readonly origin: string
   readonly routes: readonly string[]
+  readonly proxy: string | null
   readonly connected: { readonly tls: Connected['tls'] | null } | null
   readonly error: string | null
 }
 
 export function upstreamReport(probed: ProbedUpstream): UpstreamReport {
-  const { origin, routes } = probed
+  const { origin, routes, proxy } = probed
   return 'connected' in probed
-    ? { origin, routes, connected: { tls: probed.connected.tls ?? null }, error: null }
-    : { origin, routes, connected: null, error: probed.fault }
+    ? { origin, routes, proxy, connected: { tls: probed.connected.tls ?? null }, error: null }
+    : { origin, routes, proxy, connected: null, error: probed.fault }
 }
 
 export function checkReport(file: string, result: LoadResult): CheckReport {
@@ -84,7 +100,7 @@ export function checkReport(file: string, result: LoadResult): CheckReport {
 export function planOf(config: Config): Plan {
   const { listen, admin, access, credentials } = config
   return {
-    listen: formatListenAddress(listen),
+    listeners: listen.map(plannedListener),
     admin: formatListenAddress(admin),
     routes: planRoutes(config).map(plannedRoute),
     webPageOrigins: access.origins,
@@ -92,7 +108,21 @@ export function planOf(config: Config): Plan {
       name,
       clientId: credential.clientId ?? null,
       tokenFrom: tokenFrom(credential),
+      proxy: credential.proxy?.url ?? null,
     })),
+  }
+}
+
+function plannedListener({ name, address, mode, tls, auth }: ListenerConfig): PlannedListener {
+  return {
+    name,
+    address: formatListenAddress(address),
+    mode,
+    tls: tls !== undefined,
+    callers: [
+      ...(auth?.basic === undefined ? [] : ['password']),
+      ...(tls?.clientCa === undefined ? [] : ['client certificate']),
+    ],
   }
 }
 
@@ -101,7 +131,9 @@ function plannedRoute({ config, match, token }: RoutePlan): PlannedRoute {
     name: config.name,
     ...routeCriteria(match),
     upstream: config.upstream,
+    proxy: config.proxy?.url ?? null,
     credential: token?.credentialName ?? null,
+    listeners: config.listeners ?? null,
   }
 }
 

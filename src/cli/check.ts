@@ -1,3 +1,4 @@
+import { checkAuthority } from '../compose/authority-check.ts'
 import type { Connected } from '../compose/upstream-probes.ts'
 import type { Config } from '../config/schema.ts'
 import { formatPlan } from './check-plan.ts'
@@ -35,9 +36,18 @@ export type CheckOptions = {
 /** For `--offline`: no other file is examined. */
 const NOTHING = (): boolean => false
 
+async function readChecked(
+  { file, offline }: Pick<CheckOptions, 'file' | 'offline'>,
+  io: Io,
+): Promise<ReadConfig | { fault: string }> {
+  return offline
+    ? await readConfig(file, io, NOTHING)
+    : await readConfig(file, io, undefined, checkAuthority)
+}
+
 /** `check`: reports all problems of a configuration, and shows what it does, without running it. */
 export async function check({ file, live, offline }: CheckOptions, io: Io): Promise<number> {
-  const read = await readConfig(file, io, offline ? NOTHING : undefined)
+  const read = await readChecked({ file, offline }, io)
   if ('fault' in read) {
     reportUnreadable(read, io)
     return EXIT.configInvalid
@@ -62,7 +72,7 @@ export async function check({ file, live, offline }: CheckOptions, io: Io): Prom
 
 /** `check --json`: the same as one JSON object. */
 export async function checkJson({ file, live, offline }: CheckOptions, io: Io): Promise<number> {
-  const read = await readConfig(file, io, offline ? NOTHING : undefined)
+  const read = await readChecked({ file, offline }, io)
   if ('fault' in read) {
     printJson(unreadableReport(file, read.fault), io)
     return EXIT.configInvalid
@@ -107,11 +117,12 @@ async function showUpstreams(config: Config, { places }: ReadConfig, io: Io): Pr
   const paint = createPaint(io.isTerminal, io)
   let failures = 0
   for await (const probed of probeUpstreams(config, places)) {
-    const { origin, routes } = probed
+    const { origin, routes, proxy } = probed
     const isSuccess = 'connected' in probed
     if (!isSuccess) failures += 1
     const lines: [string, string][] = [
       [routes.length === 1 ? 'route' : 'routes', routes.join(', ')],
+      ...(proxy === null ? [] : [['proxy', proxy] satisfies [string, string]]),
       isSuccess ? ['connected', describeConnection(probed.connected)] : ['failed', probed.fault],
     ]
     io.out(`\n${paint(isSuccess ? 'green' : 'red', origin)}\n${formatLines(lines, paint)}`)

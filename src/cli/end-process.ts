@@ -1,10 +1,10 @@
 /**
  * Requests that occupy a thread of libuv's pool. `process.exit` joins these threads, so a DNS lookup
- * without an answer or a file on a server that is gone would keep the process alive.
+ * without a response or a file on an unreachable server would keep the process alive.
  */
 const POOL_REQUEST = /^(?:FSReq|GetAddrInfo|GetNameInfo|FileHandleCloseReq)/
 
-/** Ends the process now, whatever is pending. */
+/** Ends the process immediately, without waiting for pending work. */
 export function endProcess(code: number): never {
   if (process.getActiveResourcesInfo().some((name) => POOL_REQUEST.test(name))) {
     try {

@@ -5,6 +5,7 @@ import {
 } from '../compose/request-decision.ts'
 import type { PlannedToken, RoutePlan } from '../compose/route-plan.ts'
 import { formatListenAddress } from '../config/listen-address.ts'
+import type { ListenerConfig } from '../config/listen-schema.ts'
 import type { Config } from '../config/schema.ts'
 import { SidecarError } from '../errors.ts'
 import type { RequestTarget } from '../routing/request-target.ts'
@@ -19,6 +20,8 @@ export type Explanation =
       readonly route: ExplainedRoute
       /** The URL of the request to the upstream. */
       readonly upstream: string
+      /** The URL of the proxy through which it is sent; null for a direct connection. */
+      readonly proxy: string | null
       /** Null for a request that gets none. */
       readonly token: ExplainedToken | null
       /** Other origins whose web pages may send this request. */
@@ -27,7 +30,7 @@ export type Explanation =
       readonly note: string | null
     }
   /** No route matches, and the request is forwarded without a token. */
-  | { readonly outcome: 'passed'; readonly tunnel: string | null }
+  | { readonly outcome: 'passed'; readonly tunnel: string | null; readonly proxy: string | null }
   | {
       readonly outcome: 'refused'
       /** The target of the `CONNECT` that a client sends for the URL; null for an ordinary request. */
@@ -60,12 +63,18 @@ export type ExplainedRequest = {
   readonly fields: readonly string[]
 }
 
-export function explanationOf(request: ExplainedRequest, config: Config): Explanation {
+/** `listener` is the one that receives the request. */
+export function explanationOf(
+  request: ExplainedRequest,
+  config: Config,
+  listener: ListenerConfig,
+): Explanation {
   const { method, url, fields } = request
-  const decisions = createRequestDecisions(config)
+  const decisions = createRequestDecisions(config, listener)
   const tunnel = tunnelOf(request, decisions)
-  if (tunnel !== undefined) return tunnelled(tunnel, decisions)
-  const { target, host } = asSent(url, config, decisions)
+  const forwardProxy = config.forward.proxy?.url ?? null
+  if (tunnel !== undefined) return tunnelled(tunnel, decisions, forwardProxy)
+  const { target, host } = asSent(url, listener, decisions)
   const hasHost = fields.some((name, at) => at % 2 === 0 && name.toLowerCase() === 'host')
   const decision = decisions.decide(
     { method, target, version: '1.1' },
@@ -73,7 +82,7 @@ export function explanationOf(request: ExplainedRequest, config: Config): Explan
   )
   switch (decision.outcome) {
     case 'passed': {
-      return { outcome: 'passed', tunnel: null }
+      return { outcome: 'passed', tunnel: null, proxy: forwardProxy }
     }
     case 'refused': {
       const { error, unmatched } = decision
@@ -84,11 +93,14 @@ export function explanationOf(request: ExplainedRequest, config: Config): Explan
         otherRoutes:
           unmatched === undefined || error.code === 'request_invalid'
             ? []
-            : reasonsOf(decisions.plans, unmatched, method),
+            : [
+                ...reasonsOf(decisions.plans, unmatched, method),
+                ...routesElsewhere(listener, config),
+              ],
       }
     }
     case 'routed': {
-      return routed(decision, url, config)
+      return routed(decision, url, config, listener)
     }
   }
 }
@@ -98,6 +110,15 @@ function reasonsOf(plans: readonly RoutePlan[], target: RequestTarget, method: s
     route: config.name,
     reason: whyNot(match, target, method),
   }))
+}
+
+/** Routes that only other listeners serve. */
+function routesElsewhere({ name }: ListenerConfig, { routes }: Config) {
+  return routes.flatMap(({ name: route, listeners }) =>
+    listeners === undefined || listeners.includes(name)
+      ? []
+      : [{ route, reason: `is served by ${listeners.join(', ')} only, not by ${name}` }],
+  )
 }
 
 /**
@@ -117,10 +138,14 @@ function tunnelOf(
   return /:\d+$/.test(authority) ? authority : `${authority}:${isTls ? 443 : 80}`
 }
 
-function tunnelled(tunnel: string, { checkTunnel }: RequestDecisions): Explanation {
+function tunnelled(
+  tunnel: string,
+  { checkTunnel }: RequestDecisions,
+  proxy: string | null,
+): Explanation {
   try {
     checkTunnel(tunnel)
-    return { outcome: 'passed', tunnel }
+    return { outcome: 'passed', tunnel, proxy }
   } catch (error) {
     if (!(error instanceof SidecarError)) throw error
     const { code, message } = error
@@ -131,10 +156,10 @@ function tunnelled(tunnel: string, { checkTunnel }: RequestDecisions): Explanati
 /** The request target and `Host` as a client sends them (RFC 9112 section 3.2). */
 function asSent(
   url: string,
-  { listen }: Config,
+  { address }: ListenerConfig,
   { isOwn }: RequestDecisions,
 ): { readonly target: string; readonly host: string } {
-  const own = listen.kind === 'tcp' ? formatListenAddress(listen) : 'localhost'
+  const own = address.kind === 'tcp' ? formatListenAddress(address) : 'localhost'
   const [, authority, path = ''] = /^(?:https?|wss?):\/\/([^/?#]+)([^]*)$/i.exec(url) ?? []
   if (authority === undefined) return { target: url, host: own }
   if (!isOwn(authority)) return { target: url, host: authority }
@@ -145,13 +170,20 @@ function routed(
   { plan, upstream, token }: Exclude<RequestDecision, { outcome: 'refused' }>,
   url: string,
   { access }: Config,
+  { auth }: ListenerConfig,
 ): Explanation {
   const { config, match } = plan
-  const notes = [schemeNote(url), plan.token !== token && OWN_FIELD_NOTE].filter(Boolean)
+  const notes = [
+    schemeNote(url),
+    plan.token !== token && OWN_FIELD_NOTE,
+    auth?.basic !== undefined && 'the listener requires a user name and password',
+    auth?.clientCertificates !== undefined && 'the listener allows some client certificates only',
+  ].filter(Boolean)
   return {
     outcome: 'routed',
     route: { name: config.name, ...routeCriteria(match) },
     upstream,
+    proxy: config.proxy?.url ?? null,
     token: token === undefined ? null : explainedToken(token),
     webPageOrigins: access.origins,
     note: notes.length === 0 ? null : notes.join('; '),

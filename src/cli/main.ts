@@ -1,11 +1,17 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander'
 import { closest } from '../lib/closest.ts'
 import { VERSION } from '../version.ts'
+import { DURATION_PATTERN, parseDurationMs } from '../config/units.ts'
+import { ca } from './ca.ts'
 import { check, checkJson } from './check.ts'
+import { doctor } from './doctor/doctor.ts'
+import { exec } from './exec.ts'
+import { execEnv } from './exec-env.ts'
 import { explain, explainJson } from './explain.ts'
 import { health } from './health.ts'
 import { init, INIT_DEFAULTS, type InitOptions } from './init.ts'
 import { EXIT, type Io } from './io.ts'
+import { VARIABLE_FORMATS, type VariableFormat } from './print-variables.ts'
 import { run } from './run.ts'
 import { schema } from './schema.ts'
 import { withEscapes } from './terminal-output.ts'
@@ -20,6 +26,21 @@ type Given = {
   readonly offline?: boolean
   readonly json?: boolean
   readonly header?: readonly string[]
+  readonly listener?: string
+}
+
+type GivenToExec = {
+  readonly config: string
+  readonly log?: string
+  readonly env?: VariableFormat
+  readonly readyTimeout: number
+}
+
+type GivenToDoctor = {
+  readonly config: string
+  readonly environment?: string
+  readonly pid?: number
+  readonly json?: boolean
 }
 
 /** Runs one command line. Returns the exit code. */
@@ -50,6 +71,37 @@ export async function main(args: readonly string[], world: Io): Promise<number> 
     .description('run the sidecar (the default)')
     .option(...configOption)
     .action(async ({ config }: { config: string }) => finish(await run(config, io)))
+  program
+    .command('exec')
+    .description('run a command with a sidecar of its own, as its proxy')
+    .usage('[options] -- <command> [arguments...]')
+    .argument('[command...]', 'the command and its arguments, after "--"')
+    .option(...configOption)
+    .option('--log <file>', 'the file for the log (default: warnings on standard error)')
+    .addOption(
+      new Option(
+        '--ready-timeout <duration>',
+        'how long to wait for the tokens before the command is run',
+      )
+        .argParser(durationOption)
+        .default(parseDurationMs('30s'), '30s'),
+    )
+    .addOption(
+      new Option(
+        '--env [format]',
+        'print the variables of the command instead, for a sidecar that runs elsewhere',
+      )
+        .choices(VARIABLE_FORMATS)
+        .preset('shell'),
+    )
+    .action(async (command: string[], given: GivenToExec) => {
+      const { config: file, env: format, log: logFile, readyTimeout: readyTimeoutMs } = given
+      finish(
+        await (format === undefined
+          ? exec({ file, command, logFile, readyTimeoutMs }, io)
+          : execEnv({ file, format }, io)),
+      )
+    })
   program
     .command('check')
     .description('report all problems of the configuration')
@@ -85,12 +137,49 @@ export async function main(args: readonly string[], world: Io): Promise<number> 
       'a header field of the request, such as "Origin: https://app.example.com"; may be repeated',
       collectField,
     )
+    .option('--listener <name>', 'the listener that receives the request (default: the first one)')
     .option(...configOption)
     .option(...jsonOption)
     .action(async (method: string, url: string, given: Given) => {
-      const { config: file, header: fields = [], json = false } = given
-      const request = { method: method.toUpperCase(), url, fields, file }
+      const { config: file, header: fields = [], listener, json = false } = given
+      const request = { method: method.toUpperCase(), url, fields, listener, file }
       finish(await (json ? explainJson : explain)(request, io))
+    })
+  program
+    .command('doctor')
+    .description('explain why requests of an application do not arrive, or get no token')
+    .usage('[options] [-- <command> [arguments...]]')
+    .argument('[command...]', 'a command to run with a sidecar of its own, after "--"')
+    .option(...configOption)
+    // Node itself interprets --env-file, even behind the name of the program.
+    .option(
+      '--environment <file>',
+      'the environment of the application, as an env file; then a command is not run, it only names the runtime',
+    )
+    .addOption(
+      new Option('--pid <number>', 'the process whose environment is examined')
+        .argParser(processId)
+        .conflicts('environment'),
+    )
+    .option(...jsonOption)
+    .action(async (command: string[], given: GivenToDoctor) => {
+      const { config: file, environment: envFile, pid, json = false } = given
+      finish(await doctor({ file, command, envFile, pid, json }, io))
+    })
+  program
+    .command('ca')
+    .description('create the certificate authority for TLS interception, and show what it may sign')
+    .option(...configOption)
+    .addOption(
+      new Option(
+        '--root',
+        'print the certificates that applications have to trust, in PEM form, and nothing else',
+      ).conflicts('json'),
+    )
+    .option(...jsonOption)
+    .action(async (given: { config: string; root?: boolean; json?: boolean }) => {
+      const { config: file, root = false, json = false } = given
+      finish(await ca({ file, root, json }, io))
     })
   program
     .command('schema')
@@ -134,9 +223,9 @@ export async function main(args: readonly string[], world: Io): Promise<number> 
     )
   for (const command of program.commands) command.helpOption('-h, --help', 'print this help')
 
-  const unknown = unknownCommand(args, program)
-  if (unknown !== undefined) {
-    io.err(unknown)
+  const fault = unknownCommand(args, program) ?? missingCommand(args)
+  if (fault !== undefined) {
+    io.err(fault)
     return EXIT.usage
   }
   try {
@@ -172,12 +261,35 @@ function unknownCommand([first = '-']: readonly string[], program: Command): str
   return `error: unknown command "${first}"; ${hint}\n`
 }
 
+/** Without "--", options of the command to run would be taken for options of `exec`. */
+function missingCommand(args: readonly string[]): string | undefined {
+  const [first, ...rest] = args
+  if (first !== 'exec' || rest.some((arg) => /^(?:--env(?:=.*)?|--help|-h)$/.test(arg))) {
+    return undefined
+  }
+  const separator = rest.indexOf('--')
+  if (separator !== -1 && separator < rest.length - 1) return undefined
+  const problem = separator === -1 ? 'expected "--" before the command' : 'no command after "--"'
+  return `error: ${problem}: token-sidecar exec -c FILE -- COMMAND ARGUMENTS\n`
+}
+
+function processId(text: string): number {
+  if (/^[1-9]\d{0,9}$/.test(text)) return Number(text)
+  throw new InvalidArgumentError('expected the number of a process')
+}
+
+function durationOption(text: string): number {
+  if (DURATION_PATTERN.test(text)) return parseDurationMs(text)
+  throw new InvalidArgumentError('expected a duration such as "30s"')
+}
+
 const HELP = `
 Examples:
   $ token-sidecar init --issuer https://login.example.com --upstream https://api.example.com
   $ token-sidecar check --live -c token-sidecar.yaml
   $ token-sidecar token corp -c token-sidecar.yaml
   $ token-sidecar explain GET /orders/7 -c token-sidecar.yaml
+  $ token-sidecar exec -c token-sidecar.yaml -- curl https://api.example.com/orders
   $ token-sidecar -c token-sidecar.yaml
 
 Environment:
@@ -185,6 +297,6 @@ Environment:
 
 Exit codes:
   0  success
-  1  failed: could not start, no route matches, no token, not healthy
+  1  failed: could not start, no route matches, no token, not healthy, a fault was found
   2  the command line is wrong
   3  the configuration is invalid`

@@ -1,12 +1,14 @@
 import { type Connected, composeUpstreamProbes } from '../compose/upstream-probes.ts'
 import type { Config } from '../config/schema.ts'
 import type { ConfigEnvironment } from '../config/secret-reader.ts'
+import { SidecarError } from '../errors.ts'
 import { systemClock } from '../lib/clock.ts'
 import { networkFault } from '../lib/network-fault.ts'
 
 export type ProbedUpstream = {
   readonly origin: string
   readonly routes: readonly string[]
+  readonly proxy: string | null
 } & ({ readonly connected: Connected } | { readonly fault: string })
 
 const MAX_CONCURRENT = 8
@@ -21,10 +23,10 @@ export async function* probeUpstreams(
   const start = (index: number): void => {
     const probe = probes[index]
     if (probe === undefined) return
-    const { origin, routes } = probe
+    const { origin, routes, proxy } = probe
     running[index] = probe.connect().then(
-      (connected) => ({ origin, routes, connected }),
-      (cause: unknown) => ({ origin, routes, fault: faultOf(cause) }),
+      (connected) => ({ origin, routes, proxy, connected }),
+      (cause: unknown) => ({ origin, routes, proxy, fault: faultOf(cause) }),
     )
   }
   let started = Math.min(MAX_CONCURRENT, probes.length)
@@ -40,6 +42,8 @@ export async function* probeUpstreams(
 
 function faultOf(cause: unknown): string {
   const code = codeOf(cause)
+  // The message says what is wrong with which proxy.
+  if (cause instanceof SidecarError && code === 'upstream_proxy') return cause.message
   if (code === 'upstream_timeout') return 'connection timed out'
   if (code === 'upstream_protocol') {
     return 'HTTP/2 is not negotiated (ALPN); "http2" of the route requires it'

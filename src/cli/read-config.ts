@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { dirname, resolve } from 'node:path'
 import type { ReferenceFilter } from '../config/file-checks.ts'
+import type { Finding } from '../config/finding.ts'
 import { loadConfig, type LoadResult } from '../config/load.ts'
 import { decodeText, lineOutsideUtf8 } from '../config/decode-text.ts'
 import { permissionWarnings } from '../config/permissions.ts'
@@ -60,14 +61,19 @@ export async function readReadableConfig(file: string, io: Io): Promise<Config |
   return result.config
 }
 
+/** Checks of a configuration beyond those of `loadConfig`. */
+export type ConfigCheck = (config: Config, places: ConfigEnvironment) => Promise<Finding[]>
+
 /** Reads and validates a configuration, and reports nothing. */
 export async function readConfig(
   file: string,
   io: Io,
   examines?: ReferenceFilter,
+  check?: ConfigCheck,
 ): Promise<ReadConfig | { fault: string }> {
   const read = await readText(file)
-  return 'fault' in read ? read : { ...read, ...(await loadText(read.text, file, io, examines)) }
+  if ('fault' in read) return read
+  return { ...read, ...(await loadText(read.text, file, io, examines, check)) }
 }
 
 export async function readText(file: string): Promise<{ text: string } | { fault: string }> {
@@ -89,6 +95,7 @@ export async function loadText(
   file: string,
   { env }: Io,
   examines?: ReferenceFilter,
+  check?: ConfigCheck,
 ): Promise<Pick<ReadConfig, 'result' | 'places'>> {
   const places = {
     env,
@@ -97,7 +104,8 @@ export async function loadText(
     stat: createFileStat(dirname(file)),
     statSocket: createFileStat('.'),
   }
-  const result = await loadConfig(text, places, examines)
+  const checkConfig = async (config: Config) => (await check?.(config, places)) ?? []
+  const result = await loadConfig(text, { ...places, checkConfig }, examines)
   if (!result.ok) return { result, places }
   const permissions = await permissionWarnings(resolve(file), places.statSocket)
   return { result: { ...result, warnings: [...permissions, ...result.warnings] }, places }

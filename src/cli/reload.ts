@@ -16,6 +16,8 @@ export type ReloadOptions = {
   /** The text of the configuration in use. */
   readonly text: string
   readonly logger: Logger
+  /** Replaces settings of each configuration. */
+  readonly adapt?: (config: Config) => Config
   /** Called with each configuration that has been loaded. */
   readonly onLoaded: (config: Config) => void
 }
@@ -25,7 +27,7 @@ export type ReloadOptions = {
  * nothing else. Returns a function that stops this.
  */
 export function reloadOnChange(options: ReloadOptions): () => void {
-  const { file, io, app, logger, onLoaded } = options
+  const { file, io, app, logger, adapt = (config: Config) => config, onLoaded } = options
   let lastText = options.text
   let problems: readonly string[] = []
   let last = Promise.resolve()
@@ -52,9 +54,10 @@ export function reloadOnChange(options: ReloadOptions): () => void {
       return
     }
     try {
-      const fixed = await app.reload(result.config, configVersion(read.text))
+      const config = adapt(result.config)
+      const fixed = await app.reload(config, configVersion(read.text))
       problems = []
-      onLoaded(result.config)
+      onLoaded(config)
       logger.info({ config: file, version: configVersion(read.text) }, 'configuration reloaded')
       for (const warning of result.warnings) {
         logger.warn({ problem: formatProblem(file, warning) }, 'configuration warning')

@@ -10,6 +10,8 @@ export type Runtime = {
   readonly trust: TrustSetting
   /** Whether it connects to loopback addresses directly, whatever `NO_PROXY` says. */
   readonly bypassesLoopback: boolean
+  /** Whether it does not use the certificates of the system, so that a CA installed there has no effect. */
+  readonly hasOwnRoots?: boolean
   readonly note?: string
 }
 
@@ -78,6 +80,7 @@ export const RUNTIMES: readonly Runtime[] = [
     proxy: EITHER_CASE,
     trust: variables('REQUESTS_CA_BUNDLE', 'CURL_CA_BUNDLE'),
     bypassesLoopback: false,
+    hasOwnRoots: true,
     note: 'SSL_CERT_FILE has no effect.',
   },
   {
@@ -86,6 +89,7 @@ export const RUNTIMES: readonly Runtime[] = [
     proxy: EITHER_CASE,
     trust: variables('PIP_CERT', 'REQUESTS_CA_BUNDLE', 'CURL_CA_BUNDLE'),
     bypassesLoopback: false,
+    hasOwnRoots: true,
   },
   {
     name: 'Python aiohttp',
@@ -104,6 +108,7 @@ export const RUNTIMES: readonly Runtime[] = [
     },
     trust: variables('NODE_EXTRA_CA_CERTS'),
     bypassesLoopback: false,
+    hasOwnRoots: true,
     note: 'fetch, node:https and undici; also Node.js 22.21 and newer.',
   },
   {
@@ -112,6 +117,7 @@ export const RUNTIMES: readonly Runtime[] = [
     proxy: { kind: 'none', instead: `Node.js 24, axios, or ${TRANSPARENT}` },
     trust: variables('NODE_EXTRA_CA_CERTS'),
     bypassesLoopback: false,
+    hasOwnRoots: true,
   },
   {
     name: 'axios',
@@ -119,6 +125,7 @@ export const RUNTIMES: readonly Runtime[] = [
     proxy: EITHER_CASE,
     trust: variables('NODE_EXTRA_CA_CERTS'),
     bypassesLoopback: false,
+    hasOwnRoots: true,
     note: 'On any version of Node.js.',
   },
   {
@@ -127,6 +134,7 @@ export const RUNTIMES: readonly Runtime[] = [
     proxy: EITHER_CASE,
     trust: variables('npm_config_cafile', 'NODE_EXTRA_CA_CERTS'),
     bypassesLoopback: false,
+    hasOwnRoots: true,
   },
   {
     name: 'gRPC for Node.js (grpc-js)',
@@ -134,6 +142,7 @@ export const RUNTIMES: readonly Runtime[] = [
     proxy: variables('grpc_proxy', 'https_proxy', 'http_proxy'),
     trust: variables('GRPC_DEFAULT_SSL_ROOTS_FILE_PATH', 'NODE_EXTRA_CA_CERTS'),
     bypassesLoopback: false,
+    hasOwnRoots: true,
     note: 'Proxy variables in lower case only; no_grpc_proxy takes precedence over no_proxy.',
   },
   {
@@ -142,6 +151,7 @@ export const RUNTIMES: readonly Runtime[] = [
     proxy: variables('grpc_proxy', 'https_proxy', 'http_proxy'),
     trust: variables('GRPC_DEFAULT_SSL_ROOTS_FILE_PATH'),
     bypassesLoopback: false,
+    hasOwnRoots: true,
     note: 'Proxy variables in lower case only; no_grpc_proxy takes precedence over no_proxy.',
   },
   {
@@ -154,10 +164,11 @@ export const RUNTIMES: readonly Runtime[] = [
   },
   {
     name: 'Java',
-    programs: ['java'],
+    programs: ['java', 'gradle', 'mvn'],
     proxy: { kind: 'jvm' },
     trust: { kind: 'jvm' },
     bypassesLoopback: true,
+    hasOwnRoots: true,
     note: 'HttpClient and HttpURLConnection. Without the password the truststore appears to be empty.',
   },
   {
@@ -180,6 +191,7 @@ export const RUNTIMES: readonly Runtime[] = [
     proxy: EITHER_CASE,
     trust: variables('DENO_CERT'),
     bypassesLoopback: false,
+    hasOwnRoots: true,
   },
   {
     name: 'AWS CLI, boto3',
@@ -187,6 +199,7 @@ export const RUNTIMES: readonly Runtime[] = [
     proxy: EITHER_CASE,
     trust: variables('AWS_CA_BUNDLE', 'REQUESTS_CA_BUNDLE'),
     bypassesLoopback: false,
+    hasOwnRoots: true,
   },
   {
     name: 'gcloud',
@@ -212,6 +225,7 @@ export const RUNTIMES: readonly Runtime[] = [
         'the native roots in its code, and then SSL_CERT_FILE; most builds contain the roots',
     },
     bypassesLoopback: false,
+    hasOwnRoots: true,
   },
   {
     name: 'apt',

@@ -1,8 +1,9 @@
+import type { ListenerConfig } from '../config/listen-schema.ts'
 import type { ReadFile } from '../config/read-file.ts'
-import type { Config } from '../config/schema.ts'
 import type { ListenerTls } from '../inbound/listener.ts'
 import type { Clock } from '../lib/clock.ts'
 import { fingerprint } from '../lib/fingerprint.ts'
+import { repeat } from '../lib/repeat.ts'
 import { belongTogether } from '../lib/tls-material.ts'
 
 /** How often the files are read. */
@@ -10,18 +11,18 @@ const INTERVAL_MS = 10_000
 
 /** Undefined for a listener without TLS. Fails when a file cannot be read, or the pair does not match. */
 export async function readListenerTls(
-  listen: Config['listen'],
+  { name, tls: settings }: Pick<ListenerConfig, 'name' | 'tls'>,
   readFile: ReadFile,
 ): Promise<ListenerTls | undefined> {
-  if (!('tls' in listen)) return undefined
-  const { cert, key, clientCa } = listen.tls
+  if (settings === undefined) return undefined
+  const { cert, key, clientCa } = settings
   const tls = {
     cert: await readFile(cert.file),
     key: await readFile(key.file),
     ca: clientCa && (await readFile(clientCa.file)),
   }
   if (!belongTogether(tls.cert, tls.key)) {
-    throw new Error('the certificate of the listener and its key do not belong together')
+    throw new Error(`the certificate of the listener "${name}" and its key do not belong together`)
   }
   return tls
 }
@@ -35,25 +36,17 @@ export function watchListenerTls(
 ): () => void {
   let current = first
   let isStopped = false
-  let cancel = schedule()
+  const update = async (): Promise<void> => {
+    // Files that cannot be read, or do not match yet, are read again later.
+    const found = (await read().catch(() => undefined)) ?? current
+    if (isStopped || fingerprintOf(found) === fingerprintOf(current)) return
+    onChange(found)
+    current = found
+  }
+  const stop = repeat(INTERVAL_MS, update, clock)
   return () => {
     isStopped = true
-    cancel()
-  }
-
-  function schedule(): () => void {
-    return clock.schedule(INTERVAL_MS, () => {
-      // Files that cannot be read, or do not match yet, are read again later.
-      const reading = read().catch(() => undefined)
-      void reading.then((found = current) => {
-        if (isStopped) return
-        if (fingerprintOf(found) !== fingerprintOf(current)) {
-          current = found
-          onChange(found)
-        }
-        cancel = schedule()
-      })
-    })
+    stop()
   }
 }
 

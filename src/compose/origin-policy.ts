@@ -1,14 +1,16 @@
+import type { ListenAddress } from '../config/listen-address.ts'
 import type { Config } from '../config/schema.ts'
 import type { OriginPolicy } from '../routing/origin-check.ts'
 
-export function composeOriginPolicy({
-  listen,
-  access,
-}: Pick<Config, 'listen' | 'access'>): OriginPolicy {
+/** For a listener on this address. */
+export function composeOriginPolicy(
+  address: ListenAddress,
+  { hosts, origins }: Config['access'],
+): OriginPolicy {
   return {
-    listenHost: hostOf(listen),
-    hosts: new Set(access.hosts.map((host) => host.toLowerCase())),
-    origins: new Set(access.origins.map((origin) => origin.toLowerCase())),
+    listenHost: address.kind === 'tcp' ? address.host.toLowerCase() : undefined,
+    hosts: new Set(hosts.map((host) => host.toLowerCase())),
+    origins: new Set(origins.map((origin) => origin.toLowerCase())),
   }
 }
 
@@ -17,9 +19,5 @@ export function adminOriginPolicy(
   { admin }: Pick<Config, 'admin'>,
   access: Config['access'],
 ): OriginPolicy {
-  return { ...composeOriginPolicy({ listen: admin, access }), origins: new Set() }
-}
-
-function hostOf(address: Config['listen']): string | undefined {
-  return address.kind === 'tcp' ? address.host.toLowerCase() : undefined
+  return { ...composeOriginPolicy(admin, access), origins: new Set() }
 }

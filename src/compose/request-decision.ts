@@ -1,3 +1,4 @@
+import type { ListenerConfig } from '../config/listen-schema.ts'
 import type { Config } from '../config/schema.ts'
 import { SidecarError } from '../errors.ts'
 import { bypassesInjection, requestFields } from '../exchange/request-fields.ts'
@@ -14,6 +15,7 @@ import {
   planRoutes,
   type PlannedToken,
   type RoutePlan,
+  routesOf,
   viaName,
 } from './route-plan.ts'
 
@@ -43,22 +45,23 @@ export type RequestDecisions = {
   readonly isOwn: (authority: string) => boolean
 }
 
-/** The decisions of the request path, with the same functions and in the same order as the handler. */
+/** The decisions of the request path of a listener, with the same functions and in the same order as the handler. */
 export function createRequestDecisions(
-  config: Pick<Config, 'listen' | 'access' | 'credentials' | 'routes' | 'via' | 'forward'>,
+  config: Pick<Config, 'access' | 'credentials' | 'routes' | 'via' | 'forward'>,
+  { name, address, tls }: ListenerConfig,
 ): RequestDecisions {
-  const { listen, forward } = config
-  const plans = planRoutes(config)
+  const { forward } = config
+  const plans = planRoutes({ ...config, routes: routesOf(name, config.routes) })
   const routes = createRouteTable(
     plans,
-    forward === 'pass'
+    forward.mode === 'pass'
       ? ({ scheme, host }) => planPassThrough(`${scheme}://${host}`, config)
       : undefined,
   )
-  const originPolicy = composeOriginPolicy(config)
+  const originPolicy = composeOriginPolicy(address, config.access)
   const checkOrigin = createOriginCheck(originPolicy, routes.namesHost)
-  const localPort = listen.kind === 'tcp' ? listen.port : undefined
-  const encrypted = 'tls' in listen
+  const localPort = address.kind === 'tcp' ? address.port : undefined
+  const encrypted = tls !== undefined
 
   return {
     plans,
@@ -68,7 +71,7 @@ export function createRequestDecisions(
         originPolicy,
         localPort,
       ),
-    checkTunnel: (target) => checkTunnel(target, routes.namesHost, forward === 'pass'),
+    checkTunnel: (target) => checkTunnel(target, routes.namesHost, forward.mode === 'pass'),
     decide(line, fields) {
       const head = readRequestHead(line, fields)
       let unmatched: RequestTarget | undefined

@@ -35,6 +35,11 @@ export type PlannedToken = {
 
 type PlanConfig = Pick<Config, 'credentials' | 'routes' | 'via'>
 
+/** The routes that a listener serves: those that name it, and those that name no listener. */
+export function routesOf(listener: string, routes: readonly RouteConfig[]): RouteConfig[] {
+  return routes.filter(({ listeners }) => listeners?.includes(listener) ?? true)
+}
+
 export function planRoutes(config: PlanConfig): RoutePlan[] {
   const all = config.routes.map(mappedRoute)
   return config.routes.map((route) => planRoute(route, config, all))

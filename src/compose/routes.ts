@@ -18,6 +18,9 @@ import { traced } from '../exchange/traced.ts'
 import type { Route } from '../exchange/route.ts'
 import { type UpstreamFailure, upstreamFailure } from '../http/upstream-failure.ts'
 import { createRouteTable, type RouteTable } from '../routing/route-table.ts'
+import { createConnector } from '../outbound/connector.ts'
+import type { EgressProxy } from '../outbound/egress-proxy.ts'
+import { createTunnelOpener } from '../outbound/proxy-connector.ts'
 import {
   createUpstream,
   type OpenUpstream,
@@ -26,12 +29,22 @@ import {
 } from '../outbound/upstream.ts'
 import type { AccessToken } from '../tokens/access-token.ts'
 import { createRejectionRecord, type RejectionRecord } from '../tokens/rejection-record.ts'
-import { passThroughConfig, planPassThrough, planRoutes, type RoutePlan } from './route-plan.ts'
+import type { AcquireProxy } from './egress-proxy.ts'
+import {
+  passThroughConfig,
+  planPassThrough,
+  planRoutes,
+  type RoutePlan,
+  routesOf,
+} from './route-plan.ts'
 import type { TokenSources } from './token-sources.ts'
 
 export type ComposedRoutes = {
-  readonly table: RouteTable<Route>
+  /** Listeners with the same routes share a table. */
+  readonly tableOf: (listener: string) => RouteTable<Route>
   readonly upstreams: readonly Upstream[]
+  /** Undefined for a pass-through route. */
+  readonly upstreamOf: (route: Route) => Upstream | undefined
   /** Closes the connections of pass-through routes. */
   readonly close: () => void
   /** By the name of the route. */
@@ -49,43 +62,73 @@ export type ComposeRoutesOptions = {
   /** Reused from an earlier configuration if the definition is the same. */
   readonly upstreams: References<Upstream>
   readonly rejections: References<RejectionRecord>
+  readonly acquireProxy: AcquireProxy
 }
 
-/** Routes to the same origin with the same TLS settings share connections. */
+/** Routes to the same origin with the same TLS settings and proxy share connections. */
 export async function composeRoutes(options: ComposeRoutesOptions): Promise<ComposedRoutes> {
   const { config, readFile, clock, openUpstream } = options
   const upstreams = new Set<Upstream>()
-  const routes: Route[] = []
-  for (const plan of planRoutes(config)) {
-    const { config: route } = plan
+  /** What the routes with the same name of all tables share. */
+  const shared = new Map<string, SharedParts>()
+  for (const route of config.routes) {
     const settings = upstreamOptions(route, options)
+    const proxy = await options.acquireProxy(route.proxy)
     const upstream = await options.upstreams.acquire(
-      JSON.stringify([settings, route.tls]),
+      JSON.stringify([settings, route.tls, route.proxy]),
       async () =>
-        await createUpstream(settings, createTlsReader(route.tls, readFile), clock, openUpstream),
+        await createUpstream(
+          { ...settings, proxy },
+          createTlsReader(route.tls, readFile),
+          clock,
+          openUpstream,
+        ),
     )
-    upstreams.add(upstream)
     const rejections = await options.rejections.acquire(
       rejectionKey(route, config),
       async () => await Promise.resolve(createRejectionRecord(clock)),
     )
-    routes.push(composeRoute(plan, { upstream, rejections }, options))
+    upstreams.add(upstream)
+    shared.set(route.name, { upstream, rejections })
   }
-  const passThrough = config.forward === 'pass' ? composePassThrough(options) : undefined
+  const passThrough =
+    config.forward.mode === 'pass'
+      ? composePassThrough(options, await options.acquireProxy(config.forward.proxy))
+      : undefined
+  const tables = new Map<string, RouteTable<Route>>()
   return {
-    table: createRouteTable(routes, passThrough?.routeTo),
+    tableOf(listener) {
+      const own = routesOf(listener, config.routes)
+      const key = JSON.stringify(own.map(({ name }) => name))
+      const table = tables.get(key) ?? createRouteTable(compose(own), passThrough?.routeTo)
+      tables.set(key, table)
+      return table
+    },
     upstreams: [...upstreams],
+    upstreamOf: ({ name }) => shared.get(name)?.upstream,
     close: () => passThrough?.close(),
-    rejections: new Map(routes.map(({ name, rejections }) => [name, rejections])),
+    rejections: new Map([...shared].map(([name, { rejections }]) => [name, rejections])),
+  }
+
+  function compose(routes: RouteConfig[]): Route[] {
+    return planRoutes({ ...config, routes }).flatMap((plan) => {
+      const parts = shared.get(plan.config.name)
+      return parts === undefined ? [] : [composeRoute(plan, parts, options)]
+    })
   }
 }
 
+type SharedParts = { readonly upstream: Upstream; readonly rejections: RejectionRecord }
+
 /** Routes to any origin; requests are forwarded without a token. */
-function composePassThrough(options: ComposeRoutesOptions): PassThrough {
+function composePassThrough(
+  options: ComposeRoutesOptions,
+  proxy: EgressProxy | undefined,
+): PassThrough {
   const { config, clock, openUpstream } = options
   const settings = upstreamOptions(passThroughConfig(), options)
   return createPassThrough(
-    (origin) => openUpstream({ ...settings, origin }, {}, clock),
+    (origin) => openUpstream({ ...settings, origin, proxy }, {}, clock),
     (upstream) =>
       composeRoute(
         planPassThrough(upstream.origin, config),
@@ -105,14 +148,35 @@ function rejectionKey(
 }
 
 /** Tunnels to hosts without a route; undefined if they are not allowed. */
-export function composeTunnels(
-  { forward }: Pick<Config, 'forward'>,
-  metrics: Metrics,
-): TunnelPolicy | undefined {
-  const { connect, upgraded } = passThroughConfig().timeouts
-  return forward === 'deny'
-    ? undefined
-    : { name: PASSED, metrics: metrics.route(PASSED), connectMs: connect, idleMs: upgraded }
+export async function composeTunnels({
+  config: { forward },
+  metrics,
+  clock,
+  acquireProxy,
+}: Pick<ComposeRoutesOptions, 'config' | 'metrics' | 'clock' | 'acquireProxy'>): Promise<
+  TunnelPolicy | undefined
+> {
+  if (forward.mode === 'deny') return undefined
+  const { connect: timeoutMs, upgraded } = passThroughConfig().timeouts
+  const proxy = await acquireProxy(forward.proxy)
+  return {
+    name: PASSED,
+    metrics: metrics.route(PASSED),
+    connectMs: timeoutMs,
+    idleMs: upgraded,
+    ...(proxy !== undefined && {
+      connect({ host: hostname, port, authority: origin }, onConnected) {
+        const limits = { origin, timeoutMs, clock }
+        const openTransport = createTunnelOpener(
+          proxy,
+          { hostname, port },
+          { ...limits, allowsEarlyData: true },
+        )
+        const options = { ...limits, hostname, port, tls: undefined, alpn: [], openTransport }
+        createConnector(options)(onConnected, false)
+      },
+    }),
+  }
 }
 
 function upstreamOptions(
@@ -131,7 +195,7 @@ function upstreamOptions(
 
 function composeRoute(
   { config: route, match, basePath, keepPath, origin, fields, responseFields }: RoutePlan,
-  { upstream, rejections }: { readonly upstream: Upstream; readonly rejections: RejectionRecord },
+  { upstream, rejections }: SharedParts,
   options: ComposeRoutesOptions,
 ): Route {
   const { tokens, metrics } = options

@@ -1,24 +1,30 @@
+import type { ListenerConfig } from '../config/listen-schema.ts'
 import type { Config } from '../config/schema.ts'
 import type { ConfigEnvironment } from '../config/secret-reader.ts'
+import type { SidecarError } from '../errors.ts'
 import type { Clock } from '../lib/clock.ts'
 import { createReferenceCountedPool, type References } from '../lib/reference-counted-pool.ts'
 import type { CertificateIssuer } from '../certificates/certificate-issuer.ts'
 import { type AccessLog, type AccessLogOptions, createAccessLog } from '../observe/access-log.ts'
 import type { DescriptorWatch } from '../observe/descriptor-watch.ts'
 import type { Logger } from '../observe/logger.ts'
-import { type Metrics, UNMATCHED } from '../observe/metrics.ts'
+import type { Metrics } from '../observe/metrics.ts'
 import type { RecentFailures } from '../observe/recent-failures.ts'
 import type { Tracer } from '../observe/tracer.ts'
-import { type ConnectHandler, createConnectHandler } from '../inbound/connect.ts'
-import { createRecorder, type Recorder } from '../exchange/exchange-record.ts'
-import { createExchangeHandler, type ExchangeHandler } from '../exchange/handler.ts'
+import type { ProxyService } from '../inbound/http1-server.ts'
 import type { IdleWatch } from '../exchange/idle-watch.ts'
+import type { WatchedEgressProxy } from '../outbound/egress-proxy.ts'
 import { type OpenUpstream, openUpstream, type Upstream } from '../outbound/upstream.ts'
 import type { RejectionRecord } from '../tokens/rejection-record.ts'
 import type { TokenSource } from '../tokens/token-source.ts'
+import {
+  type CallerAuthentication,
+  composeCallerAuthentication,
+  createAudit,
+} from './caller-authentication.ts'
+import { createProxyAcquirer } from './egress-proxy.ts'
 import { openInterceptionAuthority } from './interception-authority.ts'
-import { composeOriginPolicy } from './origin-policy.ts'
-import { viaName } from './route-plan.ts'
+import { composeProxyService } from './proxy-service.ts'
 import { composeRoutes, composeTunnels } from './routes.ts'
 import type { AuthorizationServer } from './token-request.ts'
 import { composeTokenSources, type TokenSources } from './token-sources.ts'
@@ -27,11 +33,10 @@ import { composeTokenStore, type SharedStore, storeDefinition } from './token-st
 /** Everything that depends on one configuration, except for the listeners. */
 export type Service = {
   readonly config: Config
-  readonly handle: ExchangeHandler
-  readonly connect: ConnectHandler
   /** For intercepted connections; undefined without `intercept`. */
   readonly issuer: CertificateIssuer | undefined
-  readonly recorder: Recorder
+  /** What serves the requests of an open listener. */
+  readonly forListener: (name: string) => ProxyService
   readonly tokens: TokenSources['needed']
   /** The name of the token that each route needs, by the name of the route. */
   readonly tokenOf: ReadonlyMap<string, string>
@@ -40,11 +45,13 @@ export type Service = {
   readonly rejections: ReadonlyMap<string, RejectionRecord>
   /** When the last request has ended, releases the resources that no other service uses. */
   readonly retire: () => Promise<void>
-  /** Releases them at once, including those of requests in progress. */
+  /** Releases them immediately, including those of requests in flight. */
   readonly close: () => Promise<void>
 }
 
 export type ServiceOptions = {
+  /** Those that are open: a reload does not change them. */
+  readonly listeners: readonly ListenerConfig[]
   readonly places: ConfigEnvironment
   readonly logger: Logger
   readonly metrics: Metrics
@@ -70,6 +77,8 @@ export function createServiceFactory(
   const upstreams = createReferenceCountedPool<Upstream>((upstream) => upstream.close())
   const rejections = createReferenceCountedPool<RejectionRecord>(() => {})
   const stores = createReferenceCountedPool<SharedStore>(({ store }) => store.close())
+  const proxies = createReferenceCountedPool<WatchedEgressProxy>((proxy) => proxy.close())
+  const audit = createAudit(options)
   return async (config) => {
     const authority = await openInterceptionAuthority({ config, places, clock, logger })
     const resources = {
@@ -78,9 +87,12 @@ export function createServiceFactory(
       upstreams: upstreams.createReferences(),
       rejections: rejections.createReferences(),
       stores: stores.createReferences(),
+      proxies: proxies.createReferences(),
     }
+    const authentications: CallerAuthentication[] = []
     const release = async (): Promise<void> => {
       authority?.close()
+      for (const { close } of authentications) close()
       for (const { release: close } of Object.values(resources)) await close()
     }
     try {
@@ -95,16 +107,38 @@ export function createServiceFactory(
         metrics,
         idle,
         openUpstream: options.openUpstream ?? openUpstream,
+        acquireProxy: createProxyAcquirer(resources.proxies, places, clock),
         ...resources,
       }
       const routes = await composeRoutes(parts)
-      const recorder = createRecorder({
-        unmatched: metrics.route(UNMATCHED),
-        countProtocol: (protocol) => metrics.inboundRequest(protocol),
-        accessLog: withFailureRecord(createAccessLog(logger, accessLogOptions(config)), options),
-        tracer,
-        clock,
-      })
+      const tunnels = await composeTunnels(parts)
+      const accessLog = withFailureRecord(
+        createAccessLog(logger, accessLogOptions(config)),
+        options,
+      )
+      const byListener = new Map<string, ProxyService>()
+      for (const listener of options.listeners) {
+        const authentication = await composeCallerAuthentication(withAuthOf(config, listener), {
+          places,
+          clock,
+          audit,
+        })
+        if (authentication !== undefined) authentications.push(authentication)
+        const service = composeProxyService(listener, {
+          config,
+          logsName: options.listeners.length > 1,
+          authenticate: authentication?.authenticate,
+          routes,
+          issuer: authority,
+          tunnels,
+          accessLog,
+          metrics,
+          tracer,
+          logger,
+          clock,
+        })
+        byListener.set(listener.name, service)
+      }
       const close = async (): Promise<void> => {
         routes.close()
         await release()
@@ -112,29 +146,20 @@ export function createServiceFactory(
       return {
         config,
         issuer: authority,
-        recorder,
         tokens: tokens.needed,
         tokenOf: tokenNames(config, tokens),
         upstreams: routes.upstreams,
         rejections: routes.rejections,
         close,
         async retire() {
-          await recorder.whenIdle()
+          await Promise.all([...byListener.values()].map(({ recorder }) => recorder.whenIdle()))
           await close()
         },
-        handle: createExchangeHandler({
-          routes: routes.table,
-          originPolicy: composeOriginPolicy(config),
-          via: viaName(config),
-          recorder,
-          clock,
-        }),
-        connect: createConnectHandler({
-          namesHost: routes.table.namesHost,
-          tunnels: composeTunnels(config, metrics),
-          recorder,
-          clock,
-        }),
+        forListener(name) {
+          const served = byListener.get(name)
+          if (served === undefined) throw new Error(`the listener "${name}" is not open`)
+          return served
+        },
       }
     } catch (error) {
       await release()
@@ -159,6 +184,12 @@ async function acquireTokenStore(
   )
 }
 
+/** Unlike the address, the callers of an open listener change with the configuration. */
+function withAuthOf({ listen }: Config, listener: ListenerConfig) {
+  const { name, auth } = listen.find((changed) => changed.name === listener.name) ?? listener
+  return { name, auth }
+}
+
 function withFailureRecord(
   log: AccessLog,
   { failures, descriptors }: Pick<ServiceOptions, 'failures' | 'descriptors'>,
@@ -167,9 +198,15 @@ function withFailureRecord(
     if (request.failure !== undefined) {
       failures.note(request.route, request.failure)
       descriptors.note(request.failure)
+      // The audit log has them, and limits their number.
+      if (isCallerRejected(request.failure)) return
     }
     log(request)
   }
+}
+
+function isCallerRejected({ code }: SidecarError): boolean {
+  return code === 'proxy_authentication_required' || code === 'client_denied'
 }
 
 function tokenNames({ routes }: Config, tokens: TokenSources): ReadonlyMap<string, string> {

@@ -18,6 +18,7 @@ import type { SigningKeySource } from '../tokens/signing-key.ts'
 import { createTokenEndpointRequest } from '../tokens/token-endpoint.ts'
 import type { TokenRequest } from '../tokens/token-source.ts'
 import { VERSION } from '../version.ts'
+import { composeEndpointProxy } from './endpoint-proxy.ts'
 import { presetOf } from './provider-presets.ts'
 
 /** What the token sources of one credential share. */
@@ -46,10 +47,9 @@ export function composeAuthorizationServer(
   const { issuer, timeout, allowPlaintext, proxy } = credential
   const preset = presetOf(credential)
   const readTls = createTlsReader(credential.tls, places.readFile)
-  const except = places.env['NO_PROXY'] ?? places.env['no_proxy'] ?? ''
   const client = createEndpointClient({
     readTls,
-    proxy: proxy === undefined ? undefined : { url: proxy, except },
+    proxy: proxy && composeEndpointProxy(proxy, places, { timeoutMs: timeout, clock }),
     timeoutMs: timeout,
   })
   const tokenEndpoint = credential.tokenEndpoint ?? preset.tokenEndpoint

@@ -6,12 +6,17 @@ import type { ConfigEnvironment } from '../config/secret-reader.ts'
 import type { Clock } from '../lib/clock.ts'
 import { createTlsReader } from '../lib/tls-material.ts'
 import { type AlpnProtocol, createConnector, negotiatedProtocol } from '../outbound/connector.ts'
+import { readEgressProxy } from '../outbound/egress-proxy.ts'
 import { offeredProtocols, requireHttp2 } from '../outbound/negotiation.ts'
+import { createProxyConnector, createTunnelOpener } from '../outbound/proxy-connector.ts'
+import { egressProxyOptions } from './egress-proxy.ts'
 
 export type UpstreamProbe = {
   readonly origin: string
   /** The routes to this origin with these TLS settings. */
   readonly routes: readonly string[]
+  /** The URL of the proxy through which it is reached; null for a direct connection. */
+  readonly proxy: string | null
   /** Connects as for a request, without sending one. Fails with an error of the system or of OpenSSL. */
   readonly connect: () => Promise<Connected>
 }
@@ -27,7 +32,7 @@ type TlsFacts = {
   readonly certificateExpiresAt: string | null
 }
 
-/** One probe for each combination of origin, TLS settings and connect timeout. */
+/** One probe for each combination of origin, TLS settings, proxy and connect timeout. */
 export function composeUpstreamProbes(
   { routes }: Config,
   places: ConfigEnvironment,
@@ -37,6 +42,7 @@ export function composeUpstreamProbes(
     JSON.stringify([
       new URL(route.upstream).origin,
       route.tls,
+      route.proxy,
       route.http2,
       route.timeouts.connect,
     ]),
@@ -49,6 +55,7 @@ export function composeUpstreamProbes(
           {
             origin: new URL(first.upstream).origin,
             routes: group.map(({ name }) => name),
+            proxy: first.proxy?.url ?? null,
             connect: async () => await probe(first, places, clock),
           },
         ]
@@ -59,7 +66,7 @@ export function composeUpstreamProbes(
 const MAX_CONNECT_MS = 30_000
 
 async function probe(
-  { upstream, tls, timeouts, http2 }: RouteConfig,
+  { upstream, tls, proxy: proxyConfig, timeouts, http2 }: RouteConfig,
   places: ConfigEnvironment,
   clock: Clock,
 ): Promise<Connected> {
@@ -67,18 +74,22 @@ async function probe(
   const hostname = host.replace(/^\[|\]$/g, '')
   const isTls = protocol === 'https:'
   const material = isTls ? await createTlsReader(tls, places.readFile)() : undefined
-  const connector = createConnector({
-    origin,
-    hostname,
-    port: Number(port) || (isTls ? 443 : 80),
-    tls: material && {
-      ...material,
-      servername: material.servername ?? (isIP(hostname) === 0 ? hostname : ''),
-    },
-    alpn: offeredProtocols(http2),
-    timeoutMs: Math.min(timeouts.connect, MAX_CONNECT_MS),
-    clock,
-  })
+  const proxy = proxyConfig && (await readEgressProxy(egressProxyOptions(proxyConfig, places)))
+  const limits = { origin, timeoutMs: Math.min(timeouts.connect, MAX_CONNECT_MS), clock }
+  const destination = { hostname, port: Number(port) || (isTls ? 443 : 80) }
+  const connector =
+    proxy !== undefined && !isTls && http2 !== 'always'
+      ? createProxyConnector(proxy, limits)
+      : createConnector({
+          ...limits,
+          ...destination,
+          tls: material && {
+            ...material,
+            servername: material.servername ?? (isIP(hostname) === 0 ? hostname : ''),
+          },
+          alpn: offeredProtocols(http2),
+          openTransport: proxy && createTunnelOpener(proxy, destination, limits),
+        })
   const connect = isTls && http2 === 'always' ? requireHttp2(origin, connector) : connector
   const { promise, resolve, reject } = Promise.withResolvers<Socket>()
   connect((error, socket) => {
@@ -87,7 +98,7 @@ async function probe(
   }, false)
   const socket = await promise
   try {
-    if (!(socket instanceof TLSSocket)) return { tls: undefined }
+    if (!isTls || !(socket instanceof TLSSocket)) return { tls: undefined }
     await waitForRejection(socket, clock)
     return {
       tls: {

@@ -24,7 +24,7 @@ export function checkCredential(
 
 /** The address of the authorization server, and that secrets are not sent to it without TLS. */
 function checkServer(at: KeyPath, credential: CredentialOutline): Finding[] {
-  const { provider, issuer, tokenEndpoint, allowPlaintext } = credential
+  const { provider, issuer, tokenEndpoint, allowPlaintext, proxy } = credential
   const findings: Finding[] = []
   if (issuer === undefined && tokenEndpoint === undefined && provider === undefined) {
     findings.push({
@@ -51,7 +51,11 @@ function checkServer(at: KeyPath, credential: CredentialOutline): Finding[] {
     { path: ['provider', 'url'], url: providerOutline.safeParse(provider).data?.url },
   ]
   for (const { path, url } of urls) {
-    if (typeof url === 'string' && isRemotePlaintext(url) && allowPlaintext !== true) {
+    if (
+      typeof url === 'string' &&
+      isRemotePlaintext(url, proxy !== undefined) &&
+      allowPlaintext !== true
+    ) {
       findings.push(
         error(
           [...at, ...path],

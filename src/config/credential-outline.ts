@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { optionalFlag, optionalText, present } from './finding.ts'
+import { proxyOutline } from './proxy-checks.ts'
 
 const secretOutline = z.object({ value: optionalText }).optional().catch(undefined)
 
@@ -43,6 +44,7 @@ export const credentialOutline = z.object({
     .catch(undefined),
   dpop: z.object({ key: secretOutline }).optional().catch(undefined),
   tls: z.object({ client: present }).optional().catch(undefined),
+  proxy: proxyOutline,
 })
 
 export const providerOutline = z.object({ name: optionalText, url: optionalText })

@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { mayMeanBearer } from '../lib/token-type.ts'
+import { proxySetting } from './proxy-schema.ts'
 import { clientAuth } from './client-auth-schema.ts'
 import { grant } from './grant-schema.ts'
 import { provider } from './provider-schema.ts'
@@ -83,9 +84,9 @@ export const credential = z
         'The `token_type` of the server for bearer tokens, if it is not `Bearer`; `Bearer` also accepts responses without one.',
       ),
     tls: certificateAndKey.prefault({}).describe('TLS to the authorization server.'),
-    proxy: httpUrl('http://proxy.example.com:3128')
-      .optional()
-      .describe('The HTTP proxy for requests to the authorization server; `NO_PROXY` is honoured.'),
+    proxy: proxySetting.describe(
+      'The proxy for requests to the authorization server, written like `proxy` of a route; `NO_PROXY` is honoured.',
+    ),
     timeout: positiveDuration
       .prefault('10s')
       .describe('How long one token request may take, discovery included.'),

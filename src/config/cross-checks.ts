@@ -1,68 +1,40 @@
-import { isIP } from 'node:net'
 import * as z from 'zod'
-import { isLocalName, isLoopbackHost } from '../lib/loopback.ts'
 import { checkCredential } from './credential-checks.ts'
 import { credentialOutline } from './credential-outline.ts'
-import { error, type Finding, warning } from './finding.ts'
-import { parseListenAddress } from './listen-address.ts'
-import type { KeyPath } from './problem.ts'
+import { error, type Finding, optionalText, unused, warning } from './finding.ts'
+import {
+  checkListeners,
+  listenerAt,
+  type ListenerOutline,
+  outlineListeners,
+} from './listener-checks.ts'
+import { formatKeyPath, type KeyPath } from './problem.ts'
+import { checkProxy, proxyOutline } from './proxy-checks.ts'
 import { checkRoute, createDistinctCheck, routeOutline } from './route-checks.ts'
 import { checkTokenStore } from './token-store-checks.ts'
 import { unusedSettings } from './unused-settings.ts'
 
 const credentialsOutline = z.record(z.string(), credentialOutline.optional().catch(undefined))
 
-/** An address as one string; an invalid one becomes a string that equals no address. */
-const addressOutline = z
-  .union([
-    z.string(),
-    z.object({ unix: z.string() }).transform(({ unix }) => `unix:${unix}`),
-    z.object({ address: z.string() }).transform(({ address }) => address),
-  ])
-  .optional()
-  .catch('')
-
 const outline = z.object({
-  listen: addressOutline,
-  admin: addressOutline,
   credentials: z.unknown().optional(),
   tokenStore: z.unknown().optional(),
   routes: z.array(routeOutline.optional().catch(undefined)).catch([]),
+  forward: z.object({ mode: optionalText, proxy: proxyOutline }).optional().catch(undefined),
 })
 
 /** Checks that involve several settings; `data` may be anything. */
 export function crossCheck(data: unknown): Finding[] {
   const parsed = outline.safeParse(data)
   if (!parsed.success) return []
-  const { listen = '127.0.0.1:8080', admin = '127.0.0.1:9090', routes } = parsed.data
+  const { routes } = parsed.data
+  const listeners = outlineListeners(data)
   // If `credentials` is not a map, references to credentials cannot be checked.
   const named = credentialsOutline.safeParse(parsed.data.credentials ?? {}).data
   const credentials = new Map(Object.entries(named ?? {}))
   const names = named && [...credentials.keys(), 'none']
 
-  const findings: Finding[] = []
-  if (listen === admin && listen !== '' && !listen.endsWith(':0')) {
-    const [own, other] = parsed.data.admin === undefined ? ['listen', 'admin'] : ['admin', 'listen']
-    findings.push(error([own], `expected another address than that of "${other}"`))
-  }
-  const address = parseListenAddress(listen)
-  if (address?.kind === 'tcp' && isReachable(address.host)) {
-    findings.push(
-      warning(
-        ['listen'],
-        'every machine that can connect to this address can use the tokens; 127.0.0.1, [::1] or a Unix socket limits that to this machine',
-      ),
-    )
-  }
-  const adminAddress = parseListenAddress(admin)
-  if (adminAddress?.kind === 'tcp' && isReachable(adminAddress.host)) {
-    findings.push(
-      warning(
-        ['admin'],
-        'every machine that can connect to this address can read the status and renew tokens; if that is only meant for probes and metrics, restrict access with a network policy or a firewall',
-      ),
-    )
-  }
+  const findings = checkListeners(data)
   for (const [name, credential] of credentials) {
     if (!/^[A-Za-z\d][\w.-]*$/.test(name) || name === 'none') {
       findings.push(
@@ -85,20 +57,54 @@ export function crossCheck(data: unknown): Finding[] {
   }
   findings.push(...checkTokenStore(parsed.data.tokenStore))
   findings.push(...unusedSettings(data), ...suspiciousTexts(data, []))
+  findings.push(...listenersWithoutRoute(listeners, routes))
+  const listenerNames = listeners.flatMap(({ name }) => (name === undefined ? [] : [name]))
+  const isOwn = (url: string): boolean => listenerAt(url, listeners) !== undefined
+  const proxies = [
+    { at: ['forward', 'proxy'], proxy: parsed.data.forward?.proxy },
+    ...[...credentials].map(([name, credential]) => ({
+      at: ['credentials', name, 'proxy'],
+      proxy: credential?.proxy,
+    })),
+    ...routes.map((route, index) => ({ at: ['routes', index, 'proxy'], proxy: route?.proxy })),
+  ]
+  for (const { at, proxy } of proxies) {
+    if (proxy !== undefined) findings.push(...checkProxy(at, proxy, isOwn))
+  }
+  if (parsed.data.forward?.mode === 'deny') {
+    findings.push(unused(['forward', 'proxy'], 'expected "mode: pass" beside it'))
+  }
   const checkDistinct = createDistinctCheck()
   for (const [index, route] of routes.entries()) {
     if (route === undefined) continue
-    findings.push(...checkRoute(index, route, names), ...checkDistinct(index, route))
-    if (route.upstream !== undefined && isAt(route.upstream, listen)) {
+    findings.push(...checkRoute(index, route, names, listenerNames), ...checkDistinct(index, route))
+    const own = route.upstream === undefined ? undefined : listenerAt(route.upstream, listeners)
+    if (own !== undefined) {
       findings.push(
         error(
           ['routes', index, 'upstream'],
-          'expected another address than that of "listen", because requests would loop',
+          `expected another address than that of "${formatKeyPath(own.at)}", because requests would loop`,
         ),
       )
     }
   }
   return findings
+}
+
+function listenersWithoutRoute(
+  listeners: readonly ListenerOutline[],
+  routes: readonly (z.output<typeof routeOutline> | undefined)[],
+): Finding[] {
+  const isServed = ({ name }: ListenerOutline): boolean =>
+    name === undefined ||
+    routes.length === 0 ||
+    routes.some((route) => route?.listeners?.includes(name) ?? true)
+  return listeners
+    .filter((listener) => !isServed(listener))
+    .map(({ at }) => ({
+      ...warning(at, 'no route is for this listener'),
+      dependsOn: routes.map((_route, index) => ['routes', index, 'listeners']),
+    }))
 }
 
 /** Texts that are most likely not meant as they are written. */
@@ -118,24 +124,3 @@ function* suspiciousTexts(value: unknown, path: KeyPath): Generator<Finding> {
 
 /** More than any valid file has. */
 const MAX_DEPTH = 12
-
-/** Whether other machines can reach an address; host names are not resolved. */
-function isReachable(host: string): boolean {
-  // URL parsing normalises addresses: "0" is 0.0.0.0, and "127.1" is 127.0.0.1.
-  const name = URL.parse(`http://${host.includes(':') ? `[${host}]` : host}`)?.hostname ?? ''
-  return isIP(name.replace(/^\[|\]$/g, '')) !== 0 && !isLoopbackHost(name)
-}
-
-/** Whether a request to this URL would arrive at the listener. */
-function isAt(url: string, listen: string): boolean {
-  const address = parseListenAddress(listen)
-  const { hostname, port, protocol } = URL.parse(url) ?? {}
-  return (
-    address?.kind === 'tcp' &&
-    address.port !== 0 &&
-    protocol === 'http:' &&
-    Number(port === '' ? 80 : port) === address.port &&
-    hostname !== undefined &&
-    (isLocalName(hostname) || hostname === address.host)
-  )
-}

@@ -4,8 +4,7 @@ import * as z from 'zod'
 import { fitsAlgorithm, parsePrivateKey } from '../lib/private-key.ts'
 import { belongTogether } from '../lib/tls-material.ts'
 import type { Finding } from './finding.ts'
-import { valueAt } from './hints.ts'
-import { parseListenAddress } from './listen-address.ts'
+import { outlineAdmin, outlineListeners } from './listener-checks.ts'
 import type { KeyPath } from './problem.ts'
 import { unreadableReason } from './read-file.ts'
 import { isWritableByOthers, writableByOthers } from './permissions.ts'
@@ -31,31 +30,25 @@ export async function checkFiles(
   return (await Promise.all(checks)).flat()
 }
 
-/** What a setting refers to, and what that has to contain. */
+/** The file or secret that a setting refers to, and the required content. */
 type Reference =
   | {
-      readonly kind: 'text' | 'certificate'
+      readonly kind: SecretKind | 'text' | 'certificate'
       readonly path: KeyPath
       readonly file: string
-    }
-  | {
-      readonly kind: 'secret'
-      readonly path: KeyPath
-      readonly file: string
-      readonly minLength: number
     }
   | {
       readonly kind: 'variable'
       readonly path: KeyPath
       readonly name: string
-      readonly isSecret: boolean
-      readonly minLength: number
+      /** Undefined for what is no secret. */
+      readonly secret: SecretKind | undefined
     }
   | {
       readonly kind: 'literal'
       readonly path: KeyPath
       readonly value: string
-      readonly minLength: number
+      readonly secret: SecretKind
     }
   | {
       readonly kind: 'signing key'
@@ -71,6 +64,13 @@ type Reference =
       readonly key: string
     }
   | { readonly kind: 'socket'; readonly path: KeyPath; readonly socket: string }
+
+type SecretKind = 'secret' | 'user name' | 'encryption key'
+
+const SECRETS: readonly SecretKind[] = ['secret', 'user name', 'encryption key']
+
+/** That many random hexadecimal digits have 128 bits. */
+const MIN_KEY_LENGTH = 32
 
 /** More than any valid file has. */
 const MAX_DEPTH = 12
@@ -90,7 +90,7 @@ function* referencesIn(value: unknown, setting: Setting, path: KeyPath): Generat
   }
   if (!isRecord(value)) return
   if (reference === 'key pair') yield* pairOf(value, path)
-  else if (reference !== undefined) yield* referencesOf(value, setting.role, path)
+  else if (reference !== undefined) yield* referencesOf(value, reference, path)
   for (const [key, inner] of Object.entries(value)) {
     const child = childOf(setting, key, value)
     if (child.role.reference === 'signing key') yield* signingKeyOf(value, setting, [...path, key])
@@ -100,20 +100,19 @@ function* referencesIn(value: unknown, setting: Setting, path: KeyPath): Generat
 
 function* referencesOf(
   { file, env, value }: Readonly<Record<string, unknown>>,
-  { reference, minLength = 1 }: Setting['role'],
+  reference: NonNullable<Setting['role']['reference']>,
   path: KeyPath,
 ): Generator<Reference> {
-  const isSecret = reference === 'secret'
+  const secret = SECRETS.find((kind) => kind === reference)
   if (typeof file === 'string') {
-    const at = { path: [...path, 'file'], file }
-    if (isSecret) yield { kind: 'secret', ...at, minLength }
-    else yield { kind: reference === 'certificate' ? 'certificate' : 'text', ...at }
+    const kind = secret ?? (reference === 'certificate' ? 'certificate' : 'text')
+    yield { kind, path: [...path, 'file'], file }
   }
   if (typeof env === 'string') {
-    yield { kind: 'variable', path: [...path, 'env'], name: env, isSecret, minLength }
+    yield { kind: 'variable', path: [...path, 'env'], name: env, secret }
   }
-  if (typeof value === 'string' && isSecret) {
-    yield { kind: 'literal', path: [...path, 'value'], value, minLength }
+  if (typeof value === 'string' && secret !== undefined) {
+    yield { kind: 'literal', path: [...path, 'value'], value, secret }
   }
 }
 
@@ -159,14 +158,12 @@ function* pairOf(
   yield { kind: 'pair', path, certificate: certificate['file'], key: key['file'] }
 }
 
-function* socketsOf(data: unknown): Generator<Reference> {
-  for (const name of ['listen', 'admin']) {
-    const given = valueAt(data, [name])
-    const inMap = valueAt(data, [name, 'unix'])
-    const address = typeof given === 'string' ? parseListenAddress(given) : undefined
-    if (address?.kind === 'unix') yield { kind: 'socket', path: [name], socket: address.path }
-    if (typeof inMap === 'string') yield { kind: 'socket', path: [name, 'unix'], socket: inMap }
-  }
+function socketsOf(data: unknown): Reference[] {
+  return [...outlineListeners(data), outlineAdmin(data)].flatMap(({ address = '', addressAt }) =>
+    address.startsWith('unix:')
+      ? [{ kind: 'socket', path: addressAt, socket: address.slice('unix:'.length) }]
+      : [],
+  )
 }
 
 async function checkReference(
@@ -180,7 +177,7 @@ async function checkReference(
     const warnings = await warningsOf(reference, environment)
     return warnings.map((text) => ({ path, message: text, severity: 'warning' }))
   } catch (cause) {
-    // What these are made of is looked at by itself as well.
+    // The members of these settings are also checked separately.
     if (reference.kind === 'pair' || reference.kind === 'signing key') return []
     const message = `expected a file that can be read (${unreadableReason(cause)})`
     return [{ path, message, severity: 'error' }]
@@ -197,7 +194,7 @@ async function problemOf(
       const { name } = reference
       const value = Object.hasOwn(env, name) ? env[name] : undefined
       if (value !== undefined && value !== '') {
-        return reference.isSecret ? secretProblem(value, reference.minLength) : undefined
+        return reference.secret && secretProblem(value, reference.secret)
       }
       // The secret may have been written in place of the name.
       if (!isQuotableVariable(name)) {
@@ -207,10 +204,12 @@ async function problemOf(
       return `expected the environment variable ${name} to be set and not empty, and ${state}`
     }
     case 'literal': {
-      return secretProblem(reference.value, reference.minLength)
+      return secretProblem(reference.value, reference.secret)
     }
-    case 'secret': {
-      return secretProblem(await readSecretFile(reference.file, environment), reference.minLength)
+    case 'secret':
+    case 'user name':
+    case 'encryption key': {
+      return secretProblem(await readSecretFile(reference.file, environment), reference.kind)
     }
     case 'text': {
       return (await readFile(reference.file)).trim() === ''
@@ -242,19 +241,23 @@ async function problemOf(
 async function warningsOf(reference: Reference, environment: ConfigEnvironment): Promise<string[]> {
   switch (reference.kind) {
     case 'secret':
+    case 'user name':
+    case 'encryption key':
     case 'text':
     case 'certificate': {
       const { file, kind } = reference
       const mode = (await environment.stat?.(file))?.mode ?? 0
       return [
-        ...(kind === 'secret'
+        ...(kind !== 'text' && kind !== 'certificate'
           ? surroundingWhitespace(await readSecretFile(file, environment))
           : []),
         ...(isWritableByOthers(mode) ? [writableByOthers('this file', mode)] : []),
       ]
     }
     case 'variable': {
-      return reference.isSecret ? surroundingWhitespace(environment.env[reference.name] ?? '') : []
+      return reference.secret !== undefined
+        ? surroundingWhitespace(environment.env[reference.name] ?? '')
+        : []
     }
     case 'literal': {
       return surroundingWhitespace(reference.value)
@@ -293,10 +296,12 @@ async function socketProblem(
     : `expected the path of a socket, and something else is at "${socket}"`
 }
 
-function secretProblem(value: string, minLength: number): string | undefined {
+function secretProblem(value: string, kind: SecretKind): string | undefined {
+  // RFC 7617 section 2: what follows a colon is the password.
+  if (kind === 'user name' && value.includes(':')) return 'expected a user name without ":"'
   if (value === '') return 'expected a secret, and it is empty'
-  if (value.length < minLength) {
-    return `expected at least ${minLength} characters, got ${value.length}`
+  if (kind === 'encryption key' && value.length < MIN_KEY_LENGTH) {
+    return `expected at least ${MIN_KEY_LENGTH} characters, got ${value.length}`
   }
   // RFC 6749 appendix A.2. Servers reject other characters, with any client authentication method.
   const illegal = illegalCharacter(value, /^[\x20-\x7e]$/)

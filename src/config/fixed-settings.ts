@@ -3,7 +3,8 @@ import type { Config } from './schema.ts'
 
 /** Settings that take effect only when the process starts. */
 const FIXED: Readonly<Record<string, (config: Config) => unknown>> = {
-  listen: ({ listen }) => listen,
+  // The callers of a listener that stays open can change.
+  listen: ({ listen }) => listen.map(({ auth: _auth, ...fixed }) => fixed),
   admin: ({ admin }) => admin,
   'limits.headers': ({ limits }) => limits.headers,
   'log.format': ({ log }) => log.format,

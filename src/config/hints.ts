@@ -21,6 +21,8 @@ export function typeHint(setting: Setting, { value, plainText }: Written): strin
   if (!isRecord(value)) {
     switch (role.reference) {
       case 'secret':
+      case 'user name':
+      case 'encryption key':
       case 'signing key':
       case 'token': {
         return 'write where it is stored: { file: … } or { env: … }'

@@ -30,3 +30,8 @@ export function formatListenAddress(address: ListenAddress): string {
 export function isSocketPath(path: string): boolean {
   return path !== '' && Buffer.byteLength(path) <= 107
 }
+
+/** Whether a listener on this address accepts connections to every address of the machine. */
+export function isWildcard(address: ListenAddress | undefined): boolean {
+  return address?.kind === 'tcp' && (address.host === '0.0.0.0' || /^[0:]+$/.test(address.host))
+}

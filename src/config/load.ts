@@ -82,7 +82,13 @@ export async function loadConfig(
       config: source.isSound && errors.length === 0 ? parsed.data : undefined,
     }
   }
-  const warnings = all
+  const furtherFindings = (await environment.checkConfig?.(parsed.data)) ?? []
+  const furtherErrors = furtherFindings.filter(({ severity }) => severity === 'error')
+  if (furtherErrors.length > 0) {
+    const problems = inOrder(furtherErrors.map((finding) => draftOf(finding, file)))
+    return { ok: false, problems, config: parsed.data }
+  }
+  const warnings = [...all, ...furtherFindings]
     .filter(({ severity }) => severity === 'warning')
     .filter(
       ({ path, dependsOn = [] }) =>

@@ -20,6 +20,7 @@ const OWN_HEADERS: ReadonlySet<string> = new Set([
   'dpop',
   'expect',
   'keep-alive',
+  'proxy-authorization',
   'proxy-connection',
   'te',
   'trailer',

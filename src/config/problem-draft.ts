@@ -22,7 +22,7 @@ export function placeOf(path: KeyPath, { source, originOf }: FileView, isAboutUs
   return isAboutUse ? source.locateUse(originOf(path)) : source.locate(originOf(path))
 }
 
-/** A problem, with what tells whether it is only a consequence of another. */
+/** A problem, with the information whether it only results from another one. */
 export type ProblemDraft = Problem & {
   /** Paths of the keys that are missing. */
   readonly misses?: readonly string[]
@@ -30,7 +30,7 @@ export type ProblemDraft = Problem & {
   readonly meant?: string
 }
 
-/** What was expected, for rules whose schema has no message of its own. */
+/** The expected value, for rules whose schema has no message. */
 export function expectation(issue: z.core.$ZodRawIssue): string | undefined {
   switch (issue.code) {
     case 'invalid_type': {
@@ -76,11 +76,13 @@ export function draftsOf(issue: z.core.$ZodIssue, file: FileView): ProblemDraft[
       return [{ ...file.source.locateKey(origin), path: formatKeyPath(origin), message }]
     }
     case 'invalid_union': {
-      // The branch that accepts the type of the value is the intended one.
-      const meant = issue.errors.find(
-        (branch) =>
-          !branch.some(({ path: at, code }) => at.length === 0 && code === 'invalid_type'),
-      )
+      // The branch that accepts the type of the value and knows the most of its keys is the intended one.
+      const isCollection = typeof valueAt(file.data, path) === 'object'
+      const isTypeIssue = ({ path: at, code }: z.core.$ZodIssue): boolean =>
+        at.length === 0 && (code === 'invalid_type' || (code === 'invalid_value' && isCollection))
+      const [meant] = issue.errors
+        .filter((branch) => !branch.some(isTypeIssue))
+        .toSorted((one, other) => unknownKeys(one) - unknownKeys(other))
       if (meant !== undefined) {
         return meant.flatMap((inner) =>
           draftsOf({ ...inner, path: [...path, ...inner.path] }, file),
@@ -92,6 +94,12 @@ export function draftsOf(issue: z.core.$ZodIssue, file: FileView): ProblemDraft[
       return [draftOf(issue, file)]
     }
   }
+}
+
+function unknownKeys(branch: readonly z.core.$ZodIssue[]): number {
+  return branch
+    .filter((issue) => issue.code === 'unrecognized_keys')
+    .reduce((count, { keys }) => count + keys.length, 0)
 }
 
 type Violation = Pick<

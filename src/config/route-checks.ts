@@ -3,6 +3,7 @@ import { closest } from '../lib/closest.ts'
 import { isRemotePlaintext } from '../lib/endpoint-url.ts'
 import { error, type Finding, optionalFlag, optionalText, present, warning } from './finding.ts'
 import type { KeyPath } from './problem.ts'
+import { proxyOutline } from './proxy-checks.ts'
 
 export const routeOutline = z.object({
   name: optionalText,
@@ -10,12 +11,14 @@ export const routeOutline = z.object({
     .object({ host: optionalText, path: optionalText, methods: z.array(z.string()).catch([]) })
     .optional()
     .catch(undefined),
+  listeners: z.array(z.string()).optional().catch(undefined),
   upstream: optionalText,
   credential: optionalText,
   scopes: present,
   audience: present,
   resource: present,
   allowPlaintext: optionalFlag,
+  proxy: proxyOutline,
   inject: z.object({ header: optionalText, present }).catch({ header: undefined }),
   headers: z
     .object({
@@ -27,11 +30,15 @@ export const routeOutline = z.object({
 
 type RouteOutline = z.output<typeof routeOutline>
 
-/** Checks that involve several settings of a route; `names` are those of credentials, if they are known. */
+/**
+ * Checks that involve several settings of a route; `names` are those of credentials, if they are known, and
+ * `listenerNames` those of listeners.
+ */
 export function checkRoute(
   index: number,
   route: RouteOutline,
   names: readonly string[] | undefined,
+  listenerNames: readonly string[],
 ): Finding[] {
   const at = ['routes', index]
   const { credential, upstream, match } = route
@@ -54,7 +61,7 @@ export function checkRoute(
     credential !== undefined &&
     credential !== 'none' &&
     upstream !== undefined &&
-    isRemotePlaintext(upstream) &&
+    isRemotePlaintext(upstream, route.proxy !== undefined) &&
     route.allowPlaintext !== true
   ) {
     findings.push(
@@ -72,7 +79,26 @@ export function checkRoute(
       ),
     )
   }
-  return [...findings, ...checkHeaders(at, route)]
+  return [
+    ...findings,
+    ...unknownListeners([...at, 'listeners'], route, listenerNames),
+    ...checkHeaders(at, route),
+  ]
+}
+
+function unknownListeners(
+  at: KeyPath,
+  { listeners = [] }: RouteOutline,
+  names: readonly string[],
+): Finding[] {
+  return listeners.flatMap((name, index) => {
+    if (names.includes(name)) return []
+    const meant = closest(name, names)
+    return {
+      ...error([...at, index], 'expected the name of a listener'),
+      hint: meant === undefined ? `there is ${names.join(', ')}` : `did you mean "${meant}"?`,
+    }
+  })
 }
 
 // Fields that determine framing, routing or the connection, so that only the sidecar may set them.
@@ -82,6 +108,7 @@ const RESERVED_HEADERS = new Set([
   'expect',
   'host',
   'keep-alive',
+  'proxy-authorization',
   'proxy-connection',
   'te',
   'trailer',
@@ -126,10 +153,13 @@ function checkHeaders(at: KeyPath, { credential, inject, headers }: RouteOutline
   return findings
 }
 
-/** No two routes may have the same name or match the same requests. To be called for each route in turn. */
+/**
+ * No two routes may have the same name, or match the same requests of the same listener. To be called for each
+ * route in turn.
+ */
 export function createDistinctCheck(): (index: number, route: RouteOutline) => Finding[] {
   const names = new Map<string, number>()
-  const matches = new Map<string, number>()
+  const matches = new Map<string, { readonly index: number; readonly route: RouteOutline }[]>()
   return (index, route) => {
     const findings: Finding[] = []
     const namesake = route.name === undefined ? undefined : names.get(route.name)
@@ -141,18 +171,24 @@ export function createDistinctCheck(): (index: number, route: RouteOutline) => F
       })
     } else if (route.name !== undefined) names.set(route.name, index)
     const matchKey = matchKeyOf(route)
-    const twin = matchKey === undefined ? undefined : matches.get(matchKey)
+    const others = (matchKey === undefined ? undefined : matches.get(matchKey)) ?? []
+    const twin = others.find((other) => shareListener(other.route, route))
     if (twin !== undefined) {
       findings.push({
         ...error(
           ['routes', index, 'match'],
-          `expected a match that differs from that of routes[${twin}]`,
+          `expected a match that differs from that of routes[${twin.index}]`,
         ),
         isAboutUse: true,
       })
-    } else if (matchKey !== undefined) matches.set(matchKey, index)
+    } else if (matchKey !== undefined) matches.set(matchKey, [...others, { index, route }])
     return findings
   }
+}
+
+function shareListener(one: RouteOutline, other: RouteOutline): boolean {
+  if (one.listeners === undefined || other.listeners === undefined) return true
+  return one.listeners.some((name) => other.listeners?.includes(name))
 }
 
 /** Equal for routes that match the same requests; undefined if `match` is invalid. */

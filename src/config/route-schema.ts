@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { proxySetting } from './proxy-schema.ts'
 import { settingRoles } from './setting-roles.ts'
 import {
   audience,
@@ -67,6 +68,11 @@ export const routeSchema = z
       })
       .describe('Its name in logs, metrics and errors.'),
     match,
+    listeners: z
+      .array(text)
+      .min(1, { error: 'expected at least one listener' })
+      .optional()
+      .describe('The names of the listeners that serve the route; by default all of them.'),
     upstream: httpUrl('https://orders.example.com/v2').describe(
       'The base URL of the API. Its path replaces the matched path.',
     ),
@@ -187,6 +193,9 @@ export const routeSchema = z
       .prefault({})
       .describe('Time limits of a request.'),
     tls: certificateAndKey.prefault({}).describe('TLS to the upstream.'),
+    proxy: proxySetting.describe(
+      'The proxy through which the upstream is reached: a URL, a map, or `none`. `NO_PROXY` is not consulted.',
+    ),
     retry: z
       .boolean()
       .default(true)

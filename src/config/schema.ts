@@ -1,63 +1,30 @@
 import * as z from 'zod'
 import { credential } from './credential-schema.ts'
 import { defaultsSchema } from './defaults.ts'
+import { forward } from './forward-schema.ts'
 import { interceptSchema } from './intercept-schema.ts'
-import { DEFAULT_SOCKET_MODE, isSocketPath, parseListenAddress } from './listen-address.ts'
+import { listenAddress, listeners } from './listen-schema.ts'
 import { routeSchema } from './route-schema.ts'
 import { tokenStore } from './token-store-schema.ts'
-import { duration, listenerTls, positiveDuration, size, text } from './value-schemas.ts'
+import { duration, positiveDuration, size } from './value-schemas.ts'
 
 /*
  * The schema of the file, with defaults and descriptions. The parser, the type Config, config.schema.json and
  * docs/settings.md are derived from it. Checks that involve several settings are in cross-checks.ts.
  */
 
-const ADDRESS = 'expected an address such as "127.0.0.1:8080", "[::1]:8080" or "unix:/run/app.sock"'
-
-const addressText = z.string({ error: ADDRESS }).transform((value, context) => {
-  const address = parseListenAddress(value)
-  if (address !== undefined) return address
-  context.addIssue({ code: 'custom', message: ADDRESS })
-  return z.NEVER
-})
-
-const MODE = 'expected a file mode as quoted octal digits, such as "0600" or "0660"'
-
-const unixSocket = z
-  .strictObject({
-    unix: text
-      .refine(isSocketPath, { error: 'expected a path of at most 107 bytes' })
-      .describe('The path of the socket, relative to the working directory.'),
-    mode: z
-      .string({ error: MODE })
-      .regex(/^0?[0-7]{3}$/, { error: MODE })
-      .transform((digits) => Number.parseInt(digits, 8))
-      .default(DEFAULT_SOCKET_MODE)
-      .describe('The mode of the socket file, in quotes: who may connect.'),
-  })
-  .transform(({ unix, mode }) => ({ kind: 'unix' as const, path: unix, mode }))
-
-const listenAddress = z.union([addressText, unixSocket], { error: ADDRESS })
-
-const tlsListener = z
-  .strictObject({
-    address: addressText.describe('`host:port`, or `unix:/path`.'),
-    tls: listenerTls,
-  })
-  .transform(({ address, tls }) => ({ ...address, tls }))
-
-const proxyListener = z.union([addressText, unixSocket, tlsListener], { error: ADDRESS })
-
 export const configSchema = z
   .strictObject({
-    listen: proxyListener
+    listen: listeners
       .prefault('127.0.0.1:8080')
       .describe(
-        'The address that the application sends its requests to: `host:port`, `unix:/path`, a map of `unix` and `mode`, or one of `address` and `tls`.',
+        'The address that the application sends its requests to: `host:port`, `unix:/path`, a map of `unix` and `mode`, or a map of `address` and more. A list of such maps, each with a `name`, opens several listeners.',
       ),
     admin: listenAddress
       .prefault('127.0.0.1:9090')
-      .describe('The address for metrics, health and status; written like `listen`.'),
+      .describe(
+        'The address for metrics, health and status; `host:port`, `unix:/path`, or a map of `unix` and `mode`.',
+      ),
     credentials: z
       .record(z.string(), credential)
       .default({})
@@ -67,12 +34,7 @@ export const configSchema = z
       .min(1, { error: 'expected at least one route' })
       .describe('Which requests are sent where, and with which token.'),
     tokenStore: tokenStore.optional(),
-    forward: z
-      .enum(['deny', 'pass'])
-      .default('deny')
-      .describe(
-        'What happens to a forward-proxy request (`HTTP_PROXY`) or tunnel (`CONNECT`) that matches no route: `deny` it, or `pass` it on without a token.',
-      ),
+    forward,
     intercept: interceptSchema,
     access: z
       .strictObject({

@@ -1,5 +1,7 @@
 import { createSecret, type SecretReader } from '../lib/secret.ts'
+import type { Finding } from './finding.ts'
 import type { ReadFile, StatFile } from './read-file.ts'
+import type { Config } from './schema.ts'
 import type { SecretRef } from './value-schemas.ts'
 
 /** Environment variables and files that a configuration may refer to. */
@@ -11,6 +13,8 @@ export type ConfigEnvironment = {
   /** Undefined if file metadata is not available, as for a text that has not been saved. */
   readonly stat?: StatFile
   readonly statSocket?: StatFile
+  /** Checks of a configuration that is valid otherwise, by layers above this one. */
+  readonly checkConfig?: (config: Config) => Promise<Finding[]>
 }
 
 /** Reads a secret from where it is stored; a file is read again for each use. */

@@ -9,8 +9,6 @@ export type SettingRole = {
   readonly visibility?: 'private' | 'public'
   /** What kind of external reference it is. */
   readonly reference?: Reference
-  /** The minimum length of a secret, in characters. */
-  readonly minLength?: number
   /** Whether a value replaces a default completely, because its keys belong together. */
   readonly isIndivisible?: true
 }
@@ -18,6 +16,10 @@ export type SettingRole = {
 type Reference =
   /** `{ file }`, `{ env }` or `{ value }` of a secret that is plain text. */
   | 'secret'
+  /** The same for the user name of Basic authentication. */
+  | 'user name'
+  /** The same for a secret that encrypts, of at least 32 characters. */
+  | 'encryption key'
   /** The same for a private key that signs, with its algorithm and passphrase beside it. */
   | 'signing key'
   /** The same for a token. */

@@ -13,9 +13,6 @@ const URL_ERROR =
 
 const storeUrl = z.string({ error: URL_ERROR }).refine(isStoreUrl, { error: URL_ERROR })
 
-/** Characters: that many random hexadecimal digits have 128 bits. */
-const MIN_KEY_LENGTH = 32
-
 export const tokenStore = z
   .strictObject({
     url: z
@@ -43,8 +40,7 @@ export const tokenStore = z
     keys: z
       .array(
         secretRef.register(settingRoles, {
-          reference: 'secret',
-          minLength: MIN_KEY_LENGTH,
+          reference: 'encryption key',
           isIndivisible: true,
         }),
       )

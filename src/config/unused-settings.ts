@@ -11,7 +11,7 @@ import { isRecord } from './schema-walk.ts'
 
 /** The settings without an effect; `data` may be anything. */
 export function* unusedSettings(data: unknown): Generator<Finding> {
-  const { credentials, routes, log } = isRecord(data) ? data : {}
+  const { credentials, routes, intercept, log } = isRecord(data) ? data : {}
   if (isRecord(credentials)) {
     for (const [name, credential] of Object.entries(credentials)) {
       yield* unusedInCredential(['credentials', name], credential)
@@ -22,12 +22,22 @@ export function* unusedSettings(data: unknown): Generator<Finding> {
       yield* unusedInRoute(['routes', index], route, credentials)
     }
   }
+  if (intercept !== undefined && Array.isArray(routes) && !routes.some(namesHost)) {
+    yield unused(
+      ['intercept'],
+      'expected a route with "match.host", because only hosts that a route names are intercepted',
+    )
+  }
   if (valueAt(log, ['access']) === 'off') {
     yield unused(
       ['log', 'sample'],
       'expected "access: on" beside it, because it is a share of those lines',
     )
   }
+}
+
+function namesHost(route: unknown): boolean {
+  return valueAt(route, ['match', 'host']) !== undefined
 }
 
 /** Settings of a route that concern its token. */
@@ -64,6 +74,19 @@ function* unusedInRoute(at: KeyPath, route: unknown, credentials: unknown): Gene
     yield unused(
       [...at, 'tls'],
       'expected an "https:" URL as "upstream", because "http:" has no TLS',
+    )
+  }
+  const proxy = valueAt(route, ['proxy'])
+  const isProxied = proxy !== undefined && proxy !== 'none'
+  if (
+    isProxied &&
+    isPlaintext(valueAt(route, ['upstream'])) &&
+    valueAt(route, ['keepHost']) === true
+  ) {
+    // RFC 9112 section 3.2.2: a proxy replaces Host by the host of the request target.
+    yield unused(
+      [...at, 'keepHost'],
+      'expected an "https:" URL as "upstream", because a proxy replaces the Host of an "http:" one',
     )
   }
   yield* unusedFields(at, route)

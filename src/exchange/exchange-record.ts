@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { FAILURES, type SidecarError, toSidecarError } from '../errors.ts'
 import type { Clock } from '../lib/clock.ts'
+import type { IntegrationMode } from '../lib/integration-mode.ts'
 import { protocolOf } from '../lib/protocol.ts'
 import type { AccessLog } from '../observe/access-log.ts'
 import type { RouteMetrics } from '../observe/route-metrics.ts'
@@ -16,7 +17,14 @@ export type ExchangeRecord = {
   readonly isGrpc: boolean
   /** Undefined where the request could not be read. */
   readonly protocol: string | undefined
+  mode: IntegrationMode | undefined
   readonly startedAtMs: number
+  /** The name of the listener, if there are several. */
+  readonly listener: string | undefined
+  /** The name under which the caller has authenticated, if the listener requires it. */
+  caller: string | undefined
+  /** Of the request target. */
+  scheme: 'http' | 'https'
   path: string
   query: string
   route: string | undefined
@@ -40,7 +48,11 @@ export type ExchangeRecord = {
 
 /** Counts, traces and logs exchanges. */
 export type Recorder = {
-  begin(method: string, head?: RequestHead): ExchangeRecord
+  begin(method: string, head?: RequestHead, mode?: IntegrationMode): ExchangeRecord
+  /** Sets the mode of a request that was begun without one, and counts it. */
+  assignMode(record: ExchangeRecord, mode: IntegrationMode): void
+  /** Ends the recording of a `CONNECT` whose connection is intercepted: the requests inside of it are recorded. */
+  intercepted(): void
   /** Attributes the exchange to a route. */
   assignRoute(
     record: ExchangeRecord,
@@ -59,29 +71,44 @@ export type Recorder = {
 export type RecorderOptions = {
   /** The metrics of exchanges without a route. */
   readonly unmatched: RouteMetrics
-  readonly countProtocol: (protocol: string) => void
+  /** The name of the listener, for the log; undefined if there is only one. */
+  readonly listener: string | undefined
+  /** That of requests whose target is a path. */
+  readonly scheme: 'http' | 'https'
+  readonly countRequest: (protocol: string, mode: IntegrationMode) => void
   readonly accessLog: AccessLog
   readonly tracer: Tracer | undefined
   readonly clock: Clock
 }
 
 export function createRecorder(options: RecorderOptions): Recorder {
-  const { unmatched, countProtocol, accessLog, tracer, clock } = options
+  const { unmatched, listener, scheme, countRequest, accessLog, tracer, clock } = options
   const idle = Promise.withResolvers<void>()
   let running = 0
   let isAwaited = false
+  const countMode = (protocol: string | undefined, mode: IntegrationMode | undefined): void => {
+    if (protocol !== undefined && mode !== undefined) countRequest(protocol, mode)
+  }
+  const release = (): void => {
+    running -= 1
+    if (isAwaited && running === 0) idle.resolve()
+  }
   const elapsedMs = ({ startedAtMs }: ExchangeRecord): number => clock.monotonicMs() - startedAtMs
   return {
-    begin(method, head) {
+    begin(method, head, mode) {
       const span = tracer?.request(method, incomingTrace(head?.fields ?? []))
       running += 1
       const protocol = head && protocolOf(head.version)
-      if (protocol !== undefined) countProtocol(protocol)
+      countMode(protocol, mode)
       return {
         method,
         isGrpc: head?.isGrpc === true,
         protocol,
+        mode,
         startedAtMs: clock.monotonicMs(),
+        listener,
+        caller: undefined,
+        scheme,
         path: '',
         query: '',
         route: undefined,
@@ -99,6 +126,13 @@ export function createRecorder(options: RecorderOptions): Recorder {
         durationMs: 0,
       }
     },
+
+    assignMode(record, mode) {
+      record.mode = mode
+      countMode(record.protocol, mode)
+    },
+
+    intercepted: release,
 
     assignRoute(record, { name, metrics }) {
       record.route = name
@@ -132,8 +166,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
       } else metrics.tunnelClosed(tunnel.bytesToUpstream, tunnel.bytesToClient)
       if (record.grpcStatus !== undefined) metrics.grpcFinished(record.grpcStatus)
       accessLog(record)
-      running -= 1
-      if (isAwaited && running === 0) idle.resolve()
+      release()
     },
 
     async whenIdle() {

@@ -25,7 +25,12 @@ export function sendFailure(
     return status
   }
   if (context.isGrpc === true) {
-    const fields = [...grpcFailureFields(error), 'proxy-status', proxyStatus(error)]
+    const fields = [
+      ...grpcFailureFields(error),
+      'proxy-status',
+      proxyStatus(error),
+      ...challengeFields(error),
+    ]
     writer.begin({ status: 200, phrase: undefined, length: Number.NaN }, fields)
     writer.end([])?.catch(() => {})
     return 200
@@ -40,6 +45,7 @@ export function sendFailure(
     'no-store',
     'Proxy-Status',
     proxyStatus(error),
+    ...challengeFields(error),
   ]
   if (error.retryAfterMs !== undefined) {
     fields.push('Retry-After', String(Math.max(1, Math.ceil(error.retryAfterMs / 1000))))
@@ -49,6 +55,13 @@ export function sendFailure(
   // A client that leaves before it has read the failure changes nothing.
   writer.end([])?.catch(() => {})
   return status
+}
+
+/** RFC 9110 section 15.5.8: a 407 has a challenge (RFC 7617). */
+export function challengeFields({ code }: SidecarError): readonly string[] {
+  return code === 'proxy_authentication_required'
+    ? ['Proxy-Authenticate', 'Basic realm="token-sidecar", charset="UTF-8"']
+    : []
 }
 
 /** Responds to `OPTIONS` with `Max-Forwards: 0` (RFC 9110 section 7.6.2). */

@@ -9,6 +9,7 @@ import { type RouteTable, upstreamPath } from '../routing/route-table.ts'
 import type { AccessToken } from '../tokens/access-token.ts'
 import type { TokenSource } from '../tokens/token-source.ts'
 import { recordAuthorization } from './authorization-outcome.ts'
+import type { AuthenticateCaller } from './caller-authentication.ts'
 import type { ExchangeRecord, Recorder } from './exchange-record.ts'
 import type { ExchangeRequest } from './exchange-request.ts'
 import { sendFailure, sendOptions } from './failure-response.ts'
@@ -20,6 +21,8 @@ import type { Route } from './route.ts'
 import { whileClientWaits } from './wait-for-token.ts'
 
 export type ExchangeHandlerOptions = {
+  /** Undefined for a listener that serves every caller. */
+  readonly authenticate: AuthenticateCaller | undefined
   readonly routes: RouteTable<Route>
   readonly originPolicy: OriginPolicy
   /** Our name in `Via`; undefined for none. */
@@ -32,17 +35,19 @@ export type ExchangeHandler = (inbound: InboundRequest, writer: ResponseWriter) 
 
 /** The path of each request: rules, route, token, upstream, response. */
 export function createExchangeHandler(options: ExchangeHandlerOptions): ExchangeHandler {
-  const { routes, originPolicy, via, recorder, clock } = options
+  const { authenticate, routes, originPolicy, via, recorder, clock } = options
   const checkOrigin = createOriginCheck(originPolicy, routes.namesHost)
   return async (inbound, writer) => {
     const { head, connection } = inbound
-    const record = recorder.begin(head.method, head)
+    const record = recorder.begin(head.method, head, inbound.mode)
     let status: number
     try {
+      record.caller = authenticate?.(head, connection) // 407, 403
       refuseUnsupported(head, via) // 400, 417, 501, 502
-      const target = readTarget(head, connection, originPolicy) // 400
+      const target = readTarget(head, connection, originPolicy) // 400, 421
       record.path = target.path
       record.query = target.query
+      record.scheme = target.scheme
       checkOrigin(head, target) // 403
       const route = routes.match(target, head.method) // 404, 403
       recorder.assignRoute(record, route)
@@ -147,7 +152,7 @@ function upstreamRequest(
 }
 
 /**
- * Records whether the API authorized the request, which the trailer section of a gRPC response tells.
+ * Records whether the API authorized the request, which is in the trailer section of a gRPC response.
  * Returns the writer for the response. `first` is the token of the first attempt.
  */
 function observeOutcome(

@@ -1,4 +1,5 @@
 import type { Clock } from '../lib/clock.ts'
+import { addTo, removeFrom } from '../lib/unordered-list.ts'
 
 /** Checks the exchanges in progress for inactivity, a few times a second. */
 export type IdleWatch = {
@@ -8,11 +9,7 @@ export type IdleWatch = {
 
 const INTERVAL_MS = 250
 
-/**
- * One timer for all exchanges: a timer per request costs more than most requests take. An entry is
- * removed by moving the last one into its place, because a `Set` with this turnover is rehashed
- * constantly, and each old table that reaches the old generation keeps its entries alive.
- */
+/** One timer for all exchanges: a timer per request costs more than most requests take. */
 export function createIdleWatch(clock: Clock): IdleWatch {
   const watched: { check: () => void; at: number }[] = []
   let isTicking = false
@@ -24,19 +21,13 @@ export function createIdleWatch(clock: Clock): IdleWatch {
   }
   return {
     watch(check) {
-      const entry = { check, at: watched.length }
-      watched.push(entry)
+      const entry = { check, at: 0 }
+      addTo(watched, entry)
       if (!isTicking) {
         isTicking = true
         clock.schedule(INTERVAL_MS, tick)
       }
-      return () => {
-        if (watched[entry.at] !== entry) return
-        const last = watched.pop()
-        if (last === undefined || last === entry) return
-        watched[entry.at] = last
-        last.at = entry.at
-      }
+      return () => removeFrom(watched, entry)
     },
   }
 }

@@ -42,8 +42,9 @@ export function requestFields(
 ): string[] {
   const { fields, connectionOptions } = head
   const { injected } = policy
+  const replacesLength = announcesTrailers(head)
   // A body of a known length has no trailer section in HTTP/1.1 (RFC 9112 section 7.1.2).
-  const hasTrailers = head.hasBody && Number.isNaN(head.contentLength)
+  const hasTrailers = head.hasBody && (replacesLength || Number.isNaN(head.contentLength))
   const forwardedFields: string[] = []
   for (let i = 0; i < fields.length; i += 2) {
     const name = fields[i] ?? ''
@@ -64,6 +65,8 @@ export function requestFields(
       if (policy.existing === 'keep') forwardedFields.push(name, value)
     } else if (hasTrailers && isField(name, 'trailer')) {
       forwardedFields.push(name, value)
+    } else if (replacesLength && isField(name, 'content-length')) {
+      continue
     } else if (
       !NOT_FORWARDED.has(name) &&
       !policy.dropped.has(name) &&
@@ -77,6 +80,20 @@ export function requestFields(
   if (policy.forwarded !== 'off') addForwarded(forwardedFields, policy.forwarded, sender)
   if (policy.via !== undefined) forwardedFields.push('Via', viaMember(head.version, policy.via))
   return forwardedFields
+}
+
+/**
+ * Whether trailer fields follow a body with a `Content-Length`, as only HTTP/2 allows. They are forwarded in the
+ * chunked coding, which excludes the length (RFC 9112 section 6.2), if `Trailer` announces them. Others are
+ * discarded (RFC 9110 section 6.5): the head has been sent when they arrive.
+ */
+function announcesTrailers({ version, contentLength, hasBody, fields }: RequestHead): boolean {
+  return (
+    version === '2.0' &&
+    hasBody &&
+    !Number.isNaN(contentLength) &&
+    fieldValues(fields, 'trailer').length > 0
+  )
 }
 
 /**

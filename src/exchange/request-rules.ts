@@ -13,7 +13,7 @@ export function refuseUnsupported(head: RequestHead, via: string | undefined): v
       'Cannot forward the request: the response to TRACE would contain the token',
     )
   }
-  // RFC 9112 section 3.2.4: this stands for "OPTIONS *", which has no path to route by.
+  // RFC 9112 section 3.2.4: this is equivalent to "OPTIONS *", which has no path to route by.
   if (head.method === 'OPTIONS' && /^https?:\/\/[^/?#]*$/i.test(head.target)) {
     throw invalid('OPTIONS for a whole server is not supported')
   }

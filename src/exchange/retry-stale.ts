@@ -47,7 +47,7 @@ function isBodyUnread({ body }: ExchangeRequest): boolean {
   return !isStreamed(body) || !body.stream.readableDidRead
 }
 
-/** Undefined where the body is not available any more, or not yet. */
+/** Undefined if the body is no longer available, or not yet. */
 async function completeBody({ body }: ExchangeRequest): Promise<CompleteBody | null | undefined> {
   if (!isStreamed(body)) return body
   return body.isKept() && body.isComplete() ? await body.whole() : undefined

@@ -1,22 +1,43 @@
+import type { X509Certificate } from 'node:crypto'
 import type { Duplex } from 'node:stream'
 import type { SidecarError } from '../errors.ts'
 import type { RequestBody } from './request-body.ts'
 import type { RequestHead } from './request-head.ts'
 import type { TunnelReport } from './tunnel.ts'
 import type { AbortSignalLike } from '../lib/abort-controller.ts'
+import type { IntegrationMode } from '../lib/integration-mode.ts'
 
 /** Names and values alternate. */
 export type FilterTrailers = (received: readonly string[]) => readonly string[]
 
+/** The origin that the client opened its connection to, where it is not the sidecar. */
+export type ConnectionOrigin = {
+  /**
+   * In lower case, with its port unless that is the default of the scheme. Undefined where only the Host field of each
+   * request tells it.
+   */
+  readonly host: string | undefined
+  readonly scheme: 'https' | 'http'
+  readonly mode: Extract<IntegrationMode, 'intercepted' | 'transparent'>
+  /** The server name of the TLS handshake, if it is another host. */
+  readonly otherServerName?: string | undefined
+}
+
 /** A request of the application, whichever protocol carried it. */
 export type InboundRequest = {
   readonly head: RequestHead
+  readonly mode: IntegrationMode
   /** Addresses are undefined on a Unix socket. */
   readonly connection: {
     readonly remoteAddress?: string | undefined
     readonly localPort?: number | undefined
     /** Whether TLS protects the connection. */
     readonly encrypted?: boolean | undefined
+    /** The client certificate, which the handshake has verified. */
+    readonly getPeerX509Certificate?: (() => X509Certificate | undefined) | undefined
+    readonly origin?: ConnectionOrigin | undefined
+    /** The name under which the `CONNECT` of an intercepted connection was authenticated. */
+    readonly caller?: string | undefined
   }
   /**
    * To be called once, if a body is announced. Up to `keepBytes` are kept so that it can be sent again;

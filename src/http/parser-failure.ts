@@ -6,7 +6,7 @@ export type ParserError = NodeJS.ErrnoException & {
   readonly bytesParsed?: number
 }
 
-/** Protocols that clients speak by mistake. */
+/** Protocols that clients use by mistake. */
 const OTHER_PROTOCOLS = {
   tls: {
     what: 'TLS (https)',
@@ -25,7 +25,7 @@ const OTHER_PROTOCOLS = {
 
 export type OtherProtocol = keyof typeof OTHER_PROTOCOLS
 
-/** The other protocol that the client speaks; undefined if it is not recognised. */
+/** The other protocol that the client uses; undefined if it is not recognised. */
 export function otherProtocol({
   code,
   rawPacket,

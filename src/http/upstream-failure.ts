@@ -20,7 +20,12 @@ export function upstreamFailure(
   return new SidecarError(CODES[kind], message, { cause })
 }
 
-/** The same for an error of the system or OpenSSL. */
+/** What went wrong at the proxy between the sidecar and the upstream at `origin`; `reason` names the proxy. */
+export function proxyFailure(origin: string, reason: string, cause?: unknown): SidecarError {
+  return new SidecarError('upstream_proxy', `Cannot reach "${origin}": ${reason}`, { cause })
+}
+
+/** `upstreamFailure` for an error of the system or OpenSSL. */
 export function toUpstreamFailure(origin: string, thrown: unknown): SidecarError {
   if (thrown instanceof SidecarError) return thrown
   const fault = networkFault(thrown)

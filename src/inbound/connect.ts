@@ -2,12 +2,16 @@ import { connect, isIP, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { clientClosed, SidecarError } from '../errors.ts'
 import type { Clock } from '../lib/clock.ts'
+import type { IntegrationMode } from '../lib/integration-mode.ts'
 import { networkFault } from '../lib/network-fault.ts'
 import type { RouteMetrics } from '../observe/route-metrics.ts'
+import type { AuthenticateCaller } from '../exchange/caller-authentication.ts'
 import type { Recorder } from '../exchange/exchange-record.ts'
 import type { FailureContext } from '../exchange/failure-response.ts'
+import type { InboundRequest } from '../http/inbound-request.ts'
 import type { RequestHead } from '../http/request-head.ts'
 import { joinTunnel } from '../http/tunnel.ts'
+import type { Destination, Interception, PreparedHandshake } from './intercept.ts'
 
 /** For tunnels to hosts that no route names. */
 export type TunnelPolicy = {
@@ -16,12 +20,23 @@ export type TunnelPolicy = {
   readonly connectMs: number
   /** Inactivity in both directions; 0 for no limit. */
   readonly idleMs: number
+  /** Connects through a proxy within `connectMs`; undefined where hosts are connected to directly. */
+  readonly connect?: ConnectThroughProxy
 }
 
+type ConnectThroughProxy = (
+  destination: Destination,
+  onConnected: (error: unknown, socket: Socket | null) => void,
+) => void
+
 export type ConnectHandlerOptions = {
+  /** Undefined for a listener that serves every caller. */
+  readonly authenticate: AuthenticateCaller | undefined
   readonly namesHost: (host: string) => boolean
   /** Undefined where they are not allowed. */
   readonly tunnels: TunnelPolicy | undefined
+  /** For hosts that a route names; undefined where TLS is not intercepted. */
+  readonly interception?: Interception | undefined
   readonly recorder: Recorder
   readonly clock: Clock
 }
@@ -29,11 +44,16 @@ export type ConnectHandlerOptions = {
 /** A `CONNECT` request, whichever protocol carried it. */
 type TunnelRequest = {
   readonly head: RequestHead
+  readonly connection: InboundRequest['connection']
+  /** How the application uses the listener, unless the connection is intercepted. */
+  readonly mode: IntegrationMode
   readonly client: Duplex
   /** What the client sent before the tunnel was open. */
   readonly early: Buffer
   /** Sends the successful response. */
   readonly accept: (upstream: Socket) => void
+  /** Sends the successful response, and serves the client in the place of the host. */
+  readonly intercept: (handshake: PreparedHandshake, caller: string | undefined) => void
   readonly refuse: (failure: SidecarError, context: FailureContext) => void
 }
 
@@ -41,22 +61,32 @@ export type ConnectHandler = (request: TunnelRequest) => Promise<void>
 
 /** `CONNECT` (RFC 9110 section 9.3.6): a tunnel to a host that no route names, where that is allowed. */
 export function createConnectHandler(options: ConnectHandlerOptions): ConnectHandler {
-  const { namesHost, tunnels, recorder, clock } = options
-  return async ({ head, client, early, accept, refuse }) => {
+  const { authenticate, namesHost, tunnels, interception, recorder, clock } = options
+  return async ({ head, mode, connection, client, early, accept, intercept, refuse }) => {
+    const { origin } = connection
     const record = recorder.begin('CONNECT', head)
     let status = 200
     try {
+      record.caller = authenticate?.(head, connection) // 407, 403
       refuseAmbiguous(head)
       const destination = parseDestination(head.target)
       record.path = head.target
+      if (origin !== undefined) throw nested()
+      if (interception !== undefined && namesHost(destination.authority)) {
+        intercept(await interception.prepare(destination), record.caller)
+        recorder.intercepted()
+        return
+      }
+      recorder.assignMode(record, mode)
       refuseRouted(destination, namesHost)
       if (tunnels === undefined) throw notAllowed()
       recorder.assignRoute(record, tunnels)
-      const upstream = await open(destination, tunnels.connectMs, client)
+      const upstream = await open(destination, tunnels, client)
       accept(upstream)
       recorder.tunnelled(record, status)
       record.tunnel = await joinTunnel({ client, upstream, early }, tunnels.idleMs, clock)
     } catch (thrown) {
+      if (record.mode === undefined) recorder.assignMode(record, origin?.mode ?? mode)
       const failure = recorder.fail(record, thrown)
       refuse(failure, record)
       status = failure.status
@@ -65,7 +95,7 @@ export function createConnectHandler(options: ConnectHandlerOptions): ConnectHan
   }
 }
 
-/** Fails as a `CONNECT` to this host and port would; `areAllowed` is whether tunnels are allowed at all. */
+/** Fails as a `CONNECT` to this host and port would; `areAllowed` is whether any tunnels are allowed. */
 export function checkTunnel(
   target: string,
   namesHost: ConnectHandlerOptions['namesHost'],
@@ -81,20 +111,20 @@ function refuseRouted(
 ): void {
   if (!namesHost(authority)) return
   throw denied(
-    'a route is for this host, and nothing can be added inside of a tunnel: call it by an http URL through this proxy, or by the base URL of the sidecar',
+    'a route is for this host, and nothing can be added inside of a tunnel: call it by an http URL through this proxy, or by the base URL of the sidecar; or set "intercept"',
     ROUTED_ADVICE,
+  )
+}
+
+function nested(): SidecarError {
+  return denied(
+    'CONNECT is not supported inside of an intercepted connection',
+    'The application uses the host of a route as a proxy: have it use the sidecar as its proxy for every host.',
   )
 }
 
 function notAllowed(): SidecarError {
   return denied('no route is for this host; "forward: pass" allows tunnels', UNROUTED_ADVICE)
-}
-
-type Destination = {
-  readonly host: string
-  readonly port: number
-  /** Both, as routes spell them. */
-  readonly authority: string
 }
 
 /** RFC 9112 section 3.2: exactly one Host field. */
@@ -136,31 +166,28 @@ function parseDestination(target: string): Destination {
 const UNREACHABLE_ADVICE =
   'No route is for this host: check that it is up, that the application means this name and port, and the network between.'
 
-/** Connects within `timeoutMs`, unless `client` closes before. */
+/** Connects within `connectMs`, unless `client` closes before. */
 async function open(
-  { host, port }: Destination,
-  timeoutMs: number,
+  destination: Destination,
+  { connectMs, connect: connectThroughProxy }: TunnelPolicy,
   client: Duplex,
 ): Promise<Socket> {
   if (client.destroyed) throw clientClosed()
-  const { promise, resolve, reject } = Promise.withResolvers<void>()
-  const socket = connect({ host, port, autoSelectFamily: true, allowHalfOpen: true, noDelay: true })
-  const timer = setTimeout(
-    () => socket.destroy(Object.assign(new Error('connection timed out'), { code: 'ETIMEDOUT' })),
-    timeoutMs,
-  )
+  const { promise, resolve, reject } = Promise.withResolvers<Socket>()
   const onClientEnd = (): void => {
     client.destroy()
-    socket.destroy(clientClosed())
+    reject(clientClosed())
   }
   client.once('end', onClientEnd)
   client.once('close', onClientEnd)
-  socket.once('connect', resolve)
-  socket.on('error', reject)
+  const cancel =
+    connectThroughProxy === undefined
+      ? connectDirectly(destination, connectMs, { resolve, reject })
+      : connectProxied(destination, connectThroughProxy, { resolve, reject })
   try {
-    await promise
-    return socket
+    return await promise
   } catch (cause) {
+    cancel()
     if (cause instanceof SidecarError) throw cause
     const fault = networkFault(cause)
     throw new SidecarError(
@@ -169,14 +196,55 @@ async function open(
       { cause, advice: UNREACHABLE_ADVICE },
     )
   } finally {
-    clearTimeout(timer)
     client.off('end', onClientEnd)
     client.off('close', onClientEnd)
   }
 }
 
+type Outcome = {
+  readonly resolve: (socket: Socket) => void
+  readonly reject: (error: unknown) => void
+}
+
+/** Returns a function that cancels the attempt. */
+function connectDirectly(
+  { host, port }: Destination,
+  timeoutMs: number,
+  { resolve, reject }: Outcome,
+): () => void {
+  const socket = connect({ host, port, autoSelectFamily: true, allowHalfOpen: true, noDelay: true })
+  const timer = setTimeout(
+    () => socket.destroy(Object.assign(new Error('connection timed out'), { code: 'ETIMEDOUT' })),
+    timeoutMs,
+  )
+  socket.once('connect', () => {
+    clearTimeout(timer)
+    resolve(socket)
+  })
+  socket.on('error', reject)
+  socket.once('close', () => clearTimeout(timer))
+  return () => socket.destroy()
+}
+
+/** The same through a proxy. */
+function connectProxied(
+  destination: Destination,
+  connectThroughProxy: ConnectThroughProxy,
+  { resolve, reject }: Outcome,
+): () => void {
+  let isCancelled = false
+  connectThroughProxy(destination, (error, socket) => {
+    if (socket === null) reject(error)
+    else if (isCancelled) socket.destroy()
+    else resolve(socket)
+  })
+  return () => {
+    isCancelled = true
+  }
+}
+
 const ROUTED_ADVICE =
-  'The application calls a host that has a route by https, through a tunnel in which the sidecar can add no token. Have it call the plain-http base URL of the sidecar, or http:// instead of https:// through the proxy: the sidecar goes on by TLS if "upstream" of the route is https.'
+  'The application calls a host that has a route by https, through a tunnel in which the sidecar can add no token. Have it call the plain-http base URL of the sidecar, or http:// instead of https:// through the proxy: the sidecar goes on by TLS if "upstream" of the route is https. Or set "intercept", and have the application trust the CA of the sidecar.'
 
 const UNROUTED_ADVICE =
   'If the tunnel is meant to be made, "forward: pass" allows it. If the host needs a token, add a route for it and have the application call it by an http URL: a tunnel can carry none.'

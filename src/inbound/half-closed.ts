@@ -17,7 +17,7 @@ type HalfClosedOptions = {
 /** How often the same connections are checked. */
 const INTERVAL_MS = 1_000
 
-/** Before the first check of a connection, so that many that close at once take one check. */
+/** The delay before the first check, so that connections that close together need only one check. */
 const FIRST_MS = 50
 
 /**

@@ -1,15 +1,22 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { InboundRequest, SwitchProtocols } from '../http/inbound-request.ts'
 import { readHttp1Head } from '../http/request-head.ts'
+import type { IntegrationMode } from '../lib/integration-mode.ts'
 import { type BodySource, readBody } from './body-reader.ts'
 import { abortReason } from './abort-reason.ts'
 import { createAbortController } from '../lib/abort-controller.ts'
+
+export type Http1RequestOptions = {
+  readonly connection: InboundRequest['connection']
+  readonly mode: IntegrationMode
+  readonly switchProtocols: SwitchProtocols | undefined
+}
 
 /** Presents a request of `node:http` to the exchange. */
 export function createHttp1Request(
   req: IncomingMessage,
   res: ServerResponse,
-  switchProtocols?: SwitchProtocols,
+  { connection, mode, switchProtocols }: Http1RequestOptions,
 ): InboundRequest {
   const exchange = createAbortController()
   res.on('close', () => {
@@ -17,7 +24,8 @@ export function createHttp1Request(
   })
   return {
     head: readHttp1Head(req),
-    connection: req.socket,
+    mode,
+    connection,
     openBody: (keepBytes, filterTrailers) => readBody(bodyOf(req), keepBytes, filterTrailers),
     signal: exchange.signal,
     abort: (reason) => exchange.abort(reason),

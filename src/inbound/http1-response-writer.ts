@@ -37,6 +37,10 @@ export function createHttp1ResponseWriter(
     // Not flushHeaders(), which encodes octets beyond ASCII in UTF-8. A head without a body waits for its end.
     if (!res.destroyed) res.write('', 'latin1')
   }
+  /** A complete response has been written by now, and needs no `Immediate`. */
+  const flushHeadLater = (): void => {
+    if (unwritten !== undefined) setImmediate(flushHead)
+  }
   return {
     inform(status, fields, onDrain) {
       // HTTP/1.0 has no interim responses.
@@ -51,9 +55,9 @@ export function createHttp1ResponseWriter(
       length = head.length
       small = undefined
       // Until it is written, a failure can still be reported. What was received in the same read is
-      // written together with it; a head alone is written at once.
+      // written together with it; an HTTP/2 stream delivers that within the event loop turn.
       unwritten = { head, fields }
-      process.nextTick(flushHead)
+      process.nextTick(flushHeadLater)
     },
     hasBegun: () => res.headersSent || res.destroyed,
     // RFC 9112 section 7.1.2: only a chunked body has a trailer section.

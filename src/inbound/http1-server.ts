@@ -2,7 +2,7 @@ import { type IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { SidecarError } from '../errors.ts'
-import type { SwitchProtocols } from '../http/inbound-request.ts'
+import type { InboundRequest, SwitchProtocols } from '../http/inbound-request.ts'
 import {
   handshakeFailure,
   isDisconnect,
@@ -16,6 +16,9 @@ import type { Clock } from '../lib/clock.ts'
 import { setAbortReason } from './abort-reason.ts'
 import type { Http2Metrics } from '../observe/http2-metrics.ts'
 import type { ConnectHandler } from './connect.ts'
+import type { Interception, PreparedHandshake } from './intercept.ts'
+import { createServedOrigins, modeOf, type OriginConnection } from './served-origins.ts'
+import type { ConnectionCount } from './connection-count.ts'
 import { createConnections } from './connections.ts'
 import type { Recorder } from '../exchange/exchange-record.ts'
 import { createHalfClosedWatch } from './half-closed.ts'
@@ -27,14 +30,25 @@ import type { ExchangeHandler } from '../exchange/handler.ts'
 import { createHttp1Request } from './http1-request.ts'
 import { createHttp1ResponseWriter } from './http1-response-writer.ts'
 import { closeGently, isLingering } from './linger.ts'
-import { createHttpListener, type HttpListener, type ListenerTls } from './listener.ts'
+import {
+  createHttpListener,
+  createSelectiveListener,
+  type HttpListener,
+  type ListenerTls,
+} from './listener.ts'
+import {
+  createRedirectedConnections,
+  type RedirectedConnectionPolicy,
+} from './redirected-connections.ts'
 import { type FailureContext, sendFailure } from '../exchange/failure-response.ts'
 import { createProtocolSwitch, mayUpgrade } from './upgrade.ts'
 
 export type ProxyServer = {
   readonly server: HttpListener['server']
   readonly setTls: HttpListener['setTls']
-  setLimits(limits: ConnectionLimits): void
+  /** Serves a connection that another server has accepted. */
+  readonly serve: (socket: Duplex, connection: OriginConnection) => void
+  readonly setTimeouts: (timeouts: ConnectionTimeouts) => void
   /** Closes each connection after its pending response, or when its streams have finished. */
   endConnections(): void
   /** Closes upgraded connections and tunnels at once. */
@@ -44,18 +58,21 @@ export type ProxyServer = {
 }
 
 /** Times are milliseconds. */
-type ConnectionLimits = {
+type ConnectionTimeouts = {
   /** From the start of a connection, or its last response, to the end of the next request head. */
   readonly headersTimeout: number
   readonly keepAlive: number
-  readonly connections: number
-  /** Connections beyond `connections` that get a 503; further ones are closed at once. */
-  readonly surplusConnections: number
 }
 
-type ProxyService = {
+export type ProxyService = {
   readonly handle: ExchangeHandler
   readonly connect: ConnectHandler
+  readonly redirected: {
+    /** Whether a route names this host at the default port of https. */
+    readonly namesHost: (host: string) => boolean
+    /** Undefined where TLS is not intercepted. */
+    readonly interception: Interception | undefined
+  }
   /** For requests that neither of them handles. */
   readonly recorder: Recorder
 }
@@ -65,13 +82,19 @@ export type ProxyServerOptions = {
   readonly service: () => ProxyService
   /** Undefined for a listener without TLS. */
   readonly tls?: ListenerTls | undefined
+  /** For a listener that connections to other hosts are redirected to. */
+  readonly redirected?: RedirectedConnectionPolicy | undefined
   readonly maxHeaderBytes: number
-  readonly limits: ConnectionLimits
+  readonly timeouts: ConnectionTimeouts
+  /** Shared by all listeners. */
+  readonly connectionCount: ConnectionCount
   /** Called when a client speaks another protocol than HTTP. */
   readonly onOtherProtocol?: (protocol: OtherProtocol) => void
   readonly http2Metrics: Http2Metrics
   readonly clock: Clock
 }
+
+const ESTABLISHED = 'HTTP/1.1 200 Connection Established\r\n\r\n'
 
 const NO_CONTEXT: FailureContext = { route: undefined, requestId: undefined }
 
@@ -81,7 +104,7 @@ const CHECK_INTERVAL_MS = 1_000
 /** The server that the application talks to: HTTP/1.1, and HTTP/2 with prior knowledge (RFC 9113 section 3.3). */
 export function createProxyServer(options: ProxyServerOptions): ProxyServer {
   const { service, maxHeaderBytes, onOtherProtocol, clock } = options
-  const connections = createConnections()
+  const connections = createConnections(options.connectionCount)
   const watchHalfClosed = createHalfClosedWatch()
   /** Connections and streams that are, or may become, tunnels. */
   const tunnels = new Set<Duplex>()
@@ -89,6 +112,8 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
   const failed = new WeakSet<Duplex>()
   /** Connections that the HTTP/2 server serves. */
   const handedOver = new WeakSet<Duplex>()
+  const origins = createServedOrigins()
+  let ownMode: Parameters<typeof modeOf>[2] = 'base_url'
   let isEnding = false
   const httpOptions = {
     maxHeaderSize: maxHeaderBytes,
@@ -108,11 +133,10 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
       !connections.isSurplus(req.socket) &&
       connections.pendingResponse(req.socket) === undefined,
   }
-  const { server, connectionEvent, setTls } = createHttpListener(
-    httpOptions,
-    options.tls,
-    options.limits.headersTimeout,
-  )
+  const { server, connectionEvent, setTls } =
+    options.redirected === undefined
+      ? createHttpListener(httpOptions, options.tls, options.timeouts.headersTimeout)
+      : createSelectiveListener(httpOptions)
   const addTunnel = (socket: Duplex): void => {
     tunnels.add(socket)
     socket.once('close', () => tunnels.delete(socket))
@@ -120,22 +144,25 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
   const http2 = createHttp2Server({
     service,
     maxHeaderBytes,
-    keepAliveMs: options.limits.keepAlive,
+    keepAliveMs: options.timeouts.keepAlive,
     metrics: options.http2Metrics,
     watchHalfClosed,
     count,
     addTunnel,
+    intercept,
   })
-  const setLimits = (limits: ConnectionLimits): void => {
-    server.headersTimeout = limits.headersTimeout
-    if (!isEnding) server.keepAliveTimeout = limits.keepAlive
-    http2.setKeepAlive(limits.keepAlive)
-    connections.setLimit(limits.connections)
-    server.maxConnections = limits.connections + limits.surplusConnections
+  const setTimeouts = ({ headersTimeout, keepAlive }: ConnectionTimeouts): void => {
+    server.headersTimeout = headersTimeout
+    if (!isEnding) server.keepAliveTimeout = keepAlive
+    http2.setKeepAlive(keepAlive)
   }
-  setLimits(options.limits)
+  setTimeouts(options.timeouts)
+  options.connectionCount.addServer(server)
   // Otherwise node:http closes a half-closed connection before a pending response is sent.
   Object.assign(server, { httpAllowHalfOpen: true })
+  server.once('listening', () => {
+    if (typeof server.address() === 'string') ownMode = 'unix_socket'
+  })
   server.on(connectionEvent, (socket: Socket) => {
     connections.opened(socket)
     socket.once('end', () => {
@@ -159,11 +186,16 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
     req: IncomingMessage,
     res: ServerResponse,
     switchProtocols?: SwitchProtocols,
-  ): Promise<void> =>
-    service().handle(
-      createHttp1Request(req, res, switchProtocols),
-      createHttp1ResponseWriter(req, res),
-    )
+  ): Promise<void> => {
+    const opened = origins.of(req.socket)
+    opened?.onUsed()
+    const inbound = createHttp1Request(req, res, {
+      connection: opened ?? req.socket,
+      mode: modeOf(req.url ?? '', opened?.origin, ownMode),
+      switchProtocols,
+    })
+    return service().handle(inbound, createHttp1ResponseWriter(req, res))
+  }
   const serve = (req: IncomingMessage, res: ServerResponse): void => {
     if (connections.isSurplus(req.socket)) {
       res.shouldKeepAlive = false
@@ -206,9 +238,17 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
       addTunnel(socket)
       const work = service().connect({
         head: readHttp1Head(req),
+        mode: modeOf('', undefined, ownMode),
+        connection: origins.of(socket) ?? req.socket,
         client: socket,
         early,
-        accept: () => void socket.write('HTTP/1.1 200 Connection Established\r\n\r\n'),
+        accept: () => void socket.write(ESTABLISHED),
+        intercept(handshake, caller) {
+          socket.write(ESTABLISHED)
+          if (early.length > 0) socket.unshift(early)
+          const { remoteAddress, localPort } = req.socket
+          intercept(socket, { remoteAddress, localPort, caller }, handshake)
+        },
         refuse: (failure, context) => refuseTunnel(socket, failure, context),
       })
       closeOnError(work, socket)
@@ -229,7 +269,11 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
     if (beginsWithPreface(error, socket)) {
       handedOver.add(socket)
       detachFromHttp1(socket, error)
-      http2.serve(socket, connections.isSurplus(socket) ? tooManyConnections : undefined)
+      http2.serve(socket, {
+        opened: origins.of(socket),
+        mode: modeOf('/', origins.of(socket)?.origin, ownMode),
+        refusal: connections.isSurplus(socket) ? tooManyConnections : undefined,
+      })
       return
     }
     failed.add(socket)
@@ -258,6 +302,54 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
     else last.once('close', respond)
   })
 
+  const redirected =
+    options.redirected &&
+    createRedirectedConnections({
+      ...options.redirected,
+      namesHost: (host) => service().redirected.namesHost(host),
+      interceptsTls: () => service().redirected.interception !== undefined,
+      isSurplus: connections.isSurplus,
+      serveHttp: (client) =>
+        serveOrigin(client, {
+          remoteAddress: client.remoteAddress,
+          localPort: client.localPort,
+          encrypted: false,
+          origin: { host: undefined, scheme: 'http', mode: 'transparent' },
+          onUsed() {},
+        }),
+      async serveTls(client, host) {
+        const { interception } = service().redirected
+        const handshake = await interception?.prepare({ host, port: 443, authority: `${host}:443` })
+        if (handshake !== undefined && !client.destroyed) intercept(client, client, handshake)
+      },
+      timeoutMs: () => server.headersTimeout,
+      clock,
+    })
+  if (redirected !== undefined) {
+    server.on('connection', (client) => {
+      connections.opened(client)
+      redirected.accept(client)
+    })
+  }
+
+  /** The connection inside of the tunnel is served like one to the listener, until it closes. */
+  function intercept(
+    client: Duplex,
+    { remoteAddress, localPort, caller }: InboundRequest['connection'],
+    handshake: PreparedHandshake,
+  ): void {
+    tunnels.delete(client)
+    handshake.begin(client, ({ secure, origin, onUsed }) => {
+      connections.openedWithin(secure)
+      serveOrigin(secure, { remoteAddress, localPort, encrypted: true, origin, caller, onUsed })
+    })
+  }
+
+  function serveOrigin(socket: Duplex, connection: OriginConnection): void {
+    origins.add(socket, connection)
+    server.emit(connectionEvent, socket)
+  }
+
   /** Records the failure of a request on a connection beyond the limit. */
   function surplus({ method = '' }: IncomingMessage) {
     const failure = tooManyConnections()
@@ -282,10 +374,12 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
   return {
     server,
     setTls,
-    setLimits,
+    serve: serveOrigin,
+    setTimeouts,
     endConnections() {
       isEnding = true
       http2.endSessions()
+      redirected?.closeIdle()
       for (const socket of connections.all()) {
         const last = connections.pendingResponse(socket)
         if (last !== undefined) last.shouldKeepAlive = false

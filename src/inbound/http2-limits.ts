@@ -13,7 +13,7 @@ const STREAM_WINDOW_BYTES = 1024 * 1024
 
 /**
  * node:http2 reopens the window of the connection as data arrives, and that of the stream as it is
- * read. So this limits what is on its way, and a stalled stream takes nothing from the others.
+ * read. So this limits data in flight, and a stalled stream does not affect the others.
  */
 export const CONNECTION_WINDOW_BYTES = 16 * STREAM_WINDOW_BYTES
 

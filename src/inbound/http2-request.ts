@@ -12,6 +12,7 @@ export function createHttp2Request(
   stream: ServerHttp2Stream,
   head: RequestHead,
   connection: InboundRequest['connection'],
+  mode: InboundRequest['mode'],
 ): InboundRequest {
   const exchange = createAbortController()
   const onReset = (): void => exchange.abort(streamClosed(stream))
@@ -22,6 +23,7 @@ export function createHttp2Request(
   })
   return {
     head,
+    mode,
     connection,
     openBody: (keepBytes, filterTrailers) => readBody(bodyOf(stream), keepBytes, filterTrailers),
     signal: exchange.signal,

@@ -5,29 +5,41 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2'
 import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 import type { Duplex } from 'node:stream'
 import { SidecarError } from '../errors.ts'
 import type { ExchangeHandler } from '../exchange/handler.ts'
 import { type FailureContext, sendFailure } from '../exchange/failure-response.ts'
 import type { InboundRequest } from '../http/inbound-request.ts'
 import type { RequestHead } from '../http/request-head.ts'
+import type { IntegrationMode } from '../lib/integration-mode.ts'
 import type { Http2Metrics } from '../observe/http2-metrics.ts'
+import { renewStreamTables } from '../lib/renew-stream-tables.ts'
+import { addTo, type Listed, removeFrom } from '../lib/unordered-list.ts'
 import type { ConnectHandler } from './connect.ts'
 import type { HalfClosedWatch } from './half-closed.ts'
 import { CONNECTION_WINDOW_BYTES, http2Options } from './http2-limits.ts'
 import { createHttp2Request, readHttp2Head } from './http2-request.ts'
 import { createHttp2ResponseWriter } from './http2-response-writer.ts'
 import { LINGER_MS, limitLinger } from './linger.ts'
+import type { PreparedHandshake } from './intercept.ts'
+import type { OriginConnection } from './served-origins.ts'
 
 export type Http2Server = {
-  /**
-   * Serves a connection whose buffered input begins with the connection preface. With a `refusal`,
-   * each request gets that response.
-   */
-  readonly serve: (socket: Socket, refusal: (() => SidecarError) | undefined) => void
+  /** Serves a connection whose buffered input begins with the connection preface. */
+  readonly serve: (socket: Socket, served: ServedConnection) => void
   readonly setKeepAlive: (keepAliveMs: number) => void
   /** Sends GOAWAY on every connection; each closes when its streams have finished. */
   readonly endSessions: () => void
+}
+
+type ServedConnection = {
+  /** Undefined for a connection to the sidecar itself. */
+  readonly opened: OriginConnection | undefined
+  /** How the application uses the listener. */
+  readonly mode: IntegrationMode
+  /** Where it is defined, each request gets that response. */
+  readonly refusal: (() => SidecarError) | undefined
 }
 
 export type Http2ServerOptions = {
@@ -42,6 +54,22 @@ export type Http2ServerOptions = {
   readonly count: (method: string, thrown: unknown) => FailureContext
   /** For a connection that becomes a tunnel. */
   readonly addTunnel: (client: Duplex) => void
+  readonly intercept: (
+    client: Duplex,
+    connection: InboundRequest['connection'],
+    handshake: PreparedHandshake,
+  ) => void
+}
+
+type ServedStream = Pick<ServedConnection, 'mode' | 'refusal'> & {
+  readonly connection: InboundRequest['connection']
+  readonly onReset: (code: number) => void
+}
+
+type OpenStream = Listed & {
+  readonly stream: ServerHttp2Stream
+  /** The error code of the RST_STREAM frame that was sent; 0 for none. */
+  resetCode: number
 }
 
 /** How long a client may take to acknowledge the announcement that its connection will end. */
@@ -62,24 +90,27 @@ const SENT_BY_US: ReadonlySet<number> = new Set([
 
 /** The HTTP/2 server that the application talks to. Its connections are accepted by another server. */
 export function createHttp2Server(options: Http2ServerOptions): Http2Server {
-  const { service, maxHeaderBytes, metrics, watchHalfClosed, count, addTunnel } = options
+  const { service, maxHeaderBytes, metrics, watchHalfClosed, count, addTunnel, intercept } = options
   /** With the function that closes each, when its streams have finished. */
   const sessions = new Map<ServerHttp2Session, () => void>()
   const sessionOptions = http2Options(maxHeaderBytes)
   let { keepAliveMs } = options
   let isEnding = false
 
-  const serve: Http2Server['serve'] = (socket, refusal) => {
+  const serve: Http2Server['serve'] = (socket, { opened, mode, refusal }) => {
     const session = performServerHandshake(socket, sessionOptions)
-    const connection: InboundRequest['connection'] = {
+    const connection: InboundRequest['connection'] = opened ?? {
       remoteAddress: socket.remoteAddress,
       localPort: socket.localPort,
       encrypted: session.encrypted,
+      getPeerX509Certificate: () =>
+        socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined,
     }
-    const streams = new Set<ServerHttp2Stream>()
+    const renewTables = renewStreamTables(session)
+    const streams: OpenStream[] = []
     let isTimeoutDue = false
     const onTimeout = (): void => {
-      if (streams.size > 0) isTimeoutDue = true
+      if (streams.length > 0) isTimeoutDue = true
       else {
         metrics.goaway('sent', constants.NGHTTP2_NO_ERROR)
         close()
@@ -89,7 +120,7 @@ export function createHttp2Server(options: Http2ServerOptions): Http2Server {
       session.close()
       // Node waits for the rest of a header section, which may never arrive.
       const timer = setTimeout(() => {
-        if (streams.size === 0) session.destroy()
+        if (streams.length === 0) session.destroy()
       }, LINGER_MS)
       timer.unref()
       session.once('close', () => clearTimeout(timer))
@@ -103,21 +134,23 @@ export function createHttp2Server(options: Http2ServerOptions): Http2Server {
       metrics.sessionClosed()
     })
     session.on('stream', (stream, _headers, _flags, fields) => {
-      streams.add(stream)
+      const open: OpenStream = { stream, resetCode: 0, at: 0 }
+      addTo(streams, open)
+      renewTables()
+      opened?.onUsed()
       metrics.streamOpened()
       // Without a listener, a reset by the client would end the process.
       stream.on('error', () => {})
-      let resetCode = 0
       stream.once('close', () => {
-        streams.delete(stream)
+        removeFrom(streams, open)
         metrics.streamClosed()
         const { rstCode } = stream
         // The end of the connection resets its streams without a frame.
         const isReset = rstCode !== 0 && !socket.destroyed && !session.destroyed
-        if (isReset && rstCode !== resetCode) {
+        if (isReset && rstCode !== open.resetCode) {
           metrics.reset(SENT_BY_US.has(rstCode) ? 'sent' : 'received', rstCode)
         }
-        if (streams.size > 0 || session.closed) return
+        if (streams.length > 0 || session.closed) return
         if (socket.readableEnded) close()
         else if (isTimeoutDue) {
           isTimeoutDue = false
@@ -125,26 +158,26 @@ export function createHttp2Server(options: Http2ServerOptions): Http2Server {
         }
       })
       const onReset = (code: number): void => {
-        resetCode = code
+        open.resetCode = code
         metrics.reset('sent', code)
       }
-      serveStream(stream, fields, connection, refusal, onReset)
+      serveStream(stream, fields, { connection, mode, refusal, onReset })
     })
     socket.once('end', () => {
-      // What they lack of a request cannot arrive any more.
-      for (const stream of streams) {
+      // The missing part of their requests cannot arrive any more.
+      for (const { stream } of streams) {
         if (stream.state.remoteClose !== 1) stream.destroy()
       }
-      if (streams.size === 0) close()
+      if (streams.length === 0) close()
       // Only an empty write would tell whether a Unix socket is half-closed or closed, and HTTP/2 has no
       // use for a half-closed connection. node:http2 aborts the process when the socket of a session
       // is written to.
       else if (socket.remoteAddress === undefined) socket.destroy()
       else {
-        watchHalfClosed(socket, { isDue: () => streams.size > 0, canWrite: false })
-        // No WINDOW_UPDATE arrives any more, so a response that is blocked remains blocked.
+        watchHalfClosed(socket, { isDue: () => streams.length > 0, canWrite: false })
+        // Without further WINDOW_UPDATE frames, a blocked response remains blocked.
         const timer = setInterval(() => {
-          for (const stream of streams) if (stream.writableEnded) stream.destroy()
+          for (const { stream } of streams) if (stream.writableEnded) stream.destroy()
         }, LINGER_MS)
         timer.unref()
         session.once('close', () => clearInterval(timer))
@@ -161,10 +194,9 @@ export function createHttp2Server(options: Http2ServerOptions): Http2Server {
   function serveStream(
     stream: ServerHttp2Stream,
     fields: readonly string[],
-    connection: InboundRequest['connection'],
-    refusal: (() => SidecarError) | undefined,
-    onReset: (code: number) => void,
+    served: ServedStream,
   ): void {
+    const { connection, mode, refusal, onReset } = served
     let head: RequestHead
     try {
       head = readHttp2Head(stream, fields, maxHeaderBytes)
@@ -176,8 +208,8 @@ export function createHttp2Server(options: Http2ServerOptions): Http2Server {
     const writer = createHttp2ResponseWriter(stream, head, onReset)
     const work =
       head.method === 'CONNECT'
-        ? openTunnel(stream, head, onReset)
-        : service().handle(createHttp2Request(stream, head, connection), writer)
+        ? openTunnel(stream, head, served)
+        : service().handle(createHttp2Request(stream, head, connection, mode), writer)
     work.catch((thrown: unknown) => {
       count('', thrown)
       onReset(constants.NGHTTP2_INTERNAL_ERROR)
@@ -189,11 +221,14 @@ export function createHttp2Server(options: Http2ServerOptions): Http2Server {
   async function openTunnel(
     stream: ServerHttp2Stream,
     head: RequestHead,
-    onReset: (code: number) => void,
+    { connection, mode, onReset }: ServedStream,
   ): Promise<void> {
     addTunnel(stream)
     await service().connect({
       head,
+      connection,
+      // A tunnel is what clients use a proxy for.
+      mode: mode === 'base_url' ? 'http_proxy' : mode,
       client: stream,
       early: Buffer.alloc(0),
       accept(upstream) {
@@ -205,6 +240,11 @@ export function createHttp2Server(options: Http2ServerOptions): Http2Server {
         // Only a stream that waits for trailers is not ended by close().
         stream.once('wantTrailers', () => stream.sendTrailers({}))
         stream.respond([':status', '200'], { waitForTrailers: true })
+      },
+      intercept(handshake, caller) {
+        stream.once('wantTrailers', () => stream.sendTrailers({}))
+        stream.respond([':status', '200'], { waitForTrailers: true })
+        intercept(stream, { ...connection, caller }, handshake)
       },
       refuse: (failure, context) =>
         sendFailure(createHttp2ResponseWriter(stream, head, onReset), failure, context),

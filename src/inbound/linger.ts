@@ -63,7 +63,7 @@ export function discardRest(stream: Readable, stop: () => void): void {
 
 /**
  * To be called before a response head is written. If the request body has not arrived completely, the
- * connection is kept when the remainder is small, and closed gently after the response otherwise.
+ * connection persists if the remainder is small, and is otherwise closed gracefully after the response.
  */
 export function prepareEarlyResponse(req: IncomingMessage, res: ServerResponse): void {
   const { socket, headers } = req

@@ -13,9 +13,23 @@ export type ListenerTls = {
 export type HttpListener = {
   readonly server: Server | TlsServer
   /** The event of a connection that is ready for HTTP. */
-  readonly connectionEvent: 'connection' | 'secureConnection'
+  readonly connectionEvent: 'connection' | 'secureConnection' | typeof HTTP_CONNECTION
   /** For connections that are accepted from now on. */
   readonly setTls: (tls: ListenerTls) => void
+}
+
+/** Not an event of Node. */
+const HTTP_CONNECTION = 'http'
+
+/** An HTTP/1.1 server that serves only those of its connections for which `connectionEvent` is emitted. */
+export function createSelectiveListener(options: ServerOptions): HttpListener {
+  const server = createServer(options)
+  const listeners = server.listeners('connection')
+  server.removeAllListeners('connection')
+  server.on(HTTP_CONNECTION, (socket) => {
+    for (const listener of listeners) Reflect.apply(listener, server, [socket])
+  })
+  return { server, connectionEvent: HTTP_CONNECTION, setTls() {} }
 }
 
 export function createHttpListener(

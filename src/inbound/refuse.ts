@@ -2,7 +2,12 @@ import { STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
 import { FAILURES, type SidecarError } from '../errors.ts'
 import { closeGently } from './linger.ts'
-import { type FailureContext, problemDocument, proxyStatus } from '../exchange/failure-response.ts'
+import {
+  challengeFields,
+  type FailureContext,
+  problemDocument,
+  proxyStatus,
+} from '../exchange/failure-response.ts'
 
 /** Sends a failure where there is no response object, and closes the connection. */
 export function refuse(
@@ -13,6 +18,7 @@ export function refuse(
 ): void {
   const { status } = FAILURES[failure.code]
   const body = problemDocument(failure, context)
+  const [name, challenge] = challengeFields(failure)
   closeGently(
     socket,
     [
@@ -20,6 +26,7 @@ export function refuse(
       'Content-Type: application/problem+json',
       `Content-Length: ${Buffer.byteLength(body)}`,
       `Proxy-Status: ${proxyStatus(failure)}`,
+      ...(name === undefined ? [] : [`${name}: ${challenge}`]),
       'Connection: close',
       '',
       body,

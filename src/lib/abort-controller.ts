@@ -14,7 +14,7 @@ export type AbortControllerLike = {
 
 /**
  * An `AbortController` without `EventTarget`, which takes 1 to 3 % less CPU time for a small request
- * (docs/decisions/0015-hand-made-parts.md).
+ * (docs/decisions/0015-custom-components.md).
  */
 export function createAbortController(): AbortControllerLike {
   const listeners: (() => void)[] = []

@@ -15,8 +15,8 @@ export function isEndpointUrl(value: string): boolean {
   )
 }
 
-/** Whether a request to this URL leaves the machine unencrypted. */
-export function isRemotePlaintext(value: string): boolean {
+/** Whether a request to this URL leaves the machine unencrypted. To a proxy, a loopback address is its own machine. */
+export function isRemotePlaintext(value: string, hasProxy = false): boolean {
   const url = URL.parse(value)
-  return url?.protocol === 'http:' && !isLoopbackHost(url.hostname)
+  return url?.protocol === 'http:' && (hasProxy || !isLoopbackHost(url.hostname))
 }

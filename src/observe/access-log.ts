@@ -6,10 +6,15 @@ import type { Logger } from './logger.ts'
 type FinishedRequest = {
   readonly method: string
   readonly protocol: string | undefined
+  readonly mode: string | undefined
   readonly path: string
   /** With the `?`; it may contain personal data. */
   readonly query: string
   readonly route: string | undefined
+  /** Undefined if there is only one. */
+  readonly listener: string | undefined
+  /** The name under which the caller has authenticated, if the listener requires it. */
+  readonly caller: string | undefined
   /** The status that the client received. */
   readonly status: number
   /** The status of a gRPC call; undefined for any other request. */
@@ -55,8 +60,11 @@ export function createAccessLog(log: Logger, options: AccessLogOptions): AccessL
     if (failure === undefined && !isSlow && share < 1 && random() >= share) return
     const fields = {
       route: request.route,
+      listener: request.listener,
+      caller: request.caller,
       method: request.method,
       protocol: request.protocol,
+      mode: request.mode,
       path: withQuery ? request.path + request.query : request.path,
       status: request.status,
       grpcStatus: request.grpcStatus,

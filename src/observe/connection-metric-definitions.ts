@@ -1,6 +1,9 @@
 import type { Sample } from './exposition.ts'
 import type { Http2Metrics } from './http2-metrics.ts'
+import type { InboundRequests } from './inbound-requests.ts'
+import type { InterceptionRecord } from './interception-record.ts'
 import type { MetricDefinition } from './metric-definition.ts'
+import type { RejectedCallers } from './rejected-callers.ts'
 
 export type WatchedUpstream = {
   readonly origin: string
@@ -11,10 +14,13 @@ export type WatchedUpstream = {
 export function connectionMetricDefinitions(sources: {
   readonly upstreams: () => readonly WatchedUpstream[]
   readonly otherProtocols: ReadonlyMap<string, number>
-  readonly inboundProtocols: ReadonlyMap<string, number>
+  readonly rejectedCallers: RejectedCallers
+  readonly rejectedConnections: ReadonlyMap<string, number>
+  readonly inboundRequests: Pick<InboundRequests, 'read'>
+  readonly interception: Pick<InterceptionRecord, 'list'>
   readonly http2: { readonly client: Http2Metrics; readonly upstream: Http2Metrics }
 }): MetricDefinition[] {
-  const { otherProtocols, inboundProtocols } = sources
+  const { otherProtocols, rejectedConnections, inboundRequests, interception } = sources
   const perUpstream = (value: (state: ReturnType<WatchedUpstream['read']>) => number) => () =>
     [...Map.groupBy(sources.upstreams(), ({ origin }) => origin)].map(([origin, pools]) => ({
       labels: { upstream: origin },
@@ -54,12 +60,42 @@ export function connectionMetricDefinitions(sources: {
       read: () => [...otherProtocols].map(([protocol, value]) => ({ labels: { protocol }, value })),
     },
     {
+      name: 'token_sidecar_rejected_connections_total',
+      type: 'counter',
+      help: 'Redirected connections that a transparent listener reset, by reason; the log has the host',
+      labels: ['reason'],
+      read: () =>
+        [...rejectedConnections].map(([reason, value]) => ({ labels: { reason }, value })),
+    },
+    {
       name: 'token_sidecar_inbound_requests_total',
       type: 'counter',
-      help: 'Requests of applications, by protocol',
-      labels: ['protocol'],
+      help: 'Requests of applications, by protocol and integration mode',
+      labels: ['protocol', 'mode'],
+      read: () => inboundRequests.read(),
+    },
+    {
+      name: 'token_sidecar_intercept_handshakes_total',
+      type: 'counter',
+      help: 'TLS handshakes with applications on intercepted connections, by the host that a route names and outcome; `unknown_ca`, `bad_certificate` and `closed` mean that an application may not trust the CA of the sidecar, or pins another certificate',
+      labels: ['host', 'outcome'],
       read: () =>
-        [...inboundProtocols].map(([protocol, value]) => ({ labels: { protocol }, value })),
+        interception
+          .list()
+          .flatMap(({ host, handshakes }) =>
+            [...handshakes].map(([outcome, value]) => ({ labels: { host, outcome }, value })),
+          ),
+    },
+    {
+      name: 'token_sidecar_rejected_callers_total',
+      type: 'counter',
+      help: 'Requests of callers that the listener does not serve: without credentials, with invalid ones, or with a certificate that is not allowed',
+      labels: ['listener', 'reason'],
+      read: () =>
+        sources.rejectedCallers.read().map(({ listener, reason, requests }) => ({
+          labels: { listener, reason },
+          value: requests,
+        })),
     },
     {
       name: 'token_sidecar_http2_sessions_open',

@@ -13,12 +13,12 @@ type HistogramReading = {
   readonly sumSeconds: number
 }
 
-// Seconds. The low end tells a sidecar's own cost, the high end a long poll.
+// Seconds. The low bounds show the latency of the sidecar itself, the high bounds long polls.
 const BOUNDS = [
   0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60,
 ] as const
 
-/** How many sizes are told apart; the last is whatever is longer than the longest bound. */
+/** The number of buckets; the last one is for values above the highest bound. */
 export const BUCKET_COUNT = BOUNDS.length + 1
 
 export function createHistogram(): Histogram {

@@ -15,13 +15,13 @@ export type Http2Metrics = {
 
 type Direction = 'sent' | 'received'
 
-type FrameCount = {
+export type FrameCount = {
   readonly direction: Direction
   readonly reason: string
   readonly count: number
 }
 
-type Http2Reading = {
+export type Http2Reading = {
   readonly sessions: number
   readonly streams: number
   readonly goaways: readonly FrameCount[]

@@ -130,13 +130,13 @@ export function createOpenTelemetryTracer(options: OpenTelemetryOptions): Tracer
           }
         },
 
-        end({ path, route, protocol, status, grpcStatus, failure }) {
+        end({ scheme, path, route, protocol, status, grpcStatus, failure }) {
           if (route !== undefined) {
             request.updateName(`${nameOf(method)} ${route}`)
             request.setAttribute('token_sidecar.route', route)
           }
           request.setAttributes({
-            'url.scheme': 'http',
+            'url.scheme': scheme,
             'url.path': path,
             ...(protocol !== undefined && {
               'network.protocol.version': protocol === 'h2' ? '2' : protocol.replace('http/', ''),
@@ -300,11 +300,11 @@ function reportOutages(exporter: SpanExporter, timeoutMs: number, logger: Logger
 /** Without the text of the receiver, which may repeat what was sent. */
 function reasonOf(error: Error | undefined): string {
   if (error instanceof OTLPExporterError && error.code !== undefined) {
-    return `the receiver answers ${error.code}`
+    return `the receiver responded with status ${error.code}`
   }
   const fault = networkFault(error)
   if (fault?.kind === 'tls') {
     return 'no trustworthy TLS connection; OTEL_EXPORTER_OTLP_CERTIFICATE names a certificate to trust'
   }
-  return fault?.reason ?? 'the receiver does not take them'
+  return fault?.reason ?? 'the export failed'
 }

@@ -80,7 +80,7 @@ export function routeMetricDefinitions(sources: {
     {
       name: 'token_sidecar_upstream_responses_total',
       type: 'counter',
-      help: 'Responses of the upstream, by the protocol that it speaks',
+      help: 'Responses of the upstream, by its protocol',
       labels: ['route', 'protocol'],
       read: perRoute(({ protocols }, route) =>
         [...protocols].map(([protocol, value]) => ({ labels: { route, protocol }, value })),

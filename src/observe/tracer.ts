@@ -48,6 +48,7 @@ type Outcome = {
 
 type FinishedRequest = {
   readonly method: string
+  readonly scheme: string
   /** Without the query, which may contain personal data. */
   readonly path: string
   readonly route: string | undefined

@@ -104,13 +104,13 @@ export function createConnection(socket: Socket, options: ConnectionOptions): Co
     },
   })
 
-  /** Reported closed at once, so that the pool does not hand it out while it closes. */
+  /** Reported as closed immediately, so that the pool does not use it while it closes. */
   const close = (): void => {
     socket.destroy()
     onClosed(connection)
   }
 
-  /** Sends what is buffered, and over TLS the closure alert (RFC 9112 section 9.8), before it closes. */
+  /** Sends buffered data, and over TLS the closure alert (RFC 9112 section 9.8), before it closes. */
   const closeCleanly = (): void => {
     socket.destroySoon()
     onClosed(connection)
@@ -150,7 +150,7 @@ export function createConnection(socket: Socket, options: ConnectionOptions): Co
   const noteFraming = (exchange: Exchange): void => {
     if (exchange.isCloseDelimited || exchange.canReuse) onFraming(exchange.isCloseDelimited)
     if (!exchange.isCloseDelimited || end.means !== 'tls, not verified') return
-    // Nothing of it has been forwarded, and the end of another connection can be verified.
+    // No part of it has been forwarded, and the end of another connection can be verified.
     if (exchange.request.repeatable) fail(withRetry(unverifiableEnd(), 'if idempotent'))
   }
 

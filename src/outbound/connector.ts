@@ -1,8 +1,10 @@
 import { connect as connectTcp, type Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import { connect as connectTls, TLSSocket } from 'node:tls'
+import { SidecarError } from '../errors.ts'
 import type { Clock } from '../lib/clock.ts'
 import { copyOf } from '../lib/detach-after-write.ts'
+import { networkFault } from '../lib/network-fault.ts'
 import { type TlsMaterial, withoutTrailingDot } from '../lib/tls-material.ts'
 import { upstreamFailure } from '../http/upstream-failure.ts'
 
@@ -29,7 +31,7 @@ const UNVERIFIED_END: EndOfData = { means: 'tls, not verified', isAuthentic: () 
 /** Protocols as ALPN names them. */
 export type AlpnProtocol = 'h2' | 'http/1.1'
 
-/** What was negotiated; a server without ALPN speaks HTTP/1.1. */
+/** The negotiated protocol; HTTP/1.1 without ALPN. */
 export function negotiatedProtocol(socket: Socket): AlpnProtocol {
   return socket instanceof TLSSocket && socket.alpnProtocol === 'h2' ? 'h2' : 'http/1.1'
 }
@@ -43,10 +45,17 @@ export type ConnectorOptions = {
   readonly tls: TlsMaterial | undefined
   /** The protocols to offer (RFC 7301). */
   readonly alpn: readonly AlpnProtocol[]
-  /** For DNS, TCP and the TLS handshake together. */
+  /** For DNS, TCP, the proxy and the TLS handshakes together. */
   readonly timeoutMs: number
   readonly clock: Clock
+  /** Opens a tunnel to be used instead of a TCP connection. */
+  readonly openTransport?: OpenTransport | undefined
 }
+
+/** Opens a connection that carries another one. Returns a function that ends the attempt because of a timeout. */
+export type OpenTransport = (
+  onOpen: (error: unknown, transport: Socket | null) => void,
+) => () => void
 
 const KEEP_ALIVE_DELAY_MS = 60_000
 
@@ -59,7 +68,7 @@ const READ_BUFFER = Buffer.allocUnsafeSlow(256 * 1024)
 
 /** Connecting fails with `upstream_timeout`, or with the error of the system or OpenSSL. */
 export function createConnector(options: ConnectorOptions): Connect {
-  const { origin, hostname, port, tls, alpn, timeoutMs, clock } = options
+  const { origin, hostname, port, tls, alpn, timeoutMs, clock, openTransport } = options
   /** For session resumption (RFC 8446 section 2.2). */
   let session: Buffer | undefined
 
@@ -87,13 +96,17 @@ export function createConnector(options: ConnectorOptions): Connect {
     return socket
   }
 
-  const open = (verifiesEnd: boolean): { socket: Socket; end: EndOfData } => {
+  const open = (verifiesEnd: boolean, tunnel: Socket | undefined): Opened => {
     if (tls === undefined) {
+      if (tunnel !== undefined) return { socket: tunnel, end: PLAIN_END }
       const socket: Socket = connectTcp({ ...tcpOptions, ...readOptions(() => socket) })
       return { socket: withTcpOptions(socket), end: PLAIN_END }
     }
-    if (!verifiesEnd) return { socket: withTcpOptions(openTls(tls)), end: UNVERIFIED_END }
-    const tcp = withTcpOptions(connectTcp(tcpOptions))
+    if (!verifiesEnd) {
+      const socket = openTls(tls, tunnel)
+      return { socket: tunnel === undefined ? withTcpOptions(socket) : socket, end: UNVERIFIED_END }
+    }
+    const tcp = tunnel ?? withTcpOptions(connectTcp(tcpOptions))
     const { transport, hasEnded } = transportOver(tcp)
     let socket: Socket
     try {
@@ -113,29 +126,54 @@ export function createConnector(options: ConnectorOptions): Connect {
   }
 
   return (onConnected, verifiesEnd) => {
-    let socket: Socket
-    let end: EndOfData
-    try {
-      ;({ socket, end } = open(verifiesEnd))
-    } catch (thrown) {
-      // OpenSSL rejects certificates here, such as one whose key is too small.
-      process.nextTick(onConnected, thrown, null, UNVERIFIED_END)
-      return
-    }
+    let onTimeout: (() => void) | undefined
     let isSettled = false
-    const settle = (error: unknown): void => {
+    const settle = (error: unknown, opened?: Opened): void => {
       cancelTimeout()
       if (isSettled) return
       isSettled = true
-      onConnected(error, error === null ? socket : null, end)
+      onConnected(error, opened?.socket ?? null, opened?.end ?? UNVERIFIED_END)
     }
-    const cancelTimeout = clock.schedule(timeoutMs, () =>
-      socket.destroy(upstreamFailure(origin, 'timeout', 'connection timed out')),
-    )
-    socket.once(tls === undefined ? 'connect' : 'secureConnect', () => settle(null))
-    socket.on('error', settle)
+    const cancelTimeout = clock.schedule(timeoutMs, () => onTimeout?.())
+    const connectOver = (tunnel: Socket | undefined): void => {
+      let opened: Opened
+      try {
+        opened = open(verifiesEnd, tunnel)
+      } catch (thrown) {
+        tunnel?.destroy()
+        // OpenSSL rejects certificates here, such as one whose key is too small.
+        process.nextTick(settle, thrown)
+        return
+      }
+      const { socket } = opened
+      onTimeout = () => socket.destroy(upstreamFailure(origin, 'timeout', 'connection timed out'))
+      socket.on('error', (error) =>
+        settle(tunnel !== undefined && isReset(error) ? closedTunnel(origin, error) : error),
+      )
+      if (tls === undefined && tunnel !== undefined) settle(null, opened)
+      else socket.once(tls === undefined ? 'connect' : 'secureConnect', () => settle(null, opened))
+    }
+    if (openTransport === undefined) connectOver(undefined)
+    else {
+      onTimeout = openTransport((error, tunnel) => {
+        if (tunnel === null) settle(error)
+        else connectOver(tunnel)
+      })
+    }
   }
 }
+
+function isReset(error: Error): boolean {
+  return !(error instanceof SidecarError) && networkFault(error)?.kind === 'reset'
+}
+
+/** Either the proxy or the upstream may have closed it. */
+function closedTunnel(origin: string, cause: Error): SidecarError {
+  const reason = 'the tunnel through the proxy was closed during the TLS handshake'
+  return upstreamFailure(origin, 'reset', reason, cause)
+}
+
+type Opened = { readonly socket: Socket; readonly end: EndOfData }
 
 function withTcpOptions(socket: Socket): Socket {
   return socket.setNoDelay(true).setKeepAlive(true, KEEP_ALIVE_DELAY_MS)
@@ -152,7 +190,7 @@ function readOptions(socket: () => Socket) {
 }
 
 /**
- * A TCP connection as a stream for TLS, in JavaScript, where a FIN can be told from a closure alert. It costs
+ * A TCP connection as a stream for TLS, in JavaScript, which distinguishes a FIN from a closure alert. It costs
  * each request more than a native connection, so it is used only where needed.
  */
 function transportOver(tcp: Socket): { transport: Duplex; hasEnded: () => boolean } {

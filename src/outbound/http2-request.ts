@@ -117,7 +117,7 @@ export function sendComplete({ content, trailers }: CompleteBody, stream: Client
   stream.end(content)
 }
 
-/** Node asks for them only where the stream was opened to have some. */
+/** Node requests trailers only if the stream was opened with `waitForTrailers`. */
 function sendTrailersAfter(stream: ClientHttp2Stream, trailers: () => readonly string[]): void {
   stream.on('wantTrailers', () => stream.sendTrailers(fieldsByName(trailers())))
 }

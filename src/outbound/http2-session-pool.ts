@@ -204,7 +204,7 @@ export function createHttp2SessionPool(options: Http2SessionPoolOptions): Connec
   const lifetimeOf = ({ end }: Entry): number =>
     end.means === 'tls, verified' ? Math.min(VERIFIED_SECONDS, lifetimeSeconds) : lifetimeSeconds
 
-  const deadSession = () => upstreamFailure(origin, 'reset', 'the connection did not answer a PING')
+  const deadSession = () => upstreamFailure(origin, 'reset', 'no response to PING')
 
   const sendLater = (
     request: UpstreamRequest,

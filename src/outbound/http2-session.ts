@@ -16,6 +16,8 @@ import {
 } from './http2-request.ts'
 import { type Http2Response, receiveResponse } from './http2-response.ts'
 import type { AbortSignalLike } from '../lib/abort-controller.ts'
+import { renewStreamTables } from '../lib/renew-stream-tables.ts'
+import { addTo, type Listed, removeFrom } from '../lib/unordered-list.ts'
 import { handleOf, retainHandle } from './retain-session-handle.ts'
 
 /** Counts what happens on HTTP/2 connections; error codes are those of RFC 9113 section 7. */
@@ -86,15 +88,13 @@ const LIMITS = {
   strictSingleValueFields: false,
 }
 
-type Exchange = {
+type Exchange = Listed & {
   readonly request: UpstreamRequest
   readonly stream: ClientHttp2Stream
   readonly response: Http2Response
   body: Http2BodyWriter | undefined
   /** Stops listening to the request's signal. */
   readonly release: () => void
-  /** The index in the list of exchanges. */
-  at: number
   isOver: boolean
   streamError: unknown
 }
@@ -102,10 +102,6 @@ type Exchange = {
 /** HTTP/2 on a connected socket. To be called before anything can be read from it. */
 export function createHttp2Session(socket: Socket, options: Http2SessionOptions): Http2Session {
   const { origin, maxHeaderBytes, clock, observer, onStreamFree, onRetired, onClosed } = options
-  /**
-   * Not a `Set`: with this turnover it is rehashed constantly, and each old table that reaches the old
-   * generation keeps its entries alive.
-   */
   const exchanges: Exchange[] = []
   let maxStreams = ASSUMED_STREAMS
   let isRetired = false
@@ -119,7 +115,7 @@ export function createHttp2Session(socket: Socket, options: Http2SessionOptions)
   socket.on('close', () => {
     isLost = true
   })
-  // The upstream cannot respond any more; Node leaves a half-open connection as it is.
+  // The upstream cannot respond any more; Node does not close a half-open connection.
   socket.on('end', () => socket.destroy())
 
   const session = connect(origin, {
@@ -132,6 +128,7 @@ export function createHttp2Session(socket: Socket, options: Http2SessionOptions)
     createConnection: () => socket,
   })
   session.setLocalWindowSize(CONNECTION_WINDOW_BYTES)
+  const renewTables = renewStreamTables(session)
   const handle = handleOf(session)
   observer.sessionOpened()
 
@@ -191,7 +188,7 @@ export function createHttp2Session(socket: Socket, options: Http2SessionOptions)
   }
 
   const onStreamClose = (exchange: Exchange): void => {
-    remove(exchange)
+    removeFrom(exchanges, exchange)
     observer.streamClosed()
     if (session.destroyed) retainHandle(handle, exchange.stream)
     if (!exchange.isOver && !exchange.response.onStreamClosed()) {
@@ -225,14 +222,6 @@ export function createHttp2Session(socket: Socket, options: Http2SessionOptions)
     isReused && failure.code === 'upstream_reset' && isUntouched()
       ? withRetry(failure, 'if idempotent')
       : failure
-
-  const remove = (exchange: Exchange): void => {
-    if (exchanges[exchange.at] !== exchange) return
-    const last = exchanges.pop()
-    if (last === undefined || last === exchange) return
-    exchanges[exchange.at] = last
-    last.at = exchange.at
-  }
 
   const failAll = (failure: SidecarError): void => {
     for (const exchange of exchanges) fail(exchange, withRetryIfStale(failure, exchange.response))
@@ -283,11 +272,12 @@ export function createHttp2Session(socket: Socket, options: Http2SessionOptions)
       response,
       body: undefined,
       release: () => signal.removeEventListener('abort', onAbort),
-      at: exchanges.length,
+      at: 0,
       isOver: false,
       streamError: undefined,
     }
-    exchanges.push(exchange)
+    addTo(exchanges, exchange)
+    renewTables()
     observer.streamOpened()
     // An error without a listener would end the process.
     stream.on('error', (error) => {

@@ -17,11 +17,16 @@ export type NegotiatingPoolOptions = {
   readonly negotiated: Negotiated
 }
 
+export type NegotiatingPool = ConnectionPool & {
+  /** The protocol that the upstream has chosen last, after connecting if there is none; undefined if that fails. */
+  readonly negotiate: () => Promise<AlpnProtocol | undefined>
+}
+
 /**
  * Uses the protocol that TLS negotiates (RFC 7301). It can change with each new connection: this is
  * then used for the other protocol, and so are the requests that waited for it.
  */
-export function createNegotiatingPool(options: NegotiatingPoolOptions): ConnectionPool {
+export function createNegotiatingPool(options: NegotiatingPoolOptions): NegotiatingPool {
   const { connect, connections, sessions, http1Only, negotiated } = options
 
   const connectFor =
@@ -53,8 +58,29 @@ export function createNegotiatingPool(options: NegotiatingPoolOptions): Connecti
     for (const queued of from.takeQueue()) queued.sendWith(to.roundTrip)
   }
 
+  const open = async (): Promise<AlpnProtocol | undefined> => {
+    const { promise, resolve } = Promise.withResolvers<AlpnProtocol | undefined>()
+    // The first connection may have to serve close-delimited responses.
+    connect((_error, socket, end) => {
+      negotiating = undefined
+      if (socket !== null) {
+        negotiated.protocol = negotiatedProtocol(socket)
+        const own = negotiated.protocol === 'h2' ? pool : http1
+        own.adopt(socket, end)
+      }
+      resolve(negotiated.protocol)
+    }, true)
+    return await promise
+  }
+  let negotiating: Promise<AlpnProtocol | undefined> | undefined
+
   return {
     ...combined([http1, pool]),
+    async negotiate() {
+      if (negotiated.protocol !== undefined) return negotiated.protocol
+      negotiating ??= open()
+      return await negotiating
+    },
     // Before the first connection, requests wait for it in the pool of HTTP/2 sessions, which opens one.
     roundTrip: (request, signal) =>
       negotiated.protocol === 'http/1.1'

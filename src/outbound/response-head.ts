@@ -80,7 +80,7 @@ export function parseHead(text: string, refuse: Refuse): ResponseHead {
 const ONLY_CHUNKED = /^[ \t,]*chunked[ \t]*(?:,[ \t]*)*$/i
 
 function codingFault(codings: string, length: number, version: string): string | undefined {
-  // RFC 9112 section 6.1: both at once is how responses are smuggled, and HTTP/1.0 knows no codings.
+  // RFC 9112 section 6.1: both together indicate response smuggling, and HTTP/1.0 has no transfer codings.
   if (!Number.isNaN(length)) return 'it has both Content-Length and Transfer-Encoding'
   if (version === '1.0') return 'it has a Transfer-Encoding in HTTP/1.0'
   return ONLY_CHUNKED.test(codings) ? undefined : 'its transfer coding is not supported'

@@ -3,8 +3,10 @@ import type { RoundTrip } from '../http/round-trip.ts'
 import type { Clock } from '../lib/clock.ts'
 import { fingerprint } from '../lib/fingerprint.ts'
 import type { TlsMaterial, TlsReader } from '../lib/tls-material.ts'
+import { inAbsoluteForm } from './absolute-form.ts'
 import { type ConnectionPool, createConnectionPool, type Load, sumOf } from './connection-pool.ts'
 import { type Connect, createConnector, type AlpnProtocol } from './connector.ts'
+import type { EgressProxy } from './egress-proxy.ts'
 import type { Http2Observer } from './http2-session.ts'
 import { createHttp2SessionPool } from './http2-session-pool.ts'
 import {
@@ -14,6 +16,7 @@ import {
   requireHttp2,
   withUpgrades,
 } from './negotiation.ts'
+import { createProxyConnector, createTunnelOpener } from './proxy-connector.ts'
 
 /** The connections to one origin. */
 export type Upstream = {
@@ -21,6 +24,11 @@ export type Upstream = {
   /** The value of `Host`. */
   readonly host: string
   readonly roundTrip: RoundTrip
+  /**
+   * Whether it speaks HTTP/2. Where that is negotiated, connects if there has been no connection yet; undefined if
+   * it does not respond soon.
+   */
+  readonly speaksHttp2: () => Promise<boolean | undefined>
   readonly load: () => Load
   /** Closes connections as soon as they are idle (drain). */
   readonly retire: () => void
@@ -40,11 +48,15 @@ export type UpstreamOptions = {
    */
   readonly http2?: 'auto' | 'always' | 'never'
   readonly http2Observer?: Http2Observer
+  /** Undefined where the origin is connected to directly. */
+  readonly proxy?: EgressProxy | undefined
   /** The maximum age of a connection: DNS is consulted for new ones only. */
   readonly connectionLifetimeSeconds?: number
 }
 
 const CONNECTION_LIFETIME_SECONDS = 300
+/** A client that waits for the outcome must not reach its own time limit. */
+const NEGOTIATION_MS = 2_000
 /** How often certificate files are read again. */
 const TLS_INTERVAL_MS = 10_000
 
@@ -100,7 +112,7 @@ export function openUpstream(
   firstTls: TlsMaterial,
   clock: Clock,
 ): Connections {
-  const { origin, connectTimeoutMs, maxConnections, maxHeaderBytes } = options
+  const { origin, connectTimeoutMs, maxConnections, maxHeaderBytes, proxy } = options
   const url = new URL(origin)
   const hostname = url.hostname.replace(/^\[|\]$/g, '')
   const isTls = url.protocol === 'https:'
@@ -113,11 +125,20 @@ export function openUpstream(
   /** Kept when certificates change. */
   const negotiated: Negotiated = { protocol: undefined }
 
+  let negotiate = async (): Promise<AlpnProtocol | undefined> =>
+    await Promise.resolve(http2 === 'always' ? 'h2' : 'http/1.1')
+
   const poolFor = (tls: TlsMaterial): ConnectionPool => {
     const material = isTls ? { ...tls, servername: serverName(hostname, tls) } : undefined
     const timeoutMs = connectTimeoutMs
-    const connectWith = (alpn: readonly AlpnProtocol[]): Connect =>
-      createConnector({ origin, hostname, port, tls: material, alpn, timeoutMs, clock })
+    const limits = { origin, timeoutMs, clock }
+    const connectWith = (alpn: readonly AlpnProtocol[]): Connect => {
+      // RFC 9113 section 3.4: a server sends its SETTINGS without waiting for the client.
+      const allowsEarlyData = !isTls && alpn.includes('h2')
+      const openTransport =
+        proxy && createTunnelOpener(proxy, { hostname, port }, { ...limits, allowsEarlyData })
+      return createConnector({ ...limits, hostname, port, tls: material, alpn, openTransport })
+    }
     const common = { origin, host: url.host, maxHeaderBytes, lifetimeSeconds, clock }
     const connections = (connect: Connect): ConnectionPool =>
       createConnectionPool({ ...common, connect, maxConnections })
@@ -129,9 +150,22 @@ export function openUpstream(
       return withUpgrades(sessions(connect), connections(connectWith(['http/1.1'])))
     }
     const http1Only = connections(connectWith(['http/1.1']))
+    if (proxy !== undefined && !isTls) {
+      const plain = connections(createProxyConnector(proxy, limits))
+      // A proxy does not forward `Upgrade`, which is connection-specific.
+      return withUpgrades(inAbsoluteForm(plain, origin, proxy), http1Only)
+    }
     if (http2 === 'never' || !isTls) return http1Only
     const connect = connectWith(offered)
-    return createNegotiatingPool({ connect, connections, sessions, http1Only, negotiated })
+    const negotiating = createNegotiatingPool({
+      connect,
+      connections,
+      sessions,
+      http1Only,
+      negotiated,
+    })
+    ;({ negotiate } = negotiating)
+    return negotiating
   }
 
   let pool = poolFor(firstTls)
@@ -141,6 +175,13 @@ export function openUpstream(
     origin,
     host: url.host,
     roundTrip: (request, signal) => pool.roundTrip(request, signal),
+    async speaksHttp2() {
+      const { promise, resolve } = Promise.withResolvers<undefined>()
+      const cancel = clock.schedule(NEGOTIATION_MS, () => resolve(undefined))
+      const protocol = await Promise.race([negotiate(), promise])
+      cancel()
+      return protocol && protocol === 'h2'
+    },
     renew(tls) {
       pool.retire()
       pool = poolFor(tls)

@@ -1,6 +1,8 @@
 import { SidecarError } from '../errors.ts'
 import { isLocalName, isLoopbackHost } from '../lib/loopback.ts'
+import type { InboundRequest } from '../http/inbound-request.ts'
 import type { RequestHead } from '../http/request-head.ts'
+import { readOriginTarget } from './connection-origin.ts'
 import { parseRequestTarget, type RequestTarget } from './request-target.ts'
 
 /** Which names of the sidecar and which web pages a listener accepts. */
@@ -77,13 +79,15 @@ export function isOwnAddress(
 
 /**
  * Parses the request target. An absolute-form target that names the sidecar itself is treated as one in
- * origin-form (RFC 9112 section 3.2).
+ * origin-form (RFC 9112 section 3.2); on a connection to another origin, every target is one in absolute-form.
  */
 export function readTarget(
-  { target, hosts, version }: RequestHead,
-  connection: { readonly localPort?: number | undefined; readonly encrypted?: boolean | undefined },
+  head: RequestHead,
+  connection: Omit<InboundRequest['connection'], 'remoteAddress'>,
   policy: OriginPolicy,
 ): RequestTarget {
+  if (connection.origin !== undefined) return readOriginTarget(head, connection.origin)
+  const { target, hosts, version } = head
   const scheme = connection.encrypted === true ? 'https' : 'http'
   const parsed = parseRequestTarget(target, hosts, version, scheme)
   const isForSidecar = parsed.absolute && isOwnAddress(parsed, policy, connection.localPort)

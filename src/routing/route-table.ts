@@ -16,6 +16,10 @@ export type RouteTable<R> = {
    * mean the same API. Fails with `route_not_found`, `egress_denied` or `request_invalid`.
    */
   match(target: RequestTarget, method: string): R
+  /** The hosts that routes name, as they spell them. */
+  readonly hosts: ReadonlySet<string>
+  /** All routes that name this host, the most specific first. */
+  readonly routesFor: (host: string, scheme: RequestTarget['scheme']) => R[]
   /** Whether a route names this host. */
   readonly namesHost: (host: string, scheme?: RequestTarget['scheme']) => boolean
 }
@@ -75,6 +79,9 @@ export function createRouteTable<R extends { readonly match: RouteMatch }>(
 
   return {
     namesHost,
+    hosts: new Set(routes.flatMap(({ match: { host } }) => (host === undefined ? [] : [host]))),
+    routesFor: (host, scheme) =>
+      [...tablesOf(host, scheme)].flatMap(({ byPrefix }) => [...byPrefix.values()].flat()),
     match(target, method) {
       const [literal, ...others] = target.interpretations
       const route = find(target, literal, method)

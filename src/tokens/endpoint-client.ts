@@ -1,4 +1,5 @@
-import { Agent, type Dispatcher, EnvHttpProxyAgent } from 'undici'
+import type { Socket } from 'node:net'
+import { Agent, type buildConnector } from 'undici'
 import { SidecarError } from '../errors.ts'
 import { networkFault } from '../lib/network-fault.ts'
 import { type TlsMaterial, type TlsReader, withoutTrailingDot } from '../lib/tls-material.ts'
@@ -22,9 +23,26 @@ type EndpointRequest = {
 
 export type EndpointClientOptions = {
   readonly readTls: TlsReader
-  /** The HTTP proxy, and the hosts that are reached directly, in the syntax of `NO_PROXY`. */
-  readonly proxy: { readonly url: string; readonly except: string } | undefined
+  /** Undefined where servers are connected to directly. */
+  readonly proxy: EndpointProxy | undefined
   readonly timeoutMs: number
+}
+
+export type EndpointProxy = {
+  /** Whether a URL is requested without the proxy. */
+  readonly isBypassed: (url: URL) => boolean
+  /** Prepares one request. Fails with `token_unavailable` if a file of the proxy cannot be read. */
+  readonly prepare: (url: URL, tls: TlsMaterial) => Promise<ProxiedRequest>
+}
+
+/** How one request is sent through a proxy: in a tunnel, or in absolute-form (RFC 9112 section 3.2.2). */
+type ProxiedRequest = {
+  /** Fails with `token_unavailable`, or with an error of the system or OpenSSL. */
+  readonly connect: () => Promise<Socket>
+  readonly path: string
+  readonly headers: Readonly<Record<string, string>>
+  /** The failure that a response with this status code and these fields, names and values alternating, stands for. */
+  readonly rejection: (status: number, fields: readonly string[]) => SidecarError | undefined
 }
 
 /** More than any token response or server metadata needs. */
@@ -37,22 +55,27 @@ const MAX_RESPONSE_BYTES = 64 * 1024
 export function createEndpointClient(options: EndpointClientOptions): EndpointClient {
   return {
     async fetch(url, init) {
-      const { origin, pathname, search, host, hostname } = new URL(url)
-      const dispatcher = await openDispatcher(hostname, options)
+      const { dispatcher, origin, path, headers, rejection, host } = await openDispatcher(
+        new URL(url),
+        options,
+      )
       try {
         // The whole body is read here, so that all network errors are handled in one place.
         const response = await dispatcher.request({
           origin,
-          path: pathname + search,
+          path,
           method: init.method,
-          headers: init.headers,
+          headers: { ...init.headers, ...headers },
           body: init.body?.toString() ?? null,
           signal: init.signal ?? null,
         })
         const bytes = Buffer.from(await response.body.arrayBuffer())
-        return toResponse(host, response.statusCode, singleHeaders(response.headers), bytes)
+        const received = singleHeaders(response.headers)
+        const rejected = rejection(response.statusCode, [...received].flat())
+        if (rejected !== undefined) throw rejected
+        return toResponse(host, response.statusCode, received, bytes)
       } catch (cause) {
-        throw cause instanceof SidecarError ? cause : unavailable(new URL(url), cause)
+        throw cause instanceof SidecarError ? cause : unavailable(host, cause)
       } finally {
         await dispatcher.destroy()
       }
@@ -91,11 +114,15 @@ function readableOrEmpty(encoded: EncodedBody): string {
   }
 }
 
-async function openDispatcher(
-  hostname: string,
-  options: EndpointClientOptions,
-): Promise<Dispatcher> {
+type Opened = Pick<ProxiedRequest, 'path' | 'headers' | 'rejection'> & {
+  readonly dispatcher: Agent
+  readonly origin: string
+  readonly host: string
+}
+
+async function openDispatcher(url: URL, options: EndpointClientOptions): Promise<Opened> {
   const { readTls, proxy, timeoutMs } = options
+  const { origin, host, hostname, pathname, search } = url
   let tls: TlsMaterial
   try {
     tls = await readTls()
@@ -106,26 +133,45 @@ async function openDispatcher(
       { cause },
     )
   }
-  const connection = {
+  const limits = {
     allowH2: false,
-    autoSelectFamily: true,
     maxResponseSize: MAX_RESPONSE_BYTES,
     headersTimeout: timeoutMs,
     bodyTimeout: timeoutMs,
-    connect: {
+  }
+  if (proxy === undefined || proxy.isBypassed(url)) {
+    const connect = {
       timeout: timeoutMs,
+      autoSelectFamily: true,
       ...(hostname.endsWith('.') && { servername: withoutTrailingDot(hostname) }),
       ...tls,
-    },
+    }
+    const dispatcher = new Agent({ ...limits, connect })
+    return { ...DIRECT, dispatcher, origin, host, path: pathname + search }
   }
-  if (proxy === undefined) return new Agent(connection)
-  return new EnvHttpProxyAgent({
-    ...connection,
-    httpProxy: proxy.url,
-    httpsProxy: proxy.url,
-    noProxy: proxy.except,
-    requestTls: connection.connect,
+  const { connect, ...prepared } = await proxy.prepare(url, tls)
+  const dispatcher = new Agent({
+    ...limits,
+    connect: (_options, callback) => void connectFor(callback, connect),
   })
+  return { ...prepared, dispatcher, origin, host }
+}
+
+const DIRECT = { headers: {}, rejection: () => undefined } as const
+
+/** Connects, and reports the outcome as undici expects it. */
+async function connectFor(
+  callback: buildConnector.Callback,
+  connect: ProxiedRequest['connect'],
+): Promise<void> {
+  let socket: Socket
+  try {
+    socket = await connect()
+  } catch (error) {
+    callback(error instanceof Error ? error : new Error('cannot connect', { cause: error }), null)
+    return
+  }
+  callback(null, socket)
 }
 
 function singleHeaders(headers: Readonly<Record<string, string | string[] | undefined>>): Headers {
@@ -136,7 +182,7 @@ function singleHeaders(headers: Readonly<Record<string, string | string[] | unde
   return single
 }
 
-function unavailable({ host }: URL, cause: unknown): SidecarError {
+function unavailable(host: string, cause: unknown): SidecarError {
   if (cause instanceof Error && cause.name === 'TimeoutError') {
     return new SidecarError(
       'token_unavailable',

@@ -1,4 +1,4 @@
-/** What a server's error code means here. Only registered codes are repeated: others are text of the server. */
+/** The explanation of an OAuth error code. Only registered codes are quoted, because others are text of the server. */
 type OAuthError = {
   /** Whether the failure is temporary. */
   readonly passing: boolean

@@ -1,8 +1,10 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { connect as connectTls } from 'node:tls'
 import axe from 'axe-core'
 import { describe, expect, test } from 'vitest'
 import { CHROMIUM, openPage } from '../helpers/browser.ts'
+import { openTunnelTo } from '../helpers/interception.ts'
 import { startServer } from '../helpers/servers.ts'
 import { type RunningProgram, startProgramAt, temporaryDirectory } from '../helpers/sidecar.ts'
 import { sendToken, startTokenEndpoint } from '../helpers/token-endpoint.ts'
@@ -91,6 +93,35 @@ ${others.join('\n')}
   return program
 }
 
+/** Interception of three hosts; an application sends no server name to the first one, and another one succeeds at the second. */
+async function startWithFailingHandshakes(): Promise<RunningProgram> {
+  const upstream = await startServer((_req, res) => void res.end('ok'))
+  const directory = await temporaryDirectory()
+  const file = join(directory, 'token-sidecar.yaml')
+  const hosts = ['api.partner.example', 'good.partner.example', '*.unused.partner.example']
+  await writeFile(
+    file,
+    `listen: 127.0.0.1:0
+admin: 127.0.0.1:0
+intercept: { ca: { directory: '${join(directory, 'ca')}' } }
+routes:
+${hosts.map((host, index) => `  - { name: route-${index}, match: { host: '${host}' }, upstream: '${upstream}', credential: none }`).join('\n')}
+`,
+  )
+  const program = await startProgramAt(file)
+  for (const [target = '', servername = ''] of [hosts.slice(0, 1), [hosts[1], hosts[1]]]) {
+    const socket = connectTls({
+      socket: await openTunnelTo(program.proxyUrl, `${target}:443`),
+      servername,
+      rejectUnauthorized: false,
+    })
+    socket.on('error', () => {})
+    socket.write(`GET / HTTP/1.1\r\nHost: ${target}\r\n\r\n`)
+    await new Promise((resolve) => socket.once('data', resolve).once('close', resolve))
+  }
+  return program
+}
+
 /** The words of the page that a line break splits. */
 const BROKEN_WORDS = `[...document.querySelectorAll('main *')].flatMap((element) =>
   [...element.childNodes]
@@ -105,13 +136,23 @@ const BROKEN_WORDS = `[...document.querySelectorAll('main *')].flatMap((element)
     ),
 )`
 
-const VARIANTS = [320, 375, 768, 1280, 1440].flatMap((width) =>
-  (['light', 'dark'] as const).map((colorScheme) => ({
-    width,
-    colorScheme,
-    name: width === 375 || width === 1440 ? ('rejecting' as const) : ('refused' as const),
-  })),
-)
+const VARIANTS = [
+  ...[320, 375, 768, 1280, 1440].flatMap((width) =>
+    (['light', 'dark'] as const).map((colorScheme) => ({
+      width,
+      colorScheme,
+      name: width === 375 || width === 1440 ? ('rejecting' as const) : ('refused' as const),
+    })),
+  ),
+  { width: 320, colorScheme: 'light' as const, name: 'intercepting' as const },
+  { width: 1280, colorScheme: 'dark' as const, name: 'intercepting' as const },
+]
+
+const START = {
+  refused: startWithRejectedCredential,
+  rejecting: startWithRejectingApi,
+  intercepting: startWithFailingHandshakes,
+}
 
 describe.skipIf(CHROMIUM === undefined && MAY_SKIP)(
   'in a browser (skipped without Chromium)',
@@ -197,6 +238,8 @@ describe.skipIf(CHROMIUM === undefined && MAY_SKIP)(
       await page.keyboard.press('Tab')
       expect(await focused()).toBe('Routes')
       await page.keyboard.press('Tab')
+      expect(await focused()).toBe('Protocols')
+      await page.keyboard.press('Tab')
       await page.keyboard.type('ledger')
       const routes = page.getByRole('table', { name: /^Values are for/ }).getByRole('row')
       await until(async () => (await routes.count()) === 2)
@@ -208,16 +251,14 @@ describe.skipIf(CHROMIUM === undefined && MAY_SKIP)(
     test.for(VARIANTS)(
       'at $width pixels, in $colorScheme mode, the page fits and has no accessibility violation ($name)',
       async ({ width, colorScheme, name }) => {
-        const program = await (name === 'refused'
-          ? startWithRejectedCredential()
-          : startWithRejectingApi())
+        const program = await START[name]()
         const { page, consoleMessages } = await openPage(`${program.adminUrl}/`, {
           viewport: { width, height: 800 },
           colorScheme,
           // The Content-Security-Policy of the page forbids the injected checker.
           bypassCSP: true,
         })
-        const heading = name === 'refused' ? 'Not ready' : /^Ready, but/
+        const heading = name === 'refused' ? 'Not ready' : /^Ready, (?:but|with)/
         await page.getByRole('heading', { name: heading }).waitFor()
         expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(width)
         expect(await page.evaluate(BROKEN_WORDS)).toEqual([])
@@ -261,6 +302,23 @@ describe.skipIf(CHROMIUM === undefined && MAY_SKIP)(
         /^orders[^]*Every token rejected: 401/,
       )
       expect(await page.content()).not.toContain(CANARY)
+      expect(consoleMessages).toEqual([])
+    })
+
+    test('failed TLS handshakes of an intercepted host are shown with their reason and advice', async () => {
+      const program = await startWithFailingHandshakes()
+      const { page, consoleMessages } = await openPage(`${program.adminUrl}/`)
+      await page.getByRole('heading', { name: 'Ready, with warnings' }).waitFor()
+      const table = page.getByRole('table', { name: /^TLS handshakes with applications/ })
+      const failing = await table.getByRole('row').nth(1).innerText()
+      expect(failing).toContain('api.partner.example')
+      expect(failing).toContain('1 no_sni')
+      expect(failing).toContain('the client sent no server name (SNI)')
+      expect(failing).toContain('have it send the server name')
+      expect(await table.getByRole('row').nth(2).innerText()).toMatch(
+        /good\.partner\.example\s+1[^]*the last[^]*0[^]*None/,
+      )
+      expect(await table.getByRole('row').nth(3).innerText()).toContain('*.unused.partner.example')
       expect(consoleMessages).toEqual([])
     })
 

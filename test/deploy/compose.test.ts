@@ -84,7 +84,7 @@ test.for([
   ['network_mode: service:token-sidecar', 'network_mode: host'],
   ['127.0.0.1:19091:9090', '19091:9090'],
   ['restart: unless-stopped', 'restrat: unless-stopped'],
-] as const)('the rules for the file refuse %j as %j', ([right, wrong]) => {
+] as const)('the rules for the compose file reject a change of %j to %j', ([right, wrong]) => {
   expect(TEXT).toContain(right)
   expect(compose.safeParse(parse(TEXT.replace(right, wrong))).success).toBe(false)
 })
@@ -115,7 +115,9 @@ test('the user and the configuration path are those of the image', () => {
 test('only the application can reach the listener, and Prometheus the metrics', async () => {
   const { config } = await deployed()
   const { ports } = readImage()
-  expect(config.listen).toEqual({ kind: 'tcp', host: '127.0.0.1', port: ports[0] })
+  expect(config.listen.map(({ address }) => address)).toEqual([
+    { kind: 'tcp', host: '127.0.0.1', port: ports[0] },
+  ])
   expect(config.admin).toEqual({ kind: 'tcp', host: '0.0.0.0', port: ports[1] })
   expect(application.environment).toEqual({ ORDERS_URL: `http://127.0.0.1:${ports[0]}` })
   expect(readFileSync(join(TOP, 'prometheus.yaml'), 'utf8')).toContain(

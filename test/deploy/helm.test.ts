@@ -2,13 +2,13 @@ import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { parse } from 'yaml'
 import * as z from 'zod'
-import { chartsDigest, RENDERED_FILE } from '../../scripts/render-chart.ts'
+import { chartsDigest, RENDERINGS } from '../../scripts/render-chart.ts'
 import { loadDeployed } from '../helpers/deployed-config.ts'
 import { manifestProblems, podsOf, readDocuments } from '../helpers/manifests.ts'
 import { podProblems } from '../helpers/pod-rules.ts'
 import { readImage } from '../helpers/shipped-image.ts'
 
-const RENDERED = readFileSync(RENDERED_FILE, 'utf8')
+const RENDERED = readFileSync(RENDERINGS[0].file, 'utf8')
 const [, DEPLOYMENT] = readDocuments(RENDERED)
 
 const configMap = z.object({ data: z.object({ 'token-sidecar.yaml': z.string() }) })
@@ -23,9 +23,12 @@ async function renderedConfig() {
   return await loadDeployed(configMap.parse(document).data['token-sidecar.yaml'])
 }
 
-test('the rendered chart is up to date ("node scripts/render-chart.ts" writes it)', () => {
-  expect(RENDERED).toContain(`\n# charts: ${chartsDigest()}\n`)
-})
+test.for(RENDERINGS)(
+  'the chart rendered with $values is up to date ("node scripts/render-chart.ts" writes it)',
+  ({ file }) => {
+    expect(readFileSync(file, 'utf8')).toContain(`\n# charts: ${chartsDigest()}\n`)
+  },
+)
 
 test('the rendered manifests are valid', () => {
   expect(readDocuments(RENDERED)).toHaveLength(2)

@@ -22,7 +22,7 @@ const SIDECARS = [
 const read = (file: string): string => readFileSync(join(TOP, file), 'utf8')
 
 test('manifests and configurations are found', () => {
-  expect(CONFIGURATIONS).toHaveLength(2)
+  expect(CONFIGURATIONS).toHaveLength(3)
   expect(MANIFESTS.length).toBeGreaterThan(12)
 })
 
@@ -42,9 +42,11 @@ test.for(CONFIGURATIONS)('%s is a valid configuration', async (file) => {
     ),
   )
   expect(files).toEqual(['/secrets/corp-client/client-secret'])
-  expect([config.listen, config.admin].map((address) => 'port' in address && address.port)).toEqual(
-    readImage().ports,
-  )
+  const addresses = [...config.listen.map(({ address }) => address), config.admin]
+  const [proxy, ...admin] = readImage().ports
+  // A transparent listener has a port of its own.
+  const expected = file.includes('transparent') ? [15_001, ...admin] : [proxy, ...admin]
+  expect(addresses.map((address) => 'port' in address && address.port)).toEqual(expected)
 })
 
 test.for(SIDECARS)(
@@ -70,7 +72,7 @@ test.for([
   ['a list for a map', 'configMap: { name: token-sidecar }', 'configMap: []'],
   ['another kind', 'kind: Deployment', 'kind: Deploiment'],
   ['a field that is missing', 'selector:', 'minReadySeconds: 1 #'],
-] as const)('the schemas refuse %s', ([, right, wrong]) => {
+] as const)('the schemas reject %s', ([, right, wrong]) => {
   const text = read('base/deployment.yaml')
   expect(text).toContain(right)
   const broken = text

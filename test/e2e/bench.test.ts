@@ -8,7 +8,7 @@ import { compare } from '../../bench/measure/compare.ts'
 import { createLoads } from '../../bench/measure/loads.ts'
 import type { CaseResult } from '../../bench/measure/result.ts'
 import { SMALL_GET, type Workload } from '../../bench/measure/workload.ts'
-import { ANSWERS } from '../../bench/stage/answers.ts'
+import { RESPONSES } from '../../bench/stage/responses.ts'
 import { setStage, type Stage } from '../../bench/stage/stage.ts'
 import { unpinned } from '../../bench/system/cores.ts'
 import { portOf } from '../helpers/servers.ts'
@@ -107,7 +107,7 @@ test('the benchmark measures the sidecar and the bare loop in separate processes
 })
 
 test.for<{ what: string; differs: Partial<Workload> }>([
-  { what: 'large responses', differs: { answer: 'mebibyte' } },
+  { what: 'large responses', differs: { response: 'mebibyte' } },
   {
     what: 'bodies, many header fields and TLS to the upstream',
     differs: { method: 'POST', bodyBytes: 100_000, headers: 20, upstreamTls: true },
@@ -158,22 +158,22 @@ test.for([
   {
     cheat: 'forwards requests without a token',
     handlerOf: forwarding(() => ({})),
-    failure: 'the probe got status 401',
+    failure: 'the probe received status 401',
   },
   {
     cheat: 'sends an invalid token',
     handlerOf: forwarding(() => ({ authorization: 'Bearer x' })),
-    failure: 'the probe got status 401',
+    failure: 'the probe received status 401',
   },
   {
     cheat: 'responds without the upstream',
-    handlerOf: () => (_req, res) => void res.end(ANSWERS.small.body),
+    handlerOf: () => (_req, res) => void res.end(RESPONSES.small.body),
     failure: 'the request did not reach the upstream',
   },
   {
     cheat: 'truncates responses',
     handlerOf: forwarding(authorize, (body) => (body.length === 100 ? body.subarray(1) : body)),
-    failure: 'the answer has another body, of 99 bytes',
+    failure: 'the response has another body, of 99 bytes',
   },
 ] satisfies { cheat: string; handlerOf: (setting: Setting) => RequestListener; failure: string }[])(
   'a contender that $cheat is reported as failed, without results',
@@ -191,5 +191,5 @@ test('a contender that omits the token only during the measurement is reported a
   const { entries } = await measure([cheat], {}, ({ round }) => {
     isMeasured = round > 0
   })
-  expect(entries[0]?.failure).toMatch(/× an answer with status 401/)
+  expect(entries[0]?.failure).toMatch(/× a response with status 401/)
 })

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { callWith } from '../helpers/one-call.ts'
+import { callWith } from '../helpers/credential-call.ts'
 import { startBetterAuth } from '../helpers/better-auth-server.ts'
 import { type Algorithm, createSigningKey } from '../helpers/signing-keys.ts'
 

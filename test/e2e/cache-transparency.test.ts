@@ -7,7 +7,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { expect, onTestFinished, test } from 'vitest'
 import { HOP_BY_HOP } from '../helpers/field-lines.ts'
 import type { RecordedResponse, SuiteRun } from '../helpers/cache-suite.ts'
-import { credentialConfig } from '../helpers/one-call.ts'
+import { credentialConfig } from '../helpers/credential-call.ts'
 import { startSidecar } from '../helpers/sidecar.ts'
 import { sendToken, startTokenEndpoint } from '../helpers/token-endpoint.ts'
 

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { decodeProtectedHeader, jwtVerify, SignJWT } from 'jose'
 import { expect, test } from 'vitest'
-import { callWith, credentialConfig, fileWith } from '../helpers/one-call.ts'
+import { callWith, credentialConfig, fileWith } from '../helpers/credential-call.ts'
 import { machineClient, type RunningProvider, startProvider } from '../helpers/provider.ts'
 import {
   type Algorithm,

@@ -260,7 +260,7 @@ test('CONNECT that exceeds the connect timeout gets 504', async () => {
   expect(response).toContain('"code":"upstream_timeout"')
 })
 
-test('CONNECT pipelined after an unanswered request closes the connection without a tunnel', async () => {
+test('CONNECT pipelined after a request without a response closes the connection without a tunnel', async () => {
   let arrived = 0
   const upstream = await startServer(() => {
     arrived += 1

@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { decodeProtectedHeader, type JWTPayload, jwtVerify, UnsecuredJWT } from 'jose'
 import { expect, test } from 'vitest'
-import { callWith, credentialConfig, fileWith } from '../helpers/one-call.ts'
+import { callWith, credentialConfig, fileWith } from '../helpers/credential-call.ts'
 import { startServer } from '../helpers/servers.ts'
 import { createSigningKey, KEY_ID, type SigningKey } from '../helpers/signing-keys.ts'
 import { startSidecar } from '../helpers/sidecar.ts'

@@ -136,6 +136,27 @@ test('a header section beyond limits.headers gets 431', async () => {
   expect(valueOf((await client.response(3)).sections[0], ':status')).toBe('431')
 })
 
+test('a field above 64 KiB closes its connection with COMPRESSION_ERROR, and no other connection', async () => {
+  const { program } = await start('limits: { headers: 1MiB }')
+  const client = await openFrameClient(program.proxyUrl)
+  const bystander = await openFrameClient(program.proxyUrl)
+  const block = encodeFields(requestFields(['x-a', 'a'.repeat(70_000)]))
+  client.send(
+    encodeFrame(FRAME.HEADERS, FLAG.END_STREAM, 1, block.subarray(0, 16_384)),
+    ...[1, 2, 3, 4].map((part) =>
+      encodeFrame(
+        FRAME.CONTINUATION,
+        part === 4 ? FLAG.END_HEADERS : 0,
+        1,
+        block.subarray(part * 16_384, (part + 1) * 16_384),
+      ),
+    ),
+  )
+  await until(client.isClosed)
+  expect(client.goaway()).toBe(ERROR.COMPRESSION_ERROR)
+  await serves(bystander, 1)
+})
+
 test('a connection with a thousand cancelled requests is still served', async () => {
   const { program } = await start()
   const client = await openFrameClient(program.proxyUrl)

@@ -9,7 +9,7 @@ import { type Authority, createAuthority, createSelfSigned } from '../helpers/ce
 import { forwardConfig } from '../helpers/config-text.ts'
 import { headersFrame, openFrameClient, requestFields } from '../helpers/http2-frames.ts'
 import { metric } from '../helpers/metrics.ts'
-import { fileWith } from '../helpers/one-call.ts'
+import { fileWith } from '../helpers/credential-call.ts'
 import { exchangeRaw } from '../helpers/raw-http.ts'
 import { startServer } from '../helpers/servers.ts'
 import { startSidecar } from '../helpers/sidecar.ts'

@@ -2,6 +2,7 @@ import { type IncomingMessage, request, type ServerResponse } from 'node:http'
 import { once } from 'node:events'
 import { text } from 'node:stream/consumers'
 import { expect, test } from 'vitest'
+import { startEgressProxy } from '../helpers/egress-proxy.ts'
 import { exchangeRaw } from '../helpers/raw-http.ts'
 import { startServer } from '../helpers/servers.ts'
 import { startProgram } from '../helpers/sidecar.ts'
@@ -69,6 +70,9 @@ test('no secret or token is in the log, metrics, status or responses, at any log
     else fail(received, res)
   })
   const upstream = await startServer(failAsNamed)
+  const proxy = await startEgressProxy({
+    onConnect: (socket) => void socket.end(`HTTP/1.1 403 ${CANARY}\r\n\r\n${CANARY}`),
+  })
   const credentials = ['good', ...FAILURES.keys()]
   const program = await startProgram(
     `
@@ -89,6 +93,8 @@ ${credentials
 routes:
 ${credentials.map((id) => `  - { name: r-${id}, match: { path: /${id} }, upstream: '${upstream}', credential: c-${id}, headers: { set: { X-Api-Key: '${CANARY}' } } }`).join('\n')}
   - { name: undiscovered, match: { path: /undiscovered }, upstream: '${upstream}', credential: undiscovered }
+  - { name: proxied, match: { path: /proxied }, upstream: 'https://api.invalid', credential: c-good, proxy: &proxy { url: '${proxy.url}', username: me, password: { env: SECRET } } }
+  - { name: plain, match: { path: /plain }, upstream: '${upstream}', credential: none, proxy: *proxy }
   - { name: down, match: { path: /down }, upstream: 'http://127.0.0.1:1', credential: c-good }
 log: { level: debug }
 `,
@@ -116,7 +122,7 @@ log: { level: debug }
   }
   for (const path of ['', '/cut', '/reset', '/401', '/garbage']) await call(`/good${path}`)
   for (const index of FAILURES.keys()) await call(`/${index}`)
-  for (const path of ['/undiscovered', '/down', '/nowhere']) await call(path)
+  for (const path of ['/undiscovered', '/proxied', '/plain', '/down', '/nowhere']) await call(path)
   // The parser rejects these, and its error contains the raw packet.
   seen.push(
     await exchangeRaw(
@@ -141,11 +147,14 @@ log: { level: debug }
   }
   expect((await program.stop()).code).toBe(0)
 
+  // The octets before the password are three, so that its encoding is part of that of both.
+  expect(proxy.headers[0]?.['proxy-authorization']).toContain(encoded)
   const everything = [program.output(), ...seen].join('\n')
   for (const code of [
     'token_invalid',
     'token_rejected',
     'token_unavailable',
+    'upstream_proxy',
     'upstream_reset',
     'upstream_protocol',
     'upstream_unreachable',

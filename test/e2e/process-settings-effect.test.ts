@@ -56,8 +56,21 @@ const PROBES: Readonly<Record<string, Probe>> = {
 
 /** Settings of shutdown and timeouts, with the tests that set them. */
 const TESTED_ELSEWHERE: Readonly<Record<string, string>> = {
+  'forward.mode': 'test/e2e/egress-proxy.test.ts',
+  'forward.proxy': 'test/e2e/egress-proxy.test.ts',
+  'forward.proxy.password': 'test/e2e/egress-proxy.test.ts',
+  'forward.proxy.tls.ca': 'test/e2e/egress-proxy.test.ts',
+  'forward.proxy.url': 'test/e2e/egress-proxy.test.ts',
+  'forward.proxy.username': 'test/e2e/egress-proxy.test.ts',
   'limits.headersTimeout': 'test/e2e/stalls.test.ts',
-  'listen.address': 'test/e2e/listener-tls.test.ts',
+  'listen.address': 'test/e2e/listeners.test.ts',
+  'listen.address.mode': 'test/e2e/listeners.test.ts',
+  'listen.address.unix': 'test/e2e/listeners.test.ts',
+  'listen.auth.basic': 'test/e2e/caller-authentication.test.ts',
+  'listen.auth.clientCertificates.commonNames': 'test/e2e/client-certificates.test.ts',
+  'listen.auth.clientCertificates.dnsNames': 'test/e2e/client-certificates.test.ts',
+  'listen.auth.clientCertificates.uris': 'test/e2e/client-certificates.test.ts',
+  'listen.name': 'test/e2e/listeners.test.ts',
   'listen.tls.cert': 'test/e2e/listener-tls.test.ts',
   'listen.tls.clientCa': 'test/e2e/listener-tls.test.ts',
   'listen.tls.key': 'test/e2e/listener-tls.test.ts',

@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs'
 import { once } from 'node:events'
 import { expect, onTestFinished, test } from 'vitest'
 import { createAuthority } from '../helpers/certificates.ts'
-import { fileWith } from '../helpers/one-call.ts'
+import { fileWith } from '../helpers/credential-call.ts'
 import { loadText } from '../helpers/problems.ts'
 import { routeSettings } from '../helpers/schema-settings.ts'
 import { portOf, startListening, startServer } from '../helpers/servers.ts'
@@ -67,6 +67,12 @@ const PROBES: Readonly<Record<string, Probe>> = {
 const TESTED_ELSEWHERE: Readonly<Record<string, string>> = {
   connections: 'test/e2e/stale-connections.test.ts',
   http2: 'test/unit/outbound/negotiation.test.ts',
+  listeners: 'test/e2e/route-listeners.test.ts',
+  proxy: 'test/e2e/egress-proxy.test.ts',
+  'proxy.password': 'test/e2e/egress-proxy.test.ts',
+  'proxy.tls.ca': 'test/e2e/egress-proxy.test.ts',
+  'proxy.url': 'test/e2e/egress-proxy.test.ts',
+  'proxy.username': 'test/e2e/egress-proxy.test.ts',
   retry: 'test/e2e/stale-connections.test.ts',
   'timeouts.idle': 'test/e2e/timeouts.test.ts',
   'timeouts.response': 'test/e2e/timeouts.test.ts',

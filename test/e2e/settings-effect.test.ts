@@ -8,8 +8,8 @@ import type { CredentialConfig } from '../../src/config/credential-schema.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { createDiscoveredMetadata } from '../../src/tokens/server-metadata.ts'
 import { createAuthority } from '../helpers/certificates.ts'
-import { startConnectProxy } from '../helpers/connect-proxy.ts'
-import { callWith, fileWith } from '../helpers/one-call.ts'
+import { startEgressProxy } from '../helpers/egress-proxy.ts'
+import { callWith, fileWith } from '../helpers/credential-call.ts'
 import { faultsOf } from '../helpers/problems.ts'
 import { credentialSettings } from '../helpers/schema-settings.ts'
 import { portOf, startListening } from '../helpers/servers.ts'
@@ -179,6 +179,10 @@ const TESTED_ELSEWHERE = [
   'refresh.jitter',
   'refresh.leeway',
   'timeout', // token-failures.test.ts
+  'proxy.password', // token-proxy.test.ts
+  'proxy.tls.ca',
+  'proxy.url',
+  'proxy.username',
   // In this file.
   'proxy',
   'tls.ca',
@@ -345,7 +349,7 @@ test.for<readonly [Provider, Provider]>([
 })
 
 test('a token request uses the configured proxy', async () => {
-  const proxy = await startConnectProxy()
+  const proxy = await startEgressProxy()
   await callWith(
     JSON.stringify({
       tokenEndpoint: 'https://as.invalid/token',

@@ -9,7 +9,7 @@ import {
   zstdCompressSync,
 } from 'node:zlib'
 import { expect, onTestFinished, test } from 'vitest'
-import { callWith } from '../helpers/one-call.ts'
+import { callWith } from '../helpers/credential-call.ts'
 import { portOf } from '../helpers/servers.ts'
 import { sendToken, startTokenEndpoint } from '../helpers/token-endpoint.ts'
 

@@ -394,7 +394,7 @@ test('a failing OTLP receiver is logged once until it recovers, and affects no r
   })
   await program.stop()
   expect(program.output().match(/cannot export traces/g)).toHaveLength(1)
-  expect(program.output()).toContain('"reason":"the receiver answers 500"')
+  expect(program.output()).toContain('"reason":"the receiver responded with status 500"')
   expect(program.output()).not.toContain('canary-answer')
 })
 

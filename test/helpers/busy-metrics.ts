@@ -19,9 +19,12 @@ export function busyMetrics(): Metrics {
     route.notAuthorized(401)
     route.grpcFinished(14)
   }
+  metrics.rejectedCallers.note('partners', 'no_credentials')
   metrics.tokenRequests('corp').finished('success', 100)
   metrics.tokenRequests('corp').finished('token_rejected', 100)
   metrics.tokenRequests('partner').finished('success', 5)
+  metrics.interception.add('api.example.com')
+  metrics.interception.succeeded('*.example.com', 0)
   const usable = { usable: true, expiresAtMs: 1_793_534_400_500, lifetimeMs: 300_000 }
   const unusable = { usable: false, expiresAtMs: undefined, lifetimeMs: undefined }
   const load = { connected: 3, running: 2, queued: 1 }

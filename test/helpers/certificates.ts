@@ -10,7 +10,8 @@ export type Certificate = {
 }
 
 export type Authority = Certificate & {
-  issue(subject: string, hosts: readonly string[]): Promise<Certificate>
+  /** The names are DNS names, IPv4 addresses and URIs. */
+  issue(subject: string, names: readonly string[]): Promise<Certificate>
 }
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
@@ -29,7 +30,7 @@ export async function createAuthority(name = 'test authority'): Promise<Authorit
   return {
     certificate: root.toString('pem'),
     key: pemOf(keys.privateKey),
-    async issue(subject, hosts) {
+    async issue(subject, names) {
       const own = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify'])
       const certificate = await x509.X509CertificateGenerator.create({
         subject: `CN=${subject}`,
@@ -40,7 +41,7 @@ export async function createAuthority(name = 'test authority'): Promise<Authorit
         signingKey: keys.privateKey,
         extensions: [
           new x509.SubjectAlternativeNameExtension(
-            hosts.map((host) => ({ type: /^[\d.]+$/.test(host) ? 'ip' : 'dns', value: host })),
+            names.map((value) => ({ type: typeOf(value), value })),
           ),
         ],
       })
@@ -59,6 +60,11 @@ export async function createSelfSigned(subject: string): Promise<Certificate> {
     keys,
   })
   return { certificate: own.toString('pem'), key: pemOf(keys.privateKey) }
+}
+
+function typeOf(name: string): 'ip' | 'url' | 'dns' {
+  if (/^[\d.]+$/.test(name)) return 'ip'
+  return name.includes('://') ? 'url' : 'dns'
 }
 
 function validity(): { notBefore: Date; notAfter: Date } {

@@ -9,8 +9,9 @@ import {
   resetFrame,
 } from './http2-frames.ts'
 import { groupingLabelsOf, matchesAny, selectorsOf } from './promql.ts'
+import { exchangeRaw } from './raw-http.ts'
 import { startServer } from './servers.ts'
-import { startSidecar } from './sidecar.ts'
+import { startSidecar, temporaryDirectory } from './sidecar.ts'
 import { sendToken, startTokenEndpoint } from './token-endpoint.ts'
 import { until } from './wait.ts'
 
@@ -23,9 +24,18 @@ export async function readExposedSeries(): Promise<ExposedSeries> {
   const upstream = await startServer((req, res) => {
     res.writeHead(req.url === '/orders/bad' ? 500 : 200).end('ok')
   })
+  const auth = '{ basic: [{ username: a, password: { value: b } }] }'
   const sidecar = await startSidecar(
-    endpointConfig({ endpoint: endpoint.url, upstream: `${upstream}/orders` }),
+    `
+intercept: { ca: { directory: '${await temporaryDirectory()}' } }
+${endpointConfig({ endpoint: endpoint.url, upstream: `${upstream}/orders` })}
+  - { name: named, match: { host: api.example.com }, upstream: '${upstream}', credential: none }
+`,
+    {},
+    `[{ address: "127.0.0.1:0" }, { name: partners, address: "127.0.0.1:0", auth: ${auth} }]`,
   )
+  // fetch takes a 407 for a network error.
+  await exchangeRaw(sidecar.urlOf('partners'), 'GET / HTTP/1.0\r\n\r\n')
   for (const path of ['/orders', '/orders/bad']) {
     await (await fetch(`${sidecar.proxyUrl}${path}`)).text()
   }

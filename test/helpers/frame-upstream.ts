@@ -25,7 +25,7 @@ type FrameUpstreamOptions = {
 }
 
 /**
- * An HTTP/2 server of frames: nothing that it sends is verified. `respond` is called for each header
+ * A raw HTTP/2 server: the frames that it sends are not verified. `respond` is called for each header
  * section of a request, with names and values alternating.
  */
 export async function startFrameUpstream(

@@ -147,7 +147,22 @@ type UnaryOptions = { readonly metadata?: Metadata; readonly deadline?: number }
 
 /** A gRPC client (grpc-js) for `origin`, such as http://127.0.0.1:8080. */
 export function createGrpcClient(origin: string): GrpcClient {
-  const client = new Client(new URL(origin).host, credentials.createInsecure())
+  return grpcClientOver(new Client(new URL(origin).host, credentials.createInsecure()))
+}
+
+/** A gRPC client that calls `host` with TLS, through an HTTP proxy. */
+export function createProxiedGrpcClient(proxyUrl: string, host: string, ca: string): GrpcClient {
+  const tls = credentials.createSsl(Buffer.from(ca))
+  return grpcClientOver(
+    new Client(new URL(proxyUrl).host, tls, {
+      'grpc.http_connect_target': `dns:${host}:443`,
+      'grpc.ssl_target_name_override': host,
+      'grpc.default_authority': host,
+    }),
+  )
+}
+
+function grpcClientOver(client: Client): GrpcClient {
   onTestFinished(() => client.close())
   const open = (name: string): ClientDuplexStream<Buffer, Buffer> =>
     client.makeBidiStreamRequest(`/test.Echo/${name}`, asIs, asIs)

@@ -27,6 +27,7 @@ export const ERROR = {
   INTERNAL_ERROR: 2,
   FLOW_CONTROL_ERROR: 3,
   CANCEL: 8,
+  COMPRESSION_ERROR: 9,
   CONNECT_ERROR: 10,
   ENHANCE_YOUR_CALM: 11,
 } as const
@@ -100,7 +101,7 @@ export function requestFields(
   return [':method', method, ':scheme', scheme, ':authority', authority, ':path', path, ...extra]
 }
 
-/** What one stream has received. */
+/** The data received on one stream. */
 export type ReceivedStream = {
   /** Header sections in their order; names and values alternate. */
   readonly sections: string[][]
@@ -123,7 +124,7 @@ export type FrameClient = {
   readonly isClosed: () => boolean
 }
 
-/** An HTTP/2 client of frames: nothing that it sends is verified, and it acknowledges SETTINGS and PING. */
+/** A raw HTTP/2 client: the frames that it sends are not verified; it acknowledges SETTINGS and PING. */
 export async function openFrameClient(
   origin: string | Socket,
   settings: Buffer = settingsFrame(),

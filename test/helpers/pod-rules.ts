@@ -44,9 +44,10 @@ export function podProblems({ spec }: PodTemplate, deployed: Deployed): string[]
     const mountsSecret = volumeMounts.some((mount) => secrets.has(mount.name))
     expect(!mountsSecret, `"${name}" mounts the secret of the sidecar`)
   }
-  if (isSidecarContainer && config.listen.kind === 'tcp') {
-    expect(config.listen.host === '127.0.0.1', '"listen" is open to other pods')
-    const url = `http://127.0.0.1:${config.listen.port}`
+  const [address] = config.listen.map((listener) => listener.address)
+  if (isSidecarContainer && address?.kind === 'tcp') {
+    expect(address.host === '127.0.0.1', '"listen" is open to other pods')
+    const url = `http://127.0.0.1:${address.port}`
     const values = spec.containers.flatMap(({ env }) => env.map(({ value }) => value))
     expect(values.includes(url), `no container has ${url} in its environment`)
   }

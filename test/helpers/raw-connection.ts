@@ -18,7 +18,7 @@ export type RawConnection = {
 export async function openRaw(origin: string, first = ''): Promise<RawConnection> {
   const { hostname, port } = new URL(origin)
   const socket = connect({ port: Number(port), host: hostname, allowHalfOpen: true })
-  // A reset, because a FIN would be taken for a half-close.
+  // A reset, because a FIN would be a half-close.
   onTestFinished(() => void socket.resetAndDestroy())
   const connection = follow(socket)
   await once(socket, 'connect')

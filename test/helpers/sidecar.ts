@@ -14,7 +14,10 @@ import { createLog } from '../../src/observe/logger.ts'
 import { upstreamClient } from './upstream-client.ts'
 
 export type RunningSidecar = {
+  /** Of the first listener. */
   readonly proxyUrl: string
+  /** The URL of the listener with this name. */
+  urlOf(listener: string): string
   readonly adminUrl: string
   /** Everything logged so far. */
   logs(): Promise<string>
@@ -69,6 +72,7 @@ export async function startSidecar(
   onTestFinished(close)
   return {
     proxyUrl: app.proxyUrl,
+    urlOf: (listener) => app.listeners.find(({ name }) => name === listener)?.url ?? '',
     adminUrl: app.adminUrl,
     close,
     async logs() {

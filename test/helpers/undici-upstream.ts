@@ -20,7 +20,8 @@ const MAX_INTERIM_RESPONSES = 64
  * `docs/decisions/0013` compares the two.
  */
 export const openUndiciUpstream: OpenUpstream = (options, firstTls, clock) => {
-  const { origin, connectTimeoutMs, maxConnections, maxHeaderBytes } = options
+  const { origin, connectTimeoutMs, maxConnections, maxHeaderBytes, proxy } = options
+  if (proxy !== undefined) throw new Error('undici is not compared behind an egress proxy')
   const poolFor = (tls: TlsMaterial): Pool =>
     new Pool(origin, {
       connections: maxConnections,
@@ -40,6 +41,7 @@ export const openUndiciUpstream: OpenUpstream = (options, firstTls, clock) => {
     origin,
     host: new URL(origin).host,
     roundTrip: async (request, signal) => await sendOver(pool, origin, request, signal, clock),
+    speaksHttp2: async () => await Promise.resolve(false),
     load: () => {
       const { connected, running, queued } = pool.stats
       return { connected, running, queued }

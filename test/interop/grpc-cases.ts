@@ -1,56 +1,47 @@
-import { execFile } from 'node:child_process'
 import { freePort, untilListening } from '../../bench/system/ports.ts'
 import type { Processes } from '../../bench/system/processes.ts'
-import type { Programs } from './programs.ts'
+import type { InteropClient, Target } from './interop-client.ts'
 import type { Stage } from './stage.ts'
-
-/**
- * The cases of the interop client of grpc-go that need no cloud. Not `pick_first_unary` and the ORCA cases: the
- * interop server of grpc-go reports neither its name nor its load.
- */
-const CASES = [
-  'empty_unary',
-  'large_unary',
-  'client_streaming',
-  'server_streaming',
-  'ping_pong',
-  'empty_stream',
-  'timeout_on_sleeping_server',
-  'cancel_after_begin',
-  'cancel_after_first_response',
-  'status_code_and_message',
-  'special_status_message',
-  'custom_metadata',
-  'unimplemented_method',
-  'unimplemented_service',
-  'rpc_soak',
-  'channel_soak',
-] as const
-
-/** Calls on one connection, and calls with a new connection each. */
-const SOAK_ITERATIONS: Readonly<Record<string, number>> = { rpc_soak: 200, channel_soak: 10 }
-
-const SOAK = [
-  '-soak_min_time_ms_between_rpcs=0',
-  '-soak_overall_timeout_seconds=60',
-  '-soak_per_iteration_max_acceptable_latency_ms=5000',
-]
-
-const CASE_DEADLINE_MS = 90_000
 
 /** A way from the client to the server, and how each case ended on it: "ok" or the error. */
 export type GrpcResults = {
+  readonly client: string
   readonly path: string
   readonly outcomes: ReadonlyMap<string, string>
 }
 
-/** The path without a sidecar is the first. */
+/** Runs all cases of all clients against the server, without a sidecar first. */
 export async function runGrpcCases(
-  { client, server }: Programs,
+  clients: readonly InteropClient[],
+  server: string,
   stage: Stage,
   processes: Processes,
   progress: (text: string) => void,
 ): Promise<readonly GrpcResults[]> {
+  const paths = await startPaths(server, stage, processes)
+  const results: GrpcResults[] = []
+  for (const client of clients) {
+    results.push(
+      ...(await Promise.all(
+        paths.map(async ({ path, target }) => {
+          const outcomes = new Map<string, string>()
+          for (const name of client.cases) {
+            progress(`${client.name}: ${name}, ${path}`)
+            outcomes.set(name, await client.run(name, target))
+          }
+          return { client: client.name, path, outcomes }
+        }),
+      )),
+    )
+  }
+  return results
+}
+
+async function startPaths(
+  server: string,
+  stage: Stage,
+  processes: Processes,
+): Promise<readonly { readonly path: string; readonly target: Target }[]> {
   const { caFile, certFile, keyFile } = stage.tls
   const startServer = async (args: readonly string[]): Promise<number> => {
     const port = await freePort()
@@ -69,36 +60,15 @@ export async function runGrpcCases(
   const overSidecar = async (
     listensWithTls: boolean,
     to: typeof cleartext | typeof tls,
-  ): Promise<number> => await stage.startSidecar({ ...to, listensWithTls })
-
-  const paths = [
-    { path: 'direct', usesTls: false, port: cleartextPort },
-    { path: 'cleartext to cleartext', usesTls: false, port: await overSidecar(false, cleartext) },
-    { path: 'cleartext to TLS', usesTls: false, port: await overSidecar(false, tls) },
-    { path: 'TLS to cleartext', usesTls: true, port: await overSidecar(true, cleartext) },
-    { path: 'TLS to TLS', usesTls: true, port: await overSidecar(true, tls) },
-  ]
-  return await Promise.all(
-    paths.map(async ({ path, usesTls, port }) => {
-      const outcomes = new Map<string, string>()
-      for (const name of CASES) {
-        progress(`${name}, ${path}`)
-        const args = [`-test_case=${name}`, '-server_host=localhost', `-server_port=${port}`]
-        if (usesTls) args.push('-use_tls', '-use_test_ca', `-ca_file=${caFile}`)
-        const iterations = SOAK_ITERATIONS[name]
-        if (iterations !== undefined) args.push(`-soak_iterations=${iterations}`, ...SOAK)
-        outcomes.set(name, await outcomeOf(client, args))
-      }
-      return { path, outcomes }
-    }),
-  )
-}
-
-async function outcomeOf(client: string, args: readonly string[]): Promise<string> {
-  return await new Promise((resolve) => {
-    execFile(client, args, { timeout: CASE_DEADLINE_MS }, (error, _stdout, stderr) => {
-      if (error === null) resolve('ok')
-      else resolve(stderr.trim().split('\n').at(-1) ?? error.message)
-    })
+  ): Promise<Target> => ({
+    port: await stage.startSidecar({ ...to, listensWithTls }),
+    caFile: listensWithTls ? caFile : undefined,
   })
+  return [
+    { path: 'direct', target: { port: cleartextPort, caFile: undefined } },
+    { path: 'cleartext to cleartext', target: await overSidecar(false, cleartext) },
+    { path: 'cleartext to TLS', target: await overSidecar(false, tls) },
+    { path: 'TLS to cleartext', target: await overSidecar(true, cleartext) },
+    { path: 'TLS to TLS', target: await overSidecar(true, tls) },
+  ]
 }

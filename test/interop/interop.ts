@@ -3,10 +3,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createProcesses } from '../../bench/system/processes.ts'
 import { runGrpcCases } from './grpc-cases.ts'
+import { grpcGo } from './grpc-go.ts'
+import { grpcio } from './grpcio.ts'
 import { runH2spec } from './h2spec.ts'
 import { buildPrograms } from './programs.ts'
 import { createStage } from './stage.ts'
-import { differences, grpcTable, h2specTable } from './tables.ts'
+import { differences, grpcTables, h2specTable } from './tables.ts'
 
 const progress = (text: string): void => void process.stderr.write(`${text}\n`)
 
@@ -22,7 +24,10 @@ async function main(): Promise<number> {
 
   const parts = process.argv.slice(2)
   const runs = (part: string): boolean => parts.length === 0 || parts.includes(part)
-  const grpc = runs('grpc') ? await runGrpcCases(programs, stage, processes, progress) : []
+  const clients = [grpcGo(programs.client), grpcio(programs.python)]
+  const grpc = runs('grpc')
+    ? await runGrpcCases(clients, programs.server, stage, processes, progress)
+    : []
   const h2spec = runs('h2spec') ? await runH2spec(programs, stage, stack, directory, progress) : []
   const different = differences(grpc, h2spec)
   const failed = h2spec.flatMap(({ server, failed: names }) =>
@@ -30,7 +35,7 @@ async function main(): Promise<number> {
   )
   process.stdout.write(
     `${[
-      grpcTable(grpc),
+      grpcTables(grpc),
       h2specTable(h2spec),
       `Failed in h2spec:\n${failed.join('\n')}`,
       different.length === 0

@@ -1,8 +1,14 @@
 import type { GrpcResults } from './grpc-cases.ts'
 import type { H2specResults } from './h2spec.ts'
 
-/** One column for each path, as a Markdown table. */
-export function grpcTable(results: readonly GrpcResults[]): string {
+/** A Markdown table for each client, with a column for each path. */
+export function grpcTables(results: readonly GrpcResults[]): string {
+  return [...Map.groupBy(results, ({ client }) => client)]
+    .map(([client, paths]) => `${client}:\n\n${grpcTable(paths)}`)
+    .join('\n\n')
+}
+
+function grpcTable(results: readonly GrpcResults[]): string {
   const cases = [...(results[0]?.outcomes.keys() ?? [])]
   return table(
     ['Case', ...results.map(({ path }) => path)],
@@ -26,22 +32,22 @@ export function h2specTable(results: readonly H2specResults[]): string {
 }
 
 /**
- * The listener serves HTTP/1.1 as well, and answers anything but the preface with a 400 of HTTP/1.1, where the
- * case expects GOAWAY or a closed connection.
+ * The listener serves HTTP/1.1 as well, and responds to anything but the preface with an HTTP/1.1 400, where
+ * the case expects GOAWAY or a closed connection.
  */
 const EXPECTED: ReadonlySet<string> = new Set(['http2/3.5: Sends invalid connection preface'])
 
-/** What differs between the direct path and another, or fails on the sidecar alone. */
+/** The cases with another outcome than on the direct path, and those that fail only on the sidecar. */
 export function differences(
   grpc: readonly GrpcResults[],
   h2spec: readonly H2specResults[],
 ): readonly string[] {
-  const [direct, ...others] = grpc
-  const inCases = others.flatMap(({ path, outcomes }) =>
-    [...outcomes]
+  const inCases = grpc.flatMap(({ client, path, outcomes }) => {
+    const direct = grpc.find((each) => each.client === client)
+    return [...outcomes]
       .filter(([name, outcome]) => (outcome === 'ok') !== (direct?.outcomes.get(name) === 'ok'))
-      .map(([name, outcome]) => `${name}, ${path}: ${outcome}`),
-  )
+      .map(([name, outcome]) => `${client}: ${name}, ${path}: ${outcome}`)
+  })
   const inSpec = h2spec
     .filter(({ server }) => server.startsWith('token-sidecar'))
     .flatMap(({ server, failed }) => {

@@ -33,10 +33,10 @@ const PARAMETERS = RUNS > 0 ? { numRuns: RUNS } : { numRuns: 60, seed: 1 }
 const attempts = <T>(base: fc.Arbitrary<T>) =>
   fc.array(fc.tuple(base, mutations), { minLength: 1, maxLength: 8 })
 
-/** A changed octet does not make it that of another request. */
+/** Long enough that a changed octet does not produce the id of another request. */
 const nextId = (): string => `id-${randomBytes(8).toString('hex')}`
 
-/** Valid sequences of a client; each request has an id of its own. */
+/** Valid sequences of a client; each request has a unique id. */
 const REQUESTS: readonly (() => Buffer[])[] = [
   () => [headersFrame(1, get()), headersFrame(3, get()), headersFrame(5, get())],
   () => [
@@ -183,7 +183,7 @@ test('mutated frames of an upstream deliver no request twice and reveal no token
     authorizations.add(fields.filter((_, i) => fields[i - 1] === 'authorization').join())
     arrived.set(requestId, (arrived.get(requestId) ?? 0) + 1)
     const frames = mutateFrames(respond(id), changes)
-    // RFC 9113 section 8.7: after these, a request has not been processed, and may be sent again.
+    // RFC 9113 section 8.7: a request that was not processed may be retried.
     const types = frameTypes(Buffer.concat(frames))
     const isRefusal = types.includes(FRAME.RST_STREAM) || types.includes(FRAME.GOAWAY)
     const isUnauthorized = respond === RESPONSES[3]
@@ -191,7 +191,7 @@ test('mutated frames of an upstream deliver no request twice and reveal no token
       for (const [other, count] of arrived) if (count > 0) mayRepeat.add(other)
     }
     send(...frames)
-    // What the proxy waits for in vain ends with the connection.
+    // A response that never arrives ends with the connection.
     if (changes.length > 0) socket.end()
   })
   const { proxyUrl } = await startTokenSidecar(origin)

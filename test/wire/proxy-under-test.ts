@@ -1,5 +1,5 @@
 import { forwardConfig } from '../helpers/config-text.ts'
-import { credentialConfig } from '../helpers/one-call.ts'
+import { credentialConfig } from '../helpers/credential-call.ts'
 import { CLIENT_ID, CLIENT_SECRET } from '../helpers/servers.ts'
 import { startSidecar } from '../helpers/sidecar.ts'
 import { sendToken, startTokenEndpoint } from '../helpers/token-endpoint.ts'

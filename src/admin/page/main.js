@@ -2,7 +2,9 @@
 
 import { byId, setText } from './document.js'
 import { showFailures } from './failures.js'
+import { showInterception } from './interception.js'
 import { showOverview } from './overview.js'
+import { showProtocols } from './protocols.js'
 import { showRejections } from './rejections.js'
 import { showAllRoutes, showRoutes } from './routes.js'
 import { POLL_MS, refresh, status } from './sidecar.js'
@@ -14,8 +16,10 @@ function show() {
   showOverview()
   if (status === undefined) return
   showRejections()
+  showInterception()
   showTokens()
   showFailures()
+  showProtocols()
 }
 
 /** All parts, after a response or a change of the filter. */

@@ -28,7 +28,7 @@ export function showsProblemsOnly() {
 }
 
 /**
- * @param {'rejection' | 'token' | 'failure' | 'route'} kind
+ * @param {'rejection' | 'interception' | 'token' | 'failure' | 'route'} kind
  * @param {number} shown
  * @param {number} all
  * @param {string} none

@@ -46,6 +46,7 @@ test('a route whose API rejects everything is a warning, and leaves the sidecar 
   const { ready, reasons, warnings } = readinessOf(
     [],
     [{ route: 'orders', rejection, lastMinute: QUIET }],
+    [],
     false,
   )
   expect({ ready, reasons }).toEqual({ ready: true, reasons: [] })
@@ -62,7 +63,7 @@ test.for([
   { lastMinute: QUIET, warns: false },
 ])('when some requests succeed, $lastMinute is a warning: $warns', ({ lastMinute, warns }) => {
   const rejection = rejected({ isEveryRequestRejected: false })
-  const { warnings } = readinessOf([], [{ route: 'orders', rejection, lastMinute }], false)
+  const { warnings } = readinessOf([], [{ route: 'orders', rejection, lastMinute }], [], false)
   expect(warnings).toHaveLength(warns ? 1 : 0)
 })
 
@@ -71,7 +72,7 @@ test.for([
   { what: 'that readiness does not wait for', usable: false, required: false, warns: true },
   { what: 'that makes the sidecar unready', usable: false, required: true, warns: false },
 ])('a failing token $what is a warning: $warns', ({ usable, required, warns }) => {
-  const { ready, warnings } = readinessOf([failing({ usable, required })], [], false)
+  const { ready, warnings } = readinessOf([failing({ usable, required })], [], [], false)
   expect(ready).toBe(warns)
   expect(warnings).toEqual(warns ? ['token "corp": Cannot get a token'] : [])
 })

@@ -2,11 +2,11 @@ import { expect, test } from 'vitest'
 import type { EntryResult, Round } from '../../../bench/measure/result.ts'
 import { BUDGETS } from '../../../bench/report/budgets.ts'
 import type { Figures } from '../../../bench/report/figures.ts'
-import { budgetTable, evaluateBudget } from '../../../bench/report/verdict.ts'
+import { budgetTable, evaluateBudget } from '../../../bench/report/budget-result.ts'
 
 const MB = 1_000_000
 
-/** Rounds that cost so many microseconds for each request. */
+/** Rounds with these CPU times per request, in microseconds. */
 function rounds(...cpuEach: readonly number[]): Round[] {
   return cpuEach.map((each) => ({
     requests: 1000,
@@ -31,77 +31,77 @@ function inCase(name: string, ...entries: readonly EntryResult[]): Figures {
   return { cases: [{ name, title: name, entries }] }
 }
 
-function verdictOn(start: string, figures: Figures) {
+function resultOf(start: string, figures: Figures) {
   const budget = BUDGETS.find(({ figure }) => figure.startsWith(start))
   if (budget === undefined) throw new Error(`there is no budget "${start}"`)
-  const { measured, verdict } = evaluateBudget(budget, figures)
-  return { measured, verdict }
+  const { measured, result } = evaluateBudget(budget, figures)
+  return { measured, result }
 }
 
 const BARE = 'CPU per request, small GET, against the bare'
 
 test.for([
-  { own: 950, verdict: 'met' },
-  { own: 951, verdict: 'missed' },
-])('the CPU budget of 0.95 is $verdict at $own µs against 1000', ({ own, verdict }) => {
+  { own: 950, result: 'met' },
+  { own: 951, result: 'missed' },
+])('the CPU budget of 0.95 is $result for $own µs compared with 1000 µs', ({ own, result }) => {
   const figures = inCase(
     'get',
     entry('token-sidecar', rounds(own)),
     entry('bare-dispatch', rounds(1000)),
   )
-  expect(verdictOn(BARE, figures).verdict).toBe(verdict)
+  expect(resultOf(BARE, figures).result).toBe(result)
 })
 
-test('what slows both down in one round does not count', () => {
+test('a slowdown of both contenders in the same round does not affect the ratio', () => {
   const figures = inCase(
     'get',
     entry('token-sidecar', rounds(90, 270, 92)),
     entry('bare-dispatch', rounds(100, 300, 100)),
   )
-  expect(verdictOn(BARE, figures)).toEqual({ measured: '0.90 × (0.90–0.92)', verdict: 'met' })
+  expect(resultOf(BARE, figures)).toEqual({ measured: '0.90 × (0.90–0.92)', result: 'met' })
 })
 
-test('the variation is looked at that a budget is about', () => {
+test('a budget for a variation uses the figures of that variation', () => {
   const figures = inCase(
     'routes',
     entry('token-sidecar', rounds(100)),
     entry('token-sidecar', rounds(120), ', 200 routes'),
   )
-  expect(verdictOn('CPU per request, 200 routes', figures)).toEqual({
+  expect(resultOf('CPU per request, 200 routes', figures)).toEqual({
     measured: '1.20 × (1.20–1.20)',
-    verdict: 'missed',
+    result: 'missed',
   })
 })
 
-test('throughput has a lower bound', () => {
+test('the throughput budget is a lower bound', () => {
   const own = rounds(100).map((round) => ({ ...round, seconds: 1.3 }))
   const figures = inCase('download', entry('token-sidecar', own), entry('haproxy', rounds(50)))
-  expect(verdictOn('throughput', figures).verdict).toBe('missed')
+  expect(resultOf('throughput', figures).result).toBe('missed')
 })
 
-test('latency is what is added to that without a proxy', () => {
+test('the latency budget counts only what the proxy adds to a direct request', () => {
   const figures = inCase(
     'rate',
     entry('no-proxy', latency(0.2, 1)),
     entry('token-sidecar', latency(0.6, 4)),
     entry('bare-dispatch', latency(0.3, 2)),
   )
-  expect(verdictOn('latency added at 1,000 requests/s, p50', figures).verdict).toBe('met')
+  expect(resultOf('latency added at 1,000 requests/s, p50', figures).result).toBe('met')
   // 3 ms more against 1 ms more.
-  expect(verdictOn('latency added at 1,000 requests/s, p99', figures).verdict).toBe('missed')
+  expect(resultOf('latency added at 1,000 requests/s, p99', figures).result).toBe('missed')
 })
 
-test('a ratio of added latency is not measured where the bare loop adds none', () => {
+test('a ratio of added latencies is not measured if the bare loop adds none', () => {
   const figures = inCase(
     'rate',
     entry('no-proxy', latency(1, 2)),
     entry('token-sidecar', latency(1, 4)),
     entry('bare-dispatch', latency(1, 1.9)),
   )
-  expect(verdictOn('latency added at 1,000 requests/s, p99', figures).verdict).toBe('not measured')
+  expect(resultOf('latency added at 1,000 requests/s, p99', figures).result).toBe('not measured')
 })
 
-test('the hour is judged by its last quarter against its first', () => {
+test('memory over an hour is the ratio of the last quarter to the first', () => {
   const memory = {
     restBytes: 91 * MB,
     under32Bytes: 100 * MB,
@@ -110,21 +110,21 @@ test('the hour is judged by its last quarter against its first', () => {
     aborted: { requests: 1, beforeBytes: 1, halfWayBytes: 1, afterBytes: 1 },
   }
   const figures = { cases: [], memory }
-  expect(verdictOn('memory at rest', figures).verdict).toBe('missed')
-  expect(verdictOn('memory under 256', figures).verdict).toBe('met')
-  expect(verdictOn('memory over an hour', figures)).toEqual({
+  expect(resultOf('memory at rest', figures).result).toBe('missed')
+  expect(resultOf('memory under 256', figures).result).toBe('met')
+  expect(resultOf('memory over an hour', figures)).toEqual({
     measured: '1.28 × (101 MB → 129 MB in 8 requests)',
-    verdict: 'missed',
+    result: 'missed',
   })
 })
 
 test.for([
-  { tokenRequests: 7, burst: 1, verdict: 'met' },
-  { tokenRequests: 8, burst: 1, verdict: 'missed' },
-  { tokenRequests: 7, burst: 2, verdict: 'missed' },
+  { tokenRequests: 7, burst: 1, result: 'met' },
+  { tokenRequests: 8, burst: 1, result: 'missed' },
+  { tokenRequests: 7, burst: 2, result: 'missed' },
 ])(
-  '$tokenRequests token requests where 7 are expected, and $burst for a burst: $verdict',
-  ({ tokenRequests, burst, verdict }) => {
+  'the budget of token requests is $result for $tokenRequests instead of 7, and $burst for a burst',
+  ({ tokenRequests, burst, result }) => {
     const tokens = {
       lifetimeSeconds: 5,
       expected: 7,
@@ -133,15 +133,15 @@ test.for([
       tokenRequests,
       burst: { requests: 200, tokenRequests: burst },
     }
-    expect(verdictOn('token requests', { cases: [], tokens }).verdict).toBe(verdict)
+    expect(resultOf('token requests', { cases: [], tokens }).result).toBe(result)
   },
 )
 
-test('start-up is judged by the median', () => {
+test('the budget of the start-up time applies to the median', () => {
   const start = { readyMs: [900, 300, 310] }
-  expect(verdictOn('start to ready', { cases: [], start })).toEqual({
+  expect(resultOf('start to ready', { cases: [], start })).toEqual({
     measured: '310 ms (300–900 in 3 starts)',
-    verdict: 'met',
+    result: 'met',
   })
 })
 
@@ -165,18 +165,21 @@ test.for<{ what: string; figures: Figures; measured: string }>([
     measured: 'bare-dispatch failed',
   },
   {
-    what: 'a contender that is not there',
+    what: 'a contender that is not installed',
     figures: inCase('get', entry('token-sidecar', rounds(1)), {
       ...entry('bare-dispatch', []),
       leftOut: 'it is not on the PATH',
     }),
     measured: 'it is not on the PATH',
   },
-])('$what makes no verdict, and says why', ({ figures, measured }) => {
-  expect(verdictOn(BARE, figures)).toEqual({ measured, verdict: 'not measured' })
-})
+])(
+  'a budget is not measured because of $what, and the reason is shown',
+  ({ figures, measured }) => {
+    expect(resultOf(BARE, figures)).toEqual({ measured, result: 'not measured' })
+  },
+)
 
-test('every budget stands in the table', () => {
+test('the table has a row for every budget', () => {
   const table = budgetTable(BUDGETS, { cases: [] })
   expect(table.trimEnd().split('\n')).toHaveLength(BUDGETS.length + 2)
   expect(table).toContain('≤ 0.95 ×')

@@ -16,7 +16,7 @@ function round(differs: Partial<Round>): Round {
   }
 }
 
-test('columns are as wide as their text', () => {
+test('table columns are as wide as their text', () => {
   expect(
     markdownTable(
       ['', 'µs'],
@@ -60,7 +60,7 @@ test('a case table shows medians, spreads, ratios and the reasons for missing fi
 `)
 })
 
-test('at a fixed rate, latency is shown beside that without a proxy', () => {
+test('the table of a fixed rate shows the latency added to a direct request', () => {
   const table = caseTable({
     name: 'rate',
     title: 'Rate',
@@ -84,7 +84,7 @@ test('at a fixed rate, latency is shown beside that without a proxy', () => {
   ])
 })
 
-test('growth is measured against the first step of the same contender', () => {
+test('growth is relative to the first step of the same contender', () => {
   const table = caseTable({
     name: 'scale-routes',
     title: 'Routes',
@@ -97,7 +97,7 @@ test('growth is measured against the first step of the same contender', () => {
   expect(table).toMatch(/^\| nginx, 20 routes .* 1\.50 \|$/m)
 })
 
-test('large bodies are measured in megabytes', () => {
+test('the table of large bodies is per megabyte', () => {
   const table = caseTable({
     name: 'download',
     title: 'Download',

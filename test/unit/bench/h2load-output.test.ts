@@ -10,7 +10,7 @@ traffic: 1.73MB (1808890) total, 126.10KB (129129) headers (space savings 92.72%
 `
 }
 
-test('requests and duration are read from the report of h2load', () => {
+test('requests and duration are parsed from the output of h2load', () => {
   expect(parseH2loadOutput(output())).toEqual({
     requests: 8606,
     seconds: 4,
@@ -20,10 +20,13 @@ test('requests and duration are read from the report of h2load', () => {
   expect(parseH2loadOutput(output({ time: '850.00ms' })).seconds).toBe(0.85)
 })
 
-test.for([{ failed: 3 }, { status5xx: 3 }])('h2load reports a failure: %o', (given) => {
-  expect(parseH2loadOutput(output(given)).failure).toMatch(/^3 requests/)
-})
+test.for([{ failed: 3 }, { status5xx: 3 }])(
+  'failed requests of h2load are a failure: %o',
+  (given) => {
+    expect(parseH2loadOutput(output(given)).failure).toMatch(/^3 requests/)
+  },
+)
 
-test('a report of h2load that is cut off is an error', () => {
-  expect(() => parseH2loadOutput('finished in 4.00s')).toThrow('Cannot read the report of h2load')
+test('truncated output of h2load is an error', () => {
+  expect(() => parseH2loadOutput('finished in 4.00s')).toThrow('Cannot read the output of h2load')
 })

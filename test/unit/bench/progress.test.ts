@@ -20,13 +20,13 @@ function written(isTerminal: boolean): string {
   return text
 }
 
-test('into a file there is a line for each step, and no control character', () => {
+test('progress in a file is a line for each step, without control characters', () => {
   expect(written(false)).toBe(
     '[1/100] one\n[2/100] two\n[3/100] three\n[4/100] four, 3 min 14 s left\n',
   )
 })
 
-test('on a terminal one line is written over and over, and gone in the end', () => {
+test('progress on a terminal is one line that is overwritten, and cleared at the end', () => {
   const lines = written(true).split('\r\u001B[K')
   expect(lines).toEqual(['', '[1/100] one', '[2/100] two', '[3/100] three', expect.any(String), ''])
 })
@@ -36,6 +36,6 @@ test.for([
   { seconds: 59.4, text: '59 s' },
   { seconds: 60, text: '1 min 0 s' },
   { seconds: 3601, text: '60 min 1 s' },
-])('$seconds seconds are "$text"', ({ seconds, text }) => {
+])('$seconds seconds are formatted as "$text"', ({ seconds, text }) => {
   expect(formatDuration(seconds)).toBe(text)
 })

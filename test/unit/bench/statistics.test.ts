@@ -10,8 +10,8 @@ test.for([
   expect(median(values)).toBe(expected)
 })
 
-test('a summary has the spread beside the median', () => {
-  expect(summarise([12, 9, 10])).toEqual({ median: 10, least: 9, most: 12 })
+test('a summary consists of median, minimum and maximum', () => {
+  expect(summarise([12, 9, 10])).toEqual({ median: 10, min: 9, max: 12 })
 })
 
 test.for([
@@ -28,7 +28,7 @@ test.for([
   ).toBe(expected)
 })
 
-test('there is no median and no percentile of nothing', () => {
+test('the median and percentiles of no values are NaN', () => {
   expect(median([])).toBeNaN()
   expect(percentile([], 50)).toBeNaN()
 })

@@ -23,7 +23,7 @@ bench ${JSON.stringify(line)}
 `
 }
 
-test('what wrk has counted is read from its last line', () => {
+test('the counters of wrk are parsed from the last line of its output', () => {
   expect(parseWrkOutput(outputOf({}))).toEqual({
     requests: 41_459,
     seconds: 4.005_571,
@@ -33,17 +33,17 @@ test('what wrk has counted is read from its last line', () => {
 })
 
 test.for([
-  { error: { status: 3 }, failure: '3 answers with another status than 2xx or 3xx' },
+  { error: { status: 3 }, failure: '3 responses with a status other than 2xx or 3xx' },
   { error: { connect: 1 }, failure: '1 connections refused' },
-  { error: { read: 2 }, failure: '2 connections cut while reading' },
-  { error: { write: 4 }, failure: '4 connections cut while writing' },
+  { error: { read: 2 }, failure: '2 connections reset while reading' },
+  { error: { write: 4 }, failure: '4 connections reset while writing' },
   { error: { timeout: 5 }, failure: '5 requests that took longer than 10 s' },
-])('$error is a failure', ({ error, failure }) => {
+])('the wrk error $error is a failure', ({ error, failure }) => {
   expect(parseWrkOutput(outputOf({ ...error })).failure).toBe(failure)
 })
 
-test('output without that line is refused', () => {
+test('wrk output without the last line is an error', () => {
   expect(() => parseWrkOutput('unable to connect to 127.0.0.1:1 Connection refused')).toThrow(
-    'Cannot read the report of wrk: it has no last line',
+    'Cannot read the output of wrk: the last line is missing',
   )
 })

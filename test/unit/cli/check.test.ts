@@ -118,6 +118,29 @@ test('check prints listeners and routes', async () => {
 `)
 })
 
+test('check prints the name and address of each of several listeners', async () => {
+  const auth = 'auth: { basic: [{ username: a, password: { env: CORP_SECRET } }] }'
+  const listen = `[{ name: app, address: "127.0.0.1:0", ${auth} }, { name: local, address: "[::1]:8081" }]`
+  const file = await writeConfig(VALID.replace(/^listen: .*\n/m, '') + `\nlisten: ${listen}\n`)
+  const { out } = await runCommand(['check', '-c', file], ENV)
+  expect(out).toContain(`
+  listen      app 127.0.0.1:0 (password)
+  listen      local [::1]:8081
+  admin `)
+})
+
+test('check prints the listeners of a route, and warns about a listener without a route', async () => {
+  const listen = '[{ name: app, address: "127.0.0.1:0" }, { name: local, address: "[::1]:8081" }]'
+  const text = VALID.replace(/^listen: .*\n/m, '').replaceAll(
+    'credential: corp',
+    'credential: corp\n    listeners: [app]',
+  )
+  const file = await writeConfig(`${text}\nlisten: ${listen}\n`)
+  const { out, err } = await runCommand(['check', '-c', file], ENV)
+  expect(out).toContain('orders  /orders  → https://orders.example.com (corp) on app\n')
+  expect(err).toContain('listen[1]: no route is for this listener (warning)')
+})
+
 const COLOUR = new RegExp(String.raw`\u001B\[\d+m`, 'g')
 
 test('check shows an excerpt with the key of each problem on a terminal, but no value', async () => {

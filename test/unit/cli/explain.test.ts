@@ -244,6 +244,40 @@ test('explain rejects a configuration with a duplicate key', async () => {
   expect(err).toContain(`:${CONFIG.split('\n').length}:1 expected `)
 })
 
+test('explain --listener explains the request to that listener', async () => {
+  const listen = `listen:
+  - { name: app, address: 127.0.0.1:8080 }
+  - { name: other, address: 127.0.0.1:8081 }`
+  const file = await writeConfig(CONFIG.replace('listen: 127.0.0.1:8080', listen))
+  const args = ['explain', 'GET', 'http://localhost:8081/orders/7', '-c', file]
+  expect(await runCommand([...args, '--listener', 'other'])).toMatchObject({ code: 0 })
+  const byFirst = await runCommand(args)
+  expect(byFirst.code).toBe(1)
+  expect(byFirst.out).toContain('egress_denied')
+})
+
+test('explain names the listeners of a route that another listener does not serve', async () => {
+  const listen = `listen:
+  - { name: app, address: 127.0.0.1:8080 }
+  - { name: other, address: 127.0.0.1:8081 }`
+  const config = CONFIG.replace('listen: 127.0.0.1:8080', listen).replace(
+    'match: { path: /orders }',
+    'match: { path: /orders }\n    listeners: [other]',
+  )
+  const file = await writeConfig(config)
+  const { out } = await runCommand(['explain', 'GET', '/orders/7', '-c', file])
+  expect(out).toContain('  orders        is served by other only, not by app\n')
+})
+
+test('explain --listener reports a listener that does not exist, and the name that was meant', async () => {
+  const file = await writeConfig(CONFIG)
+  const args = ['explain', 'GET', '/', '--listener', 'defautl', '-c', file]
+  const err =
+    'Cannot explain the request: the configuration has no listener "defautl"; did you mean "default"?\n'
+  expect(await runCommand(args)).toEqual({ code: 2, out: '', err })
+  expect(await runCommand([...args, '--json'])).toEqual({ code: 2, out: '', err })
+})
+
 test('explain shows that a route without a host does not match forward-proxy requests', async () => {
   const { code, out } = await explain('GET', 'http://elsewhere.example/orders/7')
   expect(code).toBe(1)

@@ -88,15 +88,21 @@ test('check warns about a world-writable key file', async () => {
   )
 })
 
-test.for(['listen', 'admin'])('a socket of "%s" needs a directory', async (key) => {
+test.for([
+  { key: 'listen', at: 'listen.unix', value: '{ unix: PATH }' },
+  { key: 'listen', at: 'listen.address', value: '{ address: "unix:PATH" }' },
+  { key: 'listen', at: 'listen[0].address.unix', value: '[{ address: { unix: PATH } }]' },
+  { key: 'admin', at: 'admin.unix', value: '{ unix: PATH }' },
+])('the socket of "$at" needs a directory', async ({ key, at, value }) => {
   const file = await writeConfig('')
   const directory = join(dirname(file), 'run')
-  const config = `${key}: { unix: ${directory}/app.sock }\n${forwardConfig('https://a.example')}`
+  const setting = value.replace('PATH', `${directory}/app.sock`)
+  const config = `${key}: ${setting}\n${forwardConfig('https://a.example')}`
   await writeFile(file, config)
   const missing = await runCommand(['check', '-c', file])
   expect(missing.code).toBe(3)
   expect(missing.err).toContain(
-    `${key}.unix: expected a socket in a directory that exists, and "${directory}" does not`,
+    `${at}: expected a socket in a directory that exists, and "${directory}" does not`,
   )
   await mkdir(directory)
   expect(await runCommand(['check', '-c', file])).toMatchObject({ code: 0, err: '' })

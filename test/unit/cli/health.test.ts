@@ -106,7 +106,7 @@ test.for([
   expect(await runCommand(['health', '-c', await configFor(new URL(url).host)])).toEqual({
     code: 1,
     out: '',
-    err: 'The admin listener did not respond within 3 s\n',
+    err: 'The admin listener did not respond: no response within 3 s\n',
   })
 })
 

@@ -64,7 +64,7 @@ test('init writes all options', async () => {
     ok: true,
     warnings: [],
     config: {
-      listen: { host: '::1', port: 8081 },
+      listen: [{ address: { host: '::1', port: 8081 } }],
       admin: { path: '/run/admin.sock' },
       credentials: {
         default: {
@@ -121,16 +121,19 @@ test.for([
   ['--host', 'https://api.example.com', 'expected a host such as'],
   ['--listen', '8080', 'expected an address such as'],
   ['--admin', '127.0.0.1:8080', 'expected another address than that of "listen"'],
-] as const)('%s %j is refused in the words of check, and nothing is written', async (given) => {
-  const [flag, value, message] = given
-  const file = await newFile()
-  const { code, out, err } = await runCommand(['init', file, `${flag}=${value}`])
-  expect({ code, out }).toEqual({ code: 2, out: '' })
-  expect(err.split('\n')[0]).toMatch(/^error: --[a-z-]+: expected /)
-  expect(err).toContain(`${flag}: `)
-  expect(err).toContain(message)
-  expect(await readdir(dirname(file))).toEqual([])
-})
+] as const)(
+  '%s %j is rejected with the message of check, and no file is written',
+  async (given) => {
+    const [flag, value, message] = given
+    const file = await newFile()
+    const { code, out, err } = await runCommand(['init', file, `${flag}=${value}`])
+    expect({ code, out }).toEqual({ code: 2, out: '' })
+    expect(err.split('\n')[0]).toMatch(/^error: --[a-z-]+: expected /)
+    expect(err).toContain(`${flag}: `)
+    expect(err).toContain(message)
+    expect(await readdir(dirname(file))).toEqual([])
+  },
+)
 
 test('init rejects the same address for both listeners, also if one is the default', async () => {
   const { code, err } = await runCommand(['init', '-', '--listen=127.0.0.1:9090'])

@@ -52,7 +52,9 @@ test('check --json has the plan and the warnings', async () => {
       },
     ],
     plan: {
-      listen: 'unix:/run/app.sock',
+      listeners: [
+        { name: 'default', address: 'unix:/run/app.sock', mode: 'proxy', tls: false, callers: [] },
+      ],
       admin: '[::1]:9090',
       routes: [
         {
@@ -61,7 +63,9 @@ test('check --json has the plan and the warnings', async () => {
           path: '/orders',
           methods: ['GET', 'HEAD'],
           upstream: 'https://orders.example.com/v2',
+          proxy: null,
           credential: 'corp',
+          listeners: null,
         },
         {
           name: 'rest',
@@ -69,16 +73,19 @@ test('check --json has the plan and the warnings', async () => {
           path: '/',
           methods: null,
           upstream: 'https://rest.example.com',
+          proxy: null,
           credential: null,
+          listeners: null,
         },
       ],
       webPageOrigins: [],
       credentials: [
-        { name: 'corp', clientId: 'a', tokenFrom: 'https://login.example.com/token' },
+        { name: 'corp', clientId: 'a', tokenFrom: 'https://login.example.com/token', proxy: null },
         {
           name: 'entra',
           clientId: 'b',
           tokenFrom: 'https://login.microsoftonline.com/corp/oauth2/v2.0/token',
+          proxy: null,
         },
       ],
     },
@@ -156,7 +163,9 @@ test('check --live --json has the properties of each token, but not the token', 
         error: null,
       },
     ],
-    upstreams: [{ origin: upstream, routes: ['orders'], connected: { tls: null }, error: null }],
+    upstreams: [
+      { origin: upstream, routes: ['orders'], proxy: null, connected: { tls: null }, error: null },
+    ],
   })
   expect(outcome.out).not.toContain('eyJ')
 })
@@ -213,6 +222,7 @@ const NOTHING = {
   problems: [],
   route: null,
   upstream: null,
+  proxy: null,
   note: null,
   tunnel: null,
   token: null,
@@ -228,6 +238,7 @@ test('explain --json has the route, the upstream and the token', async () => {
     ...NOTHING,
     method: 'GET',
     url: 'http://api.example.com/orders/7?a=b',
+    listener: 'default',
     outcome: 'routed',
     route: { name: 'orders', host: 'api.example.com', path: '/orders', methods: ['GET', 'HEAD'] },
     upstream: 'https://orders.example.com/v2/7?a=b',
@@ -256,6 +267,7 @@ test('explain --json has a reason for each route if none matches', async () => {
     ...NOTHING,
     method: 'GET',
     url: 'http://elsewhere.example/x',
+    listener: 'default',
     outcome: 'refused',
     error: {
       code: 'egress_denied',

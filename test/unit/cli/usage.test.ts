@@ -4,7 +4,18 @@ import { runCommand } from '../../helpers/cli.ts'
 
 const PACKAGE: { version?: unknown } = JSON.parse(readFileSync('package.json', 'utf8'))
 
-const COMMANDS = ['run', 'check', 'token', 'explain', 'schema', 'init', 'health']
+const COMMANDS = [
+  'run',
+  'exec',
+  'check',
+  'token',
+  'explain',
+  'doctor',
+  'ca',
+  'schema',
+  'init',
+  'health',
+]
 
 test.for(['--version', '-V'])('%s prints the version', async (option) => {
   expect(await runCommand([option])).toEqual({
@@ -57,6 +68,12 @@ test.for([
   { args: ['explain', 'GET'], says: ["missing required argument 'url'"] },
   { args: ['init', 'a.yaml', 'b.yaml'], says: ['too many arguments'] },
   { args: ['schema', '-c', 'a.yaml'], says: ["unknown option '-c'"] },
+  { args: ['exec', 'curl', '-s'], says: ['expected "--" before the command'] },
+  { args: ['exec', '-c', 'a.yaml', '--'], says: ['no command after "--"'] },
+  { args: ['exec', '--ready-timeout', '5', '--', 'true'], says: ['expected a duration'] },
+  { args: ['doctor', '--pid', '0'], says: ['expected the number of a process'] },
+  { args: ['doctor', '--pid', '1', '--environment', 'a.env'], says: ['cannot be used with'] },
+  { args: ['exec', '--env=yaml'], says: ['Allowed choices are shell, dotenv'] },
 ])(
   'the arguments $args are a usage error: exit code 2, on standard error',
   async ({ args, says }) => {

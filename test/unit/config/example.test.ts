@@ -32,6 +32,7 @@ test('the JSON schema, the documentation of settings and metrics, and the dashbo
     'config.schema.json',
     'docs/settings.md',
     'docs/metrics.md',
+    'docs/runtimes.md',
     'deploy/grafana/token-sidecar.json',
   ])
 })

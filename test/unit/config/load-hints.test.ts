@@ -290,6 +290,29 @@ test.for([
   expect(await warningsOf(`listen: ${listen}\nroutes:${ROUTE}`)).toEqual([])
 })
 
+const USERS = 'auth: { basic: [{ username: a, password: { env: P } }] }'
+
+test.for([
+  {
+    listen: `{ address: '0.0.0.0:8080', ${USERS} }`,
+    warning: /^1:20 listen\.address: passwords are sent to this address unencrypted/,
+  },
+  {
+    listen: `[{ address: '127.0.0.1:8080', ${USERS.replace('{ env: P }', '{ value: p }')} }]`,
+    warning:
+      /^1:\d+ listen\[0\]\.auth\.basic\[0\]\.password\.value: the password is part of the configuration file/,
+  },
+])('listen: $listen causes a warning about its passwords', async ({ listen, warning }) => {
+  expect(await warningsOf(`listen: ${listen}\nroutes:${ROUTE}`, { env: { P: 'p' } })).toEqual([
+    expect.stringMatching(warning),
+  ])
+})
+
+test('a listener with a password on the loopback address causes no warning', async () => {
+  const text = `listen: { address: '127.0.0.1:8080', ${USERS} }\nroutes:${ROUTE}`
+  expect(await warningsOf(text, { env: { P: 'p' } })).toEqual([])
+})
+
 function clientConfig(clientId: string): string {
   return `credentials:
   corp: { issuer: https://a.example, clientId: ${clientId}, auth: { method: none } }

@@ -20,7 +20,13 @@ routes:
     warnings: [],
     unchecked: [],
     config: {
-      listen: { kind: 'tcp', host: '127.0.0.1', port: 8080 },
+      listen: [
+        {
+          name: 'default',
+          address: { kind: 'tcp', host: '127.0.0.1', port: 8080 },
+          mode: 'proxy',
+        },
+      ],
       admin: { kind: 'tcp', host: '127.0.0.1', port: 9090 },
       credentials: {
         corp: {
@@ -71,7 +77,7 @@ routes:
           allowPlaintext: false,
         },
       ],
-      forward: 'deny',
+      forward: { mode: 'deny' },
       access: { hosts: [], origins: [] },
       via: 'token-sidecar',
       limits: {
@@ -520,6 +526,190 @@ const REJECTED: readonly Rule[] = [
     faults: ['listen: expected another address than that of "admin", got "127.0.0.1:9090"'],
   },
   {
+    what: 'two listeners with one name',
+    top: {
+      listen: [
+        { name: 'app', address: '127.0.0.1:8080' },
+        { name: 'app', address: '127.0.0.1:8081' },
+      ],
+    },
+    faults: ['listen[1].name: expected a name that no other listener has'],
+  },
+  {
+    what: 'two listeners without a name',
+    top: { listen: [{ address: '127.0.0.1:8080' }, { address: '127.0.0.1:8081' }] },
+    faults: ['listen[1].name: expected a name that no other listener has, got nothing'],
+  },
+  {
+    what: 'two listeners at one address',
+    top: {
+      listen: [
+        { name: 'app', address: 'unix:/run/app.sock' },
+        { name: 'other', address: { unix: '/run/app.sock' } },
+      ],
+    },
+    faults: ['listen[1].address.unix: expected another address than that of "listen[0]"'],
+  },
+  {
+    what: 'the admin listener at the address of the second listener',
+    top: {
+      listen: [
+        { name: 'app', address: '127.0.0.1:8080' },
+        { name: 'other', address: '127.0.0.1:8081' },
+      ],
+      admin: '127.0.0.1:8081',
+    },
+    faults: ['admin: expected another address than that of "listen[1]"'],
+  },
+  {
+    what: 'an empty list of listeners',
+    top: { listen: [] },
+    faults: ['listen: expected at least one listener'],
+  },
+  {
+    what: 'a listener without an address',
+    top: { listen: [{ name: 'app' }] },
+    faults: ['listen[0].address: expected an address such as "127.0.0.1:8080"'],
+  },
+  {
+    what: 'an unknown key of the only listener',
+    top: { listen: { adress: '127.0.0.1:8080', name: 'app' } },
+    faults: ['listen: unknown key "adress"; did you mean "address"?'],
+  },
+  {
+    what: 'a name of a listener with a space',
+    top: { listen: { name: 'my app', address: '127.0.0.1:8080' } },
+    faults: ['listen.name: expected a name of letters, digits, ".", "_" and "-"'],
+  },
+  {
+    what: 'an unknown mode of a listener',
+    top: { listen: { name: 'app', address: '127.0.0.1:8080', mode: 'transparant' } },
+    faults: ['listen.mode: expected "proxy" or "transparent"'],
+  },
+  {
+    what: 'a transparent listener on a Unix socket',
+    top: { listen: [{ name: 'app', address: 'unix:/run/app.sock', mode: 'transparent' }] },
+    faults: ['listen[0].address: expected "host:port" with "mode: transparent"'],
+  },
+  {
+    what: 'a transparent listener with a certificate',
+    top: {
+      listen: {
+        address: '127.0.0.1:15001',
+        mode: 'transparent',
+        tls: {},
+      },
+    },
+    faults: [
+      'listen.tls.cert: expected a map',
+      'listen.tls.key: expected a map',
+      'listen.tls: expected no certificate with "mode: transparent"',
+    ],
+  },
+  {
+    what: 'a route to the second listener itself',
+    top: {
+      listen: [
+        { name: 'app', address: '127.0.0.1:8080' },
+        { name: 'other', address: '127.0.0.1:8081' },
+      ],
+    },
+    route: { upstream: 'http://localhost:8081/orders' },
+    faults: ['routes[0].upstream: expected another address than that of "listen[1]"'],
+  },
+  {
+    what: 'a listener whose auth is empty',
+    top: { listen: { address: '127.0.0.1:0', auth: {} } },
+    faults: ['listen.auth: expected "basic", "clientCertificates" or both'],
+  },
+  {
+    what: 'a listener with an empty list of users',
+    top: { listen: { address: '127.0.0.1:0', auth: { basic: [] } } },
+    faults: ['listen.auth.basic: expected at least one user'],
+  },
+  {
+    what: 'a user name with a colon',
+    top: {
+      listen: {
+        address: '127.0.0.1:0',
+        auth: { basic: [{ username: 'a:hunter2', password: { env: 'CORP_SECRET' } }] },
+      },
+    },
+    faults: [
+      'listen.auth.basic[0].username: expected a user name of printable ASCII characters without ":"',
+    ],
+  },
+  {
+    what: 'a password that is written as a string',
+    top: {
+      listen: [
+        { address: '127.0.0.1:0', auth: { basic: [{ username: 'a', password: 'hunter2' }] } },
+      ],
+    },
+    faults: ['listen[0].auth.basic[0].password: expected a map, got a string; write where'],
+  },
+  {
+    what: 'a password from a file that does not exist',
+    top: {
+      listen: [
+        {
+          address: '127.0.0.1:0',
+          auth: { basic: [{ username: 'a', password: { file: 'no.txt' } }] },
+        },
+      ],
+    },
+    faults: ['listen[0].auth.basic[0].password.file: expected a file that can be read'],
+  },
+  {
+    what: 'names of client certificates on a listener that requests none',
+    top: {
+      listen: { address: '127.0.0.1:0', auth: { clientCertificates: { commonNames: ['a'] } } },
+    },
+    faults: ['listen.auth.clientCertificates: expected "tls.clientCa" of the listener'],
+  },
+  {
+    what: 'client certificates without a name',
+    top: { listen: { address: '127.0.0.1:0', auth: { clientCertificates: {} } } },
+    faults: [
+      'listen.auth.clientCertificates: expected at least one of "commonNames", "dnsNames" and "uris"',
+      'listen.auth.clientCertificates: expected "tls.clientCa" of the listener',
+    ],
+  },
+  {
+    what: 'a transparent listener with users',
+    top: {
+      listen: {
+        address: '127.0.0.1:0',
+        mode: 'transparent',
+        auth: { basic: [{ username: 'a', password: { env: 'CORP_SECRET' } }] },
+      },
+    },
+    faults: ['listen.auth: expected no "auth" with "mode: transparent"'],
+  },
+  {
+    what: 'a wildcard as a DNS name of client certificates',
+    top: {
+      listen: { address: '127.0.0.1:0', auth: { clientCertificates: { dnsNames: ['*.a'] } } },
+    },
+    faults: [
+      'listen.auth.clientCertificates: expected "tls.clientCa" of the listener',
+      'listen.auth.clientCertificates.dnsNames[0]: expected a DNS name without a wildcard',
+    ],
+  },
+  {
+    what: 'a route for a listener that does not exist',
+    route: { listeners: ['defualt', 'x'] },
+    faults: [
+      'routes[0].listeners[0]: expected the name of a listener; did you mean "default"?',
+      'routes[0].listeners[1]: expected the name of a listener, got "x"; there is default',
+    ],
+  },
+  {
+    what: 'a route for no listener',
+    route: { listeners: [] },
+    faults: ['routes[0].listeners: expected at least one listener'],
+  },
+  {
     what: 'scopes, audience and resource of a route without a credential',
     route: { credential: 'none', scopes: ['a'], audience: 'b', resource: ['https://c.example'] },
     faults: [
@@ -571,6 +761,7 @@ test.for([
   'EXPECT',
   'host',
   'keep-alive',
+  'proxy-authorization',
   'proxy-connection',
   'te',
   'trailer',
@@ -591,6 +782,10 @@ const ACCEPTED: readonly (Given & { readonly what: string })[] = [
   {
     what: 'a socket, and the default address of that listener for the other one',
     top: { listen: { unix: '/run/app.sock' }, admin: '127.0.0.1:8080' },
+  },
+  {
+    what: 'two listeners on free ports',
+    top: { listen: [{ address: '127.0.0.1:0' }, { name: 'other', address: '127.0.0.1:0' }] },
   },
   {
     what: 'a route to another port on localhost',
@@ -839,6 +1034,33 @@ const PAIRS: readonly { first: object; second: object; same: boolean }[] = [
   { first: { host: 'a.example' }, second: { host: 'a.example:8443' }, same: false },
 ]
 
+/** The listeners of two routes that match the same requests. */
+const LISTENERS_OF_PAIRS = [
+  { first: undefined, second: ['app'], same: true },
+  { first: ['app'], second: ['other', 'app'], same: true },
+  { first: ['app'], second: ['other'], same: false },
+]
+
+test.for(LISTENERS_OF_PAIRS)(
+  'two routes with the same match on $first and $second are duplicates: $same',
+  async ({ first, second, same }) => {
+    const routes = [first, second].map((listeners, index) => ({
+      name: `route-${index}`,
+      match: { path: '/' },
+      listeners,
+      upstream: 'https://api.example.com',
+      credential: 'none',
+    }))
+    const listen = [
+      { name: 'app', address: '127.0.0.1:0' },
+      { name: 'other', address: '127.0.0.1:0' },
+    ]
+    expect(await faultsOf({ top: { listen, routes } })).toEqual(
+      same ? ['routes[1].match: expected a match that differs from that of routes[0]'] : [],
+    )
+  },
+)
+
 test.for(PAIRS)('the matches $first and $second are duplicates: $same', async (pair) => {
   const routes = [pair.first, pair.second].map((match, index) => ({
     name: `route-${index}`,
@@ -940,6 +1162,41 @@ routes:
     expect.stringMatching(`credentials.corp.${place}.value: the secret is part of the`),
   ])
 })
+
+const TRANSPARENT = `
+listen:
+  - { name: redirected, address: "[::]:15001", mode: transparent }
+routes:
+  - { name: a, match: { host: api.example.com }, upstream: https://api.example.com, credential: none }
+`
+
+test('a transparent listener without "intercept" causes a warning', async () => {
+  expect(await warningsOf(TRANSPARENT)).toEqual([
+    '3:54 listen[0].mode: redirected https connections are rejected without "intercept"',
+  ])
+})
+
+test('a transparent listener and no host in a route cause a warning', async () => {
+  expect(await warningsOf(TRANSPARENT.replace('host: api.example.com', 'path: /'))).toEqual([
+    expect.stringMatching(/^3:54 listen\[0\]\.mode: redirected https/),
+    expect.stringMatching(/^3:54 listen\[0\]\.mode: all redirected connections are rejected/),
+  ])
+})
+
+test.for([
+  ['"[::]:15001"', 0],
+  ['0.0.0.0:15001', 0],
+  ['127.0.0.1:15001', 0],
+  ['10.0.0.1:15001', 1],
+] as const)(
+  'a transparent listener on %s causes %i warnings about other machines',
+  async ([address, count]) => {
+    const text = `intercept: { ca: { directory: /ca } }\n${TRANSPARENT.replace('"[::]:15001"', address)}`
+    const warnings = (await warningsOf(text)) ?? []
+    expect(warnings.filter((warning) => warning.includes('every machine'))).toHaveLength(count)
+    expect(warnings).toHaveLength(count)
+  },
+)
 
 test('warnings are omitted if there are problems', async () => {
   const problems = await problemsOf(`${WARNED}listen: home\n`, { env: { CORP_SECRET: 's' } })

@@ -150,7 +150,11 @@ test.for([
   ],
   ['a boolean', 'true', /^1:9 listen: expected an address such as .*, got the boolean true$/],
   ['nothing', '', /^1:9 listen: expected an address such as .*, got nothing$/],
-  ['a list', '[1]', /^1:9 listen: expected an address such as /],
+  [
+    'a list of something else than maps',
+    '[1]',
+    /^1:10 listen\[0\]: expected a map, got the number 1/,
+  ],
 ] as const)(
   '%s instead of a listen address is rejected with the expected form',
   async ([, value, expected]) => {
@@ -172,7 +176,7 @@ test('a file with CRLF line ends, a byte order mark and document markers is acce
   expect(result).toMatchObject({
     ok: true,
     config: {
-      listen: { kind: 'tcp', host: '127.0.0.1', port: 8081 },
+      listen: [{ address: { kind: 'tcp', host: '127.0.0.1', port: 8081 } }],
       routes: [{ upstream: 'https://api.example.com' }],
     },
   })

@@ -51,6 +51,11 @@ const UNUSED: readonly (Given & { readonly what: string; readonly faults: readon
     faults: ['routes[0].readiness: expected "prefetch: true" of the credential'],
   },
   {
+    what: 'interception without a route that names a host',
+    top: { intercept: { ca: { directory: 'ca' } } },
+    faults: ['intercept: expected a route with "match.host"'],
+  },
+  {
     what: 'removing a header that is set',
     route: { headers: { set: { 'X-A': 'a' }, remove: ['x-a'] } },
     faults: ['routes[0].headers.remove[0]: expected another header than those of "headers.set"'],

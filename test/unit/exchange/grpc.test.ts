@@ -24,7 +24,7 @@ test('a section without grpc-status has no status', () => {
   expect(grpcStatusOf(['content-type', 'application/grpc'])).toBeUndefined()
 })
 
-test('only UNAUTHENTICATED and PERMISSION_DENIED say that a call was not authorized', () => {
+test('only UNAUTHENTICATED and PERMISSION_DENIED mean that a call was not authorized', () => {
   const statuses = Array.from({ length: 17 }, (_, status) => authorizationStatus(status))
   expect(statuses.map((status, code) => [code, status]).filter(([, status]) => status)).toEqual([
     [7, 403],

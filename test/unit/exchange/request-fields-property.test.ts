@@ -141,7 +141,7 @@ test('with "keep" either the field of the client or the token is sent, never bot
   )
 })
 
-test('with "reject" exactly the requests with a field of their own are refused', () => {
+test('with "reject", exactly the requests that already have the field are rejected', () => {
   fc.assert(
     fc.property(fields, injectedName, (received, name) => {
       const owns = received.some((field) => isNamed(field, name.toLowerCase()))

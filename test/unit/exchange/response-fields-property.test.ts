@@ -17,7 +17,7 @@ const POLICY: ResponseFieldPolicy = {
   cookies: undefined,
 }
 
-/** What the application gets of an answer with these fields. */
+/** The fields that the application receives for a response with these fields. */
 function passed(received: readonly Field[]): Field[] {
   return pairs(responseFields(flat(received), POLICY, { ...NO_CONTEXT, mayHaveLength: true }))
 }

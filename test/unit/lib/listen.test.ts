@@ -95,7 +95,7 @@ test('listening on a Unix socket in a missing directory fails', async () => {
   await expect(listenAt({ kind: 'unix', path, mode: 0o660 })).rejects.toThrow(/EACCES|ENOENT/)
 })
 
-test('close waits for a request in flight, and refuses new connections', async () => {
+test('close waits for a request in flight, and does not accept new connections', async () => {
   const arrived = Promise.withResolvers<() => void>()
   const server = createServer((_req, res) => arrived.resolve(() => void res.end('done')))
   const listener = await listen(server, { kind: 'tcp', host: '127.0.0.1', port: 0 }, systemClock)

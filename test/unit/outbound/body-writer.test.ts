@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { writeBody, writeComplete } from '../../../src/outbound/body-writer.ts'
 import { requestBody } from '../../helpers/exchange-request.ts'
 
-/** A corked writable that collects what is written, as a connection is once the head was written. */
+/** A corked writable that collects all writes, in the state of a connection after the head. */
 function corkedSocket(highWaterMark = 64 * 1024) {
   let written = ''
   const pending: (() => void)[] = []
@@ -72,7 +72,7 @@ test('the body is paused while the connection cannot accept more', async () => {
   writer.stop()
 })
 
-test('a body that is detached before it has begun is left complete', async () => {
+test('a body that is detached before writing begins is not modified', async () => {
   const stream = new PassThrough()
   const first = corkedSocket()
   const writer = writeBody(requestBody({ stream }), first.socket, false, fail)
@@ -84,7 +84,7 @@ test('a body that is detached before it has begun is left complete', async () =>
   expect([first.written(), second.written()]).toEqual(['', 'whole'])
 })
 
-test('stop destroys a body that has not ended, and writes no more of it', async () => {
+test('stop destroys an incomplete body, and writes nothing further', async () => {
   const stream = new PassThrough()
   const { socket, written } = corkedSocket()
   const writer = writeBody(requestBody({ stream }), socket, false, fail)

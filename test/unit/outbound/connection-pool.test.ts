@@ -226,7 +226,7 @@ test('a request queued for a dedicated connection can be aborted', async () => {
   expect(ports).toHaveLength(1)
 })
 
-/** A pool of connections to a server that notes the client's port, and keeps the first answers back. */
+/** A pool of connections to a server that records client ports, and delays its first responses. */
 async function startPool({
   maxConnections,
   holding = 0,
@@ -236,7 +236,7 @@ async function startPool({
 }: {
   maxConnections: number
   holding?: number
-  /** What becomes of the first requests, instead. */
+  /** Replaces the handling of the first requests. */
   answers?: ('now' | 'held')[]
   keepAliveMs?: number
   answer?: (res: ServerResponse) => void

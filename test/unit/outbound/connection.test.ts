@@ -20,7 +20,7 @@ test.for<{ what: string; answer: string; body: string }>([
     answer: 'Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n',
     body: 'hello',
   },
-])('a connection that ends after $what is noticed when the response is read', async (given) => {
+])('the end of a connection after $what is detected when the response is read', async (given) => {
   const { connection, socket } = await startConnection((peer) =>
     peer.end(`HTTP/1.1 200 OK\r\nConnection: close\r\n${given.answer}`),
   )
@@ -36,7 +36,7 @@ test.for<{ what: string; answer: string; body: string }>([
   expect(received.join('')).toBe(given.body)
 })
 
-test('a response that is complete when it is piped needs no promise', async () => {
+test('piping a complete response returns no promise', async () => {
   const { connection } = await startConnection((peer) =>
     peer.write('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello'),
   )
@@ -47,7 +47,7 @@ test('a response that is complete when it is piped needs no promise', async () =
   expect(received).toEqual(['hello'])
 })
 
-test('an end during backpressure waits until the client has caught up', async () => {
+test('the end of the connection during backpressure is processed after the client has caught up', async () => {
   const { connection, socket } = await startConnection((peer) =>
     peer.end('HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello'),
   )
@@ -100,7 +100,7 @@ test('an error of the writer closes the connection and fails the response', asyn
   expect(socket.destroyed).toBe(true)
 })
 
-test('a read with many chunks leaves other connections their turn', async () => {
+test('a read with many chunks does not block other connections', async () => {
   const chunks = '1\r\nx\r\n'.repeat(5_000)
   const { connection } = await startConnection((peer) =>
     peer.write(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${chunks}0\r\n\r\n`),
@@ -120,7 +120,7 @@ test('a read with many chunks leaves other connections their turn', async () => 
   expect(turns).toBeGreaterThanOrEqual(9)
 })
 
-test('backpressure within the turns of one read loses nothing', async () => {
+test('backpressure between the chunks of one read loses no data', async () => {
   const chunks = '1\r\nx\r\n'.repeat(5_000)
   const { connection } = await startConnection((peer) =>
     peer.end(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${chunks}0\r\n\r\n`),
@@ -182,7 +182,7 @@ test('a discarded response that does not end in time closes its connection', asy
   expect(socket.destroyed).toBe(true)
 })
 
-/** A connection to a server that does one thing with the first data that it receives. */
+/** A connection to a server that handles only the first data that it receives. */
 async function startConnection(respond: (peer: Socket) => unknown) {
   const { origin } = await startRawUpstream((_received, peer) => respond(peer))
   const { port } = new URL(origin)

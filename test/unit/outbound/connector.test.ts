@@ -16,7 +16,7 @@ import { until } from '../../helpers/wait.ts'
 
 const MEBIBYTE = 1024 * 1024
 
-test('what comes on one connection is not mixed with what comes on another', async () => {
+test('the data of two connections is not mixed up', async () => {
   let letter = 0x60
   const server = createTcpServer((socket) => {
     letter += 1
@@ -59,7 +59,7 @@ test.for([
   { version: 'TLSv1.3', announced: true },
   { version: 'TLSv1.3', announced: false },
 ] as const)(
-  'an end of the data in $version is authentic only with a closure alert: $announced',
+  'the end of the data in $version is authentic only with a closure alert: $announced',
   async ({ version, announced }) => {
     const { server, ca } = await createSecureServer({ minVersion: version, maxVersion: version })
     const below: Socket[] = []
@@ -78,7 +78,7 @@ test.for([
   },
 )
 
-test('a FIN in the middle of a TLS record is no authentic end', async () => {
+test('a FIN within a TLS record is not an authentic end', async () => {
   const { server, ca } = await createSecureServer()
   const front = createTcpServer((client) => {
     const behind = connect(portOf(server), '127.0.0.1')
@@ -128,13 +128,13 @@ test.for([true, false])(
   },
 )
 
-test('an authority that is not trusted is an error', async () => {
+test('a certificate of an untrusted CA is an error', async () => {
   const { server } = await createSecureServer()
   const open = await startConnector(server, { tls: { servername: 'localhost' } })
   await expect(open()).rejects.toMatchObject({ code: 'UNABLE_TO_VERIFY_LEAF_SIGNATURE' })
 })
 
-test('the time that connecting may take ends with the handshake, not before', async () => {
+test('the connect timeout includes the TLS handshake', async () => {
   const silent: Socket[] = []
   const server = createTcpServer((socket) => silent.push(socket))
   const clock = createFakeClock()
@@ -150,7 +150,7 @@ test('the time that connecting may take ends with the handshake, not before', as
   })
 })
 
-test('a connection that has been made may live longer than that', async () => {
+test('the connect timeout does not apply to an established connection', async () => {
   const server = createTcpServer()
   const clock = createFakeClock()
   const open = await startConnector(server, { timeoutMs: 5_000, clock })
@@ -171,7 +171,7 @@ async function startConnector(server: Server, options: Partial<ConnectorOptions>
   return async (): Promise<Socket> => (await open()).socket
 }
 
-/** Returns one that also tells of the end. */
+/** Returns a function that also reports how the connection ended. */
 async function startConnecting(
   server: Server,
   options: Partial<ConnectorOptions> = {},

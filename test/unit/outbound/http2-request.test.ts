@@ -37,7 +37,7 @@ function arrivingBody(trailers: readonly string[] = []) {
   return { body, arrive, stream }
 }
 
-/** Sends a request to a server of frames, and returns its header section and frames. */
+/** Sends a request to a raw HTTP/2 server, and returns its header section and frames. */
 async function requestSeenBy(request: Parameters<typeof exchangeWith>[1]) {
   let section: readonly string[] = []
   const upstream = await startFrameUpstream(
@@ -84,7 +84,7 @@ test('fields keep their order and number, with names in lower case', async () =>
   expect(section.slice(8).join()).toBe('x-one,1,content-type,a,x-one,2,content-type,b,e,')
 })
 
-test('octets beyond ASCII in a value are sent as they are', async () => {
+test('obs-text in a field value is sent unchanged', async () => {
   const { section } = await requestSeenBy({ fields: ['X', 'caf\xe9'] })
   expect(section.slice(8)).toEqual(['x', 'caf\xe9'])
 })
@@ -152,7 +152,7 @@ test('a body of known length that has arrived has no further DATA frame', async 
   expect(typesOf(frames)).toEqual(['HEADERS', 'DATA END'])
 })
 
-test('the head is sent before anything of the body arrives', async () => {
+test('the head is sent before any part of the body arrives', async () => {
   const { origin } = await startHttp2Server((stream) => {
     stream.respond({ ':status': 200 })
     stream.end()
@@ -223,7 +223,7 @@ test('a body that the upstream does not read is paused, and continues when it re
   expect(await response).toMatchObject({ status: 200, body: String(16 * 1024 * 1024) })
 })
 
-test('the rest of a body that the upstream does not wait for is cancelled', async () => {
+test('the rest of a request body is cancelled if the upstream has responded without it', async () => {
   const { origin, connections } = await startFrameUpstream((id, { send }) =>
     send(
       headersFrame(id, [':status', '413'], FLAG.END_HEADERS),
@@ -240,7 +240,7 @@ test('the rest of a body that the upstream does not wait for is cancelled', asyn
   expect(resets().map(({ payload }) => payload.readUInt32BE())).toEqual([ERROR.CANCEL])
 })
 
-test('a body that breaks off fails the request and cancels its stream', async () => {
+test('a truncated request body fails the request and cancels its stream', async () => {
   const { origin, connections } = await startFrameUpstream(() => {})
   const { body, stream } = arrivingBody()
   const response = exchangeWith(openHttp2Upstream(origin), { method: 'POST', body })
@@ -250,7 +250,7 @@ test('a body that breaks off fails the request and cancels its stream', async ()
   await until(() => connections[0]?.frames.at(-1)?.type === FRAME.RST_STREAM)
 })
 
-test('a field that HTTP/2 cannot carry fails its request and no other', async () => {
+test('a field that is invalid in HTTP/2 fails only its own request', async () => {
   const { origin } = await startHttp2Server((stream) => {
     stream.respond({ ':status': 204 }, { endStream: true })
   })

@@ -117,7 +117,7 @@ const HIDDEN = [
   { what: 'white space around a value', field: ['a', ' b '] },
 ]
 
-test.for(HIDDEN)('nothing of a field with $what is forwarded', async ({ field }) => {
+test.for(HIDDEN)('a field with $what is not forwarded', async ({ field }) => {
   const { origin } = await startFrameUpstream((id, { send }) =>
     send(head(id, [...OK, ...field, 'good', 'yes'], END_STREAM)),
   )
@@ -199,7 +199,7 @@ test.for(VALID)('a response with $what arrives complete', async (row) => {
   expect(response).toMatchObject({ status: 200, body, trailers })
 })
 
-test('interim responses but 100 are passed on', async () => {
+test('interim responses other than 100 are forwarded', async () => {
   const { origin } = await startFrameUpstream((id, { send }) =>
     send(
       head(id, [':status', '100', 'a', 'b']),
@@ -238,7 +238,7 @@ test.for(RESETS)(
 )
 
 test.for(RESETS)(
-  'a response that is cut by $name is not taken for complete',
+  'a response that is truncated by $name is not complete',
   async ({ name, code, failure }) => {
     const { origin } = await startFrameUpstream((id, { send }) =>
       send(head(id, OK), dataFrame(id, 'abc'), resetFrame(id, code)),
@@ -250,7 +250,7 @@ test.for(RESETS)(
   },
 )
 
-test('a response that is cut by the end of the connection is not taken for complete', async () => {
+test('a response that is truncated by the end of the connection is not complete', async () => {
   const { origin } = await startFrameUpstream((id, { send, socket }) => {
     send(head(id, OK), dataFrame(id, 'abc'))
     socket.end()
@@ -260,7 +260,7 @@ test('a response that is cut by the end of the connection is not taken for compl
   })
 })
 
-test('a complete response that the client has not read survives the end of the connection', async () => {
+test('a complete response that the client has not read is delivered after the end of the connection', async () => {
   const { origin, connections } = await startFrameUpstream((id, { send, socket }) => {
     send(head(id, OK), dataFrame(id, 'a'.repeat(10_000)), dataFrame(id, 'b', END_STREAM))
     socket.end()
@@ -273,7 +273,7 @@ test('a complete response that the client has not read survives the end of the c
   expect(length).toBe(10_001)
 })
 
-test('a response that is not wanted is read to its end if it is short', async () => {
+test('a discarded response is read to its end if it is short', async () => {
   const { origin, connections } = await startFrameUpstream((id, { send }) =>
     send(head(id, OK), dataFrame(id, 'abc', END_STREAM)),
   )
@@ -284,7 +284,7 @@ test('a response that is not wanted is read to its end if it is short', async ()
   expect(resetsOf(connections[0])).toEqual([])
 })
 
-test('the stream of a long response that is not wanted is cancelled', async () => {
+test('the stream of a discarded long response is cancelled', async () => {
   const { origin, connections } = await startFrameUpstream((id, { send }) =>
     send(head(id, OK), ...Array.from({ length: 8 }, () => dataFrame(id, Buffer.alloc(16_384)))),
   )

@@ -36,7 +36,7 @@ function maxStreams(count: number): Buffer {
   return settingsFrame([[MAX_CONCURRENT_STREAMS, count]])
 }
 
-/** A server that responds when the test says so. */
+/** A server that responds when the test calls `respond`. */
 async function startHoldingServer(maxConcurrentStreams = 100) {
   const held: ServerHttp2Stream[] = []
   const server = await startHttp2Server((stream) => held.push(stream), {
@@ -119,7 +119,7 @@ test('more streams are used as soon as the upstream allows more', async () => {
   await Promise.all([first, ...rest])
 })
 
-test('no session after another is opened to an upstream that allows no streams', async () => {
+test('sessions are not opened repeatedly to an upstream that allows no streams', async () => {
   const seen: number[] = []
   const { origin, connections } = await startFrameUpstream((id) => seen.push(id))
   const upstream = openHttp2Upstream(origin, { maxConnections: 8 })
@@ -137,7 +137,7 @@ test('no session after another is opened to an upstream that allows no streams',
   expect(connections).toHaveLength(1)
 })
 
-test('a refused stream may be sent again always', async () => {
+test('a request on a refused stream may always be retried', async () => {
   const { origin } = await startFrameUpstream((id, { send }) => send(resetFrame(id, 7)))
   await expect(exchangeWith(openHttp2Upstream(origin), { method: 'POST' })).rejects.toMatchObject({
     code: 'upstream_reset',
@@ -147,7 +147,7 @@ test('a refused stream may be sent again always', async () => {
 })
 
 test.for([ERROR.NO_ERROR, ERROR.CANCEL, ERROR.ENHANCE_YOUR_CALM])(
-  'a stream above the last one of a GOAWAY with code %s may be sent again always',
+  'a stream above the last one of a GOAWAY with code %s may always be retried',
   async (code) => {
     const seen: number[] = []
     const { origin, connections } = await startFrameUpstream((id) => seen.push(id))
@@ -191,7 +191,7 @@ test('a GOAWAY with an error fails the streams that may have been processed', as
   })
 })
 
-test('a session that is lost after a response lets idempotent requests be sent again', async () => {
+test('idempotent requests may be retried after a session with earlier responses is lost', async () => {
   const { origin } = await startFrameUpstream((id, { send, socket }) => {
     if (id === 1) send(ok(id))
     else socket.destroy()
@@ -205,7 +205,7 @@ test('a session that is lost after a response lets idempotent requests be sent a
   expect(await exchangeWith(upstream)).toMatchObject({ status: 200 })
 })
 
-test('a session that is lost before its first response is no stale connection', async () => {
+test('a session that is lost before its first response is not a stale connection', async () => {
   const { origin } = await startFrameUpstream((_id, { socket }) => void socket.destroy())
   await expect(exchangeWith(openHttp2Upstream(origin))).rejects.toMatchObject({
     code: 'upstream_reset',
@@ -213,7 +213,7 @@ test('a session that is lost before its first response is no stale connection', 
   })
 })
 
-test('requests that waited for a session that cannot be opened all fail', async () => {
+test('all requests that wait for a session fail if it cannot be opened', async () => {
   const server = createTcpServer()
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -227,7 +227,7 @@ test('requests that waited for a session that cannot be opened all fail', async 
   expect(upstream.load()).toEqual({ connected: 0, running: 0, queued: 0 })
 })
 
-test('an upstream that speaks HTTP/1.1 fails with a clear message', async () => {
+test('an HTTP/1.1 upstream causes an error that says so', async () => {
   const server = createTcpServer((socket) => {
     socket.on('error', () => {})
     socket.end('HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n')
@@ -242,7 +242,7 @@ test('an upstream that speaks HTTP/1.1 fails with a clear message', async () => 
   })
 })
 
-test('a stalled response blocks no other on its session', async () => {
+test('a stalled response does not block others on its session', async () => {
   const chunk = Buffer.alloc(65_536, 'a')
   const { origin, sessions } = await startHttp2Server((stream, { ':path': path }) => {
     stream.respond({ ':status': 200 })
@@ -286,7 +286,7 @@ test('a stalled response blocks no other on its session', async () => {
   expect(received).toBe(20 * 128 * chunk.length)
 })
 
-test('a stream and its connection have windows that suit a path of 50 ms', async () => {
+test('the flow-control windows are large enough for a path of 50 ms', async () => {
   const { origin, connections } = await startFrameUpstream((id, { send }) => send(ok(id)))
   await exchangeWith(openHttp2Upstream(origin))
   const frames = connections[0]?.frames ?? []
@@ -329,7 +329,7 @@ test('a session that was idle is verified with a PING before it is used', async 
   expect(types.lastIndexOf(FRAME.HEADERS)).toBeGreaterThan(types.lastIndexOf(FRAME.PING))
 })
 
-test('a session that does not answer a PING is replaced, and the request is sent once', async () => {
+test('a session without a PING response is replaced, and the request is sent once', async () => {
   const clock = createFakeClock()
   let requests = 0
   let isDead = false
@@ -359,7 +359,7 @@ test('a session that does not answer a PING is replaced, and the request is sent
   expect(requests).toBe(2)
 })
 
-test('a session with an open stream that does not answer a PING fails its requests', async () => {
+test('the requests of a session without a PING response fail', async () => {
   const clock = createFakeClock()
   const seen: number[] = []
   const { origin, connections } = await startFrameUpstream((id) => seen.push(id), {
@@ -377,7 +377,7 @@ test('a session with an open stream that does not answer a PING fails its reques
   })
 })
 
-test('a silent stream for five minutes leads to fewer PINGs than gRPC servers tolerate', async () => {
+test('a stream that is idle for five minutes causes fewer PINGs than gRPC servers tolerate', async () => {
   const clock = createFakeClock()
   const seen: number[] = []
   const { origin, connections } = await startFrameUpstream((id) => seen.push(id))

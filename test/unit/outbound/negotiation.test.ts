@@ -17,7 +17,7 @@ const { certificate: cert, key } = await authority.issue('localhost', ['127.0.0.
 
 type Listening = { readonly port: number; readonly stop: () => Promise<void> }
 
-/** A server of `protocols` that responds with the version of HTTP. */
+/** A server that supports `protocols`, and responds with the HTTP version in use. */
 async function startServer(
   protocols: readonly string[],
   options: { readonly port?: number; readonly offers?: string[][] } & SecureServerOptions = {},
@@ -83,16 +83,19 @@ test.for([
   { protocols: ['http/1.1', 'h2'], version: '1.1' },
   { protocols: ['http/1.1'], version: '1.1' },
   { protocols: ['h2'], version: '2.0' },
-])('a server of $protocols is spoken to in HTTP/$version', async ({ protocols, version }) => {
-  const { port, sockets } = await startServer(protocols)
-  const upstream = open(port)
-  expect(await exchangeWith(upstream)).toMatchObject({ status: 200, body: version })
-  expect(await exchangeWith(upstream)).toMatchObject({ status: 200, body: version })
-  // The connection that found out the protocol is used.
-  expect(sockets).toHaveLength(1)
-})
+])(
+  'HTTP/$version is used with a server that supports $protocols',
+  async ({ protocols, version }) => {
+    const { port, sockets } = await startServer(protocols)
+    const upstream = open(port)
+    expect(await exchangeWith(upstream)).toMatchObject({ status: 200, body: version })
+    expect(await exchangeWith(upstream)).toMatchObject({ status: 200, body: version })
+    // The connection that negotiated the protocol is used.
+    expect(sockets).toHaveLength(1)
+  },
+)
 
-test('a server without ALPN is spoken to in HTTP/1.1', async () => {
+test('HTTP/1.1 is used with a server without ALPN', async () => {
   const server = createHttpsServer({ cert, key, ALPNProtocols: [] }, (req, res) => {
     res.end(req.httpVersion)
   })
@@ -121,7 +124,7 @@ test.for([
   { before: 'h2', after: 'http/1.1', version: '1.1' },
   { before: 'http/1.1', after: 'h2', version: '2.0' },
 ])(
-  'a server that changes from $before to $after is spoken to in HTTP/$version',
+  'HTTP/$version is used after a server has changed from $before to $after',
   async ({ before, after, version }) => {
     const first = await startServer([before])
     const upstream = open(first.port)
@@ -134,7 +137,7 @@ test.for([
   },
 )
 
-test('an upgrade uses a connection of HTTP/1.1, and offers nothing else', async () => {
+test('an upgrade uses an HTTP/1.1 connection, for which only HTTP/1.1 is offered', async () => {
   const offers: string[][] = []
   const { port } = await startServer(['h2', 'http/1.1'], { offers })
   const upstream = open(port)
@@ -155,14 +158,14 @@ test('with "never", HTTP/2 is not offered', async () => {
   expect(offers).toEqual([['http/1.1']])
 })
 
-test('with "always", nothing but HTTP/2 is offered', async () => {
+test('with "always", only HTTP/2 is offered', async () => {
   const offers: string[][] = []
   const { port } = await startServer(['http/1.1', 'h2'], { offers })
   expect(await exchangeWith(open(port, { http2: 'always' }))).toMatchObject({ body: '2.0' })
   expect(offers).toEqual([['h2']])
 })
 
-test('with "always", a server that refuses HTTP/2 in the handshake fails with what to set', async () => {
+test('with "always", a server that rejects HTTP/2 in the handshake causes an error that names the setting', async () => {
   const { port } = await startServer(['http/1.1'])
   await expect(exchangeWith(open(port, { http2: 'always' }))).rejects.toMatchObject({
     code: 'upstream_protocol',
@@ -170,7 +173,7 @@ test('with "always", a server that refuses HTTP/2 in the handshake fails with wh
   })
 })
 
-test('with "always", a server without ALPN fails with what to set', async () => {
+test('with "always", a server without ALPN causes an error that names the setting', async () => {
   const server = createTlsServer({ cert, key }, (socket) => socket.on('error', () => {}))
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -182,7 +185,7 @@ test('with "always", a server without ALPN fails with what to set', async () => 
   })
 })
 
-test('a close-delimited response on the first connection is verified, though HTTP/2 was offered', async () => {
+test('the end of a close-delimited response on the first connection is verified although HTTP/2 was offered', async () => {
   const server = createTlsServer({ cert, key, ALPNProtocols: ['http/1.1'] }, (socket) => {
     socket.on('error', () => {})
     socket.once('data', () => socket.end('HTTP/1.1 200 OK\r\n\r\nto the end'))
@@ -194,7 +197,7 @@ test('a close-delimited response on the first connection is verified, though HTT
   expect(response).toMatchObject({ status: 200, body: 'to the end' })
 })
 
-test('the session that found out the protocol is soon replaced by one whose TLS is native', async () => {
+test('the session that negotiated the protocol is soon replaced by one with native TLS', async () => {
   const clock = createFakeClock()
   const { port, sockets } = await startServer(['h2'])
   const upstream = open(port, {}, clock)
@@ -207,7 +210,7 @@ test('the session that found out the protocol is soon replaced by one whose TLS 
   expect(sockets).toHaveLength(2)
 })
 
-test('the protocol is remembered when certificates change', async () => {
+test('a change of certificates does not discard the negotiated protocol', async () => {
   const offers: string[][] = []
   const { port } = await startServer(['h2'], { offers })
   const upstream = open(port)
@@ -218,7 +221,7 @@ test('the protocol is remembered when certificates change', async () => {
   expect(offers).toHaveLength(2)
 })
 
-test('an untrusted certificate fails all requests that wait for the protocol', async () => {
+test('an untrusted certificate fails all requests that wait for the negotiation', async () => {
   const { port } = await startServer(['h2'])
   const upstream = openUpstream(
     {

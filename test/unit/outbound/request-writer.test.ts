@@ -20,7 +20,7 @@ test('fields keep their order, case and number, and a Host field is kept', () =>
   )
 })
 
-test('the last request of a connection says so', () => {
+test('the last request of a connection has Connection: close', () => {
   expect(headOf({}, true).text).toContain('\r\nConnection: close\r\n')
 })
 

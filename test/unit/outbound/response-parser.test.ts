@@ -5,7 +5,7 @@ import { expect, test } from 'vitest'
 import { createResponseParser } from '../../../src/outbound/response-parser.ts'
 
 /** Responses of every framing; some begin with an interim one. */
-const WHOLE: readonly string[] = [
+const COMPLETE: readonly string[] = [
   'HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-A: 1\r\n\r\nhello',
   'HTTP/1.1 204 No Content\r\nX-A: caf\xe9\r\n\r\n',
   'HTTP/1.1 200 \r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6;a="b"\r\n world\r\n0\r\nX-Sum:\t1 \r\n\r\n',
@@ -18,14 +18,14 @@ type Read = {
   readonly heads: { status: number; phrase: string; fields: readonly string[] }[]
   body: string
   trailers: readonly string[] | undefined
-  refused: string | undefined
-  /** What is left behind the response. */
+  rejected: string | undefined
+  /** The bytes after the response. */
   rest: string
 }
 
-/** What is read of a response that comes in these pieces, and of the end of the connection. */
+/** The result of parsing a response that arrives in these pieces, followed by the end of the connection. */
 function read(pieces: readonly string[], maxHeaderBytes = 16_384): Read {
-  const seen: Read = { heads: [], body: '', trailers: undefined, refused: undefined, rest: '' }
+  const seen: Read = { heads: [], body: '', trailers: undefined, rejected: undefined, rest: '' }
   const parser = createResponseParser('http://api', maxHeaderBytes, {
     onHead({ status, phrase, fields }) {
       seen.heads.push({ status, phrase, fields })
@@ -42,20 +42,20 @@ function read(pieces: readonly string[], maxHeaderBytes = 16_384): Read {
     }
     parser.finish()
   } catch (thrown) {
-    seen.refused = String(thrown)
+    seen.rejected = String(thrown)
   }
   return seen
 }
 
-const isWhole = ({ refused, trailers }: Read): boolean =>
-  refused === undefined && trailers !== undefined
+const isComplete = ({ rejected, trailers }: Read): boolean =>
+  rejected === undefined && trailers !== undefined
 
-const wholeOr = <T>(seen: Read, otherwise: T): Read | T => (isWhole(seen) ? seen : otherwise)
+const completeOr = <T>(seen: Read, otherwise: T): Read | T => (isComplete(seen) ? seen : otherwise)
 
-/** A response with a few bytes taken out, put in or changed. */
+/** A response with a few bytes removed, inserted or changed. */
 const damaged = fc
   .tuple(
-    fc.constantFrom(...WHOLE),
+    fc.constantFrom(...COMPLETE),
     fc.array(
       fc.tuple(
         fc.nat(120),
@@ -76,33 +76,33 @@ const damaged = fc
 
 const RUNS = { numRuns: 3000 }
 
-test.for(WHOLE)('%j is a response', (response) => {
-  expect(isWhole(read([response]))).toBe(true)
+test.for(COMPLETE)('%j is a response', (response) => {
+  expect(isComplete(read([response]))).toBe(true)
 })
 
-test('where a response is cut into pieces makes no difference', () => {
+test('the result does not depend on how a response is split into reads', () => {
   fc.assert(
     fc.property(damaged, fc.array(fc.nat(120), { maxLength: 6 }), (response, cuts) => {
       const places = [0, ...cuts.map((cut) => cut % (response.length + 1)), response.length]
       const sorted = places.toSorted((a, b) => a - b)
       const pieces = sorted.map((place, index) => response.slice(sorted[index - 1] ?? 0, place))
-      expect(wholeOr(read(pieces), 'refused')).toEqual(wholeOr(read([response]), 'refused'))
+      expect(completeOr(read(pieces), 'rejected')).toEqual(completeOr(read([response]), 'rejected'))
     }),
     RUNS,
   )
 })
 
-test('what is taken for a response is one to the parser of Node, too, and means the same', async () => {
+test('the parser of Node accepts every accepted response, with the same result', async () => {
   await fc.assert(
     fc.asyncProperty(damaged, async (response) => {
       const ours = read([response])
-      // Behind the name of a coding, that parser takes no tab for a blank (RFC 9110 section 5.6.3 does).
-      if (!isWhole(ours) || /chunked[ \t]*\t/.test(response)) return
-      // Nor does it ignore an empty list element behind the coding (RFC 9110 section 5.6.1 does).
+      // Node's parser does not accept a tab after the name of a coding (allowed by RFC 9110 section 5.6.3),
+      if (!isComplete(ours) || /chunked[ \t]*\t/.test(response)) return
+      // an empty list element after the coding (allowed by RFC 9110 section 5.6.1),
       if (/chunked[ \t]*,/.test(response)) return
-      // Nor does it take whitespace around the extensions of a chunk (RFC 9112 section 7.1.1 does).
+      // or whitespace around chunk extensions (allowed by RFC 9112 section 7.1.1).
       if (/[ \t]+[;=]|[;=][ \t]+/.test(response)) return
-      const { refused: _, rest, ...message } = ours
+      const { rejected: _, rest, ...message } = ours
       // Bytes after the response are excluded, because Node's parser may reject them.
       expect(await readByNode(response.slice(0, response.length - rest.length))).toEqual(message)
     }),
@@ -110,9 +110,9 @@ test('what is taken for a response is one to the parser of Node, too, and means 
   )
 })
 
-test('a response that is paused anywhere comes whole when it goes on', () => {
+test('a response that is paused at any position is complete after it is resumed', () => {
   fc.assert(
-    fc.property(fc.constantFrom(...WHOLE), fc.nat(6), (response, pauseAt) => {
+    fc.property(fc.constantFrom(...COMPLETE), fc.nat(6), (response, pauseAt) => {
       let events = 0
       const pauseSometimes = (): void => {
         if (events === pauseAt) parser.pause()
@@ -162,39 +162,42 @@ test.for([
   ['HTTP/1.0 103 Early Hints\r\n\r\n', 'no interim responses'],
   ['HTTP/1.1 200 OK\r\nX A: 1\r\n\r\n', 'is no field'],
   ['HTTP/1.1 200 OK\r\n: 1\r\n\r\n', 'is no field'],
-] as const)('%j is refused, because %s', ([response, why]) => {
-  expect(read([response]).refused).toContain(why)
+] as const)('the response %j is rejected: %s', ([response, why]) => {
+  expect(read([response]).rejected).toContain(why)
 })
 
-test.for(['204 No Content', '304 Not Modified'])('%s has no body, whatever it says', (status) => {
-  const seen = read([`HTTP/1.1 ${status}\r\nContent-Length: 2\r\n\r\nok`])
-  expect(seen).toMatchObject({ body: '', trailers: [], rest: 'ok' })
-})
+test.for(['204 No Content', '304 Not Modified'])(
+  'a %s has no body, whatever its fields are',
+  (status) => {
+    const seen = read([`HTTP/1.1 ${status}\r\nContent-Length: 2\r\n\r\nok`])
+    expect(seen).toMatchObject({ body: '', trailers: [], rest: 'ok' })
+  },
+)
 
-test('a head of as many bytes as there may be is read, and one more is too many', () => {
+test('a head of exactly the maximum size is accepted, and one byte more is too large', () => {
   const head = 'HTTP/1.1 204 No Content\r\nX-A: 1\r\n\r\n'
-  expect(read([head], head.length).refused).toBeUndefined()
-  expect(read([head], head.length - 1).refused).toContain('too large')
-  expect(read(head.split(''), head.length).refused).toBeUndefined()
-  expect(read(head.split(''), head.length - 1).refused).toContain('too large')
+  expect(read([head], head.length).rejected).toBeUndefined()
+  expect(read([head], head.length - 1).rejected).toContain('too large')
+  expect(read(head.split(''), head.length).rejected).toBeUndefined()
+  expect(read(head.split(''), head.length - 1).rejected).toContain('too large')
 })
 
-test('trailers of more bytes than there may be are refused', () => {
+test('a trailer section above the maximum size is rejected', () => {
   const body = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n'
-  expect(read([`${body}X-A: ${'a'.repeat(100)}\r\n\r\n`], 80).refused).toContain('too large')
+  expect(read([`${body}X-A: ${'a'.repeat(100)}\r\n\r\n`], 80).rejected).toContain('too large')
 })
 
-test('what cannot become a response is refused before it is whole', () => {
-  expect(read(['SSH-2.0']).refused).toContain('status line')
-  expect(read(['HTTP/1.1 200 OK\nX-A']).refused).toContain('line feed')
-  expect(read(['HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n', '5\n']).refused).toContain(
+test('an invalid response is rejected before it is complete', () => {
+  expect(read(['SSH-2.0']).rejected).toContain('status line')
+  expect(read(['HTTP/1.1 200 OK\nX-A']).rejected).toContain('line feed')
+  expect(read(['HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n', '5\n']).rejected).toContain(
     'line feed',
   )
 })
 
-test('a line before a chunk does not grow for ever', () => {
+test('the length of a chunk-size line is limited', () => {
   const response = `HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;${'a'.repeat(5_000)}`
-  expect(read([response]).refused).toContain('its size')
+  expect(read([response]).rejected).toContain('its size')
 })
 
 test('the chunks of one read are passed on as one piece', () => {
@@ -207,7 +210,7 @@ test('the chunks of one read are passed on as one piece', () => {
   expect(pieces).toEqual(['abcdefgh', 'ij'])
 })
 
-test('of a read with many chunks only so many are read at once', () => {
+test('the number of chunks that are parsed in one turn is limited', () => {
   const { pieces, parser } = readingChunks()
   const chunks = '1\r\nx\r\n'.repeat(2_000)
   const bytes = Buffer.from(`${CHUNKED}${chunks}0\r\n\r\n`, 'latin1')
@@ -221,7 +224,7 @@ test('of a read with many chunks only so many are read at once', () => {
   expect(pieces.map(({ length }) => length)).toEqual([512, 512, 512, 464])
 })
 
-test('little content does not hold the memory of a large read', () => {
+test('a short body does not retain the memory of a large read', () => {
   const { buffers, parser } = readingChunks()
   const extension = 'x'.repeat(2_000)
   const bytes = Buffer.from(CHUNKED + `1;${extension}\r\na\r\n`.repeat(40), 'latin1')
@@ -240,20 +243,20 @@ test('an invalid chunk fails a read before any of its content is passed on', () 
 test('interim responses are limited in number and size', () => {
   const ok = 'HTTP/1.1 204 No Content\r\n\r\n'
   const interim = 'HTTP/1.1 102 Processing\r\n\r\n'
-  expect(isWhole(read([interim.repeat(64) + ok]))).toBe(true)
-  expect(read([interim.repeat(65) + ok]).refused).toContain('too many interim responses')
+  expect(isComplete(read([interim.repeat(64) + ok]))).toBe(true)
+  expect(read([interim.repeat(65) + ok]).rejected).toContain('too many interim responses')
   const large = `HTTP/1.1 103 Early Hints\r\nX-A: ${'a'.repeat(60)}\r\n\r\n`
-  expect(isWhole(read([large.repeat(4) + ok], large.length))).toBe(true)
-  expect(read([large.repeat(5) + ok], large.length).refused).toContain('too many interim')
+  expect(isComplete(read([large.repeat(4) + ok], large.length))).toBe(true)
+  expect(read([large.repeat(5) + ok], large.length).rejected).toContain('too many interim')
 })
 
-test('what comes behind a response is left', () => {
+test('bytes after a response are not consumed', () => {
   expect(read(['HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1']).rest).toBe('HTTP/1.1')
 })
 
 const CHUNKED = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n'
 
-/** A parser that expects a response, and the content that it passes on. */
+/** A parser that expects a response, and the content that it delivers. */
 function readingChunks() {
   const buffers: Buffer[] = []
   const pieces: string[] = []
@@ -269,9 +272,9 @@ function readingChunks() {
   return { buffers, pieces, parser }
 }
 
-/** The same by the parser of Node's own client; undefined for what it refuses. */
+/** The result of the parser of Node's HTTP client; undefined for a rejected response. */
 async function readByNode(response: string) {
-  const { promise, resolve } = Promise.withResolvers<Omit<Read, 'refused' | 'rest'> | undefined>()
+  const { promise, resolve } = Promise.withResolvers<Omit<Read, 'rejected' | 'rest'> | undefined>()
   const connection = new Duplex({
     read() {},
     write: (_chunk, _encoding, callback) => callback(),

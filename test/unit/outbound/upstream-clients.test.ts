@@ -11,7 +11,7 @@ describe.for([
   { client: 'outbound', open: openUpstream },
   { client: 'undici', open: openUndiciUpstream },
 ])('the HTTP client "$client"', ({ open }) => {
-  /** An upstream that answers with the method and the body of the request. */
+  /** An upstream that responds with the method and the body of the request. */
   async function start(): Promise<Upstream> {
     const server = createServer((req, res) => {
       void req.toArray().then((parts) => res.end(`${req.method} ${parts.join('')}`))

@@ -10,7 +10,7 @@ import { startRawUpstream } from '../../helpers/raw-http.ts'
 import { portOf, startListening } from '../../helpers/servers.ts'
 import { until } from '../../helpers/wait.ts'
 
-test('certificates that TLS cannot use fail each request, and take no connection from the next', async () => {
+test('invalid certificates fail every request, and do not occupy connections', async () => {
   const upstream = openUpstream(
     {
       origin: 'https://127.0.0.1:1',
@@ -31,14 +31,14 @@ test('certificates that TLS cannot use fail each request, and take no connection
   }
 })
 
-test('what TLS has decrypted already waits for the end of a pause, and none of it is lost', async () => {
+test('data that TLS has already decrypted is delivered after a pause, without loss', async () => {
   const lines = Array.from({ length: 200 }, (_, i) => `${i}\n`)
   const authority = await createAuthority()
   const { certificate: cert, key } = await authority.issue('localhost', ['127.0.0.1'])
   const { promise: isSent, resolve: sent } = Promise.withResolvers<void>()
   const server = createServer({ cert, key }, (_req, res) => {
     void (async () => {
-      // Each is a record of its own then; all of them are there when the first has been read.
+      // Each write is a separate TLS record; all of them have arrived when the first one is read.
       for (const line of lines) {
         res.write(line)
         await nextTurn()
@@ -78,7 +78,7 @@ test('what TLS has decrypted already waits for the end of a pause, and none of i
   expect(received.join('')).toBe(lines.join(''))
 })
 
-test('a connection that ends within a pause is noticed when the pause is over', async () => {
+test('the end of a connection during a pause is detected after the pause', async () => {
   const { promise: hasEnded, resolve: ended } = Promise.withResolvers<void>()
   const { origin } = await startRawUpstream((_received, peer) =>
     peer.end('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello', ended),
@@ -123,14 +123,14 @@ test('an idle TLS connection is closed with a closure alert', async () => {
   const bytesBefore = socket?.bytesRead
   upstream.retire()
   await until(() => socket?.destroyed === true)
-  // The alert is a record of its own.
+  // The alert is a separate record.
   expect(socket?.bytesRead).toBe((bytesBefore ?? 0) + 24)
 })
 
 test.for([
   { what: 'is parsed in many turns', isBlocking: false },
   { what: 'is interrupted by backpressure', isBlocking: true },
-])('no more is received from the upstream while a read $what', async ({ isBlocking }) => {
+])('no further data is received from the upstream while a read $what', async ({ isBlocking }) => {
   let peer: Socket | undefined
   const { origin } = await startRawUpstream((_received, socket) => {
     peer = socket

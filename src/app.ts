@@ -1,7 +1,7 @@
 import { limitConnections } from './admin/connection-limit.ts'
-import { createAdminServer, type Renewal } from './admin/handler.ts'
+import { createAdminServer } from './admin/handler.ts'
 import { isRejected, readinessOf, type Readiness } from './admin/readiness.ts'
-import { createRenewalLimit } from './admin/renewal-limit.ts'
+import { createTokenRenewal } from './admin/renew-tokens.ts'
 import { refuseUnreadable } from './admin/refuse-unreadable.ts'
 import { interceptionStatus } from './admin/read-interception.ts'
 import { protocolsStatus } from './admin/read-protocols.ts'
@@ -161,7 +161,7 @@ export async function startApp(options: AppOptions): Promise<App> {
       interception(),
       draining,
     )
-  const renewalLimit = createRenewalLimit(clock)
+  const renewTokens = createTokenRenewal(clock)
   const admin = createAdminServer({
     metrics,
     readiness,
@@ -169,10 +169,7 @@ export async function startApp(options: AppOptions): Promise<App> {
       if (current.config.shutdown.quit) quit.resolve()
       return current.config.shutdown.quit
     },
-    renew(credential) {
-      const own = current.tokens.filter((token) => token.credential === credential)
-      return own.length === 0 ? undefined : renewTokens(credential, own)
-    },
+    renew: (credential) => renewTokens(credential, current.tokens),
     status: () => ({
       version: VERSION,
       node: process.versions.node,
@@ -222,20 +219,6 @@ export async function startApp(options: AppOptions): Promise<App> {
     logger.warn({ code, reason: message, requests }, 'cannot read a request to the admin listener'),
   )
   refuseUnreadable(admin, reportUnreadable)
-
-  async function renewTokens(credential: string, own: typeof current.tokens): Promise<Renewal> {
-    const nowMs = clock.wallMs()
-    for (const { source } of own) {
-      const { failure, requesting } = source.state()
-      if (failure !== undefined && failure.nextAttemptAtMs > nowMs && !requesting) {
-        return { retryAfterMs: failure.nextAttemptAtMs - nowMs, backingOff: failure.error }
-      }
-    }
-    const retryAfterMs = renewalLimit(credential)
-    if (retryAfterMs > 0) return { retryAfterMs }
-    await Promise.all(own.map(async ({ source }) => await source.renew()))
-    return { tokens: own.map((token) => tokenStatus(token, clock.wallMs())) }
-  }
 
   async function retire(service: Service): Promise<void> {
     const state = { isClosed: false }

@@ -49,10 +49,17 @@ export async function readSuppliedAuthority(
     roots,
     warnings: [
       ...warningsOf(certificates, authority),
+      ...(authority.notAfterMs - nowMs < EXPIRY_WARNING_MS
+        ? [
+            `the CA certificate expires on ${new Date(authority.notAfterMs).toISOString().slice(0, 10)}`,
+          ]
+        : []),
       ...(roots.length > 0 ? [] : [ROOT_IS_MISSING]),
     ],
   }
 }
+
+const EXPIRY_WARNING_MS = 14 * 86_400_000
 
 const ROOT_IS_MISSING =
   'the trust bundle does not contain the root of the supplied CA, because the file ends before it: applications have to trust it already, or the root has to be added at the end of the file'

@@ -1,5 +1,5 @@
 import type { X509Certificate } from 'node:crypto'
-import { access, readFile } from 'node:fs/promises'
+import { access, readFile, stat } from 'node:fs/promises'
 import { SidecarError } from '../errors.ts'
 import { fileProblem } from '../lib/file-problem.ts'
 import { fingerprint } from '../lib/fingerprint.ts'
@@ -101,6 +101,9 @@ async function replace(
   isOwn: (content: Buffer) => boolean,
   content: string | Uint8Array,
 ): Promise<void> {
+  const found = await stat(path).catch(() => undefined)
+  // Reading a named pipe without a writer would block a thread.
+  if (found !== undefined && !found.isFile()) throw bundleError(path, 'it is not a regular file')
   const existing = await readFile(path).catch(() => undefined)
   if (existing !== undefined && existing.length > 0 && !isOwn(existing)) {
     throw bundleError(path, 'a file of another program is there')

@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto'
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir, readFile, stat } from 'node:fs/promises'
 import { delimiter, join, resolve } from 'node:path'
 import { rootCertificates } from 'node:tls'
 
@@ -91,7 +91,8 @@ async function readDirectory(directory: string): Promise<string[]> {
 
 async function readText(path: string): Promise<string | undefined> {
   try {
-    return await readFile(path, 'utf8')
+    // Reading a named pipe without a writer would block a thread.
+    return (await stat(path)).isFile() ? await readFile(path, 'utf8') : undefined
   } catch {
     return undefined
   }

@@ -73,22 +73,43 @@ export function explanationOf(
   const decisions = createRequestDecisions(config, listener)
   const tunnel = tunnelOf(request, decisions)
   const forwardProxy = config.forward.proxy?.url ?? null
-  if (tunnel !== undefined) return tunnelled(tunnel, decisions, forwardProxy)
+  if (tunnel !== undefined) {
+    return isIntercepted(tunnel, decisions)
+      ? intercepted(tunnel, request, { config, listener, decisions })
+      : tunnelled(tunnel, decisions, forwardProxy)
+  }
   const { target, host } = asSent(url, listener, decisions)
+  const decision = decisions.decide({ method, target, version: '1.1' }, withHost(fields, host))
+  return explained(decision, request, { config, listener, decisions })
+}
+
+function withHost(fields: readonly string[], host: string): readonly string[] {
   const hasHost = fields.some((name, at) => at % 2 === 0 && name.toLowerCase() === 'host')
-  const decision = decisions.decide(
-    { method, target, version: '1.1' },
-    hasHost ? fields : ['Host', host, ...fields],
-  )
+  return hasHost ? fields : ['Host', host, ...fields]
+}
+
+type Explaining = {
+  readonly config: Config
+  readonly listener: ListenerConfig
+  readonly decisions: RequestDecisions
+}
+
+/** `tunnel` is the target of the `CONNECT` whose connection is intercepted. */
+function explained(
+  decision: RequestDecision,
+  { method, url }: ExplainedRequest,
+  { config, listener, decisions }: Explaining,
+  tunnel?: string,
+): Explanation {
   switch (decision.outcome) {
     case 'passed': {
-      return { outcome: 'passed', tunnel: null, proxy: forwardProxy }
+      return { outcome: 'passed', tunnel: null, proxy: config.forward.proxy?.url ?? null }
     }
     case 'refused': {
       const { error, unmatched } = decision
       return {
         outcome: 'refused',
-        tunnel: null,
+        tunnel: tunnel ?? null,
         error: { code: error.code, message: error.message },
         otherRoutes:
           unmatched === undefined || error.code === 'request_invalid'
@@ -100,10 +121,48 @@ export function explanationOf(
       }
     }
     case 'routed': {
-      return routed(decision, url, config, listener)
+      const note = tunnel === undefined ? schemeNote(url) : INTERCEPTED_NOTE
+      return routed(decision, note, config, listener)
     }
   }
 }
+
+function isIntercepted(tunnel: string, { interceptedOrigin }: RequestDecisions): boolean {
+  try {
+    return interceptedOrigin(tunnel) !== undefined
+  } catch {
+    // The tunnel is refused.
+    return false
+  }
+}
+
+/** A request inside of the tunnel, which is intercepted; for a `CONNECT`, one for the path "/". */
+function intercepted(
+  tunnel: string,
+  request: ExplainedRequest,
+  explaining: Explaining,
+): Explanation {
+  const [, scheme = 'https', path = ''] =
+    /^(https?|wss?):\/\/[^/?#]+([^]*)$/i.exec(request.url) ?? []
+  if (/^ws$/i.test(scheme)) {
+    const error = { code: 'request_invalid', message: PLAIN_HTTP }
+    return { outcome: 'refused', tunnel, error, otherRoutes: [] }
+  }
+  const method = request.method === 'CONNECT' ? 'GET' : request.method
+  const { decisions } = explaining
+  const decision = decisions.decide(
+    { method, target: path.startsWith('/') ? path : `/${path}`, version: '1.1' },
+    withHost(request.fields, tunnel),
+    decisions.interceptedOrigin(tunnel),
+  )
+  return explained(decision, { ...request, method }, explaining, tunnel)
+}
+
+const PLAIN_HTTP =
+  'Cannot read the request: the client speaks plain HTTP inside of CONNECT, where TLS is expected'
+
+const INTERCEPTED_NOTE =
+  'its TLS connection is intercepted: the application has to trust the CA of the sidecar'
 
 function reasonsOf(plans: readonly RoutePlan[], target: RequestTarget, method: string) {
   return plans.map(({ config, match }) => ({
@@ -168,13 +227,13 @@ function asSent(
 
 function routed(
   { plan, upstream, token }: Exclude<RequestDecision, { outcome: 'refused' }>,
-  url: string,
+  note: string | undefined,
   { access }: Config,
   { auth }: ListenerConfig,
 ): Explanation {
   const { config, match } = plan
   const notes = [
-    schemeNote(url),
+    note,
     plan.token !== token && OWN_FIELD_NOTE,
     auth?.basic !== undefined && 'the listener requires a user name and password',
     auth?.clientCertificates !== undefined && 'the listener allows some client certificates only',

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto'
 import type { ListenerConfig } from '../config/listen-schema.ts'
 import type { ReadFile } from '../config/read-file.ts'
 import type { ListenerTls } from '../inbound/listener.ts'
@@ -24,6 +25,8 @@ export async function readListenerTls(
   if (!belongTogether(tls.cert, tls.key)) {
     throw new Error(`the certificate of the listener "${name}" and its key do not belong together`)
   }
+  // Node trusts the public authorities instead of an empty list.
+  if (tls.ca !== undefined) void new X509Certificate(tls.ca)
   return tls
 }
 
@@ -40,7 +43,12 @@ export function watchListenerTls(
     // Files that cannot be read, or do not match yet, are read again later.
     const found = (await read().catch(() => undefined)) ?? current
     if (isStopped || fingerprintOf(found) === fingerprintOf(current)) return
-    onChange(found)
+    try {
+      onChange(found)
+    } catch {
+      // OpenSSL rejects the files, such as a certificate authority that is not in PEM form.
+      return
+    }
     current = found
   }
   const stop = repeat(INTERVAL_MS, update, clock)

@@ -57,7 +57,7 @@ export function composeProxyService(
     unmatched: metrics.route(UNMATCHED),
     listener: options.logsName ? name : undefined,
     scheme: tls === undefined ? 'http' : 'https',
-    countRequest: metrics.inboundRequest,
+    countRequest: (...request) => metrics.inboundRequest(...request),
     accessLog: options.accessLog,
     tracer: options.tracer,
     clock,

@@ -4,7 +4,8 @@ import { SidecarError } from '../errors.ts'
 import { bypassesInjection, requestFields } from '../exchange/request-fields.ts'
 import { refuseUnsupported } from '../exchange/request-rules.ts'
 import { readRequestHead, type RequestLine } from '../http/request-head.ts'
-import { checkTunnel } from '../inbound/connect.ts'
+import type { ConnectionOrigin } from '../http/inbound-request.ts'
+import { checkTunnel, interceptedOrigin } from '../inbound/connect.ts'
 import { PASSED } from '../observe/metrics.ts'
 import { createOriginCheck, isOwnAddress, readTarget } from '../routing/origin-check.ts'
 import type { RequestTarget } from '../routing/request-target.ts'
@@ -38,16 +39,23 @@ export type RequestDecision =
 
 export type RequestDecisions = {
   readonly plans: readonly RoutePlan[]
-  readonly decide: (line: RequestLine, fields: readonly string[]) => RequestDecision
+  /** `origin` is that of an intercepted connection. */
+  readonly decide: (
+    line: RequestLine,
+    fields: readonly string[],
+    origin?: ConnectionOrigin,
+  ) => RequestDecision
   /** Fails as a `CONNECT` with this target would. */
   readonly checkTunnel: (target: string) => void
+  /** The origin of the connection inside of such a tunnel, if it is intercepted. */
+  readonly interceptedOrigin: (target: string) => ConnectionOrigin | undefined
   /** Whether a URL with this authority is one of the sidecar itself. */
   readonly isOwn: (authority: string) => boolean
 }
 
 /** The decisions of the request path of a listener, with the same functions and in the same order as the handler. */
 export function createRequestDecisions(
-  config: Pick<Config, 'access' | 'credentials' | 'routes' | 'via' | 'forward'>,
+  config: Pick<Config, 'intercept' | 'access' | 'credentials' | 'routes' | 'via' | 'forward'>,
   { name, address, tls }: ListenerConfig,
 ): RequestDecisions {
   const { forward } = config
@@ -72,17 +80,22 @@ export function createRequestDecisions(
         localPort,
       ),
     checkTunnel: (target) => checkTunnel(target, routes.namesHost, forward.mode === 'pass'),
-    decide(line, fields) {
+    interceptedOrigin: (target) =>
+      config.intercept === undefined ? undefined : interceptedOrigin(target, routes.namesHost),
+    decide(line, fields, origin) {
       const head = readRequestHead(line, fields)
       let unmatched: RequestTarget | undefined
       try {
         refuseUnsupported(head, viaName(config))
-        const target = readTarget(head, { localPort, encrypted }, originPolicy)
+        const target = readTarget(head, { localPort, encrypted, origin }, originPolicy)
         checkOrigin(head, target)
         unmatched = target
         const plan = routes.match(target, head.method)
         unmatched = undefined
-        requestFields(head, plan.fields, { socket: { encrypted }, host: target.host })
+        requestFields(head, plan.fields, {
+          socket: { encrypted: encrypted || origin !== undefined },
+          host: target.host,
+        })
         return {
           outcome: plan.config.name === PASSED ? 'passed' : 'routed',
           plan,

@@ -8,10 +8,15 @@ import type { RouteMetrics } from '../observe/route-metrics.ts'
 import type { AuthenticateCaller } from '../exchange/caller-authentication.ts'
 import type { Recorder } from '../exchange/exchange-record.ts'
 import type { FailureContext } from '../exchange/failure-response.ts'
-import type { InboundRequest } from '../http/inbound-request.ts'
+import type { ConnectionOrigin, InboundRequest } from '../http/inbound-request.ts'
 import type { RequestHead } from '../http/request-head.ts'
 import { joinTunnel } from '../http/tunnel.ts'
-import type { Destination, Interception, PreparedHandshake } from './intercept.ts'
+import {
+  type Destination,
+  hostOfOrigin,
+  type Interception,
+  type PreparedHandshake,
+} from './intercept.ts'
 
 /** For tunnels to hosts that no route names. */
 export type TunnelPolicy = {
@@ -103,6 +108,16 @@ export function checkTunnel(
 ): void {
   refuseRouted(parseDestination(target), namesHost)
   if (!areAllowed) throw notAllowed()
+}
+
+/** The origin of the connection inside of a `CONNECT` with this target, if it is intercepted. */
+export function interceptedOrigin(
+  target: string,
+  namesHost: ConnectHandlerOptions['namesHost'],
+): ConnectionOrigin | undefined {
+  const { authority, port } = parseDestination(target)
+  if (!namesHost(authority)) return undefined
+  return { host: hostOfOrigin(authority, port), scheme: 'https', mode: 'intercepted' }
 }
 
 function refuseRouted(

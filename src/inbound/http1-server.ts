@@ -113,6 +113,8 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
   /** Connections that the HTTP/2 server serves. */
   const handedOver = new WeakSet<Duplex>()
   const origins = createServedOrigins()
+  /** Clients in a TLS handshake, each with a function that closes its connection if nothing was received. */
+  const handshaking = new Map<Duplex, () => void>()
   let ownMode: Parameters<typeof modeOf>[2] = 'base_url'
   let isEnding = false
   const httpOptions = {
@@ -339,10 +341,15 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
     handshake: PreparedHandshake,
   ): void {
     tunnels.delete(client)
-    handshake.begin(client, ({ secure, origin, onUsed }) => {
+    const closeIdle = handshake.begin(client, ({ secure, origin, onUsed }) => {
+      handshaking.delete(client)
       connections.openedWithin(secure)
       serveOrigin(secure, { remoteAddress, localPort, encrypted: true, origin, caller, onUsed })
     })
+    if (client.destroyed) return
+    handshaking.set(client, closeIdle)
+    client.once('close', () => handshaking.delete(client))
+    if (isEnding) closeIdle()
   }
 
   function serveOrigin(socket: Duplex, connection: OriginConnection): void {
@@ -380,6 +387,7 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
       isEnding = true
       http2.endSessions()
       redirected?.closeIdle()
+      for (const closeIdle of handshaking.values()) closeIdle()
       for (const socket of connections.all()) {
         const last = connections.pendingResponse(socket)
         if (last !== undefined) last.shouldKeepAlive = false

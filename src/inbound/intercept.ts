@@ -65,8 +65,11 @@ export type Interception = {
 }
 
 export type PreparedHandshake = {
-  /** Starts the handshake. What the client has sent of it must have been put back. */
-  readonly begin: (client: Duplex, onSecure: (connection: SecureConnection) => void) => void
+  /**
+   * Starts the handshake. What the client has sent of it must have been put back. Returns a function that closes the
+   * connection if the client has not sent anything.
+   */
+  readonly begin: (client: Duplex, onSecure: (connection: SecureConnection) => void) => () => void
 }
 
 /** A connection on which a client expects the server of `origin`. */
@@ -108,7 +111,6 @@ export function createInterception(options: InterceptionOptions): Interception {
       const [certified, speaksHttp2] = await Promise.all([contextOf(host), routed.speaksHttp2()])
       const { name } = routed
       const fail = (failure: HandshakeFailure): void => observer.failed(name, failure)
-      const originHost = port === 443 ? authority.replace(/:443$/, '') : authority
       const handshake = {
         // RFC 6066 section 3: a client does not send an IP address as a server name.
         initial: isIP(host) === 0 ? withoutCertificate : certified,
@@ -136,7 +138,7 @@ export function createInterception(options: InterceptionOptions): Interception {
           else if (!isUsed) fail(closedWithoutRequest())
         })
         const origin = {
-          host: originHost,
+          host: hostOfOrigin(authority, port),
           scheme: 'https' as const,
           mode,
           otherServerName: isOther ? serverName : undefined,
@@ -147,17 +149,24 @@ export function createInterception(options: InterceptionOptions): Interception {
       return {
         begin(client, onSecure) {
           client.on('error', () => {})
-          const cancelTimeout = clock.schedule(timeoutMs, () => {
-            stop()
-            fail(handshakeTimeout())
-            client.destroy()
-          })
-          const stop = peek(client, (octets) => {
+          let isWaiting = true
+          const close = (failure?: HandshakeFailure): void => {
+            if (!isWaiting) return
+            isWaiting = false
             cancelTimeout()
+            stop()
+            if (failure !== undefined) fail(failure)
+            client.destroy()
+          }
+          const cancelTimeout = clock.schedule(timeoutMs, () => close(handshakeTimeout()))
+          const stop = peek(client, (octets) => {
             if (octets.length === 0) {
-              fail(closedWithoutRequest())
-              client.destroy()
-            } else if (octets[0] !== HANDSHAKE_RECORD && isHttp(octets)) {
+              close(closedWithoutRequest())
+              return
+            }
+            isWaiting = false
+            cancelTimeout()
+            if (octets[0] !== HANDSHAKE_RECORD && isHttp(octets)) {
               const failure = plainHttp()
               fail(failure)
               refuse(client, unexpectedHttp(failure), { route: undefined, requestId: undefined })
@@ -168,10 +177,18 @@ export function createInterception(options: InterceptionOptions): Interception {
               })
             }
           })
+          // It may have left while the handshake was prepared.
+          if (client.destroyed) close(closedWithoutRequest())
+          return close
         },
       }
     },
   }
+}
+
+/** The host of an https URL with this authority, without the default port. */
+export function hostOfOrigin(authority: string, port: number): string {
+  return port === 443 ? authority.replace(/:443$/, '') : authority
 }
 
 /** Whether it begins like a request line of HTTP/1.1, or the preface of HTTP/2. */

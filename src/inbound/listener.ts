@@ -43,12 +43,15 @@ export function createHttpListener(
   const server = createTlsServer({
     ...options,
     ...contextOf(tls),
-    allowHalfOpen: true,
     // A client that negotiates h2 begins with the preface, as one with prior knowledge does.
     ALPNProtocols: ['h2', 'http/1.1'],
     handshakeTimeout: handshakeTimeoutMs,
     requestCert: tls.ca !== undefined,
     rejectUnauthorized: true,
+  })
+  // Not before: Node would never close a connection that ends within the handshake.
+  server.on('secureConnection', (socket) => {
+    socket.allowHalfOpen = true
   })
   return {
     server,

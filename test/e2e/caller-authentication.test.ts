@@ -1,12 +1,14 @@
 import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
+import { ProxyAgent, request as requestByUndici } from 'undici'
 import { expect, onTestFinished, test } from 'vitest'
 import { writeConfig } from '../helpers/cli.ts'
 import { forwardConfig } from '../helpers/config-text.ts'
 import { fastClock } from '../helpers/fast-clock.ts'
 import { createGrpcClient } from '../helpers/grpc.ts'
 import { headersFrame, openFrameClient, requestFields, valueOf } from '../helpers/http2-frames.ts'
+import { INTERCEPTED_TOKEN, startIntercepting } from '../helpers/interception.ts'
 import { metric } from '../helpers/metrics.ts'
 import { fileWith } from '../helpers/credential-call.ts'
 import { openRaw } from '../helpers/raw-connection.ts'
@@ -118,6 +120,26 @@ test.for(['HTTP/1.1', 'HTTP/2'])('CONNECT over %s is authenticated', async (prot
   })
   expect(await connect(sidecar, authority, basic('app', 'wrong'))).toMatchObject({ status: 407 })
   expect(await connect(sidecar, authority, basic('app', PASSWORD))).toMatchObject({ status: 200 })
+})
+
+test('with interception, CONNECT is authenticated, and the requests inside of it are not asked again', async () => {
+  const api = await startServer((req, res) => void res.end(String(req.headers.authorization)))
+  const listen = `{ address: "127.0.0.1:0", auth: { basic: [${user('app', PASSWORD)}] } }`
+  const sidecar = await startIntercepting([{ host: 'api.test', upstream: api }], '', listen)
+  const call = async (token?: string) => {
+    const dispatcher = new ProxyAgent({
+      uri: sidecar.proxyUrl,
+      requestTls: { ca: sidecar.authority.certificate },
+      ...(token !== undefined && { token }),
+    })
+    onTestFinished(async () => await dispatcher.destroy())
+    const { body } = await requestByUndici('https://api.test/', { dispatcher })
+    return await body.text()
+  }
+  await expect(call()).rejects.toThrow('407')
+  await expect(call(basic('app', 'wrong'))).rejects.toThrow('407')
+  expect(await call(basic('app', PASSWORD))).toBe(`Bearer ${INTERCEPTED_TOKEN}`)
+  expect(await sidecar.logs()).toContain('"caller":"app"')
 })
 
 test('a caller without credentials learns nothing of the routes', async () => {

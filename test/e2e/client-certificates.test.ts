@@ -15,11 +15,11 @@ const SERVERS = await createAuthority('servers')
 const CLIENTS = await createAuthority('clients')
 
 const NAMES =
-  '{ commonNames: [billing], dnsNames: [Billing.internal], uris: ["spiffe://corp.example/billing"] }'
+  '{ commonNames: [billing], dnsNames: [Billing.corp.internal], uris: ["spiffe://corp.example/billing"] }'
 
 test.for([
   { what: 'an allowed common name', subject: 'billing', names: ['x.internal'] },
-  { what: 'an allowed DNS name', subject: 'x', names: ['a.internal', 'billing.internal'] },
+  { what: 'an allowed DNS name', subject: 'x', names: ['a.internal', 'billing.corp.internal'] },
   { what: 'an allowed URI', subject: 'x', names: ['spiffe://corp.example/billing'] },
 ])('a client certificate with $what is served over HTTP/1.1 and HTTP/2', async (given) => {
   const { sidecar, received } = await start()
@@ -35,10 +35,14 @@ test.for([
     subject: 'other',
     names: ['other.internal', 'spiffe://corp.example/other'],
   },
-  { what: 'an allowed DNS name as its common name', subject: 'billing.internal', names: ['x'] },
+  {
+    what: 'an allowed DNS name as its common name',
+    subject: 'billing.corp.internal',
+    names: ['x'],
+  },
   { what: 'an allowed common name as a DNS name', subject: 'x', names: ['billing'] },
-  { what: 'a wildcard for an allowed DNS name', subject: 'x', names: ['*.internal'] },
-  { what: 'a DNS name below an allowed one', subject: 'x', names: ['a.billing.internal'] },
+  { what: 'a wildcard for an allowed DNS name', subject: 'x', names: ['*.corp.internal'] },
+  { what: 'a DNS name below an allowed one', subject: 'x', names: ['a.billing.corp.internal'] },
   { what: 'a URI below an allowed one', subject: 'x', names: ['spiffe://corp.example/billing/a'] },
   {
     what: 'an allowed URI within another URI',

@@ -383,6 +383,35 @@ test('a shutdown lets a response on an intercepted connection finish, and closes
   await closed
 })
 
+test('the time limit for tunnels at a shutdown does not apply to an intercepted connection', async () => {
+  const finish = Promise.withResolvers<void>()
+  const upstream = await startServer((_req, res) => {
+    res.write('begun ')
+    void finish.promise.then(() => res.end('finished'))
+  })
+  const sidecar = await startIntercepting(
+    [{ host: 'api.test', upstream }],
+    'forward: pass\nshutdown: { upgraded: 10ms }',
+  )
+  const tunnel = follow(await openTunnelTo(sidecar.proxyUrl, new URL(upstream).host))
+  const client = follow(await openIntercepted(sidecar, 'api.test:443'))
+  client.socket.write('GET / HTTP/1.1\r\nHost: api.test\r\n\r\n')
+  await client.sees('begun')
+  const closed = sidecar.close()
+  await tunnel.ended
+  finish.resolve()
+  await client.sees('finished')
+  await closed
+  expect(client.received()).toContain('HTTP/1.1 200')
+})
+
+test('a shutdown closes a connection on which the TLS handshake has not begun', async () => {
+  const sidecar = await startForApi(await startEcho())
+  const waiting = follow(await openTunnelTo(sidecar.proxyUrl, 'api.test:443'))
+  await sidecar.close()
+  expect(await waiting.ended).toMatch(/end|reset/)
+})
+
 test('a shutdown sends GOAWAY on an intercepted HTTP/2 connection, and its streams finish', async () => {
   const finish = Promise.withResolvers<void>()
   const upstream = await startHttp2Server((stream) => {
@@ -435,5 +464,16 @@ test.skipIf(MAY_SKIP && findPrograms('curl').length === 0)(
     const { out, err } = await run('curl', args)
     expect(err).toBe('')
     expect(JSON.parse(out)).toMatchObject({ url: '/x', authorization: BEARER })
+  },
+)
+
+test.skipIf(MAY_SKIP && findPrograms('curl').length === 0)(
+  'curl that does not trust the CA is counted as unknown_ca',
+  async () => {
+    const sidecar = await startForApi(await startEcho())
+    const { code } = await run('curl', ['-sS', '-x', sidecar.proxyUrl, 'https://api.test/x'])
+    expect(code).toBe(60)
+    await until(async () => (await handshakes(sidecar, 'unknown_ca')) === 1)
+    expect(await sidecar.logs()).toContain('does not trust the CA of the sidecar')
   },
 )

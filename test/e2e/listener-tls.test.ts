@@ -6,16 +6,24 @@ import { text } from 'node:stream/consumers'
 import { connect as connectTls } from 'node:tls'
 import { expect, onTestFinished, test } from 'vitest'
 import { type Authority, createAuthority, createSelfSigned } from '../helpers/certificates.ts'
+import type { Clock } from '../../src/lib/clock.ts'
 import { forwardConfig } from '../helpers/config-text.ts'
+import { fastClock } from '../helpers/fast-clock.ts'
 import { headersFrame, openFrameClient, requestFields } from '../helpers/http2-frames.ts'
 import { metric } from '../helpers/metrics.ts'
 import { fileWith } from '../helpers/credential-call.ts'
+import { openRaw } from '../helpers/raw-connection.ts'
 import { exchangeRaw } from '../helpers/raw-http.ts'
 import { startServer } from '../helpers/servers.ts'
 import { startSidecar } from '../helpers/sidecar.ts'
 import { until } from '../helpers/wait.ts'
 
 const AUTHORITY = await createAuthority()
+
+const IN_FLIGHT = 'token_sidecar_requests_in_flight'
+
+/** The beginning of a record with a ClientHello. */
+const CLIENT_HELLO = '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03'
 
 test('HTTP/2 is negotiated by ALPN', async () => {
   const { sidecar } = await start()
@@ -75,9 +83,76 @@ test('plain HTTP on a listener with TLS is logged as such', async () => {
   await until(async () => (await sidecar.logs()).includes('the client speaks plain HTTP'))
 })
 
+test('a connection that the client ends within the TLS handshake is closed', async () => {
+  const { sidecar } = await start()
+  const client = await openRaw(sidecar.proxyUrl.replace('https:', 'http:'), CLIENT_HELLO)
+  client.socket.end()
+  expect(await client.ended).toBe('end')
+})
+
+test('a client that half-closes its TLS connection after the request receives the response', async () => {
+  const { sidecar, release } = await start()
+  const port = Number(new URL(sidecar.proxyUrl).port)
+  const options = { port, host: '127.0.0.1', ca: AUTHORITY.certificate, allowHalfOpen: true }
+  const socket = connectTls(options)
+  await once(socket, 'secureConnect')
+  socket.end('GET /held HTTP/1.1\r\nHost: localhost\r\n\r\n')
+  await until(async () => (await metric(sidecar, IN_FLIGHT, { route: 'all' })) === 1)
+  release()
+  expect(await text(socket)).toContain('/held https')
+})
+
 test('the sidecar does not start with a certificate that does not match its key', async () => {
   const other = await createSelfSigned('other')
   await expect(start('', other.key)).rejects.toThrow(/private key that belongs to it/)
+})
+
+test('new connections use a renewed certificate, and open ones stay open', async () => {
+  const { sidecar, files, release } = await start('', undefined, AUTHORITY, fastClock)
+  const old = await openFrameClient(await negotiateH2(sidecar.proxyUrl))
+  old.send(headersFrame(1, requestFields([], { path: '/held' })))
+  const serialOfNew = async () => {
+    const socket = await negotiateH2(sidecar.proxyUrl)
+    const { serialNumber } = socket.getPeerCertificate()
+    socket.destroy()
+    return serialNumber
+  }
+  const first = await serialOfNew()
+  const renewed = await AUTHORITY.issue('sidecar', ['127.0.0.1', 'localhost'])
+  await writeFile(files.cert, renewed.certificate)
+  expect(await serialOfNew()).toBe(first)
+  await writeFile(files.key, renewed.key)
+  await until(async () => (await serialOfNew()) !== first)
+  release()
+  expect((await old.response(1)).content.toString()).toBe('/held https')
+  old.send(headersFrame(3, requestFields([], { path: '/again' })))
+  expect((await old.response(3)).content.toString()).toBe('/again https')
+})
+
+test('a client authority that changes in its file applies to new connections', async () => {
+  const [first, second] = [await createAuthority('first'), await createAuthority('second')]
+  const clientCa = await fileWith(first.certificate)
+  const { sidecar } = await start(
+    `clientCa: { file: ${clientCa} }`,
+    undefined,
+    AUTHORITY,
+    fastClock,
+  )
+  const own = await second.issue('app', ['app.example'])
+  const isServed = async () => {
+    const session = connectHttp2(sidecar.proxyUrl, {
+      ca: AUTHORITY.certificate,
+      cert: own.certificate,
+      key: own.key,
+    })
+    session.on('error', () => {})
+    const response = await text(session.request()).catch(String)
+    session.destroy()
+    return response === '/ https'
+  }
+  expect(await isServed()).toBe(false)
+  await writeFile(clientCa, second.certificate)
+  await until(isServed)
 })
 
 test('an HTTP/2 client that closes its TLS connection cancels its request, and no other', async () => {
@@ -112,7 +187,12 @@ async function negotiateH2(origin: string) {
   return socket
 }
 
-async function start(settings = '', otherKey?: string, authority: Authority = AUTHORITY) {
+async function start(
+  settings = '',
+  otherKey?: string,
+  authority: Authority = AUTHORITY,
+  clock?: Clock,
+) {
   const { certificate, key } = await authority.issue('sidecar', ['127.0.0.1', 'localhost'])
   const [certFile, keyFile] = [await fileWith(certificate), await fileWith('')]
   await writeFile(keyFile, otherKey ?? key)
@@ -126,5 +206,7 @@ async function start(settings = '', otherKey?: string, authority: Authority = AU
   const tls = `{ cert: { file: ${certFile} }, key: { file: ${keyFile} }, ${settings} }`
   const listen = `{ address: "127.0.0.1:0", tls: ${tls} }`
   const config = forwardConfig(origin, 'forwarded: x-forwarded')
-  return { sidecar: await startSidecar(config, {}, listen), origin, release: gate.resolve }
+  const sidecar = await startSidecar(config, {}, listen, undefined, clock)
+  const files = { cert: certFile, key: keyFile }
+  return { sidecar, files, origin, release: gate.resolve }
 }

@@ -2,6 +2,7 @@ import { rename, symlink, unlink, writeFile, mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import * as z from 'zod'
+import { headersFrame, openFrameClient, requestFields } from '../helpers/http2-frames.ts'
 import { startRawUpstream } from '../helpers/raw-http.ts'
 import { startServer } from '../helpers/servers.ts'
 import { type RunningProgram, startProgramAt, temporaryDirectory } from '../helpers/sidecar.ts'
@@ -59,6 +60,27 @@ test('a changed configuration file is used for the next request, without a signa
   expect(after.version).not.toBe(before.version)
   expect(await metric(program, 'token_sidecar_config_reloads_total{outcome="success"}')).toBe(1)
   await until(() => program.output().includes('configuration reloaded'))
+})
+
+test('HTTP/2 connections stay open while the configuration is reloaded, and use the new one', async () => {
+  const gate = Promise.withResolvers<void>()
+  let isHeld = false
+  const one = await startServer((_req, res) => {
+    isHeld = true
+    void gate.promise.then(() => res.end('one'))
+  })
+  const two = await startServer((_req, res) => void res.end('two'))
+  const { program, write } = await startReloading(forwarding(one))
+  const client = await openFrameClient(program.proxyUrl)
+  client.send(headersFrame(1, requestFields()))
+  await until(() => isHeld)
+  await write(forwarding(two))
+  await until(() => program.output().includes('configuration reloaded'))
+  client.send(headersFrame(3, requestFields()))
+  expect((await client.response(3)).content.toString()).toBe('two')
+  gate.resolve()
+  expect((await client.response(1)).content.toString()).toBe('one')
+  expect(client.goaway()).toBeUndefined()
 })
 
 test('a ConfigMap update, which replaces a symbolic link, is detected', async () => {

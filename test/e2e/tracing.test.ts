@@ -1,10 +1,14 @@
 import { once } from 'node:events'
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
+import { connect as connectHttp2 } from 'node:http2'
 import { connect } from 'node:net'
+import { text } from 'node:stream/consumers'
 import { status } from '@grpc/grpc-js'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
+import { createAuthority } from '../helpers/certificates.ts'
 import { runProgram, writeConfig } from '../helpers/cli.ts'
 import { endpointConfig, forwardConfig } from '../helpers/config-text.ts'
+import { fileWith } from '../helpers/credential-call.ts'
 import { createGrpcClient, startGrpcServer } from '../helpers/grpc.ts'
 import {
   type OtlpReceiver,
@@ -14,7 +18,7 @@ import {
 } from '../helpers/otlp-receiver.ts'
 import { isWholeRequest, startRawUpstream } from '../helpers/raw-http.ts'
 import { CLIENT_SECRET, startServer } from '../helpers/servers.ts'
-import { startProgram } from '../helpers/sidecar.ts'
+import { startProgram, startProgramAt } from '../helpers/sidecar.ts'
 import { handshake, startSwitchingServer, SWITCHING } from '../helpers/switching-server.ts'
 import { sendToken, startTokenEndpoint } from '../helpers/token-endpoint.ts'
 import { until } from '../helpers/wait.ts'
@@ -90,6 +94,24 @@ test('a request has a server span with a client span for the upstream', async ()
   })
   await program.stop()
   expect(program.output()).toContain(`"traceId":"${request.traceId}"`)
+})
+
+test('the span of a request to a listener with TLS has the scheme https', async () => {
+  const receiver = await startOtlpReceiver()
+  const upstream = await startUpstream()
+  const authority = await createAuthority()
+  const { certificate, key } = await authority.issue('sidecar', ['127.0.0.1'])
+  const tls = `{ cert: { file: ${await fileWith(certificate)} }, key: { file: ${await fileWith(key)} } }`
+  const file = await writeConfig(`
+listen: { address: "127.0.0.1:0", tls: ${tls} }
+admin: 127.0.0.1:0
+${forwardConfig(upstream.origin)}`)
+  const program = await startProgramAt(file, receiver.env)
+  const session = connectHttp2(program.proxyUrl, { ca: authority.certificate })
+  onTestFinished(() => session.destroy())
+  expect(await text(session.request({ ':path': '/orders' }))).toBe('ok')
+  const { attributes } = await receiver.span('GET all')
+  expect(attributes).toMatchObject({ 'url.scheme': 'https', 'url.path': '/orders' })
 })
 
 test('a gRPC call has spans with the version of HTTP and its status', async () => {

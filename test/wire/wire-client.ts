@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { connect } from 'node:net'
+import { connect, type Socket } from 'node:net'
 import { onTestFinished } from 'vitest'
 
 export type WireClient = {
@@ -31,6 +31,12 @@ export async function connectWireClient(proxyUrl: string): Promise<WireClient> {
   const { hostname, port } = new URL(proxyUrl)
   const socket = connect(Number(port), hostname)
   onTestFinished(() => void socket.destroy())
+  await once(socket, 'connect')
+  return wireClientOver(socket)
+}
+
+/** The same over a connection that is open. */
+export function wireClientOver(socket: Socket): WireClient {
   let received = ''
   let isClosed = false
   let checkCondition = nothing
@@ -38,7 +44,6 @@ export async function connectWireClient(proxyUrl: string): Promise<WireClient> {
     isClosed = true
     checkCondition()
   }
-  await once(socket, 'connect')
   socket.on('data', (data: Buffer) => {
     received += data.toString('latin1')
     checkCondition()

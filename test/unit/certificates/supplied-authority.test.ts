@@ -176,6 +176,12 @@ describe('the warning about a supplied CA:', () => {
     expect(warnings).toEqual([expect.stringContaining('do not limit IP addresses')])
   })
 
+  test('one that expires within two weeks', async () => {
+    const root = await createCa({ name: 'root', expiresInMs: 13 * DAY_MS })
+    const { warnings } = await read(root.certificate, pemOf(root.keys))
+    expect(warnings.at(-1)).toMatch(/^the CA certificate expires on \d{4}-\d\d-\d\d$/)
+  })
+
   test('none for an intermediate whose name constraints limit names and addresses', async () => {
     const root = await createCa({ name: 'root' })
     const own = await createCa({

@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto'
-import { readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { generateAuthority } from '../../../src/certificates/generate-authority.ts'
@@ -123,6 +123,14 @@ test.for(['pem', 'pkcs12'] as const)(
     expect(await readFile(bundle[format], 'utf8')).toBe('not ours')
   },
 )
+
+test('a path that is not one of a regular file is an error', async () => {
+  const bundle = await createBundle()
+  await mkdir(bundle.pem)
+  await expect(bundle.update([await createRoot()])).rejects.toThrow(
+    `Cannot write the trust bundle "${bundle.pem}": it is not a regular file`,
+  )
+})
 
 test('a bundle of an earlier process is replaced', async () => {
   const bundle = await createBundle()

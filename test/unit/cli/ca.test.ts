@@ -128,6 +128,18 @@ test('ca --json prints the same as one JSON object', async () => {
   })
 })
 
+test('docs/command-line.md names every key of ca --json', async () => {
+  const { run } = await writeCaConfig()
+  const docs = await readFile('docs/command-line.md', 'utf8')
+  const report: Record<string, unknown> = JSON.parse((await run('--json')).out)
+  const { authorities, bundle } = report
+  const keys = [report, bundle, Array.isArray(authorities) ? authorities[0] : {}].flatMap((part) =>
+    Object.keys(part ?? {}),
+  )
+  expect(keys.length).toBeGreaterThan(15)
+  expect(keys.filter((key) => !docs.includes(`\`${key}\``))).toEqual([])
+})
+
 test('ca --root prints the root in PEM form, and nothing else', async () => {
   const { directory, run } = await writeCaConfig()
   const { out } = await run('--root')

@@ -332,6 +332,30 @@ test('explain refuses a tunnel to a host with a route even with "forward: pass"'
   expect(out).toContain('a route is for this host')
 })
 
+const INTERCEPT = 'intercept: { ca: { directory: ca } }\n'
+
+test('explain routes an https URL of a host with a route inside of the intercepted tunnel', async () => {
+  const { code, out } = await explain(
+    'POST',
+    'https://api.partner.example/ledger',
+    INTERCEPT + CONFIG,
+  )
+  expect(code).toBe(0)
+  expect(out).toContain('upstream    https://api.partner.example/ledger\n')
+  expect(out).toContain('its TLS connection is intercepted')
+})
+
+test.for([
+  ['GET', 'https://elsewhere.example/x', 'no route is for this host'],
+  ['GET', 'https://api.partner.example:25/x', 'only 443 and 80'],
+  ['GET', 'ws://api.partner.example/x', 'plain HTTP inside of CONNECT'],
+] as const)('with interception, explain refuses %s %s: %s', async ([method, url, why]) => {
+  const { code, out } = await explain(method, url, INTERCEPT + CONFIG)
+  expect(code).toBe(1)
+  expect(out).toContain('a client requests a tunnel: CONNECT ')
+  expect(out).toContain(why)
+})
+
 test('explain routes an https URL of the sidecar itself with a note about http', async () => {
   const { out } = await explain('GET', 'https://127.0.0.1:8080/orders/7')
   expect(out).toContain('  note        the sidecar is reached over http: only')

@@ -2,6 +2,7 @@ import { createSecureServer, type SecureServerOptions } from 'node:http2'
 import { createServer as createHttpsServer } from 'node:https'
 import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
+import { createServer as createTcpServer } from 'node:net'
 import { createServer as createTlsServer, type TLSSocket } from 'node:tls'
 import { expect, onTestFinished, test } from 'vitest'
 import { openUpstream, type UpstreamOptions } from '../../../src/outbound/upstream.ts'
@@ -92,6 +93,55 @@ test.for([
     expect(await exchangeWith(upstream)).toMatchObject({ status: 200, body: version })
     // The connection that negotiated the protocol is used.
     expect(sockets).toHaveLength(1)
+  },
+)
+
+test.for([
+  { protocols: ['h2', 'http/1.1'], speaks: true },
+  { protocols: ['http/1.1'], speaks: false },
+])(
+  'whether a server with $protocols speaks HTTP/2 is found by one connection, which is used',
+  async ({ protocols, speaks }) => {
+    const { port, sockets } = await startServer(protocols)
+    const upstream = open(port)
+    expect(await Promise.all([upstream.speaksHttp2(), upstream.speaksHttp2()])).toEqual([
+      speaks,
+      speaks,
+    ])
+    expect(await exchangeWith(upstream)).toMatchObject({ status: 200 })
+    expect(await upstream.speaksHttp2()).toBe(speaks)
+    expect(sockets).toHaveLength(1)
+  },
+)
+
+test('whether a server speaks HTTP/2 is undefined if it is unreachable, and found out later', async () => {
+  const { port, stop } = await startServer(['h2'])
+  await stop()
+  const upstream = open(port)
+  expect(await upstream.speaksHttp2()).toBeUndefined()
+  await startServer(['h2'], { port })
+  expect(await upstream.speaksHttp2()).toBe(true)
+})
+
+test('whether a server speaks HTTP/2 is undefined if it does not respond within two seconds', async () => {
+  const silent = createTcpServer()
+  silent.listen(0, '127.0.0.1')
+  await once(silent, 'listening')
+  onTestFinished(() => void silent.close())
+  const clock = createFakeClock()
+  const upstream = open(portOf(silent), {}, clock)
+  const speaks = upstream.speaksHttp2()
+  await clock.advance(2_000)
+  expect(await speaks).toBeUndefined()
+})
+
+test.for([
+  { http2: 'always', speaks: true },
+  { http2: 'never', speaks: false },
+] as const)(
+  'with "http2: $http2" no connection is needed to know the protocol',
+  async ({ http2, speaks }) => {
+    expect(await open(1, { http2 }).speaksHttp2()).toBe(speaks)
   },
 )
 

@@ -5,7 +5,7 @@ import type { Logger } from '../observe/logger.ts'
 import type { StoreOperation, TokenStoreMetrics } from '../observe/token-store-metrics.ts'
 import type { StoredValue, TokenStore } from '../tokens/token-store.ts'
 import type { RedisAccess, RedisLink } from './redis-link.ts'
-import { storeFault, StoreTimeout } from './store-fault.ts'
+import { isWrongType, storeFault, StoreTimeout } from './store-fault.ts'
 
 export type RedisTokenStoreOptions = {
   /** Reads user name, password and certificates, which may be rotated. */
@@ -114,7 +114,7 @@ export function createRedisTokenStore(options: RedisTokenStoreOptions): RedisTok
       const reply = await withinTimeout(timeoutMs, async () => {
         if (link === undefined && trouble === undefined) await firstConnection
         if (link === undefined) throw new Error('the store is not connected')
-        return await link.send(key, command)
+        return await sendTo(link, key, command)
       })
       metrics.operation(operation, 'success')
       return reply
@@ -234,6 +234,20 @@ export function createRedisTokenStore(options: RedisTokenStoreOptions): RedisTok
     } catch {
       // The present connection remains in use; files that do not match yet are read again later.
     }
+  }
+}
+
+/** An entry of another type is damaged; that is no fault of the store. */
+async function sendTo(
+  { send }: RedisLink,
+  key: string,
+  command: readonly string[],
+): Promise<unknown> {
+  try {
+    return await send(key, command)
+  } catch (cause) {
+    if (isWrongType(cause)) return ''
+    throw cause
   }
 }
 

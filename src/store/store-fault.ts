@@ -30,6 +30,11 @@ export class StoreTimeout extends Error {
   override readonly name = 'StoreTimeout'
 }
 
+/** Whether the server refuses to read an entry because it is a list, a hash or the like. */
+export function isWrongType(cause: unknown): boolean {
+  return cause instanceof Error && cause.message.startsWith('WRONGTYPE ')
+}
+
 export function storeFault(cause: unknown): StoreFault {
   if (cause instanceof StoreTimeout) {
     return { reason: 'no reply within the time limit', isReply: false }
@@ -38,7 +43,10 @@ export function storeFault(cause: unknown): StoreFault {
   const [, word = ''] = /^([A-Z]+)\b/.exec(message) ?? []
   const reply = REPLIES[word]
   if (reply !== undefined) return { reason: reply, isReply: true }
-  if (word === 'ERR' || word === 'WRONGTYPE') {
+  if (message.startsWith('ERR AUTH ')) {
+    return { reason: 'it has no password, but one is configured', isReply: true }
+  }
+  if (word === 'ERR') {
     return { reason: 'it does not support a command that is needed', isReply: true }
   }
   const fault = networkFault(cause)

@@ -1,7 +1,7 @@
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from 'node:crypto'
 
 /** What a fleet shares of one token, each under a key of its own. */
-export type EntryKind = 'token' | 'failure' | 'lock' | 'replaced'
+type EntryKind = 'token' | 'failure' | 'lock' | 'replaced'
 
 /** One of the configured keys, from which the others are derived (RFC 5869). */
 export type StoreKey = {

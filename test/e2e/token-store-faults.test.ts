@@ -4,8 +4,6 @@ import { HAS_NO_REDIS, startRedis, startRedisCluster, startSentinels } from '../
 import type { RunningSidecar } from '../helpers/sidecar.ts'
 import { until } from '../helpers/wait.ts'
 
-const storeTest = test.skipIf(HAS_NO_REDIS)
-
 const UNAVAILABLE = 'token store unavailable: this sidecar requests its own tokens'
 const AVAILABLE = 'token store available again'
 
@@ -28,12 +26,21 @@ async function hasLogged(sidecar: RunningSidecar, message: string): Promise<bool
   return (await storeLogOf(sidecar)).some((line) => line.startsWith(message))
 }
 
-storeTest.for([
-  ['is killed', 'SIGKILL', 'connection refused'],
-  ['is paused', 'SIGSTOP', 'no reply within the time limit'],
+test.skipIf(HAS_NO_REDIS).for([
+  [
+    'is killed',
+    'SIGKILL',
+    [
+      'connection refused',
+      'connection reset by peer',
+      'the connection was lost',
+      'no reply within the time limit',
+    ],
+  ],
+  ['is paused', 'SIGSTOP', ['no reply within the time limit']],
 ] as const)(
   'no request fails while the store %s and when it is back',
-  async ([, signal, reason]) => {
+  async ([, signal, reasons]) => {
     const [redis, fleet] = await Promise.all([startRedis(), createFleet({ lifetimeSeconds: 2 })])
     const replicas = await Promise.all([1, 2, 3].map(async () => await fleet.start(redis)))
     await keepCalling(replicas, () => fleet.endpoint.requests.length >= 2)
@@ -53,15 +60,14 @@ storeTest.for([
     for (const replica of replicas) {
       const [down = '', up, ...more] = await storeLogOf(replica)
       expect(down.startsWith(UNAVAILABLE)).toBe(true)
-      expect([reason, 'the connection was lost', 'connection reset by peer']).toContain(
-        down.slice(UNAVAILABLE.length + 2),
-      )
+      // The reason depends on what comes first: the reset of the connection or the next operation.
+      expect(reasons).toContain(down.slice(UNAVAILABLE.length + 2))
       expect([up, ...more]).toEqual([AVAILABLE])
     }
   },
 )
 
-storeTest.for([
+test.skipIf(HAS_NO_REDIS).for([
   {
     fault: 'requires a password',
     settings: ['--requirepass', 'secret'],
@@ -72,6 +78,14 @@ storeTest.for([
     settings: ['--requirepass', 'secret'],
     store: 'password: { value: wrong }',
     reason: 'it rejects the user name or the password',
+    repaired: ['--requirepass', 'wrong'],
+  },
+  {
+    fault: 'has no password',
+    settings: [],
+    store: 'password: { value: wrong }',
+    reason: 'it has no password, but one is configured',
+    repaired: ['--requirepass', 'wrong'],
   },
   {
     fault: 'is full',
@@ -95,7 +109,7 @@ storeTest.for([
   },
   {
     fault: 'denies a command',
-    settings: ['--user', 'default on nopass ~* +@all -eval'],
+    settings: ['--user', 'default', 'on', 'nopass', '~*', '+@all', '-eval'],
     reason: 'its access rules deny a command: SET, GET, PTTL, DEL and EVAL are needed',
   },
   {
@@ -105,23 +119,23 @@ storeTest.for([
   },
 ])(
   'a sidecar whose store $fault requests its own token and logs the reason once',
-  async ({ settings, store, reason }) => {
+  async ({ settings, store, reason, repaired = [] }) => {
     const [redis, fleet] = await Promise.all([startRedis(...settings), createFleet()])
     const sidecar = await fleet.start({ ...redis, ...(store !== undefined && { store }) })
     expect(await call(sidecar)).toBe('200 Bearer issued-token-1')
     await until(async () => await hasLogged(sidecar, UNAVAILABLE))
     expect(await storeLogOf(sidecar)).toEqual([`${UNAVAILABLE}: ${reason}`])
     expect(await metricOf(sidecar, 'token_sidecar_token_store_up')).toBe(0)
-    await redis.start()
+    await redis.start(...repaired)
     await until(async () => await isUp(sidecar))
     expect(await storeLogOf(sidecar)).toEqual([`${UNAVAILABLE}: ${reason}`, AVAILABLE])
   },
 )
 
-storeTest.for([
-  ['garbage', ['SET', 'not an entry']],
-  ['another type', ['RPUSH', 'a list']],
-])('an entry that is %s is replaced', async ([, [command = '', value = '']]) => {
+test.skipIf(HAS_NO_REDIS).for([
+  { fault: 'garbage', command: 'SET' },
+  { fault: 'another type', command: 'RPUSH' },
+])('an entry that is $fault is replaced', async ({ command }) => {
   const [redis, fleet] = await Promise.all([startRedis(), createFleet()])
   const first = await fleet.start(redis)
   await call(first)
@@ -132,17 +146,19 @@ storeTest.for([
     return name !== ''
   })
   await redis.command('DEL', name)
-  await redis.command(command, name, value)
+  await redis.command(command, name, 'not an entry')
   const second = await fleet.start(redis)
   expect(await call(second)).toBe('200 Bearer issued-token-2')
   await until(async () => (await redis.command('TYPE', name)) === 'string')
   const third = await fleet.start(redis)
   await until(async () => (await call(third)) === '200 Bearer issued-token-2')
   expect(fleet.endpoint.requests).toHaveLength(2)
-  expect(await metricOf(second, 'token_sidecar_token_store_ignored_entries_total')).toBe(1)
+  expect(await metricOf(second, 'token_sidecar_token_store_ignored_entries_total')).toBeGreaterThan(
+    0,
+  )
 })
 
-storeTest('an evicted token is requested again by one sidecar', async () => {
+test.skipIf(HAS_NO_REDIS)('an evicted token is requested again by one sidecar', async () => {
   const [redis, fleet] = await Promise.all([startRedis(), createFleet()])
   await call(await fleet.start(redis))
   await until(async () => Number(await redis.command('DBSIZE')) > 0)
@@ -154,7 +170,7 @@ storeTest('an evicted token is requested again by one sidecar', async () => {
   ])
 })
 
-storeTest(
+test.skipIf(HAS_NO_REDIS)(
   'a fleet shares its token in a cluster of three, and goes on when one node fails',
   async () => {
     const [cluster, fleet] = await Promise.all([
@@ -171,7 +187,7 @@ storeTest(
   },
 )
 
-storeTest('a fleet follows the primary that Sentinel elects', async () => {
+test.skipIf(HAS_NO_REDIS)('a fleet follows the primary that Sentinel elects', async () => {
   const [sentinels, fleet] = await Promise.all([
     startSentinels(),
     createFleet({ lifetimeSeconds: 2 }),

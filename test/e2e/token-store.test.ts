@@ -12,8 +12,6 @@ import { HAS_NO_REDIS, type RedisServer, startRedis } from '../helpers/redis.ts'
 import { portOf } from '../helpers/servers.ts'
 import { until } from '../helpers/wait.ts'
 
-const storeTest = test.skipIf(HAS_NO_REDIS)
-
 async function keysOf(server: RedisServer): Promise<string[]> {
   const keys = await server.command('KEYS', '*')
   return Array.isArray(keys) ? keys.map(String).toSorted() : []
@@ -23,7 +21,7 @@ async function hasToken(server: RedisServer): Promise<boolean> {
   return (await keysOf(server)).some((key) => key.endsWith(':token'))
 }
 
-storeTest('ten sidecars that start together send one token request', async () => {
+test.skipIf(HAS_NO_REDIS)('ten sidecars that start together send one token request', async () => {
   const [redis, fleet] = await Promise.all([startRedis(), createFleet()])
   const replicas = await Promise.all(Array.from({ length: 10 }, () => fleet.start(redis)))
   const answers = await Promise.all(replicas.map(call))
@@ -31,7 +29,7 @@ storeTest('ten sidecars that start together send one token request', async () =>
   expect(fleet.endpoint.requests).toHaveLength(1)
 })
 
-storeTest('a restarted sidecar uses the token in the store', async () => {
+test.skipIf(HAS_NO_REDIS)('a restarted sidecar uses the token in the store', async () => {
   const [redis, fleet] = await Promise.all([startRedis(), createFleet()])
   const first = await fleet.start(redis)
   await call(first)
@@ -45,26 +43,32 @@ storeTest('a restarted sidecar uses the token in the store', async () => {
   expect(await metricOf(second, 'token_sidecar_token_store_up')).toBe(1)
 })
 
-storeTest('the fleet renews its token with one request for each lifetime', async () => {
-  const [redis, fleet] = await Promise.all([startRedis(), createFleet({ lifetimeSeconds: 2 })])
-  const replicas = await Promise.all([1, 2, 3].map(async () => await fleet.start(redis)))
-  const startedAt = Date.now()
-  while (fleet.endpoint.requests.length < 5) {
-    for (const answer of await Promise.all(replicas.map(call))) expect(answer).toMatch(/^200 /)
-  }
-  // A token of 2 s is renewed after 1 s.
-  expect(fleet.endpoint.requests.length).toBeLessThanOrEqual((Date.now() - startedAt) / 1_000 + 2)
-})
+test.skipIf(HAS_NO_REDIS)(
+  'the fleet renews its token with one request for each lifetime',
+  async () => {
+    const [redis, fleet] = await Promise.all([startRedis(), createFleet({ lifetimeSeconds: 2 })])
+    const replicas = await Promise.all([1, 2, 3].map(async () => await fleet.start(redis)))
+    const startedAt = Date.now()
+    while (fleet.endpoint.requests.length < 5) {
+      for (const answer of await Promise.all(replicas.map(call))) expect(answer).toMatch(/^200 /)
+    }
+    // A token of 2 s is renewed after 1 s.
+    expect(fleet.endpoint.requests.length).toBeLessThanOrEqual((Date.now() - startedAt) / 1_000 + 2)
+  },
+)
 
-storeTest('a credential with "share: false" has its own token in each sidecar', async () => {
-  const [redis, fleet] = await Promise.all([startRedis(), createFleet()])
-  const options = { ...redis, credential: 'share: false' }
-  await call(await fleet.start(options))
-  expect(await call(await fleet.start(options))).toBe('200 Bearer issued-token-2')
-  expect(await hasToken(redis)).toBe(false)
-})
+test.skipIf(HAS_NO_REDIS)(
+  'a credential with "share: false" has its own token in each sidecar',
+  async () => {
+    const [redis, fleet] = await Promise.all([startRedis(), createFleet()])
+    const options = { ...redis, credential: 'share: false' }
+    await call(await fleet.start(options))
+    expect(await call(await fleet.start(options))).toBe('200 Bearer issued-token-2')
+    expect(await hasToken(redis)).toBe(false)
+  },
+)
 
-storeTest('a revoked token is replaced once for the whole fleet', async () => {
+test.skipIf(HAS_NO_REDIS)('a revoked token is replaced once for the whole fleet', async () => {
   const [redis, fleet] = await Promise.all([startRedis(), createFleet()])
   const replicas = await Promise.all([1, 2, 3, 4].map(async () => await fleet.start(redis)))
   await Promise.all(replicas.map(call))
@@ -74,19 +78,22 @@ storeTest('a revoked token is replaced once for the whole fleet', async () => {
   expect(fleet.endpoint.requests).toHaveLength(2)
 })
 
-storeTest('while the API rejects every token, the fleet requests at most one in 10 s', async () => {
-  const [redis, fleet] = await Promise.all([startRedis(), createFleet()])
-  const replicas = await Promise.all([1, 2, 3, 4].map(async () => await fleet.start(redis)))
-  await Promise.all(replicas.map(call))
-  fleet.accepted = () => false
-  for (let round = 0; round < 40; round += 1) {
-    const answers = await Promise.all(replicas.map(call))
-    for (const answer of answers) expect(answer).toMatch(/^401 Bearer issued-token-/)
-  }
-  expect(fleet.endpoint.requests).toHaveLength(2)
-})
+test.skipIf(HAS_NO_REDIS)(
+  'while the API rejects every token, the fleet requests at most one in 10 s',
+  async () => {
+    const [redis, fleet] = await Promise.all([startRedis(), createFleet()])
+    const replicas = await Promise.all([1, 2, 3, 4].map(async () => await fleet.start(redis)))
+    await Promise.all(replicas.map(call))
+    fleet.accepted = () => false
+    for (let round = 0; round < 40; round += 1) {
+      const answers = await Promise.all(replicas.map(call))
+      for (const answer of answers) expect(answer).toMatch(/^401 Bearer issued-token-/)
+    }
+    expect(fleet.endpoint.requests).toHaveLength(2)
+  },
+)
 
-storeTest('a wrong secret is tried once by the whole fleet', async () => {
+test.skipIf(HAS_NO_REDIS)('a wrong secret is tried once by the whole fleet', async () => {
   const [redis, fleet] = await Promise.all([startRedis(), createFleet()])
   const { createServer: createHttpServer } = await import('node:http')
   let requests = 0
@@ -106,7 +113,7 @@ storeTest('a wrong secret is tried once by the whole fleet', async () => {
   server.close()
 })
 
-storeTest(
+test.skipIf(HAS_NO_REDIS)(
   'neither the store nor its traffic contains a token, a secret or a client name',
   async () => {
     const [redis, fleet] = await Promise.all([startRedis(), createFleet()])

@@ -16,7 +16,7 @@ export type Fleet = {
   readonly config: (options: ReplicaOptions) => string
 }
 
-export type ReplicaOptions = {
+type ReplicaOptions = {
   readonly url: string
   /** Further settings of `tokenStore` and of the credential, in flow style. */
   readonly store?: string
@@ -76,7 +76,7 @@ export async function metricOf(
 export async function storeLogOf(sidecar: RunningSidecar): Promise<string[]> {
   const lines = (await sidecar.logs()).split('\n').filter((line) => line.includes('token store'))
   return lines.map((line) => {
-    const { msg, reason }: { msg?: string; reason?: string } = JSON.parse(line)
-    return [msg, reason].filter((part) => part !== undefined).join(': ')
+    const { message, reason }: { message?: string; reason?: string } = JSON.parse(line)
+    return [message, reason].filter((part) => part !== undefined).join(': ')
   })
 }

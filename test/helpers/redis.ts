@@ -143,11 +143,13 @@ async function launch(settings: readonly string[]): Promise<ChildProcess> {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   for await (const line of createInterface({ input: server.stdout })) {
-    if (/Ready to accept connections|Sentinel ID is|\+monitor/.test(line)) break
+    if (/Ready to accept connections|\+monitor/.test(line)) {
+      // Without a reader it would block.
+      server.stdout.resume()
+      return server
+    }
   }
-  // Without a reader it would block.
-  server.stdout.resume()
-  return server
+  throw new Error(`${PROGRAM} ended early: ${settings.join(' ')}`)
 }
 
 /** Servers of this kind cannot report a port that the system has chosen. */

@@ -32,6 +32,8 @@ export type AuthorityLog = {
 
 /** How often the files are read again. */
 const INTERVAL_MS = 30_000
+/** What is missing after that is written at the next interval. */
+const MAX_PASSES = 3
 
 /**
  * Fails if the files cannot be used, or an authority or a trust bundle cannot be written. Later it uses the last
@@ -68,7 +70,7 @@ export async function openCertificateAuthority(
     let state = await read()
     const { createdFor } = state
     // Another process may have added an authority to the directory before this one wrote the bundle.
-    while (await bundle.update(state.roots)) {
+    for (let pass = 1; pass <= MAX_PASSES && (await bundle.update(state.roots)); pass += 1) {
       logger.info({ roots: state.roots.length }, 'trust bundle written')
       state = await read()
     }

@@ -1,5 +1,5 @@
 import type { X509Certificate } from 'node:crypto'
-import { access, readFile, stat } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import { SidecarError } from '../errors.ts'
 import { fileProblem } from '../lib/file-problem.ts'
 import { fingerprint } from '../lib/fingerprint.ts'
@@ -121,7 +121,7 @@ function bundleError(path: string, reason: string): SidecarError {
 
 async function allExist(paths: readonly string[]): Promise<boolean> {
   try {
-    await Promise.all(paths.map(async (path) => await access(path)))
+    await Promise.all(paths.map(async (path) => await stat(path)))
     return true
   } catch {
     return false

@@ -16,6 +16,8 @@ export function execConfig(config: Config, { directory, isQuiet }: ExecConfigOpt
     ...config,
     listen: [{ name: 'default', address: FREE_PORT, mode: 'proxy' }],
     admin: FREE_PORT,
+    // The command is the only client, so routes of all listeners are for it.
+    routes: config.routes.map((route) => ({ ...route, listeners: undefined })),
     intercept: execInterception(config, directory),
     // No load balancer sends requests, and the command is the only reason to end.
     shutdown: { ...config.shutdown, delay: 0, quit: false },

@@ -30,7 +30,9 @@ export async function execEnv({ file, format }: ExecEnvOptions, io: Io): Promise
   else if (trust === undefined) io.err(`warning: ${NO_BUNDLE}\n`)
   const setup = { proxyUrl, proxiedLoopback: namedLoopbackHosts(config), trust }
   io.out(printVariables(programVariables(setup, env), format))
-  if (trust !== undefined) io.out(`# For wget, add to ~/.wgetrc: ca_certificate = ${trust.pem}\n`)
+  if (trust !== undefined && trust.wgetrc === undefined) {
+    io.out(`# For wget, add to ~/.wgetrc: ca_certificate = ${trust.pem}\n`)
+  }
   return EXIT.ok
 }
 
@@ -43,15 +45,17 @@ function trustFiles(
   intercept: NonNullable<Config['intercept']>,
   file: string,
 ): TrustFiles | undefined {
-  const { pem, pkcs12, password } = bundlePaths(intercept, (path) => resolve(dirname(file), path))
+  const { pem, pkcs12, password, wgetrc } = bundlePaths(intercept, (path) =>
+    resolve(dirname(file), path),
+  )
   if (pem === undefined) return undefined
-  return { pem, pkcs12: pkcs12 === undefined ? undefined : { path: pkcs12, password } }
+  return { pem, pkcs12: pkcs12 === undefined ? undefined : { path: pkcs12, password }, wgetrc }
 }
 
-/** The URL of the first listener with a port, for programs on the same host. */
+/** The URL of the first proxy listener with a port, for programs on the same host. */
 function proxyUrlOf({ listen }: Config): string | undefined {
-  const urls = listen.flatMap(({ address, tls }) => {
-    if (address.kind === 'unix') return []
+  const urls = listen.flatMap(({ address, tls, mode }) => {
+    if (address.kind === 'unix' || mode === 'transparent') return []
     const host = LOOPBACK_OF[address.host] ?? address.host
     const scheme = tls === undefined ? 'http' : 'https'
     return [`${scheme}://${host.includes(':') ? `[${host}]` : host}:${address.port}`]

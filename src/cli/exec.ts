@@ -40,15 +40,19 @@ const NOT_RUN = 125
 /** `exec`: runs a command with a sidecar of its own, and exits with the exit code of the command. */
 export async function exec(options: ExecOptions, io: Io): Promise<number> {
   const { file, command, logFile, readyTimeoutMs, observe } = options
-  const stopped = Promise.withResolvers<NodeJS.Signals>()
-  let onSignal: (signal: NodeJS.Signals) => void = stopped.resolve
+  const stopped = Promise.withResolvers<undefined>()
+  let stopSignal: NodeJS.Signals | undefined
+  let onSignal = (signal: NodeJS.Signals): void => {
+    stopSignal ??= signal
+    stopped.resolve(undefined)
+  }
   let exitCode = NOT_RUN
   using cleanup = new DisposableStack()
   cleanup.defer(catchSignals(FORWARDED_SIGNALS, (signal) => onSignal(signal)))
   const logOutput = openLog(logFile, io)
   if (logOutput === undefined) return NOT_RUN
-  // Only its owner may read it.
-  const directory = mkdtempSync(join(tmpdir(), 'token-sidecar-exec-'))
+  const directory = createDirectory(io)
+  if (directory === undefined) return NOT_RUN
   const removeDirectory = (): void => rmSync(directory, { recursive: true, force: true })
   cleanup.defer(removeDirectory)
 
@@ -72,14 +76,14 @@ export async function exec(options: ExecOptions, io: Io): Promise<number> {
     },
   })
   const started = await Promise.race([starting, stopped.promise])
-  if (started === undefined) return NOT_RUN
-  if (typeof started === 'string') {
-    io.err(`Stopped by ${started} before the command was run\n`)
-    return signalExitCode(started)
+  const env = started && (await commandEnvironment(started, directory, io))
+  if (stopSignal !== undefined) {
+    io.err(`Stopped by ${stopSignal} before the command was run\n`)
+    return signalExitCode(stopSignal)
   }
+  if (started === undefined || env === undefined) return NOT_RUN
   const { app, config } = started
   for (const warning of programWarnings(config, io.env)) io.err(`warning: ${warning}\n`)
-  const env = await commandEnvironment(started, directory, io)
   const { ended, forward } = runCommand(command, env, observe && 'stderr')
   onSignal = forward
   const end = await ended
@@ -92,6 +96,18 @@ export async function exec(options: ExecOptions, io: Io): Promise<number> {
   }
   await stop(started, logOutput, io)
   return exitCode
+}
+
+/** Only its owner can read it. */
+function createDirectory({ err }: Io): string | undefined {
+  try {
+    return mkdtempSync(join(tmpdir(), 'token-sidecar-exec-'))
+  } catch (cause) {
+    err(
+      `Cannot create a directory in "${tmpdir()}": ${unreadableReason(cause)}; TMPDIR names another place\n`,
+    )
+    return undefined
+  }
 }
 
 /** Without the secrets, which only the sidecar needs. */
@@ -118,7 +134,7 @@ async function trustFiles(
   env: Io['env'],
 ): Promise<TrustFiles> {
   const { pem, pkcs12 } = execBundle(directory)
-  const wgetrc = join(directory, 'wgetrc')
+  const wgetrc = join(directory, 'exec.wgetrc')
   await writeWgetrc(wgetrc, pem, env)
   return { pem, pkcs12: { path: pkcs12, password: bundle.password }, wgetrc }
 }

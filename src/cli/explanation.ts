@@ -11,6 +11,7 @@ import { SidecarError } from '../errors.ts'
 import type { RequestTarget } from '../routing/request-target.ts'
 import { createRouteTable, type RouteMatch } from '../routing/route-table.ts'
 import { type RouteCriteria, routeCriteria } from './route-criteria.ts'
+import { connectionOrigin, originNote, type Origin, whyReset } from './explained-origin.ts'
 import { tokenFrom } from './token-from.ts'
 
 /** What the sidecar does with a request, and why. */
@@ -71,45 +72,34 @@ export function explanationOf(
 ): Explanation {
   const { method, url, fields } = request
   const decisions = createRequestDecisions(config, listener)
-  const tunnel = tunnelOf(request, decisions)
-  const forwardProxy = config.forward.proxy?.url ?? null
-  if (tunnel !== undefined) {
-    return isIntercepted(tunnel, decisions)
-      ? intercepted(tunnel, request, { config, listener, decisions })
-      : tunnelled(tunnel, decisions, forwardProxy)
+  const origin = connectionOrigin(request, listener, decisions)
+  if (listener.mode === 'transparent') {
+    const reason = whyReset(request, config, origin)
+    if (reason !== undefined) return reset(reason)
   }
-  const { target, host } = asSent(url, listener, decisions)
-  const decision = decisions.decide({ method, target, version: '1.1' }, withHost(fields, host))
-  return explained(decision, request, { config, listener, decisions })
-}
-
-function withHost(fields: readonly string[], host: string): readonly string[] {
+  const tunnel = origin === undefined ? tunnelOf(request, decisions) : undefined
+  if (method === 'CONNECT' && tunnel !== undefined && decisions.isIntercepted(tunnel)) {
+    // Requests inside of the tunnel are decided one by one; this is the simplest one.
+    return explanationOf({ method: 'GET', url: `https://${tunnel}/`, fields }, config, listener)
+  }
+  const forwardProxy = config.forward.proxy?.url ?? null
+  if (tunnel !== undefined) return tunnelled(tunnel, decisions, forwardProxy)
+  const { target, host } = asSent(url, listener, decisions, origin)
   const hasHost = fields.some((name, at) => at % 2 === 0 && name.toLowerCase() === 'host')
-  return hasHost ? fields : ['Host', host, ...fields]
-}
-
-type Explaining = {
-  readonly config: Config
-  readonly listener: ListenerConfig
-  readonly decisions: RequestDecisions
-}
-
-/** `tunnel` is the target of the `CONNECT` whose connection is intercepted. */
-function explained(
-  decision: RequestDecision,
-  { method, url }: ExplainedRequest,
-  { config, listener, decisions }: Explaining,
-  tunnel?: string,
-): Explanation {
+  const decision = decisions.decide(
+    { method, target, version: '1.1' },
+    hasHost ? fields : ['Host', host, ...fields],
+    origin,
+  )
   switch (decision.outcome) {
     case 'passed': {
-      return { outcome: 'passed', tunnel: null, proxy: config.forward.proxy?.url ?? null }
+      return { outcome: 'passed', tunnel: null, proxy: forwardProxy }
     }
     case 'refused': {
       const { error, unmatched } = decision
       return {
         outcome: 'refused',
-        tunnel: tunnel ?? null,
+        tunnel: null,
         error: { code: error.code, message: error.message },
         otherRoutes:
           unmatched === undefined || error.code === 'request_invalid'
@@ -121,48 +111,24 @@ function explained(
       }
     }
     case 'routed': {
-      const note = tunnel === undefined ? schemeNote(url) : INTERCEPTED_NOTE
-      return routed(decision, note, config, listener)
+      return routed(
+        decision,
+        origin === undefined ? schemeNote(url) : originNote(origin),
+        config,
+        listener,
+      )
     }
   }
 }
 
-function isIntercepted(tunnel: string, { interceptedOrigin }: RequestDecisions): boolean {
-  try {
-    return interceptedOrigin(tunnel) !== undefined
-  } catch {
-    // The tunnel is refused.
-    return false
+function reset(reason: string): Explanation {
+  return {
+    outcome: 'refused',
+    tunnel: null,
+    error: { code: 'egress_denied', message: `Cannot serve the connection: ${reason}` },
+    otherRoutes: [],
   }
 }
-
-/** A request inside of the tunnel, which is intercepted; for a `CONNECT`, one for the path "/". */
-function intercepted(
-  tunnel: string,
-  request: ExplainedRequest,
-  explaining: Explaining,
-): Explanation {
-  const [, scheme = 'https', path = ''] =
-    /^(https?|wss?):\/\/[^/?#]+([^]*)$/i.exec(request.url) ?? []
-  if (/^ws$/i.test(scheme)) {
-    const error = { code: 'request_invalid', message: PLAIN_HTTP }
-    return { outcome: 'refused', tunnel, error, otherRoutes: [] }
-  }
-  const method = request.method === 'CONNECT' ? 'GET' : request.method
-  const { decisions } = explaining
-  const decision = decisions.decide(
-    { method, target: path.startsWith('/') ? path : `/${path}`, version: '1.1' },
-    withHost(request.fields, tunnel),
-    decisions.interceptedOrigin(tunnel),
-  )
-  return explained(decision, { ...request, method }, explaining, tunnel)
-}
-
-const PLAIN_HTTP =
-  'Cannot read the request: the client speaks plain HTTP inside of CONNECT, where TLS is expected'
-
-const INTERCEPTED_NOTE =
-  'its TLS connection is intercepted: the application has to trust the CA of the sidecar'
 
 function reasonsOf(plans: readonly RoutePlan[], target: RequestTarget, method: string) {
   return plans.map(({ config, match }) => ({
@@ -199,9 +165,13 @@ function tunnelOf(
 
 function tunnelled(
   tunnel: string,
-  { checkTunnel }: RequestDecisions,
+  { checkTunnel, isIntercepted }: RequestDecisions,
   proxy: string | null,
 ): Explanation {
+  if (isIntercepted(tunnel)) {
+    const error = { code: 'request_invalid', message: PLAIN_HTTP }
+    return { outcome: 'refused', tunnel, error, otherRoutes: [] }
+  }
   try {
     checkTunnel(tunnel)
     return { outcome: 'passed', tunnel, proxy }
@@ -212,28 +182,33 @@ function tunnelled(
   }
 }
 
+/** For `ws:` through a tunnel. */
+const PLAIN_HTTP =
+  'Cannot read the request: the client speaks plain HTTP inside of CONNECT, where TLS is expected'
+
 /** The request target and `Host` as a client sends them (RFC 9112 section 3.2). */
 function asSent(
   url: string,
   { address }: ListenerConfig,
   { isOwn }: RequestDecisions,
+  origin: Origin | undefined,
 ): { readonly target: string; readonly host: string } {
   const own = address.kind === 'tcp' ? formatListenAddress(address) : 'localhost'
   const [, authority, path = ''] = /^(?:https?|wss?):\/\/([^/?#]+)([^]*)$/i.exec(url) ?? []
   if (authority === undefined) return { target: url, host: own }
-  if (!isOwn(authority)) return { target: url, host: authority }
+  if (origin === undefined && !isOwn(authority)) return { target: url, host: authority }
   return { target: path.startsWith('/') ? path : `/${path}`, host: authority }
 }
 
 function routed(
   { plan, upstream, token }: Exclude<RequestDecision, { outcome: 'refused' }>,
-  note: string | undefined,
+  connectionNote: string | undefined,
   { access }: Config,
   { auth }: ListenerConfig,
 ): Explanation {
   const { config, match } = plan
   const notes = [
-    note,
+    connectionNote,
     plan.token !== token && OWN_FIELD_NOTE,
     auth?.basic !== undefined && 'the listener requires a user name and password',
     auth?.clientCertificates !== undefined && 'the listener allows some client certificates only',

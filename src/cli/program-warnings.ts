@@ -17,6 +17,6 @@ export function programWarnings(
     ? bypassed
     : [
         ...bypassed,
-        `${replaced.join(', ')}: replaced for the command; the sidecar itself connects directly`,
+        `${replaced.join(', ')}: replaced for the command; the sidecar uses such a proxy only if "proxy" of a route or of "forward" names it`,
       ]
 }

@@ -64,7 +64,8 @@ export function bundlePaths(
     pem: pathOf(pem, 'ca-bundle.pem'),
     pkcs12: pathOf(pkcs12, 'truststore.p12'),
     password,
-    wgetrc: pathOf(undefined, 'wgetrc'),
+    // Not in the directory of a CA whose bundle is elsewhere, because several processes may share the directory.
+    wgetrc: pem === undefined ? pathOf(undefined, 'wgetrc') : undefined,
   }
 }
 

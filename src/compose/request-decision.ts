@@ -7,6 +7,7 @@ import { readRequestHead, type RequestLine } from '../http/request-head.ts'
 import type { ConnectionOrigin } from '../http/inbound-request.ts'
 import { checkTunnel, interceptedOrigin } from '../inbound/connect.ts'
 import { PASSED } from '../observe/metrics.ts'
+import { hostsOfRoutesOnly } from '../routing/hosts-of-routes-only.ts'
 import { createOriginCheck, isOwnAddress, readTarget } from '../routing/origin-check.ts'
 import type { RequestTarget } from '../routing/request-target.ts'
 import { createRouteTable, upstreamPath } from '../routing/route-table.ts'
@@ -39,7 +40,7 @@ export type RequestDecision =
 
 export type RequestDecisions = {
   readonly plans: readonly RoutePlan[]
-  /** `origin` is that of an intercepted connection. */
+  /** `origin` is that of a connection that the client has opened to another origin than the sidecar. */
   readonly decide: (
     line: RequestLine,
     fields: readonly string[],
@@ -47,25 +48,26 @@ export type RequestDecisions = {
   ) => RequestDecision
   /** Fails as a `CONNECT` with this target would. */
   readonly checkTunnel: (target: string) => void
-  /** The origin of the connection inside of such a tunnel, if it is intercepted. */
-  readonly interceptedOrigin: (target: string) => ConnectionOrigin | undefined
+  /** Whether a tunnel to this host, with its port unless that is 443, is intercepted. */
+  readonly isIntercepted: (host: string) => boolean
   /** Whether a URL with this authority is one of the sidecar itself. */
   readonly isOwn: (authority: string) => boolean
 }
 
 /** The decisions of the request path of a listener, with the same functions and in the same order as the handler. */
 export function createRequestDecisions(
-  config: Pick<Config, 'intercept' | 'access' | 'credentials' | 'routes' | 'via' | 'forward'>,
-  { name, address, tls }: ListenerConfig,
+  config: Pick<Config, 'access' | 'credentials' | 'routes' | 'via' | 'forward' | 'intercept'>,
+  { name, address, mode, tls }: ListenerConfig,
 ): RequestDecisions {
   const { forward } = config
   const plans = planRoutes({ ...config, routes: routesOf(name, config.routes) })
-  const routes = createRouteTable(
+  const table = createRouteTable(
     plans,
     forward.mode === 'pass'
       ? ({ scheme, host }) => planPassThrough(`${scheme}://${host}`, config)
       : undefined,
   )
+  const routes = mode === 'transparent' ? hostsOfRoutesOnly(table) : table
   const originPolicy = composeOriginPolicy(address, config.access)
   const checkOrigin = createOriginCheck(originPolicy, routes.namesHost)
   const localPort = address.kind === 'tcp' ? address.port : undefined
@@ -80,8 +82,18 @@ export function createRequestDecisions(
         localPort,
       ),
     checkTunnel: (target) => checkTunnel(target, routes.namesHost, forward.mode === 'pass'),
-    interceptedOrigin: (target) =>
-      config.intercept === undefined ? undefined : interceptedOrigin(target, routes.namesHost),
+    isIntercepted(host) {
+      const target = /:\d+$/.test(host) ? host : `${host}:443`
+      try {
+        return (
+          config.intercept !== undefined &&
+          interceptedOrigin(target, routes.namesHost) !== undefined
+        )
+      } catch {
+        // The tunnel is refused.
+        return false
+      }
+    },
     decide(line, fields, origin) {
       const head = readRequestHead(line, fields)
       let unmatched: RequestTarget | undefined
@@ -92,10 +104,7 @@ export function createRequestDecisions(
         unmatched = target
         const plan = routes.match(target, head.method)
         unmatched = undefined
-        requestFields(head, plan.fields, {
-          socket: { encrypted: encrypted || origin !== undefined },
-          host: target.host,
-        })
+        requestFields(head, plan.fields, { socket: { encrypted }, host: target.host })
         return {
           outcome: plan.config.name === PASSED ? 'passed' : 'routed',
           plan,

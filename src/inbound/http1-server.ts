@@ -16,7 +16,7 @@ import type { Clock } from '../lib/clock.ts'
 import { setAbortReason } from './abort-reason.ts'
 import type { Http2Metrics } from '../observe/http2-metrics.ts'
 import type { ConnectHandler } from './connect.ts'
-import type { Interception, PreparedHandshake } from './intercept.ts'
+import type { PreparedHandshake } from './intercept.ts'
 import { createServedOrigins, modeOf, type OriginConnection } from './served-origins.ts'
 import type { ConnectionCount } from './connection-count.ts'
 import { createConnections } from './connections.ts'
@@ -36,10 +36,8 @@ import {
   type HttpListener,
   type ListenerTls,
 } from './listener.ts'
-import {
-  createRedirectedConnections,
-  type RedirectedConnectionPolicy,
-} from './redirected-connections.ts'
+import { acceptRedirected, type RedirectedService } from './accept-redirected.ts'
+import type { RedirectedConnectionPolicy } from './redirected-connections.ts'
 import { type FailureContext, sendFailure } from '../exchange/failure-response.ts'
 import { createProtocolSwitch, mayUpgrade } from './upgrade.ts'
 
@@ -67,12 +65,7 @@ type ConnectionTimeouts = {
 export type ProxyService = {
   readonly handle: ExchangeHandler
   readonly connect: ConnectHandler
-  readonly redirected: {
-    /** Whether a route names this host at the default port of https. */
-    readonly namesHost: (host: string) => boolean
-    /** Undefined where TLS is not intercepted. */
-    readonly interception: Interception | undefined
-  }
+  readonly redirected: RedirectedService
   /** For requests that neither of them handles. */
   readonly recorder: Recorder
 }
@@ -306,33 +299,14 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
 
   const redirected =
     options.redirected &&
-    createRedirectedConnections({
-      ...options.redirected,
-      namesHost: (host) => service().redirected.namesHost(host),
-      interceptsTls: () => service().redirected.interception !== undefined,
-      isSurplus: connections.isSurplus,
-      serveHttp: (client) =>
-        serveOrigin(client, {
-          remoteAddress: client.remoteAddress,
-          localPort: client.localPort,
-          encrypted: false,
-          origin: { host: undefined, scheme: 'http', mode: 'transparent' },
-          onUsed() {},
-        }),
-      async serveTls(client, host) {
-        const { interception } = service().redirected
-        const handshake = await interception?.prepare({ host, port: 443, authority: `${host}:443` })
-        if (handshake !== undefined && !client.destroyed) intercept(client, client, handshake)
-      },
-      timeoutMs: () => server.headersTimeout,
+    acceptRedirected(server, {
+      policy: options.redirected,
+      service: () => service().redirected,
+      connections,
+      serve: serveOrigin,
+      intercept: (client, handshake) => intercept(client, client, handshake),
       clock,
     })
-  if (redirected !== undefined) {
-    server.on('connection', (client) => {
-      connections.opened(client)
-      redirected.accept(client)
-    })
-  }
 
   /** The connection inside of the tunnel is served like one to the listener, until it closes. */
   function intercept(

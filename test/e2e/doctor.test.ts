@@ -204,6 +204,21 @@ describe('seeded faults', () => {
     )
   })
 
+  test('a transparent listener for IPv4 only, and a host that cannot be resolved', async () => {
+    const redirected = await configFor(
+      '',
+      'listen: [{ name: redirected, address: 0.0.0.0:15001, mode: transparent }]\nintercept: { ca: { directory: ca } }',
+    )
+    const { findings } = await diagnose(redirected, [])
+    expect(findings).toContainEqual(
+      expect.objectContaining({
+        code: 'ipv6_bypass',
+        fix: expect.stringContaining('"[::]:15001"'),
+      }),
+    )
+    expect(findings).toContainEqual(expect.objectContaining({ code: 'dns', host: HOST }))
+  })
+
   test('an upstream that cannot be resolved', async () => {
     const unknown = await writeConfig(`
 routes:

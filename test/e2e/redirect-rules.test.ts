@@ -65,6 +65,15 @@ describe.skipIf(CANNOT_RUN).for(DEPLOYMENTS)(
       expect(await listed()).toBe(first)
     })
 
+    test('an application cannot escape by a user namespace', async () => {
+      for (const url of [`https://${OTHER}/`, `https://${OTHER}:8443/`]) {
+        const command = ['unshare', '--user', '--map-root-user', 'curl', '-sSk', url]
+        const { code, stdout } = await stage.run(command, {})
+        expect(code).not.toBe(0)
+        expect(stdout).toBe('')
+      }
+    })
+
     test('rules are not loaded in the network of a node', async () => {
       const script = [resolve('deploy/redirect/load-rules.sh')]
       await stage.nft('delete', 'table', ...TABLE)

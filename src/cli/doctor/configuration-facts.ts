@@ -7,11 +7,12 @@ export function configurationFacts(config: Config): ConfigurationFacts {
   const listeners = listen.flatMap((listener) =>
     listener.address.kind === 'tcp' ? [{ ...listener, address: listener.address }] : [],
   )
+  const transparent = listeners.filter(({ mode }) => mode === 'transparent')
   return {
     hosts: namedHosts(config),
-    proxyPorts: listeners.map(({ address }) => address.port),
+    proxyPorts: listeners.filter(({ mode }) => mode === 'proxy').map(({ address }) => address.port),
     adminPort: admin.kind === 'tcp' ? admin.port : undefined,
-    transparent: [],
+    transparent: transparent.map(({ address }) => address),
     intercepts: intercept !== undefined,
   }
 }

@@ -5,6 +5,15 @@ import type { SidecarFacts } from './facts.ts'
 const statusDocument = z.object({
   ready: z.boolean(),
   reasons: z.array(z.string()),
+  interception: z
+    .array(
+      z.object({
+        host: z.string(),
+        handshakes: z.record(z.string(), z.number()),
+        lastFailure: z.object({ reason: z.string() }).optional(),
+      }),
+    )
+    .default([]),
   failures: z
     .array(z.object({ code: z.string(), reason: z.string(), advice: z.string() }))
     .default([]),
@@ -14,25 +23,21 @@ const statusDocument = z.object({
 export function sidecarFacts(status: string, metrics: string): SidecarFacts | undefined {
   const document = statusDocument.safeParse(parsedJson(status))
   if (!document.success) return undefined
-  const samples = parseSamples(metrics)
-  const handshakes = new Map<string, Record<string, number>>()
+  const { interception, ...rest } = document.data
   let requests = 0
   const rejected: Record<string, number> = {}
-  for (const { name, labels, value } of samples) {
-    const { host = '', outcome = '', reason = '' } = labels
+  for (const { name, labels, value } of parseSamples(metrics)) {
     if (name === 'token_sidecar_requests_total') requests += value
-    if (name === 'token_sidecar_intercept_handshakes_total') {
-      handshakes.set(host, { ...handshakes.get(host), [outcome]: value })
-    }
-    if (name === 'token_sidecar_rejected_connections_total') rejected[reason] = value
+    if (name === 'token_sidecar_rejected_connections_total')
+      rejected[labels['reason'] ?? ''] = value
   }
   return {
-    ...document.data,
+    ...rest,
     requests,
-    interception: [...handshakes].map(([host, counts]) => ({
+    interception: interception.map(({ host, handshakes, lastFailure }) => ({
       host,
-      handshakes: counts,
-      reason: undefined,
+      handshakes,
+      reason: lastFailure?.reason,
     })),
     rejected,
   }

@@ -342,7 +342,7 @@ test('explain routes an https URL of a host with a route inside of the intercept
   )
   expect(code).toBe(0)
   expect(out).toContain('upstream    https://api.partner.example/ledger\n')
-  expect(out).toContain('its TLS connection is intercepted')
+  expect(out).toContain('the tunnel is intercepted')
 })
 
 test.for([

@@ -82,6 +82,7 @@ export function createRedisTokenStore(options: RedisTokenStoreOptions): RedisTok
       await run('delete', key, ['EVAL', DELETE_IF, '1', key, text])
     },
     async probe() {
+      await firstConnection
       if (link === undefined) await connect()
       await exchange(probeKey(''))
     },

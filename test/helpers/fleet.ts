@@ -20,6 +20,8 @@ type ReplicaOptions = {
   readonly url: string
   /** Further settings of `tokenStore` and of the credential, in flow style. */
   readonly store?: string
+  /** The list of keys. */
+  readonly keys?: string
   readonly credential?: string
 }
 
@@ -35,8 +37,13 @@ export async function createFleet({ lifetimeSeconds = 300 } = {}): Promise<Fleet
     if (fleet.accepted?.(authorization) === false) res.statusCode = 401
     res.end(authorization)
   })
-  const config: Fleet['config'] = ({ url, store = '', credential = '' }) => `
-tokenStore: { url: ${url}, keys: [{ value: "${STORE_KEY}" }]${store === '' ? '' : `, ${store}`} }
+  const config: Fleet['config'] = ({
+    url,
+    store = '',
+    keys = `[{ value: "${STORE_KEY}" }]`,
+    credential = '',
+  }) => `
+tokenStore: { url: ${url}, keys: ${keys}${store === '' ? '' : `, ${store}`} }
 credentials:
   corp:
     tokenEndpoint: ${endpoint.url}

@@ -91,23 +91,25 @@ export type RedisSentinels = {
 }
 
 /** Three Sentinels that monitor a primary with one replica. */
-export async function startSentinels(): Promise<RedisSentinels> {
+export async function startSentinels(name = 'mymaster'): Promise<RedisSentinels> {
   const primary = await startRedis()
   const replica = await startRedis('--replicaof', '127.0.0.1', String(primary.port))
   await until(async () =>
     String(await replica.command('INFO', 'replication')).includes('master_link_status:up'),
   )
-  const ports = await Promise.all([0, 1, 2].map(async () => await startSentinel(primary.port)))
+  const ports = await Promise.all(
+    [0, 1, 2].map(async () => await startSentinel(name, primary.port)),
+  )
   for (const port of ports) {
     await until(async () => {
-      const known = String(await commandTo(port, ['SENTINEL', 'MASTER', 'mymaster']))
+      const known = String(await commandTo(port, ['SENTINEL', 'MASTER', name]))
       return /num-other-sentinels,2\b/.test(known) && /num-slaves,1\b/.test(known)
     })
   }
   return { urls: ports.map((port) => `redis://127.0.0.1:${port}`), primary, replica }
 }
 
-async function startSentinel(primary: number): Promise<number> {
+async function startSentinel(name: string, primary: number): Promise<number> {
   const directory = await temporaryDirectory()
   const port = await freePort()
   const file = join(directory, 'sentinel.conf')
@@ -115,9 +117,9 @@ async function startSentinel(primary: number): Promise<number> {
     file,
     `port ${port}
 dir ${directory}
-sentinel monitor mymaster 127.0.0.1 ${primary} 2
-sentinel down-after-milliseconds mymaster 500
-sentinel failover-timeout mymaster 3000
+sentinel monitor ${name} 127.0.0.1 ${primary} 2
+sentinel down-after-milliseconds ${name} 500
+sentinel failover-timeout ${name} 3000
 `,
   )
   const sentinel = await launch([file, '--sentinel'])

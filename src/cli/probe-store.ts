@@ -1,11 +1,9 @@
-import { composeTokenStore } from '../compose/token-store.ts'
+import { composeTokenStore, findStoreFault } from '../compose/token-store.ts'
 import type { TokenStoreConfig } from '../config/token-store-schema.ts'
 import type { ConfigEnvironment } from '../config/secret-reader.ts'
-import { SidecarError } from '../errors.ts'
 import { systemClock } from '../lib/clock.ts'
 import { createLog } from '../observe/logger.ts'
 import { createTokenStoreMetrics } from '../observe/token-store-metrics.ts'
-import { storeFault } from '../store/store-fault.ts'
 
 export type StoreReport = {
   readonly urls: readonly string[]
@@ -28,12 +26,7 @@ export async function probeStore(
     metrics: createTokenStoreMetrics(),
   })
   try {
-    await shared.keys()
-    await shared.store.probe()
-    return { urls, mode, error: null }
-  } catch (cause) {
-    const error = cause instanceof SidecarError ? cause.message : storeFault(cause).reason
-    return { urls, mode, error }
+    return { urls, mode, error: await findStoreFault(shared) }
   } finally {
     shared.store.close()
   }

@@ -1,11 +1,13 @@
 import { createSecretReader, type ConfigEnvironment } from '../config/secret-reader.ts'
 import type { TokenStoreConfig } from '../config/token-store-schema.ts'
+import { SidecarError } from '../errors.ts'
 import type { Clock } from '../lib/clock.ts'
 import { createTlsReader } from '../lib/tls-material.ts'
 import type { Logger } from '../observe/logger.ts'
 import type { TokenStoreMetrics } from '../observe/token-store-metrics.ts'
 import type { RedisServers } from '../store/redis-link.ts'
 import { createRedisTokenStore, type RedisTokenStore } from '../store/redis-token-store.ts'
+import { storeFault } from '../store/store-fault.ts'
 import { createStoreKey, type StoreKey } from '../tokens/store-keys.ts'
 
 /** The token store of a fleet, and the keys of its entries. */
@@ -67,6 +69,17 @@ export function composeTokenStore(
       }
       return derived.keys
     },
+  }
+}
+
+/** Probes the store, and returns why it cannot be used, or null. */
+export async function findStoreFault({ store, keys }: SharedStore): Promise<string | null> {
+  try {
+    await keys()
+    await store.probe()
+    return null
+  } catch (cause) {
+    return cause instanceof SidecarError ? cause.message : storeFault(cause).reason
   }
 }
 

@@ -128,7 +128,11 @@ export function createRedisTokenStore(options: RedisTokenStoreOptions): RedisTok
 
   async function withinTimeout<T>(limitMs: number, work: () => Promise<T>): Promise<T> {
     const { promise: expired, reject } = Promise.withResolvers<never>()
-    const cancel = clock.schedule(limitMs, () => reject(new StoreTimeout()))
+    // A reply that arrived while the event loop was busy is read before the timeout takes effect.
+    const cancel = clock.schedule(
+      limitMs,
+      () => void setImmediate(() => reject(new StoreTimeout())),
+    )
     try {
       return await Promise.race([work(), expired])
     } finally {

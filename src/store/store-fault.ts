@@ -12,7 +12,7 @@ export type StoreFault = {
 const REPLIES: Readonly<Record<string, string>> = {
   WRONGPASS: 'it rejects the user name or the password',
   NOAUTH: 'it requires a password',
-  NOPERM: 'its access rules deny a command: SET, GET, PTTL, DEL and EVAL are needed',
+  NOPERM: 'its access rules deny a command: SET, GET, PTTL, DEL, EVAL and PING are needed',
   OOM: 'its memory is full ("maxmemory")',
   READONLY: 'it is read-only, as a replica is',
   LOADING: 'it is loading its data',

@@ -110,7 +110,7 @@ test.skipIf(HAS_NO_REDIS).for([
   {
     fault: 'denies a command',
     settings: ['--user', 'default', 'on', 'nopass', '~*', '+@all', '-eval'],
-    reason: 'its access rules deny a command: SET, GET, PTTL, DEL and EVAL are needed',
+    reason: 'its access rules deny a command: SET, GET, PTTL, DEL, EVAL and PING are needed',
   },
   {
     fault: 'is part of a cluster',

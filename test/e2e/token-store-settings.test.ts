@@ -22,7 +22,7 @@ test.skipIf(HAS_NO_REDIS)(
   async () => {
     const redis = await startRedis(
       ...'--user default on nopass ~* +@all'.split(' '),
-      ...'--user fleet on >long-password ~corp:* +get +set +pttl +del +eval'.split(' '),
+      ...'--user fleet on >long-password ~corp:* +get +set +pttl +del +eval +ping'.split(' '),
     )
     const fleet = await createFleet()
     const store = 'username: fleet, password: { value: long-password }, prefix: "corp:"'
@@ -90,7 +90,11 @@ test.skipIf(HAS_NO_REDIS)(
 
 test.skipIf(HAS_NO_REDIS)('a request waits for the store no longer than its timeout', async () => {
   const [redis, fleet] = await Promise.all([startRedis(), createFleet()])
-  const sidecar = await fleet.start({ ...redis, store: 'timeout: 20ms' })
+  const sidecar = await fleet.start({
+    ...redis,
+    store: 'timeout: 200ms',
+    credential: 'prefetch: false',
+  })
   await waitForStore(sidecar)
   redis.kill('SIGSTOP')
   expect(await call(sidecar)).toBe('200 Bearer issued-token-1')

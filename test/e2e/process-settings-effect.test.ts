@@ -83,6 +83,20 @@ const TESTED_ELSEWHERE: Readonly<Record<string, string>> = {
   'shutdown.deadline': 'test/e2e/shutdown.test.ts',
   'shutdown.delay': 'test/e2e/shutdown.test.ts',
   'shutdown.upgraded': 'test/e2e/shutdown.test.ts',
+  'tokenStore.allowPlaintext': 'test/e2e/token-store-settings.test.ts',
+  'tokenStore.keys': 'test/helpers/fleet.ts',
+  'tokenStore.mode': 'test/e2e/token-store-settings.test.ts',
+  'tokenStore.password': 'test/e2e/token-store-settings.test.ts',
+  'tokenStore.prefix': 'test/e2e/token-store-settings.test.ts',
+  'tokenStore.primary': 'test/e2e/token-store-settings.test.ts',
+  'tokenStore.timeout': 'test/e2e/token-store-settings.test.ts',
+  'tokenStore.tls.ca': 'test/e2e/token-store-settings.test.ts',
+  'tokenStore.tls.client.certificate': 'test/e2e/token-store-settings.test.ts',
+  'tokenStore.tls.client.key': 'test/e2e/token-store-settings.test.ts',
+  'tokenStore.tls.minVersion': 'test/e2e/token-store-settings.test.ts',
+  'tokenStore.tls.serverName': 'test/e2e/token-store-settings.test.ts',
+  'tokenStore.url': 'test/helpers/fleet.ts',
+  'tokenStore.username': 'test/e2e/token-store-settings.test.ts',
 }
 
 /** Settings with a separate test below. */

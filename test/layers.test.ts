@@ -54,6 +54,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   cli: [
     'app',
     'tokens',
+    'store',
     'config',
     'errors',
     'lib',

@@ -1,4 +1,4 @@
-import { SidecarError } from '../errors.ts'
+import { type Retry, SidecarError } from '../errors.ts'
 import { networkFault, type NetworkFault } from '../lib/network-fault.ts'
 
 const CODES = {
@@ -40,3 +40,8 @@ export function toUpstreamFailure(origin: string, thrown: unknown): SidecarError
 
 /** `upstreamFailure` for one upstream. */
 export type UpstreamFailure = (kind: NetworkFault['kind'], reason: string) => SidecarError
+
+/** The same failure, of a request that may be sent again. */
+export function withRetry({ code, message, cause }: SidecarError, retry: Retry): SidecarError {
+  return new SidecarError(code, message, { cause, retry })
+}

@@ -1,35 +1,27 @@
-import { type IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { SidecarError } from '../errors.ts'
 import type { InboundRequest, SwitchProtocols } from '../http/inbound-request.ts'
-import {
-  handshakeFailure,
-  isDisconnect,
-  isConnectionError,
-  otherProtocol,
-  type OtherProtocol,
-  type ParserError,
-  parserFailure,
-} from '../http/parser-failure.ts'
+import type { OtherProtocol } from '../http/parser-failure.ts'
 import type { Clock } from '../lib/clock.ts'
-import { setAbortReason } from './abort-reason.ts'
 import type { Http2Metrics } from '../observe/http2-metrics.ts'
+import { createClientErrorHandler } from './client-error.ts'
 import type { ConnectHandler } from './connect.ts'
 import type { PreparedHandshake } from './intercept.ts'
+import { createInterceptedConnections } from './intercepted-connections.ts'
 import { createServedOrigins, modeOf, type OriginConnection } from './served-origins.ts'
 import type { ConnectionCount } from './connection-count.ts'
 import { createConnections } from './connections.ts'
 import type { Recorder } from '../exchange/exchange-record.ts'
 import { createHalfClosedWatch } from './half-closed.ts'
-import { readHttp1Head } from '../http/request-head.ts'
-import { beginsWithPreface, detachFromHttp1 } from './http2-handover.ts'
 import { createHttp2Server } from './http2-server.ts'
-import { refuse, refuseTunnel } from './refuse.ts'
 import type { ExchangeHandler } from '../exchange/handler.ts'
+import { createHttp1ConnectHandler } from './http1-connect.ts'
+import { http1Options } from './http1-options.ts'
 import { createHttp1Request } from './http1-request.ts'
 import { createHttp1ResponseWriter } from './http1-response-writer.ts'
-import { closeGently, isLingering } from './linger.ts'
+import { isLingering } from './linger.ts'
 import {
   createHttpListener,
   createSelectiveListener,
@@ -39,7 +31,7 @@ import {
 import { acceptRedirected, type RedirectedService } from './accept-redirected.ts'
 import type { RedirectedConnectionPolicy } from './redirected-connections.ts'
 import { type FailureContext, sendFailure } from '../exchange/failure-response.ts'
-import { createProtocolSwitch, mayUpgrade } from './upgrade.ts'
+import { createProtocolSwitch, createUpgradeResponse } from './upgrade.ts'
 
 export type ProxyServer = {
   readonly server: HttpListener['server']
@@ -87,47 +79,18 @@ export type ProxyServerOptions = {
   readonly clock: Clock
 }
 
-const ESTABLISHED = 'HTTP/1.1 200 Connection Established\r\n\r\n'
-
-const NO_CONTEXT: FailureContext = { route: undefined, requestId: undefined }
-
-/** How often `headersTimeout` is checked. */
-const CHECK_INTERVAL_MS = 1_000
-
 /** The server that the application talks to: HTTP/1.1, and HTTP/2 with prior knowledge (RFC 9113 section 3.3). */
 export function createProxyServer(options: ProxyServerOptions): ProxyServer {
-  const { service, maxHeaderBytes, onOtherProtocol, clock } = options
+  const { service, maxHeaderBytes, clock } = options
   const connections = createConnections(options.connectionCount)
   const watchHalfClosed = createHalfClosedWatch()
   /** Connections and streams that are, or may become, tunnels. */
   const tunnels = new Set<Duplex>()
-  /** Connections on which the parser has failed. */
-  const failed = new WeakSet<Duplex>()
-  /** Connections that the HTTP/2 server serves. */
-  const handedOver = new WeakSet<Duplex>()
   const origins = createServedOrigins()
-  /** Clients in a TLS handshake, each with a function that closes its connection if nothing was received. */
-  const handshaking = new Map<Duplex, () => void>()
+  const intercepted = createInterceptedConnections({ connections, serve: serveOrigin })
   let ownMode: Parameters<typeof modeOf>[2] = 'base_url'
   let isEnding = false
-  const httpOptions = {
-    maxHeaderSize: maxHeaderBytes,
-    connectionsCheckingInterval: CHECK_INTERVAL_MS,
-    // An upload may take as long as it makes progress.
-    requestTimeout: 0,
-    insecureHTTPParser: false,
-    // Emits no events for the bodies of requests that have none.
-    optimizeEmptyRequests: true,
-    // A missing Host is refused in parseRequestTarget, with an explanation.
-    requireHostHeader: false,
-    // While a response is pending, Upgrade is ignored, as RFC 9110 section 7.8 allows.
-    shouldUpgradeCallback: (req: IncomingMessage) =>
-      mayUpgrade(req) &&
-      !isLingering(req.socket) &&
-      req.socket.writable &&
-      !connections.isSurplus(req.socket) &&
-      connections.pendingResponse(req.socket) === undefined,
-  }
+  const httpOptions = http1Options(maxHeaderBytes, connections)
   const { server, connectionEvent, setTls } =
     options.redirected === undefined
       ? createHttpListener(httpOptions, options.tls, options.timeouts.headersTimeout)
@@ -205,97 +168,42 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
 
   server.on('upgrade', (req, _stream, early) => {
     const { socket } = req
-    // node:http has detached the socket: errors, its end and backpressure are handled here.
-    socket.on('error', () => {})
-    const res = new ServerResponse(req)
-    res.shouldKeepAlive = false
-    socket.on('drain', () => res.emit('drain'))
-    // A half-closed connection cannot be upgraded.
-    socket.once('end', () => {
-      if (!res.writableEnded) res.destroy()
-    })
-    res.once('finish', () => {
-      res.detachSocket(socket)
-      closeGently(socket)
-    })
-    res.assignSocket(socket)
+    const res = createUpgradeResponse(req)
     addTunnel(socket)
     closeOnError(handle(req, res, createProtocolSwitch({ res, socket, early }, clock)), socket)
   })
 
-  server.on('connect', (req, socket, early) => {
-    socket.on('error', () => {})
-    if (isLingering(socket) || !socket.writable) return
-    // Pending responses to pipelined requests are lost, because node:http has detached the socket.
-    if (connections.pendingResponse(socket) !== undefined) socket.destroy()
-    else if (connections.isSurplus(socket)) refuseTunnel(socket, ...surplus(req))
-    else {
-      addTunnel(socket)
-      const work = service().connect({
-        head: readHttp1Head(req),
-        mode: modeOf('', undefined, ownMode),
-        connection: origins.of(socket) ?? req.socket,
-        client: socket,
-        early,
-        accept: () => void socket.write(ESTABLISHED),
-        intercept(handshake, caller) {
-          socket.write(ESTABLISHED)
-          if (early.length > 0) socket.unshift(early)
-          const { remoteAddress, localPort } = req.socket
-          intercept(socket, { remoteAddress, localPort, caller }, handshake)
-        },
-        refuse: (failure, context) => refuseTunnel(socket, failure, context),
-      })
-      closeOnError(work, socket)
-    }
-  })
+  server.on(
+    'connect',
+    createHttp1ConnectHandler({
+      handler: () => service().connect,
+      connections,
+      connectionOf: (req) => origins.of(req.socket) ?? req.socket,
+      mode: () => modeOf('', undefined, ownMode),
+      surplus,
+      addTunnel,
+      intercept,
+      closeOnError,
+    }),
+  )
 
-  server.on('clientError', (error: ParserError, socket) => {
-    if (!connections.has(socket)) {
-      // The client may have left, or may not trust the certificate.
-      if (!isDisconnect(error)) count('', handshakeFailure(error))
-      socket.destroy()
-      return
-    }
-    // node:http still expects a request on it, and reports that none arrives.
-    if (handedOver.has(socket)) return
-    // node:http reports it again for each packet that follows.
-    if (isLingering(socket) || failed.has(socket)) return
-    if (beginsWithPreface(error, socket)) {
-      handedOver.add(socket)
-      detachFromHttp1(socket, error)
-      http2.serve(socket, {
-        opened: origins.of(socket),
-        mode: modeOf('/', origins.of(socket)?.origin, ownMode),
-        refusal: connections.isSurplus(socket) ? tooManyConnections : undefined,
-      })
-      return
-    }
-    failed.add(socket)
-    // The response to this request has been sent, so the error cannot be reported.
-    if (connections.isDraining(socket)) {
-      socket.destroy()
-      return
-    }
-    const failure = parserFailure(error, maxHeaderBytes)
-    const protocol = otherProtocol(error)
-    if (protocol !== undefined) onOtherProtocol?.(protocol)
-    const last = connections.pendingResponse(socket)
-    if (last !== undefined && !last.req.complete) {
-      // The handler records it; after a reset there is no response that the record has to agree with.
-      if (!isConnectionError(error)) setAbortReason(last.req, failure)
-      if (last.headersSent) socket.destroy()
-      else refuse(socket, failure, NO_CONTEXT)
-      return
-    }
-    const respond = (): void => {
-      // A client that disconnects within a request head has sent no request to record.
-      const record = isDisconnect(error) ? NO_CONTEXT : count('', failure)
-      refuse(socket, failure, record)
-    }
-    if (last === undefined) respond()
-    else last.once('close', respond)
-  })
+  server.on(
+    'clientError',
+    createClientErrorHandler({
+      maxHeaderBytes,
+      connections,
+      count,
+      serveHttp2(socket) {
+        const opened = origins.of(socket)
+        http2.serve(socket, {
+          opened,
+          mode: modeOf('/', opened?.origin, ownMode),
+          refusal: connections.isSurplus(socket) ? tooManyConnections : undefined,
+        })
+      },
+      onOtherProtocol: options.onOtherProtocol,
+    }),
+  )
 
   const redirected =
     options.redirected &&
@@ -308,22 +216,13 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
       clock,
     })
 
-  /** The connection inside of the tunnel is served like one to the listener, until it closes. */
   function intercept(
     client: Duplex,
-    { remoteAddress, localPort, caller }: InboundRequest['connection'],
+    connection: InboundRequest['connection'],
     handshake: PreparedHandshake,
   ): void {
     tunnels.delete(client)
-    const closeIdle = handshake.begin(client, ({ secure, origin, onUsed }) => {
-      handshaking.delete(client)
-      connections.openedWithin(secure)
-      serveOrigin(secure, { remoteAddress, localPort, encrypted: true, origin, caller, onUsed })
-    })
-    if (client.destroyed) return
-    handshaking.set(client, closeIdle)
-    client.once('close', () => handshaking.delete(client))
-    if (isEnding) closeIdle()
+    intercepted.intercept(client, connection, handshake)
   }
 
   function serveOrigin(socket: Duplex, connection: OriginConnection): void {
@@ -361,7 +260,7 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
       isEnding = true
       http2.endSessions()
       redirected?.closeIdle()
-      for (const closeIdle of handshaking.values()) closeIdle()
+      intercepted.closeIdle()
       for (const socket of connections.all()) {
         const last = connections.pendingResponse(socket)
         if (last !== undefined) last.shouldKeepAlive = false

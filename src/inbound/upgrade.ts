@@ -1,8 +1,9 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import { type IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { SwitchProtocols } from '../http/inbound-request.ts'
 import { joinTunnel } from '../http/tunnel.ts'
 import type { Clock } from '../lib/clock.ts'
+import { closeGently } from './linger.ts'
 
 /**
  * Whether `Upgrade` of a request (RFC 9110 section 7.8) is forwarded. It is ignored for h2c, and for a
@@ -17,6 +18,28 @@ export function mayUpgrade(req: IncomingMessage): boolean {
     Number(headers['content-length'] ?? 0) === 0 &&
     headers.expect === undefined
   )
+}
+
+/**
+ * The response to a request whose socket node:http has detached, so that errors, its end and backpressure are
+ * handled here. It closes the connection, unless the protocol is switched.
+ */
+export function createUpgradeResponse(req: IncomingMessage): ServerResponse {
+  const { socket } = req
+  socket.on('error', () => {})
+  const res = new ServerResponse(req)
+  res.shouldKeepAlive = false
+  socket.on('drain', () => res.emit('drain'))
+  // A half-closed connection cannot be upgraded.
+  socket.once('end', () => {
+    if (!res.writableEnded) res.destroy()
+  })
+  res.once('finish', () => {
+    res.detachSocket(socket)
+    closeGently(socket)
+  })
+  res.assignSocket(socket)
+  return res
 }
 
 /** A client connection that may become a tunnel. */

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import { type Retry, SidecarError } from '../errors.ts'
+import type { SidecarError } from '../errors.ts'
 import type { UpstreamRequest, UpstreamResponse } from '../http/round-trip.ts'
 import { isRequestedUpgrade } from '../http/upgrade-field.ts'
 import type { Clock } from '../lib/clock.ts'
@@ -10,7 +10,7 @@ import { createPendingResponse, type PendingResponse, type Reading } from './pen
 import { requestHead } from './request-writer.ts'
 import type { ResponseHead } from './response-head.ts'
 import { createResponseParser } from './response-parser.ts'
-import { toUpstreamFailure, upstreamFailure } from '../http/upstream-failure.ts'
+import { toUpstreamFailure, upstreamFailure, withRetry } from '../http/upstream-failure.ts'
 import type { AbortSignalLike } from '../lib/abort-controller.ts'
 
 /** One connection to an upstream, for one request at a time. */
@@ -375,8 +375,4 @@ function isCloseDelimited(
 
 function unrequestedSwitch(origin: string): SidecarError {
   return upstreamFailure(origin, 'protocol', 'it switched to a protocol that was not requested')
-}
-
-function withRetry({ code, message, cause }: SidecarError, retry: Retry): SidecarError {
-  return new SidecarError(code, message, { cause, retry })
 }

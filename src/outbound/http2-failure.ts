@@ -1,7 +1,7 @@
 import { constants } from 'node:http2'
-import { type Retry, SidecarError } from '../errors.ts'
+import { SidecarError } from '../errors.ts'
 import { http2ErrorName } from '../lib/http2-error-code.ts'
-import { toUpstreamFailure, upstreamFailure } from '../http/upstream-failure.ts'
+import { toUpstreamFailure, upstreamFailure, withRetry } from '../http/upstream-failure.ts'
 
 /** The peer violates the protocol, or says that we do. */
 const PROTOCOL_CODES: ReadonlySet<number> = new Set([
@@ -15,7 +15,11 @@ const PROTOCOL_CODES: ReadonlySet<number> = new Set([
   constants.NGHTTP2_HTTP_1_1_REQUIRED,
 ])
 
-export function errorCodeName(code: number): string {
+/** Reasons of a failure that has no error code. */
+export const CLOSED = 'the connection was closed'
+export const ENDED_EARLY = 'the stream ended before its response was complete (NO_ERROR)'
+
+function errorCodeName(code: number): string {
   return http2ErrorName(code) ?? `error code ${code}`
 }
 
@@ -46,6 +50,21 @@ export function sessionFailure(origin: string, error: unknown): SidecarError {
   return new SidecarError(failure.code, failure.message, { cause: error })
 }
 
-export function withRetry({ code, message, cause }: SidecarError, retry: Retry): SidecarError {
-  return new SidecarError(code, message, { cause, retry })
+/** A session that the upstream has closed with this code. */
+export function goawayFailure(origin: string, code: number): SidecarError {
+  return upstreamFailure(
+    origin,
+    'reset',
+    `it closed the connection (GOAWAY, ${errorCodeName(code)})`,
+  )
+}
+
+export function malformed(origin: string, why: string): SidecarError {
+  return upstreamFailure(origin, 'protocol', `the response is not valid HTTP/2: ${why}`)
+}
+
+/** Whether the error of a stream is that of its session: Node destroys the streams of a session with it. */
+export function isSessionError(error: unknown): boolean {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  return error !== undefined && code !== 'ERR_HTTP2_STREAM_ERROR'
 }

@@ -5,12 +5,8 @@ import type { Clock } from '../lib/clock.ts'
 import type { ConnectionPool } from './connection-pool.ts'
 import { enqueue, type QueuedRequest } from './queued-request.ts'
 import type { Connect, EndOfData } from './connector.ts'
-import {
-  createHttp2Session,
-  type Http2Observer,
-  type Http2Session,
-  type Http2SessionOptions,
-} from './http2-session.ts'
+import type { Http2Observer } from './http2-observer.ts'
+import { createHttp2Session, type Http2Session, type Http2SessionOptions } from './http2-session.ts'
 import type { AbortSignalLike } from '../lib/abort-controller.ts'
 
 export type Http2SessionPoolOptions = Pick<

@@ -1,11 +1,19 @@
 import { type ClientHttp2Stream, connect, constants } from 'node:http2'
 import type { Socket } from 'node:net'
 import type { SidecarError } from '../errors.ts'
-import { upstreamFailure } from '../http/upstream-failure.ts'
+import { upstreamFailure, withRetry } from '../http/upstream-failure.ts'
 import { isStreamed } from '../http/request-body.ts'
 import type { RoundTrip, UpstreamRequest, UpstreamResponse } from '../http/round-trip.ts'
 import type { Clock } from '../lib/clock.ts'
-import { errorCodeName, sessionFailure, streamFailure, withRetry } from './http2-failure.ts'
+import {
+  CLOSED,
+  ENDED_EARLY,
+  goawayFailure,
+  isSessionError,
+  malformed,
+  sessionFailure,
+  streamFailure,
+} from './http2-failure.ts'
 import {
   type Http2BodyWriter,
   http2RequestHead,
@@ -15,20 +23,17 @@ import {
   sendStreamed,
 } from './http2-request.ts'
 import { type Http2Response, receiveResponse } from './http2-response.ts'
+import type { Http2Observer } from './http2-observer.ts'
+import {
+  ASSUMED_STREAMS,
+  CONNECTION_WINDOW_BYTES,
+  http2ClientOptions,
+  MAX_STREAMS,
+} from './http2-session-limits.ts'
 import type { AbortSignalLike } from '../lib/abort-controller.ts'
 import { renewStreamTables } from '../lib/renew-stream-tables.ts'
 import { addTo, type Listed, removeFrom } from '../lib/unordered-list.ts'
 import { handleOf, retainHandle } from './retain-session-handle.ts'
-
-/** Counts what happens on HTTP/2 connections; error codes are those of RFC 9113 section 7. */
-export type Http2Observer = {
-  sessionOpened(): void
-  sessionClosed(): void
-  streamOpened(): void
-  streamClosed(): void
-  goaway(direction: 'sent' | 'received', code: number): void
-  reset(direction: 'sent' | 'received', code: number): void
-}
 
 /** One HTTP/2 connection to an upstream (RFC 9113). */
 export type Http2Session = {
@@ -62,32 +67,6 @@ export type Http2SessionOptions = Http2Target & {
   readonly onClosed: () => void
 }
 
-/** What a stream may receive ahead of the client. 64 KiB would limit it to 1.3 MB/s over a path of 50 ms. */
-const STREAM_WINDOW_BYTES = 1024 * 1024
-/** Node reopens this window as data arrives: a stream whose client does not read blocks no other. */
-const CONNECTION_WINDOW_BYTES = 16 * STREAM_WINDOW_BYTES
-/** Further requests use another connection, so that lost packets delay fewer of them. */
-const MAX_STREAMS = 256
-/** RFC 9113 section 6.5.2: what most servers allow at least; assumed until SETTINGS are received. */
-const ASSUMED_STREAMS = 100
-/** As many as the HTTP/1.1 parser accepts lines. */
-const MAX_FIELDS = 1_000
-const MAX_SESSION_MEGABYTES = 32
-/** Frames that violate the protocol but concern a single stream. */
-const MAX_INVALID_FRAMES = 100
-/** The length of a request's header section is limited where it is received. */
-const MAX_SENT_HEADER_BYTES = 2 ** 24
-
-const LIMITS = {
-  maxHeaderListPairs: MAX_FIELDS,
-  maxSendHeaderBlockLength: MAX_SENT_HEADER_BYTES,
-  maxSessionMemory: MAX_SESSION_MEGABYTES,
-  maxSessionInvalidFrames: MAX_INVALID_FRAMES,
-  peerMaxConcurrentStreams: ASSUMED_STREAMS,
-  // Else a request with two lines of one of these fields could not be forwarded.
-  strictSingleValueFields: false,
-}
-
 type Exchange = Listed & {
   readonly request: UpstreamRequest
   readonly stream: ClientHttp2Stream
@@ -119,12 +98,7 @@ export function createHttp2Session(socket: Socket, options: Http2SessionOptions)
   socket.on('end', () => socket.destroy())
 
   const session = connect(origin, {
-    ...LIMITS,
-    settings: {
-      enablePush: false,
-      initialWindowSize: STREAM_WINDOW_BYTES,
-      maxHeaderListSize: maxHeaderBytes,
-    },
+    ...http2ClientOptions(maxHeaderBytes),
     createConnection: () => socket,
   })
   session.setLocalWindowSize(CONNECTION_WINDOW_BYTES)
@@ -202,7 +176,7 @@ export function createHttp2Session(socket: Socket, options: Http2SessionOptions)
     const { id = 0, rstCode } = stream
     // RFC 9113 section 6.8: it has not been processed.
     if (goaway !== undefined && id > goaway.lastStreamId) {
-      return withRetry(goawayFailure(goaway.code), 'always')
+      return withRetry(goawayFailure(origin, goaway.code), 'always')
     }
     if (!isLost && !session.destroyed && rstCode !== constants.NGHTTP2_NO_ERROR) {
       observer.reset('received', rstCode)
@@ -210,7 +184,7 @@ export function createHttp2Session(socket: Socket, options: Http2SessionOptions)
     }
     const failure =
       goaway !== undefined && goaway.code !== constants.NGHTTP2_NO_ERROR
-        ? goawayFailure(goaway.code)
+        ? goawayFailure(origin, goaway.code)
         : isSessionError(streamError)
           ? sessionFailure(origin, streamError)
           : upstreamFailure(origin, 'reset', isLost ? CLOSED : ENDED_EARLY)
@@ -226,9 +200,6 @@ export function createHttp2Session(socket: Socket, options: Http2SessionOptions)
   const failAll = (failure: SidecarError): void => {
     for (const exchange of exchanges) fail(exchange, withRetryIfStale(failure, exchange.response))
   }
-
-  const goawayFailure = (code: number): SidecarError =>
-    upstreamFailure(origin, 'reset', `it closed the connection (GOAWAY, ${errorCodeName(code)})`)
 
   const complete = (exchange: Exchange): void => {
     exchange.isOver = true
@@ -334,17 +305,4 @@ export function createHttp2Session(socket: Socket, options: Http2SessionOptions)
       socket.destroy()
     },
   }
-}
-
-const CLOSED = 'the connection was closed'
-const ENDED_EARLY = 'the stream ended before its response was complete (NO_ERROR)'
-
-function malformed(origin: string, why: string): SidecarError {
-  return upstreamFailure(origin, 'protocol', `the response is not valid HTTP/2: ${why}`)
-}
-
-/** Node destroys the streams of a session with the error of that. */
-function isSessionError(error: unknown): boolean {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined
-  return error !== undefined && code !== 'ERR_HTTP2_STREAM_ERROR'
 }

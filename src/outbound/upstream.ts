@@ -7,7 +7,7 @@ import { inAbsoluteForm } from './absolute-form.ts'
 import { type ConnectionPool, createConnectionPool, type Load, sumOf } from './connection-pool.ts'
 import { type Connect, createConnector, type AlpnProtocol } from './connector.ts'
 import type { EgressProxy } from './egress-proxy.ts'
-import type { Http2Observer } from './http2-session.ts'
+import { type Http2Observer, UNOBSERVED } from './http2-observer.ts'
 import { createHttp2SessionPool } from './http2-session-pool.ts'
 import {
   createNegotiatingPool,
@@ -198,15 +198,6 @@ export function openUpstream(
 /** RFC 6066 section 3: an IP address is not sent as a server name; the certificate is verified for the host. */
 function serverName(hostname: string, { servername }: TlsMaterial): string {
   return servername ?? (isIP(hostname) === 0 ? hostname : '')
-}
-
-const UNOBSERVED: Http2Observer = {
-  sessionOpened() {},
-  sessionClosed() {},
-  streamOpened() {},
-  streamClosed() {},
-  goaway() {},
-  reset() {},
 }
 
 function isEmpty({ connected, queued }: Load): boolean {

@@ -171,7 +171,7 @@ test.skipIf(HAS_NO_REDIS)('an evicted token is requested again by one sidecar', 
 })
 
 test.skipIf(HAS_NO_REDIS)(
-  'a fleet shares its token in a cluster of three, and goes on when one node fails',
+  'a fleet shares its token in a cluster of three, and requests its own tokens when all nodes fail',
   async () => {
     const [cluster, fleet] = await Promise.all([
       startRedisCluster(),

@@ -231,18 +231,20 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
     else if (connections.isSurplus(socket)) refuseTunnel(socket, ...surplus(req))
     else {
       addTunnel(socket)
+      const head = readHttp1Head(req)
+      const connection = origins.of(socket) ?? req.socket
       const work = service().connect({
-        head: readHttp1Head(req),
+        head,
         mode: modeOf('', undefined, ownMode),
-        connection: origins.of(socket) ?? req.socket,
+        connection,
         client: socket,
         early,
         accept: () => void socket.write(ESTABLISHED),
-        intercept(handshake, caller) {
+        intercept(handshake) {
           socket.write(ESTABLISHED)
           if (early.length > 0) socket.unshift(early)
           const { remoteAddress, localPort } = req.socket
-          intercept(socket, { remoteAddress, localPort, caller }, handshake)
+          intercept(socket, { remoteAddress, localPort, openedBy: { head, connection } }, handshake)
         },
         refuse: (failure, context) => refuseTunnel(socket, failure, context),
       })
@@ -311,14 +313,14 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
   /** The connection inside of the tunnel is served like one to the listener, until it closes. */
   function intercept(
     client: Duplex,
-    { remoteAddress, localPort, caller }: InboundRequest['connection'],
+    { remoteAddress, localPort, openedBy }: InboundRequest['connection'],
     handshake: PreparedHandshake,
   ): void {
     tunnels.delete(client)
     const closeIdle = handshake.begin(client, ({ secure, origin, onUsed }) => {
       handshaking.delete(client)
       connections.openedWithin(secure)
-      serveOrigin(secure, { remoteAddress, localPort, encrypted: true, origin, caller, onUsed })
+      serveOrigin(secure, { remoteAddress, localPort, encrypted: true, origin, openedBy, onUsed })
     })
     if (client.destroyed) return
     handshaking.set(client, closeIdle)

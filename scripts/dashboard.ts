@@ -203,6 +203,19 @@ const ROWS: readonly Row[] = [
         alert: 'TokenSidecarCallersRejected',
       },
       {
+        title: 'Token store',
+        about:
+          'Operations of the token store per second, by outcome. While they fail, each sidecar requests its own tokens. Empty without “tokenStore”.',
+        unit: 'ops',
+        queries: [
+          [
+            `sum by (operation, outcome) (${rate('token_sidecar_token_store_operations_total', OF_INSTANCE)}) > 0`,
+            '{{operation}} {{outcome}}',
+          ],
+        ],
+        alert: 'TokenSidecarTokenStoreUnavailable',
+      },
+      {
         title: 'Error ratio',
         about:
           'The ratio of requests with a 5xx status. The lines are the objective, and six times the objective.',

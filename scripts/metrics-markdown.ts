@@ -9,6 +9,7 @@ const TABLES: Readonly<Record<string, (metric: MetricDescription) => boolean>> =
   transparent: ({ name }) => name === 'token_sidecar_rejected_connections_total',
   http2: ({ name }) => name.startsWith('token_sidecar_http2_'),
   tokens: ({ labels }) => labels.includes('credential'),
+  store: ({ name }) => name.startsWith('token_sidecar_token_store_'),
   upstreams: ({ labels }) => labels.includes('upstream'),
   configuration: ({ name }) => name.startsWith('token_sidecar_config_'),
   process: ({ name }) =>

@@ -57,6 +57,7 @@ function library(directory: string, files: readonly string[]): Library {
     JSON.parse(readFileSync(join(directory, 'package.json'), 'utf8')),
   )
   const texts = licenceFiles(directory, files).map((file) => readFileSync(file, 'utf8'))
+  if (name === '@redis/client') texts.push(REDIS_CLIENT)
   if (texts.length === 0)
     throw new Error(`Cannot find the licence of "${name}": it has no such file`)
   const parts = name === 'undici' ? [LLHTTP] : []
@@ -84,14 +85,7 @@ token-sidecar is licensed under Apache-2.0: see LICENSE. Its one file, dist/cli.
 following libraries, whose licences ask that these notices travel with it. The container image also
 contains Node.js, whose notices are in /usr/local/LICENSE of the image.`
 
-/** undici contains llhttp as WebAssembly, without its notice. */
-const LLHTTP = `undici contains llhttp, which is licensed as follows:
-
-This software is licensed under the MIT License.
-
-Copyright Fedor Indutny, 2018.
-
-Permission is hereby granted, free of charge, to any person obtaining a
+const MIT = `Permission is hereby granted, free of charge, to any person obtaining a
 copy of this software and associated documentation files (the
 "Software"), to deal in the Software without restriction, including
 without limitation the rights to use, copy, modify, merge, publish,
@@ -109,3 +103,19 @@ NO EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM,
 DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR
 OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE
 USE OR OTHER DEALINGS IN THE SOFTWARE.`
+
+/** undici contains llhttp as WebAssembly, without its notice. */
+const LLHTTP = `undici contains llhttp, which is licensed as follows:
+
+This software is licensed under the MIT License.
+
+Copyright Fedor Indutny, 2018.
+
+${MIT}`
+
+/** The package does not contain the licence of its repository. */
+const REDIS_CLIENT = `MIT License
+
+Copyright (c) 2022-2025, Redis, inc.
+
+${MIT}`

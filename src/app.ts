@@ -130,6 +130,7 @@ export async function startApp(options: AppOptions): Promise<App> {
       tokens: current.tokens.map((token) => ({ ...token, read: token.source.state })),
       upstreams: current.upstreams.map(({ origin, load }) => ({ origin, read: load })),
       rejections: [...current.rejections].map(([route, { read }]) => ({ route, read })),
+      hasTokenStore: current.config.tokenStore !== undefined,
     })
     history.follow(new Map(current.config.routes.map(({ name }) => [name, metrics.route(name)])))
   }

@@ -158,6 +158,8 @@ export type FailureDetails = {
   readonly cause?: unknown
   /** How long to wait before another attempt. */
   readonly retryAfterMs?: number
+  /** The rest of a back-off that the failure of another sidecar of the fleet has started. */
+  readonly backoffMs?: number
   /** The registered OAuth error code (RFC 6749 section 5.2, RFC 8707) that the server gave. */
   readonly oauthError?: string
   /** What to do about it, where that depends on more than the code. */
@@ -181,6 +183,7 @@ export class SidecarError extends Error {
   override readonly name = 'SidecarError'
   readonly code: FailureCode
   readonly retryAfterMs: number | undefined
+  readonly backoffMs: number | undefined
   readonly oauthError: string | undefined
   readonly advice: string | undefined
   // Private, so that serializing or inspecting an error does not show it.
@@ -191,6 +194,7 @@ export class SidecarError extends Error {
     super(message, { cause: details.cause })
     this.code = code
     this.retryAfterMs = details.retryAfterMs
+    this.backoffMs = details.backoffMs
     this.oauthError = details.oauthError
     this.advice = details.advice
     this.#serverText = details.serverText

@@ -16,6 +16,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   config: ['lib', 'errors'],
   observe: ['lib', 'errors'],
   tokens: ['lib', 'errors', 'http', 'type observe'],
+  store: ['lib', 'errors', 'tokens', 'type observe'],
   routing: ['lib', 'errors', 'http'],
   outbound: ['lib', 'errors', 'http'],
   certificates: ['lib', 'errors'],
@@ -30,6 +31,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'config',
     'observe',
     'tokens',
+    'store',
     'routing',
     'outbound',
     'certificates',
@@ -52,6 +54,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   cli: [
     'app',
     'tokens',
+    'store',
     'config',
     'errors',
     'lib',

@@ -5,6 +5,7 @@ import { formatListenAddress } from '../config/listen-address.ts'
 import type { ListenerConfig } from '../config/listen-schema.ts'
 import type { Config } from '../config/schema.ts'
 import { type TokenFacts, tokenFacts, type TokenFailure, tokenFailure } from './describe-token.ts'
+import type { StoreReport } from './probe-store.ts'
 import type { ProbedUpstream } from './probe-upstreams.ts'
 import type { FetchedToken } from './fetch-needed.ts'
 import { type ReportedProblem, unreadableProblem } from './reported-problem.ts'
@@ -12,8 +13,8 @@ import { type RouteCriteria, routeCriteria } from './route-criteria.ts'
 import { tokenFrom } from './token-from.ts'
 
 /**
- * The output of `check --json`, documented in docs/command-line.md. All keys are always present, except `tokens` and
- * `upstreams`, which require `--live`.
+ * The output of `check --json`, documented in docs/command-line.md. All keys are always present, except `tokens`,
+ * `tokenStore` and `upstreams`, which require `--live`.
  */
 export type CheckReport = {
   readonly file: string
@@ -24,6 +25,8 @@ export type CheckReport = {
   /** Settings that `--offline` cannot check. */
   readonly unchecked: readonly string[]
   readonly tokens?: readonly TokenReport[]
+  /** Null without a token store. */
+  readonly tokenStore?: StoreReport | null
   readonly upstreams?: readonly UpstreamReport[]
 }
 

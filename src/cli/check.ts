@@ -15,6 +15,7 @@ import { formatLines } from './format-lines.ts'
 import { EXIT, type Io } from './io.ts'
 import { createPaint } from './paint.ts'
 import { printJson } from './print-json.ts'
+import { probeStore } from './probe-store.ts'
 import { probeUpstreams } from './probe-upstreams.ts'
 import {
   count,
@@ -66,7 +67,10 @@ export async function check({ file, live, offline }: CheckOptions, io: Io): Prom
     io.out(`Not checked, because variables are not set: ${result.unchecked.join(', ')}\n`)
   } else io.out(formatPlan(planOf(config), paint))
   if (!live) return EXIT.ok
-  const failures = (await showTokens(config, read, io)) + (await showUpstreams(config, read, io))
+  const failures =
+    (await showTokens(config, read, io)) +
+    (await showStore(config, read, io)) +
+    (await showUpstreams(config, read, io))
   return failures === 0 ? EXIT.ok : EXIT.failed
 }
 
@@ -87,8 +91,13 @@ export async function checkJson({ file, live, offline }: CheckOptions, io: Io): 
   const tokens = fetched.map(tokenReport)
   const probed = await Array.fromAsync(probeUpstreams(result.config, places))
   const upstreams = probed.map(upstreamReport)
-  printJson({ ...report, tokens, upstreams }, io)
-  return [...tokens, ...upstreams].some(({ error }) => error !== null) ? EXIT.failed : EXIT.ok
+  const { tokenStore: storeConfig } = result.config
+  const tokenStore = storeConfig === undefined ? null : await probeStore(storeConfig, places)
+  printJson({ ...report, tokens, tokenStore, upstreams }, io)
+  const isFailed = [...tokens, ...upstreams, tokenStore ?? { error: null }].some(
+    ({ error }) => error !== null,
+  )
+  return isFailed ? EXIT.failed : EXIT.ok
 }
 
 function summaryOf({ routes, credentials }: Config, warnings: number): string {
@@ -110,6 +119,24 @@ async function showTokens(config: Config, { places }: ReadConfig, io: Io): Promi
     io.out(`\n${paint(isSuccess ? 'green' : 'red', fetched.token)}\n${formatLines(lines, paint)}`)
   }
   return failures
+}
+
+/** Probes and shows the token store, if there is one. Returns the number of failures. */
+async function showStore({ tokenStore }: Config, { places }: ReadConfig, io: Io): Promise<number> {
+  if (tokenStore === undefined) return 0
+  const paint = createPaint(io.isTerminal, io)
+  const { urls, mode, error } = await probeStore(tokenStore, places)
+  const lines: [string, string][] = [
+    ['url', urls.join(', ')],
+    ['mode', mode],
+    error === null
+      ? ['works', 'an entry was written, read and deleted']
+      : ['failed', `token store unavailable: ${error}`],
+  ]
+  io.out(
+    `\n${paint(error === null ? 'green' : 'red', 'token store')}\n${formatLines(lines, paint)}`,
+  )
+  return error === null ? 0 : 1
 }
 
 /** The same for connections to upstreams. */

@@ -11,5 +11,5 @@ export type Io = {
   readonly exit: (code: number) => void
 }
 
-/** The exit codes; also in the README. */
+/** The exit codes; also in docs/command-line.md. */
 export const EXIT = { ok: 0, failed: 1, usage: 2, configInvalid: 3 } as const

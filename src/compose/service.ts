@@ -3,7 +3,7 @@ import type { Config } from '../config/schema.ts'
 import type { ConfigEnvironment } from '../config/secret-reader.ts'
 import type { SidecarError } from '../errors.ts'
 import type { Clock } from '../lib/clock.ts'
-import { createReferenceCountedPool } from '../lib/reference-counted-pool.ts'
+import { createReferenceCountedPool, type References } from '../lib/reference-counted-pool.ts'
 import type { CertificateIssuer } from '../certificates/certificate-issuer.ts'
 import { type AccessLog, type AccessLogOptions, createAccessLog } from '../observe/access-log.ts'
 import type { DescriptorWatch } from '../observe/descriptor-watch.ts'
@@ -28,6 +28,7 @@ import { composeProxyService } from './proxy-service.ts'
 import { composeRoutes, composeTunnels } from './routes.ts'
 import type { AuthorizationServer } from './token-request.ts'
 import { composeTokenSources, type TokenSources } from './token-sources.ts'
+import { composeTokenStore, type SharedStore, storeDefinition } from './token-store.ts'
 
 /** Everything that depends on one configuration, except for the listeners. */
 export type Service = {
@@ -75,6 +76,7 @@ export function createServiceFactory(
   const sources = createReferenceCountedPool<TokenSource>((source) => source.close())
   const upstreams = createReferenceCountedPool<Upstream>((upstream) => upstream.close())
   const rejections = createReferenceCountedPool<RejectionRecord>(() => {})
+  const stores = createReferenceCountedPool<SharedStore>(({ store }) => store.close())
   const proxies = createReferenceCountedPool<WatchedEgressProxy>((proxy) => proxy.close())
   const audit = createAudit(options)
   return async (config) => {
@@ -84,6 +86,7 @@ export function createServiceFactory(
       sources: sources.createReferences(),
       upstreams: upstreams.createReferences(),
       rejections: rejections.createReferences(),
+      stores: stores.createReferences(),
       proxies: proxies.createReferences(),
     }
     const authentications: CallerAuthentication[] = []
@@ -93,7 +96,8 @@ export function createServiceFactory(
       for (const { release: close } of Object.values(resources)) await close()
     }
     try {
-      const tokens = await composeTokenSources({ ...options, ...config, ...resources })
+      const shared = await acquireTokenStore(config, resources.stores, options)
+      const tokens = await composeTokenSources({ ...options, ...config, ...resources, shared })
       const { readFile } = places
       const parts = {
         config,
@@ -162,6 +166,22 @@ export function createServiceFactory(
       throw error
     }
   }
+}
+
+/** Undefined without a store. One that is defined as before remains connected. */
+async function acquireTokenStore(
+  { tokenStore }: Config,
+  stores: References<SharedStore>,
+  { places, clock, logger: log, metrics }: ServiceOptions,
+): Promise<SharedStore | undefined> {
+  if (tokenStore === undefined) return undefined
+  return await stores.acquire(
+    storeDefinition(tokenStore),
+    async () =>
+      await Promise.resolve(
+        composeTokenStore(tokenStore, { places, clock, log, metrics: metrics.tokenStore }),
+      ),
+  )
 }
 
 /** Unlike the address, the callers of an open listener change with the configuration. */

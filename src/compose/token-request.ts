@@ -8,7 +8,7 @@ import { createTlsReader } from '../lib/tls-material.ts'
 import { type ClientAuthMethod, prepareClientAuth } from '../tokens/client-auth.ts'
 import type { DpopKey } from '../tokens/dpop.ts'
 import { createEndpointClient, type EndpointClient } from '../tokens/endpoint-client.ts'
-import { type Grant, grantFingerprint } from '../tokens/grant.ts'
+import { type Grant, grantFingerprint, grantIdentity } from '../tokens/grant.ts'
 import {
   createDiscoveredMetadata,
   createFixedMetadata,
@@ -31,6 +31,11 @@ export type AuthorizationServer = {
   readonly dpop: DpopKey | undefined
   /** Changes with the secret, key, certificate or assertion. */
   readonly readFingerprint: () => Promise<string>
+  /**
+   * The same, but for assertions that are issued to each instance: by the subject that they name, so that the
+   * instances of a workload are one client.
+   */
+  readonly readIdentity: () => Promise<string>
 }
 
 export function composeAuthorizationServer(
@@ -64,6 +69,11 @@ export function composeAuthorizationServer(
       const { cert, key } = await readTls()
       const clientAuth = await prepareClientAuth(auth)
       return fingerprint(clientAuth.fingerprint, cert, key, await grantFingerprint(grant))
+    },
+    async readIdentity() {
+      const { cert, key } = await readTls()
+      const { identity, fingerprint: proof } = await prepareClientAuth(auth)
+      return fingerprint(identity ?? proof, cert, key, await grantIdentity(grant))
     },
   }
 }

@@ -10,13 +10,15 @@ import type { Tracer } from '../observe/tracer.ts'
 import { createDpopKey, type DpopKey } from '../tokens/dpop.ts'
 import { createCachedTokenSource } from '../tokens/cached-token-source.ts'
 import { createObservedRequest } from '../tokens/observed-request.ts'
-import type { TokenSource } from '../tokens/token-source.ts'
+import { createSharedTokenRequest } from '../tokens/shared-token-request.ts'
+import type { TokenRequest, TokenSource } from '../tokens/token-source.ts'
 import {
   type AuthorizationServer,
   composeAuthorizationServer,
   composeTokenRequest,
   type Requested,
 } from './token-request.ts'
+import type { SharedStore } from './token-store.ts'
 
 /** A token that one or more routes use. */
 type NeededToken = {
@@ -49,6 +51,8 @@ export type TokenSourcesOptions = {
   readonly metrics: Metrics
   readonly logger: Logger
   readonly tracer?: Tracer | undefined
+  /** Where a fleet shares tokens. */
+  readonly shared?: SharedStore | undefined
   /** Shared with the previous configuration: unchanged definitions keep their state. */
   readonly servers: References<AuthorizationServer>
   readonly sources: References<TokenSource>
@@ -84,7 +88,7 @@ export async function composeTokenSources(options: TokenSourcesOptions): Promise
     const requested = requestedBy(route, credential)
     const parts = { ...options, credential, server, requested }
     const source = await options.sources.acquire(
-      `${definition} ${key}`,
+      `${definition} ${key} ${options.shared?.definition ?? ''}`,
       async () => await Promise.resolve(createSource(token, route.credential, parts)),
     )
     needed.set(key, {
@@ -126,7 +130,7 @@ type SourceParts = TokenSourcesOptions & {
   readonly requested: Requested
 }
 
-/** The token request, its metrics and traces, and the cache: each wraps the one before. */
+/** The token request, its metrics and traces, the store of the fleet and the cache: each wraps the one before. */
 function createSource(token: string, credentialName: string, parts: SourceParts): TokenSource {
   const { credential, server, requested, clock, metrics, logger, tracer } = parts
   const direct = composeTokenRequest(credential, requested, server, parts)
@@ -138,7 +142,8 @@ function createSource(token: string, credentialName: string, parts: SourceParts)
     tracer,
     clock,
   })
-  return createCachedTokenSource(observed, {
+  const wrapped = withSharedStore(observed, parts)
+  return createCachedTokenSource(wrapped, {
     refresh: { leewayMs: credential.refresh.leeway, jitterMs: credential.refresh.jitter },
     clock,
     random: Math.random,
@@ -146,6 +151,40 @@ function createSource(token: string, credentialName: string, parts: SourceParts)
     metrics: counts,
     readFingerprint: server.readFingerprint,
   })
+}
+
+function withSharedStore(
+  request: TokenRequest,
+  { shared, credential, server, requested, clock }: SourceParts,
+): TokenRequest {
+  if (shared === undefined || !credential.share) return request
+  const { scopes, audience, resource } = requested
+  // What the authorization server decides by, but not how and when this sidecar asks.
+  const { issuer, tokenEndpoint, provider, clientId, grant, auth, parameters, headers } = credential
+  const definition = JSON.stringify([
+    [issuer, tokenEndpoint, provider, server.url.href],
+    [clientId, auth.method, withoutReferences(grant), parameters, headers],
+    [scopes.toSorted(), audience, resource, server.dpop?.thumbprint],
+  ])
+  return createSharedTokenRequest(request, {
+    store: shared.store,
+    keys: shared.keys,
+    describe: async () => `${definition} ${await server.readIdentity()}`,
+    dpop: server.dpop,
+    timeoutMs: credential.timeout,
+    metrics: shared.metrics,
+    clock,
+    random: Math.random,
+  })
+}
+
+/** Replicas may have the same key or subject token in different places. */
+function withoutReferences(grant: CredentialConfig['grant']): object {
+  return Object.fromEntries(Object.entries(grant).filter(([, value]) => !isReference(value)))
+}
+
+function isReference(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && ('file' in value || 'env' in value)
 }
 
 /** The settings of the route, else those of the credential. */

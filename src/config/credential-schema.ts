@@ -114,6 +114,10 @@ export const credential = z
       .boolean()
       .default(true)
       .describe('Whether tokens are fetched at start-up, and readiness waits for them.'),
+    share: z
+      .boolean()
+      .default(true)
+      .describe('Whether its tokens are shared with other sidecars in the `tokenStore`.'),
     allowPlaintext: z
       .boolean()
       .default(false)

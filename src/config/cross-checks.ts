@@ -11,12 +11,14 @@ import {
 import { formatKeyPath, type KeyPath } from './problem.ts'
 import { checkProxy, proxyOutline } from './proxy-checks.ts'
 import { checkRoute, createDistinctCheck, routeOutline } from './route-checks.ts'
+import { checkTokenStore } from './token-store-checks.ts'
 import { unusedSettings } from './unused-settings.ts'
 
 const credentialsOutline = z.record(z.string(), credentialOutline.optional().catch(undefined))
 
 const outline = z.object({
   credentials: z.unknown().optional(),
+  tokenStore: z.unknown().optional(),
   routes: z.array(routeOutline.optional().catch(undefined)).catch([]),
   forward: z.object({ mode: optionalText, proxy: proxyOutline }).optional().catch(undefined),
 })
@@ -53,6 +55,7 @@ export function crossCheck(data: unknown): Finding[] {
       })
     }
   }
+  findings.push(...checkTokenStore(parsed.data.tokenStore))
   findings.push(...unusedSettings(data), ...suspiciousTexts(data, []))
   findings.push(...listenersWithoutRoute(listeners, routes))
   const listenerNames = listeners.flatMap(({ name }) => (name === undefined ? [] : [name]))

@@ -65,7 +65,12 @@ type Reference =
     }
   | { readonly kind: 'socket'; readonly path: KeyPath; readonly socket: string }
 
-type SecretKind = 'secret' | 'user name'
+type SecretKind = 'secret' | 'user name' | 'encryption key'
+
+const SECRETS: readonly SecretKind[] = ['secret', 'user name', 'encryption key']
+
+/** That many random hexadecimal digits have 128 bits. */
+const MIN_KEY_LENGTH = 32
 
 /** More than any valid file has. */
 const MAX_DEPTH = 12
@@ -98,7 +103,7 @@ function* referencesOf(
   reference: NonNullable<Setting['role']['reference']>,
   path: KeyPath,
 ): Generator<Reference> {
-  const secret = reference === 'secret' || reference === 'user name' ? reference : undefined
+  const secret = SECRETS.find((kind) => kind === reference)
   if (typeof file === 'string') {
     const kind = secret ?? (reference === 'certificate' ? 'certificate' : 'text')
     yield { kind, path: [...path, 'file'], file }
@@ -202,7 +207,8 @@ async function problemOf(
       return secretProblem(reference.value, reference.secret)
     }
     case 'secret':
-    case 'user name': {
+    case 'user name':
+    case 'encryption key': {
       return secretProblem(await readSecretFile(reference.file, environment), reference.kind)
     }
     case 'text': {
@@ -236,12 +242,13 @@ async function warningsOf(reference: Reference, environment: ConfigEnvironment):
   switch (reference.kind) {
     case 'secret':
     case 'user name':
+    case 'encryption key':
     case 'text':
     case 'certificate': {
       const { file, kind } = reference
       const mode = (await environment.stat?.(file))?.mode ?? 0
       return [
-        ...(kind === 'secret' || kind === 'user name'
+        ...(kind !== 'text' && kind !== 'certificate'
           ? surroundingWhitespace(await readSecretFile(file, environment))
           : []),
         ...(isWritableByOthers(mode) ? [writableByOthers('this file', mode)] : []),
@@ -293,6 +300,9 @@ function secretProblem(value: string, kind: SecretKind): string | undefined {
   // RFC 7617 section 2: what follows a colon is the password.
   if (kind === 'user name' && value.includes(':')) return 'expected a user name without ":"'
   if (value === '') return 'expected a secret, and it is empty'
+  if (kind === 'encryption key' && value.length < MIN_KEY_LENGTH) {
+    return `expected at least ${MIN_KEY_LENGTH} characters, got ${value.length}`
+  }
   // RFC 6749 appendix A.2. Servers reject other characters, with any client authentication method.
   const illegal = illegalCharacter(value, /^[\x20-\x7e]$/)
   return illegal && `expected a secret of printable ASCII characters on one line, and ${illegal}`

@@ -22,6 +22,7 @@ export function typeHint(setting: Setting, { value, plainText }: Written): strin
     switch (role.reference) {
       case 'secret':
       case 'user name':
+      case 'encryption key':
       case 'signing key':
       case 'token': {
         return 'write where it is stored: { file: … } or { env: … }'

@@ -5,6 +5,7 @@ import { forward } from './forward-schema.ts'
 import { interceptSchema } from './intercept-schema.ts'
 import { listenAddress, listeners } from './listen-schema.ts'
 import { routeSchema } from './route-schema.ts'
+import { tokenStore } from './token-store-schema.ts'
 import { duration, positiveDuration, size } from './value-schemas.ts'
 
 /*
@@ -32,6 +33,7 @@ export const configSchema = z
       .array(routeSchema)
       .min(1, { error: 'expected at least one route' })
       .describe('Which requests are sent where, and with which token.'),
+    tokenStore: tokenStore.optional(),
     forward,
     intercept: interceptSchema,
     access: z

@@ -18,6 +18,8 @@ type Reference =
   | 'secret'
   /** The same for the user name of Basic authentication. */
   | 'user name'
+  /** The same for a secret that encrypts, of at least 32 characters. */
+  | 'encryption key'
   /** The same for a private key that signs, with its algorithm and passphrase beside it. */
   | 'signing key'
   /** The same for a token. */

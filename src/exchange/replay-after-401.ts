@@ -59,7 +59,7 @@ export function replayAfter401(options: ReplayOptions, next: ExchangeRoundTrip):
     const whole = isStreamed(body) ? await abortable(body.whole(), signal) : body
     if (whole === undefined) return response
     const better = decision === 'nonce required' ? token : await otherToken(request, token, signal)
-    if (better === undefined) return response
+    if (better === undefined || (better === token && decision === 'rejected')) return response
     response.discard()
     metrics.replayed()
     request.onReplay(better)

@@ -14,8 +14,13 @@ import { REJECTION_REASONS, type RejectionReason } from './rejected-connections.
 import { createReloadMetrics, type ReloadMetrics } from './reload-metrics.ts'
 import { routeMetricDefinitions, type WatchedRejections } from './route-metric-definitions.ts'
 import { createRouteMetrics, type RouteMetrics } from './route-metrics.ts'
-import { tokenMetricDefinitions, type WatchedToken } from './token-metric-definitions.ts'
+import {
+  tokenMetricDefinitions,
+  tokenStoreMetricDefinitions,
+  type WatchedToken,
+} from './token-metric-definitions.ts'
 import { createTokenRequestMetrics, type TokenRequestMetrics } from './token-request-metrics.ts'
+import { createTokenStoreMetrics, type TokenStoreMetrics } from './token-store-metrics.ts'
 
 /** The label of requests that no route matches, and of those forwarded without a route; not valid as names of routes. */
 export const UNMATCHED = '(none)'
@@ -29,7 +34,8 @@ export type Metrics = {
   route(name: string): RouteMetrics
   /** The counters of a credential, created on the first call. */
   tokenRequests(credential: string): TokenRequestMetrics
-  /** Replaces the tokens, upstreams and rejections that gauges read. */
+  readonly tokenStore: TokenStoreMetrics
+  /** Replaces what gauges read. */
   watch(watched: Watched): void
   /** Requests in flight and open tunnels, over all routes. */
   pending(): { readonly requests: number; readonly tunnels: number }
@@ -67,6 +73,7 @@ type Watched = {
   readonly tokens: readonly WatchedToken[]
   readonly upstreams: readonly WatchedUpstream[]
   readonly rejections: readonly WatchedRejections[]
+  readonly hasTokenStore: boolean
 }
 
 export function createMetrics(figures: ProcessFigures): Metrics {
@@ -81,12 +88,14 @@ export function createMetrics(figures: ProcessFigures): Metrics {
   )
   const inboundRequests = createInboundRequests()
   const interception = createInterceptionRecord()
-  let watched: Watched = { tokens: [], upstreams: [], rejections: [] }
+  let watched: Watched = { tokens: [], upstreams: [], rejections: [], hasTokenStore: false }
+  const tokenStore = createTokenStoreMetrics()
 
   const http2 = { client: createHttp2Metrics(), upstream: createHttp2Metrics() }
   const definitions = [
     ...routeMetricDefinitions({ routes, rejections: () => watched.rejections }),
     ...tokenMetricDefinitions({ credentials, tokens: () => watched.tokens }),
+    ...tokenStoreMetricDefinitions(() => (watched.hasTokenStore ? tokenStore.read() : undefined)),
     ...connectionMetricDefinitions({
       upstreams: () => watched.upstreams,
       otherProtocols,
@@ -102,6 +111,7 @@ export function createMetrics(figures: ProcessFigures): Metrics {
   return {
     route: (name) => getOrCreate(routes, name, createRouteMetrics),
     tokenRequests: (name) => getOrCreate(credentials, name, createTokenRequestMetrics),
+    tokenStore,
     watch(found) {
       watched = found
     },

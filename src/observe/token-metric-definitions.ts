@@ -1,5 +1,6 @@
 import { histogramSamples, type MetricDefinition } from './metric-definition.ts'
 import type { TokenRequestMetrics } from './token-request-metrics.ts'
+import type { TokenStoreMetrics } from './token-store-metrics.ts'
 
 export type WatchedToken = {
   readonly credential: string
@@ -40,7 +41,7 @@ export function tokenMetricDefinitions(sources: {
     {
       name: 'token_sidecar_tokens_obtained_total',
       type: 'counter',
-      help: 'Tokens obtained: issued if there was none, renewed before expiry, or replaced after an API rejected one',
+      help: 'Tokens obtained: issued if there was none, renewed before expiry, replaced after an API rejected one, or shared by another sidecar through the token store',
       labels: ['credential', 'reason'],
       read: () =>
         [...credentials].flatMap(([credential, metrics]) =>
@@ -91,6 +92,45 @@ export function tokenMetricDefinitions(sources: {
       help: '1 if the cached token is usable, else 0; a token that no request needs is not renewed, so 0 is not always a problem',
       labels: ['credential', 'token'],
       read: perToken(({ usable }) => Number(usable)),
+    },
+  ]
+}
+
+/** The metrics of the token store; without samples where there is none. */
+export function tokenStoreMetricDefinitions(
+  read: () => ReturnType<TokenStoreMetrics['read']> | undefined,
+): MetricDefinition[] {
+  return [
+    {
+      name: 'token_sidecar_token_store_up',
+      type: 'gauge',
+      help: '1 while the token store works, 0 while each sidecar requests its own tokens; absent without "tokenStore"',
+      labels: [],
+      read() {
+        const store = read()
+        return store === undefined ? [] : [{ labels: {}, value: store.isAvailable ? 1 : 0 }]
+      },
+    },
+    {
+      name: 'token_sidecar_token_store_operations_total',
+      type: 'counter',
+      help: 'Operations of the token store: read, write, lock and delete, by outcome',
+      labels: ['operation', 'outcome'],
+      read: () =>
+        (read()?.operations ?? []).map(({ operation, outcome, count }) => ({
+          labels: { operation, outcome },
+          value: count,
+        })),
+    },
+    {
+      name: 'token_sidecar_token_store_ignored_entries_total',
+      type: 'counter',
+      help: 'Entries of the token store that could not be decrypted or read, and were replaced',
+      labels: [],
+      read() {
+        const store = read()
+        return store === undefined ? [] : [{ labels: {}, value: store.ignored }]
+      },
     },
   ]
 }

@@ -19,12 +19,15 @@ type TokenRequestReading = {
 
 type TokenRequestOutcome = 'success' | FailureCode
 
-/** Why a token was requested: there was none, it was about to expire, or an API had rejected it. */
-type TokenReason = 'issued' | 'renewed' | 'replaced'
+/**
+ * Why a token was requested: there was none, it was about to expire, or an API had rejected it. `shared`
+ * ones came from the store of the fleet.
+ */
+type TokenReason = (typeof REASONS)[number]
 
 /** Exposed from the start, so that rate() sees the first failure. */
 const OUTCOMES = ['success', 'token_unavailable', 'token_rejected', 'token_invalid'] as const
-const REASONS = ['issued', 'renewed', 'replaced'] as const
+const REASONS = ['issued', 'renewed', 'replaced', 'shared'] as const
 
 export function createTokenRequestMetrics(): TokenRequestMetrics {
   const outcomes = new Map<TokenRequestOutcome, number>(OUTCOMES.map((outcome) => [outcome, 0]))

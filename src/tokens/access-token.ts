@@ -17,6 +17,8 @@ export type AccessToken = {
    */
   readonly scope: string | undefined
   readonly requestedScopes?: readonly string[]
+  /** Whether another sidecar of the fleet has requested it. */
+  readonly isShared?: boolean
   readonly obtainedAt: Moment
   /** Counted from the request for it. */
   readonly lifetimeMs: number
@@ -38,7 +40,7 @@ export function isUsable({ usableUntil }: AccessToken, clock: Clock): boolean {
 
 export type IssuedToken = Pick<
   AccessToken,
-  'value' | 'dpop' | 'scope' | 'requestedScopes' | 'lifetimeMs'
+  'value' | 'dpop' | 'scope' | 'requestedScopes' | 'isShared' | 'lifetimeMs'
 > & {
   readonly requestedAt: Moment
 }

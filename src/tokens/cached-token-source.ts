@@ -10,7 +10,7 @@ import { type RefreshPolicy, renewAfterMs, retryDelayMs } from './renewal.ts'
 import { createScopeLog } from './scope-log.ts'
 import { compareScopes } from './scopes.ts'
 import { readTokenClaims, type TokenClaims } from './token-claims.ts'
-import type { TokenRequest, TokenSource, TokenState } from './token-source.ts'
+import type { TokenDemand, TokenRequest, TokenSource, TokenState } from './token-source.ts'
 
 export type CachedTokenSourceOptions = {
   readonly refresh: RefreshPolicy
@@ -34,6 +34,8 @@ type Failure = {
 const MAX_WAITING = 10_000
 /** The minimum time between two tokens that replace a rejected one. */
 const REPLACE_INTERVAL_MS = 10_000
+/** The same after the fleet has refused to replace a token, because it has just replaced one. */
+const REPLACE_RETRY_MS = 1_000
 /** How often the secret is read again while the server rejects it. */
 const FINGERPRINT_INTERVAL_MS = 2_000
 
@@ -58,8 +60,8 @@ export function createCachedTokenSource(
   let replacedAtMs = -Infinity
   // Whether the token was used since it was obtained: an idle token is not renewed.
   let isUsed = false
-  // Whether the token is missing because an API rejected it.
-  let isReplacing = false
+  /** The token that an API has rejected, until there is another. */
+  let rejectedToken: AccessToken | undefined
   let isClosed = false
   let cancelTimer: (() => void) | undefined
   let cancelWatch: (() => void) | undefined
@@ -92,7 +94,7 @@ export function createCachedTokenSource(
         return undefined
       }
       replacedAtMs = clock.monotonicMs()
-      isReplacing = true
+      rejectedToken = rejected
       metrics.refused()
       log.warn({ reason: 'an API rejected the token' }, 'token dropped')
     }
@@ -109,21 +111,29 @@ export function createCachedTokenSource(
 
   async function renew(): Promise<AccessToken> {
     if (pending === undefined && isBackingOff(failure)) throw failFast(failure)
-    return await requestToken()
+    return await requestToken(undefined, true)
   }
 
-  async function requestToken(trace?: TokenRequestTrace): Promise<AccessToken> {
-    pending ??= attempt(trace).finally(() => {
+  async function requestToken(trace?: TokenRequestTrace, isForced = false): Promise<AccessToken> {
+    pending ??= attempt(isForced ? { reason: 'forced' } : demand(), trace).finally(() => {
       pending = undefined
     })
     return await pending
   }
 
-  async function attempt(trace?: TokenRequestTrace): Promise<AccessToken> {
+  function demand(): TokenDemand {
+    if (rejectedToken !== undefined) return { reason: 'rejected', current: rejectedToken }
+    return token !== undefined && isUsable(token, clock)
+      ? { reason: 'renewal', current: token }
+      : { reason: 'missing' }
+  }
+
+  async function attempt(wanted: TokenDemand, trace?: TokenRequestTrace): Promise<AccessToken> {
     // If it cannot be read, the request fails for the same reason and reports it.
     const fingerprint = readFingerprint().catch(() => '')
     try {
-      return succeed(await request(trace))
+      const obtained = await request(trace, wanted)
+      return obtained === rejectedToken ? restore(obtained) : succeed(obtained)
     } catch (cause) {
       throw fail(cause, fingerprint)
     }
@@ -182,8 +192,8 @@ export function createCachedTokenSource(
       )
     }
     const hadToken = token !== undefined && isUsable(token, clock)
-    const reason = isReplacing ? 'replaced' : hadToken ? 'renewed' : 'issued'
-    isReplacing = false
+    const reason = reasonOf(obtained, hadToken)
+    rejectedToken = undefined
     metrics.obtained(reason)
     const afterMs = renewAfterMs(obtained.lifetimeMs, refresh, random())
     token = obtained
@@ -200,6 +210,21 @@ export function createCachedTokenSource(
     // Waiting requests are about to use it.
     isUsed = waiting > 0
     return obtained
+  }
+
+  function reasonOf({ isShared }: AccessToken, hadToken: boolean) {
+    if (isShared === true) return 'shared'
+    if (rejectedToken !== undefined) return 'replaced'
+    return hadToken ? 'renewed' : 'issued'
+  }
+
+  /** The fleet has just replaced the token before this one, so this one remains in use. */
+  function restore(rejected: AccessToken): AccessToken {
+    token = rejected
+    claims = readTokenClaims(rejected)
+    rejectedToken = undefined
+    replacedAtMs = clock.monotonicMs() - REPLACE_INTERVAL_MS + REPLACE_RETRY_MS
+    return rejected
   }
 
   /** Schedules the next attempt. `fingerprint` is that of the secret of this one. */

@@ -2,6 +2,7 @@ import * as oauth from 'oauth4webapi'
 import { SidecarError } from '../errors.ts'
 import { fingerprint } from '../lib/fingerprint.ts'
 import type { SecretReader } from '../lib/secret.ts'
+import { assertionIdentity } from './assertion-identity.ts'
 import { readSigningKey, type SigningKeySource } from './signing-key.ts'
 
 /** Client authentication (RFC 6749 section 2.3, RFC 7523 section 2.2, RFC 8705 section 2). */
@@ -39,6 +40,8 @@ export type ClientAuthentication = {
   readonly authenticate: oauth.ClientAuth
   /** Changes with the secret, the key or the assertion. */
   readonly fingerprint: string
+  /** Whom an assertion of another issuer identifies; otherwise the fingerprint says it. */
+  readonly identity?: string
   /** Values that must not appear in any output. */
   readonly secrets: readonly string[]
 }
@@ -94,6 +97,7 @@ export async function prepareClientAuth(auth: ClientAuthMethod): Promise<ClientA
           body.set('client_assertion', assertion)
         },
         fingerprint: fingerprint(assertion),
+        identity: assertionIdentity(assertion),
         secrets: [assertion],
       }
     }

@@ -1,5 +1,5 @@
 import { createHash, createPublicKey, randomUUID, type webcrypto } from 'node:crypto'
-import { exportJWK, generateKeyPair, SignJWT } from 'jose'
+import { calculateJwkThumbprint, exportJWK, generateKeyPair, SignJWT } from 'jose'
 import * as oauth from 'oauth4webapi'
 import { parsePrivateKey } from '../lib/private-key.ts'
 import type { SecretReader } from '../lib/secret.ts'
@@ -8,6 +8,8 @@ export type DpopAlgorithm = 'ES256' | 'Ed25519' | 'EdDSA' | 'RS256' | 'PS256'
 
 /** A key that tokens are bound to (RFC 9449). */
 export type DpopKey = {
+  /** Identifies the key (RFC 7638). */
+  readonly thumbprint: string
   /** For the token endpoint; keeps the nonces of that server. */
   readonly handle: oauth.DPoPHandle
   /** A proof for one request to an API; `url` without query and fragment. */
@@ -34,9 +36,11 @@ export async function createDpopKey(
       ? await generateKeyPair(algorithm)
       : importKeys((await readKey()).reveal(), algorithm)
   // Ed25519 has two names (RFC 8037, RFC 9864), of which a server may know only one.
-  const header = { alg: algorithm, typ: 'dpop+jwt', jwk: await exportJWK(publicKey) }
+  const jwk = await exportJWK(publicKey)
+  const header = { alg: algorithm, typ: 'dpop+jwt', jwk }
   const nonces = new Map<string, string>()
   return {
+    thumbprint: await calculateJwkThumbprint(jwk),
     handle: oauth.DPoP(
       {},
       { privateKey, publicKey },

@@ -3,6 +3,7 @@ import type * as oauth from 'oauth4webapi'
 import { SidecarError } from '../errors.ts'
 import { fingerprint } from '../lib/fingerprint.ts'
 import type { SecretReader } from '../lib/secret.ts'
+import { assertionIdentity } from './assertion-identity.ts'
 import { type AssertionAudience, audienceOf } from './client-auth.ts'
 import { readSigningKey, type SigningKeySource } from './signing-key.ts'
 
@@ -100,4 +101,11 @@ export async function grantFingerprint(grant: Grant): Promise<string> {
       return fingerprint(await readSubjectTokenText(grant.readSubjectToken))
     }
   }
+}
+
+/** Whose tokens the grant obtains: instances of one workload have subject tokens of the same subject. */
+export async function grantIdentity(grant: Grant): Promise<string> {
+  return grant.type === 'token_exchange'
+    ? assertionIdentity(await readSubjectTokenText(grant.readSubjectToken))
+    : await grantFingerprint(grant)
 }

@@ -23,7 +23,7 @@ export function createObservedRequest(
     const startedAtMs = clock.monotonicMs()
     const span = trace?.tokenRequest(credential, server)
     try {
-      const token = await request()
+      const token = await request(trace)
       metrics.finished('success', clock.monotonicMs() - startedAtMs)
       span?.end({})
       return token

@@ -21,7 +21,20 @@ const MAX_RETRY_AFTER_MS = 600_000
 
 /** The time until the next attempt, after `failures` failures in a row. */
 export function retryDelayMs(error: SidecarError, failures: number, random: number): number {
+  if (error.backoffMs !== undefined) return error.backoffMs
   if (error.code === 'token_rejected') return REJECTED_MS
   const retryAfterMs = Math.min(error.retryAfterMs ?? 0, MAX_RETRY_AFTER_MS)
   return Math.max(retryAfterMs, backoffMs(BACKOFF, failures, random))
+}
+
+/**
+ * How long no sidecar of a fleet should try again: after a rejection, or as long as the server demands. Other
+ * failures may concern one replica only: undefined.
+ */
+export function fleetBackoffMs({ code, retryAfterMs }: SidecarError): number | undefined {
+  if (code === 'token_rejected') return REJECTED_MS
+  if (code !== 'token_unavailable' || retryAfterMs === undefined || retryAfterMs <= 0) {
+    return undefined
+  }
+  return Math.min(retryAfterMs, MAX_RETRY_AFTER_MS)
 }

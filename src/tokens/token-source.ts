@@ -6,9 +6,17 @@ import type { TokenClaims } from './token-claims.ts'
 
 /**
  * One token request, without cache and back-off. `trace` is that of the first request that waits for it, if
- * tracing is enabled.
+ * tracing is enabled. Only a store that a fleet shares considers the demand.
  */
-export type TokenRequest = (trace?: TokenRequestTrace) => Promise<AccessToken>
+export type TokenRequest = (trace?: TokenRequestTrace, demand?: TokenDemand) => Promise<AccessToken>
+
+/** Why a token is wanted; `current` is the one in use. */
+export type TokenDemand =
+  | { readonly reason: 'missing' | 'forced' }
+  /** It expires soon. */
+  | { readonly reason: 'renewal'; readonly current: AccessToken }
+  /** An API did not accept it. `current` itself is the result if it is too early to replace it. */
+  | { readonly reason: 'rejected'; readonly current: AccessToken }
 
 /** Provides usable tokens. */
 export type TokenSource = {

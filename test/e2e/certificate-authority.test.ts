@@ -138,6 +138,24 @@ test('sidecars that start together with different hosts write a bundle with the 
   expect(bundle.match(/^# token-sidecar$/gm)).toHaveLength(3)
 })
 
+test.skipIf(isMissing('openssl'))(
+  'trust bundles are written to the configured paths, with the configured password',
+  async () => {
+    const directory = await temporaryDirectory()
+    const [pem, pkcs12] = [join(directory, 'own.pem'), join(directory, 'own.p12')]
+    const file = await writeConfig(join(directory, 'ca'), 'api.example.com')
+    const bundle = `, bundle: { pem: '${pem}', pkcs12: '${pkcs12}', password: another }`
+    const text = await readFile(file, 'utf8')
+    await writeFile(file, text.replace("/ca' }", `/ca' }${bundle}`))
+    await startProgramAt(file)
+    expect(await readFile(pem, 'utf8')).toMatch(/^# token-sidecar$/m)
+    const options = ['pkcs12', '-in', pkcs12, '-nokeys', '-passin']
+    expect((await run('openssl', [...options, 'pass:another'])).stdout).toContain('CERTIFICATE')
+    await expect(run('openssl', [...options, 'pass:changeit'])).rejects.toThrow('invalid password')
+    expect(await readdir(join(directory, 'ca'))).not.toContain('ca-bundle.pem')
+  },
+)
+
 test('a reload with a new host adds a CA and logs what it means; the log contains no private key', async () => {
   const directory = join(await temporaryDirectory(), 'ca')
   const file = await writeConfig(directory, 'api.example.com')

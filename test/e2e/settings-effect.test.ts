@@ -176,6 +176,7 @@ const TESTED_ELSEWHERE = [
   'allowPlaintext',
   'defaultLifetime', // token-responses.test.ts
   'prefetch', // token-lifetime.test.ts
+  'share', // token-store.test.ts
   'refresh.jitter',
   'refresh.leeway',
   'timeout', // token-failures.test.ts

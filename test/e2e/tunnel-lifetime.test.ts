@@ -215,6 +215,7 @@ test('the access log line of a tunnel has bytes and end, and no secret', async (
     route: 'orders',
     method: 'GET',
     protocol: 'http/1.1',
+    mode: 'base_url',
     path: '/orders/live',
     status: 101,
     durationMs: expect.any(Number),

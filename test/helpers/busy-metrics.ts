@@ -42,6 +42,7 @@ export function busyMetrics(): Metrics {
       { route: 'orders', read: () => ({ isEveryRequestRejected: true }) },
       { route: 'invoices', read: () => undefined },
     ],
+    hasTokenStore: true,
   })
   return metrics
 }

@@ -28,6 +28,7 @@ export async function readExposedSeries(): Promise<ExposedSeries> {
   const sidecar = await startSidecar(
     `
 intercept: { ca: { directory: '${await temporaryDirectory()}' } }
+tokenStore: { url: 'redis://127.0.0.1:1', keys: [{ value: a key of a store that cannot be reached }] }
 ${endpointConfig({ endpoint: endpoint.url, upstream: `${upstream}/orders` })}
   - { name: named, match: { host: api.example.com }, upstream: '${upstream}', credential: none }
 `,

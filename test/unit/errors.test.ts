@@ -9,7 +9,7 @@ import {
   toSidecarError,
 } from '../../src/errors.ts'
 
-/** What the README promises. */
+/** The statuses in docs/failures.md. */
 const STATUS: Readonly<Record<FailureCode, number>> = {
   request_invalid: 400,
   request_timeout: 408,

@@ -1,5 +1,6 @@
 import { escapeControls } from '../../lib/escape-controls.ts'
 import { formatLines } from '../format-lines.ts'
+import { count } from '../read-config.ts'
 import type { Paint } from '../paint.ts'
 import type { DoctorFacts, DoctorFinding } from './facts.ts'
 
@@ -16,12 +17,12 @@ export function formatFindings(
         ? 'not examined: give its environment (--environment, --pid) or a command'
         : application.runtimes.map(({ name }) => name).join(', ') || 'unknown runtime',
     ],
-    ['sidecar', 'fault' in sidecar ? sidecar.fault : `${sidecar.requests} requests`],
+    ['sidecar', 'fault' in sidecar ? sidecar.fault : count(sidecar.requests, 'request')],
     ...('fault' in sidecar
       ? []
       : sidecar.interception.map(({ host, handshakes }): [string, string] => [
           'TLS',
-          `${host}: ${formatCounts(handshakes)}`,
+          `${host}: ${describeOutcomes(handshakes)}`,
         ])),
   ]
   const shown = findings.map(({ code, runtime, message, fix }) =>
@@ -37,11 +38,11 @@ export function formatFindings(
   )}${findings.length === 0 ? '\nNo fault found.\n' : shown.join('')}`
 }
 
-function formatCounts(counts: Readonly<Record<string, number>>): string {
+function describeOutcomes(counts: Readonly<Record<string, number>>): string {
   return (
     Object.entries(counts)
-      .filter(([, count]) => count > 0)
-      .map(([outcome, count]) => `${outcome} ${count}`)
+      .filter(([, number]) => number > 0)
+      .map(([outcome, number]) => `${outcome} ${number}`)
       .join(', ') || 'no handshakes'
   )
 }

@@ -116,13 +116,13 @@ const HINTS: readonly (Given & { readonly what: string; readonly fault: string }
     what: 'an unknown key that may be a secret',
     top: { colour: 'red' },
     fault:
-      'unknown key; expected one of listen, admin, credentials, routes, forward, intercept, access, via, limits, log, shutdown, defaults',
+      'unknown key; expected one of listen, admin, credentials, routes, tokenStore, forward, intercept, access, via, limits, log, shutdown, defaults',
   },
   {
     what: 'a secret as an unknown key',
     top: { hunter2canary: 'red' },
     fault:
-      'unknown key; expected one of listen, admin, credentials, routes, forward, intercept, access, via, limits, log, shutdown, defaults',
+      'unknown key; expected one of listen, admin, credentials, routes, tokenStore, forward, intercept, access, via, limits, log, shutdown, defaults',
   },
   {
     what: 'a key for anchors within a route',

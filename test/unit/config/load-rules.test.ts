@@ -44,6 +44,7 @@ routes:
           refresh: { leeway: 60_000, jitter: 10_000 },
           defaultLifetime: 300_000,
           prefetch: true,
+          share: true,
           allowPlaintext: false,
         },
       },

@@ -60,6 +60,14 @@ test('a rejected token is replaced, and the request sent once more', async () =>
   expect(replayed).toBe(1)
 })
 
+test('a 401 is the response if the rejected token remains in use', async () => {
+  const { status, attempts, discarded, replayed } = await replay({ replace: async () => OLD })
+  expect(status).toBe(401)
+  expect(attempts).toHaveLength(1)
+  expect(discarded).toBe(0)
+  expect(replayed).toBe(0)
+})
+
 test('the second 401 is the response', async () => {
   const { status, attempts, discarded } = await replay({ statuses: [401, 401, 200] })
   expect(status).toBe(401)

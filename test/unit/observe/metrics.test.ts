@@ -149,6 +149,7 @@ test('two pools of the same origin are one series with their sum', async () => {
       { origin, read: () => ({ connected: 10, running: 20, queued: 30 }) },
     ],
     rejections: [],
+    hasTokenStore: false,
   })
   const of = async (name: string) => currentValue(metrics, name, { upstream: origin })
   expect(await of('token_sidecar_upstream_connections')).toBe(13)

@@ -41,6 +41,10 @@ function scripted({ leewayMs = MINUTE, jitterMs = 0 } = {}) {
     source,
     secret,
     requests,
+    async complete(token: AccessToken) {
+      last().resolve(token)
+      await clock.advance(0)
+    },
     async issue(value: string, lifetimeMs: number) {
       last().resolve(issued(value, now(clock), lifetimeMs))
       await clock.advance(0)
@@ -242,6 +246,21 @@ test('a rejected token is dropped, and one token request replaces it for all cal
   // A late rejection of the first token does not replace the second one.
   expect((await source.replace(rejected, never))?.value.reveal()).toBe('two')
   expect(requests).toHaveLength(2)
+})
+
+test('a rejected token that the fleet does not replace remains in use, and is tried again after a second', async () => {
+  const { source, clock, requests, complete } = scripted()
+  source.prepare()
+  const one = issued('one', now(clock), 10 * MINUTE)
+  await complete(one)
+  const replaced = source.replace(one, never)
+  await complete(one)
+  expect(await replaced).toBe(one)
+  expect(source.current()).toBe(one)
+  expect(source.replace(one, never)).toBeUndefined()
+  await clock.advance(1_000)
+  expect(source.replace(one, never)).toBeDefined()
+  expect(requests).toHaveLength(3)
 })
 
 test('a token is replaced at most once in ten seconds', async () => {

@@ -12,6 +12,8 @@ type NumberedAuthority = StoredAuthority & {
   readonly file: string
   /** Whether other users have permissions for the file. */
   readonly isExposed: boolean
+  /** Whether the file belongs to another user than root and that of this process. */
+  readonly isForeign: boolean
 }
 
 /** Applications have eight months to read the new root before the old one expires. */
@@ -92,7 +94,14 @@ async function listDirectory(directory: string): Promise<string[]> {
 async function readNumbered(file: string, number: number): Promise<NumberedAuthority> {
   try {
     const authority = parseAuthority(await readFile(file, 'utf8'))
-    return { ...authority, number, file, isExposed: ((await stat(file)).mode & 0o077) !== 0 }
+    const { mode, uid } = await stat(file)
+    return {
+      ...authority,
+      number,
+      file,
+      isExposed: (mode & 0o077) !== 0,
+      isForeign: isForeign(uid),
+    }
   } catch (cause) {
     throw new SidecarError(
       'internal_error',
@@ -100,6 +109,11 @@ async function readNumbered(file: string, number: number): Promise<NumberedAutho
       { cause },
     )
   }
+}
+
+/** Where files have no owner, `getuid` does not exist. */
+function isForeign(uid: number): boolean {
+  return uid !== 0 && process.getuid !== undefined && uid !== process.getuid()
 }
 
 /** Takes permissions away from others, which a copy or a volume may have given to them. */

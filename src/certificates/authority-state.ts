@@ -60,6 +60,7 @@ async function readGenerated(
   const { all, createdFor } = await ensureAuthorities(directory, hosts, wallMs)
   const valid = all.filter(({ root }) => root.validToDate.getTime() > wallMs())
   const exposed = valid.filter(({ isExposed }) => isExposed)
+  const foreign = valid.filter(({ isForeign }) => isForeign)
   return {
     authorities: valid.flatMap(({ authorities }) => authorities),
     roots: valid.map(({ root }) => root),
@@ -74,6 +75,10 @@ async function readGenerated(
     warnings: [
       ...exposed.map(
         ({ file }) => `other users can read the private key of the certificate authority "${file}"`,
+      ),
+      ...foreign.map(
+        ({ file }) =>
+          `the certificate authority "${file}" belongs to another user, who may know its private keys: applications that trust the bundles trust that user`,
       ),
       ...(createdFor.length > 0 && valid.length > 1
         ? [

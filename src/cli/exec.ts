@@ -116,7 +116,7 @@ async function commandEnvironment(
   directory: string,
   { env }: Io,
 ): Promise<Record<string, string>> {
-  const secrets = secretVariables(config)
+  const secrets = secretVariables(config, env)
   const inherited = Object.entries(env).flatMap(([name, value]) =>
     value === undefined || secrets.has(name) ? [] : [[name, value] as const],
   )

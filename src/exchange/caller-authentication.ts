@@ -69,12 +69,14 @@ export function createCallerAuthentication(
     throw unauthenticated('the user name or the password in Proxy-Authorization is wrong')
   }
 
-  return (head, connection) => {
-    // The CONNECT that opened the connection was authenticated.
-    if (connection.origin?.mode === 'intercepted') return connection.caller
+  const authenticate: AuthenticateCaller = (head, connection) => {
+    // The CONNECT has the credentials. They are checked for each request, because a user may have been removed.
+    const { openedBy } = connection
+    if (openedBy !== undefined) return authenticate(openedBy.head, openedBy.connection)
     const certificateName = certificates && checkCertificate(connection, certificates)
     return users === undefined ? certificateName : checkUser(head, connection, users)
   }
+  return authenticate
 }
 
 function nameOf(

@@ -36,8 +36,8 @@ export type InboundRequest = {
     /** The client certificate, which the handshake has verified. */
     readonly getPeerX509Certificate?: (() => X509Certificate | undefined) | undefined
     readonly origin?: ConnectionOrigin | undefined
-    /** The name under which the `CONNECT` of an intercepted connection was authenticated. */
-    readonly caller?: string | undefined
+    /** For an intercepted connection. */
+    readonly openedBy?: ConnectRequest | undefined
   }
   /**
    * To be called once, if a body is announced. Up to `keepBytes` are kept so that it can be sent again;
@@ -50,6 +50,9 @@ export type InboundRequest = {
   /** Undefined where the connection cannot become a tunnel. */
   readonly switchProtocols: SwitchProtocols | undefined
 }
+
+/** The `CONNECT` that opened an intercepted connection, and the connection that it arrived on. */
+export type ConnectRequest = Pick<InboundRequest, 'head' | 'connection'>
 
 /**
  * Sends the 101 response with these fields and joins the connection to `tunnel` until both have

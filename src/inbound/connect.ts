@@ -58,7 +58,7 @@ type TunnelRequest = {
   /** Sends the successful response. */
   readonly accept: (upstream: Socket) => void
   /** Sends the successful response, and serves the client in the place of the host. */
-  readonly intercept: (handshake: PreparedHandshake, caller: string | undefined) => void
+  readonly intercept: (handshake: PreparedHandshake) => void
   readonly refuse: (failure: SidecarError, context: FailureContext) => void
 }
 
@@ -78,7 +78,7 @@ export function createConnectHandler(options: ConnectHandlerOptions): ConnectHan
       record.path = head.target
       if (origin !== undefined) throw nested()
       if (interception !== undefined && namesHost(destination.authority)) {
-        intercept(await interception.prepare(destination), record.caller)
+        intercept(await interception.prepare(destination))
         recorder.intercepted()
         return
       }

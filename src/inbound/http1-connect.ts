@@ -50,18 +50,20 @@ export function createHttp1ConnectHandler(
       return
     }
     addTunnel(socket)
+    const head = readHttp1Head(req)
+    const connection = connectionOf(req)
     const work = handler()({
-      head: readHttp1Head(req),
+      head,
       mode: mode(),
-      connection: connectionOf(req),
+      connection,
       client: socket,
       early,
       accept: () => void socket.write(ESTABLISHED),
-      intercept(handshake, caller) {
+      intercept(handshake) {
         socket.write(ESTABLISHED)
         if (early.length > 0) socket.unshift(early)
         const { remoteAddress, localPort } = req.socket
-        intercept(socket, { remoteAddress, localPort, caller }, handshake)
+        intercept(socket, { remoteAddress, localPort, openedBy: { head, connection } }, handshake)
       },
       refuse: (failure, context) => refuseTunnel(socket, failure, context),
     })

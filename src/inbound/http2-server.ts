@@ -241,10 +241,10 @@ export function createHttp2Server(options: Http2ServerOptions): Http2Server {
         stream.once('wantTrailers', () => stream.sendTrailers({}))
         stream.respond([':status', '200'], { waitForTrailers: true })
       },
-      intercept(handshake, caller) {
+      intercept(handshake) {
         stream.once('wantTrailers', () => stream.sendTrailers({}))
         stream.respond([':status', '200'], { waitForTrailers: true })
-        intercept(stream, { ...connection, caller }, handshake)
+        intercept(stream, { ...connection, openedBy: { head, connection } }, handshake)
       },
       refuse: (failure, context) =>
         sendFailure(createHttp2ResponseWriter(stream, head, onReset), failure, context),

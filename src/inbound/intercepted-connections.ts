@@ -30,11 +30,11 @@ export function createInterceptedConnections({
   const handshaking = new Map<Duplex, () => void>()
   let isEnding = false
   return {
-    intercept(client, { remoteAddress, localPort, caller }, handshake) {
+    intercept(client, { remoteAddress, localPort, openedBy }, handshake) {
       const closeIdle = handshake.begin(client, ({ secure, origin, onUsed }) => {
         handshaking.delete(client)
         connections.openedWithin(secure)
-        serve(secure, { remoteAddress, localPort, encrypted: true, origin, caller, onUsed })
+        serve(secure, { remoteAddress, localPort, encrypted: true, origin, openedBy, onUsed })
       })
       if (client.destroyed) return
       handshaking.set(client, closeIdle)

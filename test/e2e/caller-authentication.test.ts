@@ -1,6 +1,9 @@
 import { once } from 'node:events'
-import { writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
+import { connect as connectHttp2 } from 'node:http2'
 import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { connect as connectTls } from 'node:tls'
 import { ProxyAgent, request as requestByUndici } from 'undici'
 import { expect, onTestFinished, test } from 'vitest'
 import { writeConfig } from '../helpers/cli.ts'
@@ -11,10 +14,15 @@ import { headersFrame, openFrameClient, requestFields, valueOf } from '../helper
 import { INTERCEPTED_TOKEN, startIntercepting } from '../helpers/interception.ts'
 import { metric } from '../helpers/metrics.ts'
 import { fileWith } from '../helpers/credential-call.ts'
-import { openRaw } from '../helpers/raw-connection.ts'
+import { follow, openRaw } from '../helpers/raw-connection.ts'
 import { exchangeRaw } from '../helpers/raw-http.ts'
 import { portOf, startServer } from '../helpers/servers.ts'
-import { type RunningSidecar, startProgramAt, startSidecar } from '../helpers/sidecar.ts'
+import {
+  type RunningSidecar,
+  startProgramAt,
+  startSidecar,
+  temporaryDirectory,
+} from '../helpers/sidecar.ts'
 import { sendToken, startTokenEndpoint } from '../helpers/token-endpoint.ts'
 import { until } from '../helpers/wait.ts'
 
@@ -141,6 +149,34 @@ test('with interception, CONNECT is authenticated, and the requests inside of it
   expect(await call(basic('app', PASSWORD))).toBe(`Bearer ${INTERCEPTED_TOKEN}`)
   expect(await sidecar.logs()).toContain('"caller":"app"')
 })
+
+test.for(['HTTP/1.1', 'HTTP/2'])(
+  'after a reload that removes a user, an intercepted connection that it opened by CONNECT over %s gets 407',
+  async (protocol) => {
+    const api = await startServer((_req, res) => void res.end('served'))
+    const directory = await temporaryDirectory()
+    const config = (username: string) => `
+listen: { address: "127.0.0.1:0", auth: { basic: [${user(username, PASSWORD)}] } }
+admin: 127.0.0.1:0
+intercept: { ca: { directory: ${directory} } }
+routes: [{ name: api, match: { host: api.test }, upstream: '${api}', credential: none }]
+`
+    const file = await writeConfig(config('app'))
+    const program = await startProgramAt(file)
+    const open = protocol === 'HTTP/1.1' ? tunnelOverHttp1 : tunnelOverHttp2
+    const tunnel = await open(program.proxyUrl, 'api.test:443', basic('app', PASSWORD))
+    const ca = await readFile(join(directory, 'ca-bundle.pem'))
+    const client = follow(connectTls({ socket: tunnel, servername: 'api.test', ca }))
+    client.socket.write('GET /first HTTP/1.1\r\nHost: api.test\r\n\r\n')
+    await client.sees('served')
+    await writeFile(file, config('other'))
+    program.process.kill('SIGHUP')
+    await until(() => program.output().includes('configuration reloaded'))
+    client.socket.write('GET /second HTTP/1.1\r\nHost: api.test\r\nConnection: close\r\n\r\n')
+    await client.ended
+    expect(client.received()).toContain('HTTP/1.1 407 ')
+  },
+)
 
 test('a caller without credentials learns nothing of the routes', async () => {
   const { sidecar } = await start()
@@ -290,6 +326,28 @@ function basic(username: string, password: string): string {
 function get(target: string, host: string, ...authorizations: readonly string[]): string {
   const lines = authorizations.map((value) => `Proxy-Authorization: ${value}\r\n`).join('')
   return `GET ${target} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n${lines}\r\n`
+}
+
+async function tunnelOverHttp1(proxyUrl: string, authority: string, value: string) {
+  const client = await openRaw(
+    proxyUrl,
+    `CONNECT ${authority} HTTP/1.1\r\nHost: ${authority}\r\nProxy-Authorization: ${value}\r\n\r\n`,
+  )
+  await client.sees('HTTP/1.1 200 ')
+  client.socket.removeAllListeners('data')
+  return client.socket
+}
+
+async function tunnelOverHttp2(proxyUrl: string, authority: string, value: string) {
+  const session = connectHttp2(proxyUrl)
+  onTestFinished(() => session.destroy())
+  const stream = session.request({
+    ':method': 'CONNECT',
+    ':authority': authority,
+    'proxy-authorization': value,
+  })
+  await once(stream, 'response')
+  return stream
 }
 
 async function connectOverHttp1(

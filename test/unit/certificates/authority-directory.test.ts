@@ -1,7 +1,8 @@
-import { chmod, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { chmod, chown, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { ensureAuthorities } from '../../../src/certificates/authority-directory.ts'
+import { readAuthorityState } from '../../../src/certificates/authority-state.ts'
 import { generateAuthority } from '../../../src/certificates/generate-authority.ts'
 import { createAuthority } from '../../helpers/certificates.ts'
 import { createFakeClock } from '../../helpers/fake-clock.ts'
@@ -126,6 +127,30 @@ test('permissions of other users are taken away from the file', async () => {
   expect((await stat(file)).mode & 0o777).toBe(0o600)
   expect(all.map(({ isExposed }) => isExposed)).toEqual([false])
 })
+
+// Only root can give a file to another user.
+test.runIf(process.getuid?.() === 0)(
+  'a file of another user is reported, because that user may know the private keys',
+  async () => {
+    const { directory, ensure } = await createDirectory()
+    await ensure('api.example.com')
+    const file = join(directory, 'ca-1.pem')
+    const read = async () =>
+      await readAuthorityState(
+        {
+          ca: { kind: 'generated', directory },
+          hosts: ['api.example.com'],
+          readFile: async (path) => await readFile(path, 'utf8'),
+        },
+        Date.now,
+      )
+    expect((await read()).warnings).toEqual([])
+    await chown(file, 65_534, 65_534)
+    expect((await read()).warnings).toEqual([
+      expect.stringContaining(`"${file}" belongs to another user`),
+    ])
+  },
+)
 
 describe('a damaged or foreign file is an error, and stays as it is:', () => {
   const DAMAGES: Readonly<Record<string, (text: string) => string | Promise<string>>> = {

@@ -52,7 +52,7 @@ export type InboundRequest = {
 }
 
 /** The `CONNECT` that opened an intercepted connection, and the connection that it arrived on. */
-export type ConnectRequest = Pick<InboundRequest, 'head' | 'connection'>
+type ConnectRequest = Pick<InboundRequest, 'head' | 'connection'>
 
 /**
  * Sends the 101 response with these fields and joins the connection to `tunnel` until both have

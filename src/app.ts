@@ -104,7 +104,16 @@ export async function startApp(options: AppOptions): Promise<App> {
   const history = createRouteHistory(clock)
   cleanup.defer(history.stop)
   const observed = { logger, metrics, tracer, failures, descriptors }
-  const parts = { listeners: options.config.listen, places, ...observed, clock, idle, openUpstream }
+  const ownPorts = new Set<number>()
+  const parts = {
+    listeners: options.config.listen,
+    places,
+    ...observed,
+    clock,
+    idle,
+    ownPorts,
+    openUpstream,
+  }
   const createService = createServiceFactory(parts)
   const quit = Promise.withResolvers<void>()
   let draining = false
@@ -252,6 +261,10 @@ export async function startApp(options: AppOptions): Promise<App> {
   })
   cleanup.defer(async () => await adminListener.close(0))
   await listeners.open()
+  for (const { url } of [adminListener, ...listeners.opened()]) {
+    const port = portOf(url)
+    if (port !== undefined) ownPorts.add(port)
+  }
   cleanup.defer(async () => {
     draining = true
     const { shutdown } = current.config
@@ -291,4 +304,11 @@ export async function startApp(options: AppOptions): Promise<App> {
     shutdownMs: () => current.config.shutdown.delay + current.config.shutdown.deadline,
     pending,
   }
+}
+
+/** Undefined for a Unix socket. */
+function portOf(url: string): number | undefined {
+  const { protocol, port = '' } = URL.parse(url) ?? {}
+  if (protocol === 'http:') return Number(port) || 80
+  return protocol === 'https:' ? Number(port) || 443 : undefined
 }

@@ -82,6 +82,7 @@ export function composeProxyService(
     }),
     redirected: {
       namesHost: (host) => table.namesHost(host, 'https'),
+      namesHttpHost: (host) => table.namesHost(host, 'http'),
       interception: isTransparent ? interception : undefined,
     },
   }

@@ -1,7 +1,10 @@
+import type { Socket } from 'node:net'
 import type { ReadFile } from '../config/read-file.ts'
 import type { RouteConfig } from '../config/route-schema.ts'
 import type { Config } from '../config/schema.ts'
+import { SidecarError } from '../errors.ts'
 import type { Clock } from '../lib/clock.ts'
+import { isToOwnListener, type OwnPorts } from '../lib/own-listener.ts'
 import type { References } from '../lib/reference-counted-pool.ts'
 import { createTlsReader } from '../lib/tls-material.ts'
 import { type Metrics, PASSED } from '../observe/metrics.ts'
@@ -63,6 +66,8 @@ export type ComposeRoutesOptions = {
   readonly upstreams: References<Upstream>
   readonly rejections: References<RejectionRecord>
   readonly acquireProxy: AcquireProxy
+  /** Requests that pass without a route do not reach these. */
+  readonly ownPorts: OwnPorts
 }
 
 /** Routes to the same origin with the same TLS settings and proxy share connections. */
@@ -127,14 +132,24 @@ function composePassThrough(
 ): PassThrough {
   const { config, clock, openUpstream } = options
   const settings = upstreamOptions(passThroughConfig(), options)
+  const refuse = (socket: Socket) =>
+    isToOwnListener(socket, options.ownPorts) ? ownListener() : undefined
   return createPassThrough(
-    (origin) => openUpstream({ ...settings, origin, proxy }, {}, clock),
+    (origin) => openUpstream({ ...settings, origin, proxy, refuse }, {}, clock),
     (upstream) =>
       composeRoute(
         planPassThrough(upstream.origin, config),
         { upstream, rejections: createRejectionRecord(clock) },
         options,
       ),
+  )
+}
+
+function ownListener(): SidecarError {
+  return new SidecarError(
+    'egress_denied',
+    'Cannot forward the request: its destination is a listener of the sidecar itself',
+    { advice: 'Have the application send its requests to that listener directly.' },
   )
 }
 
@@ -153,9 +168,11 @@ export async function composeTunnels({
   metrics,
   clock,
   acquireProxy,
-}: Pick<ComposeRoutesOptions, 'config' | 'metrics' | 'clock' | 'acquireProxy'>): Promise<
-  TunnelPolicy | undefined
-> {
+  ownPorts,
+}: Pick<
+  ComposeRoutesOptions,
+  'config' | 'metrics' | 'clock' | 'acquireProxy' | 'ownPorts'
+>): Promise<TunnelPolicy | undefined> {
   if (forward.mode === 'deny') return undefined
   const { connect: timeoutMs, upgraded } = passThroughConfig().timeouts
   const proxy = await acquireProxy(forward.proxy)
@@ -164,6 +181,7 @@ export async function composeTunnels({
     metrics: metrics.route(PASSED),
     connectMs: timeoutMs,
     idleMs: upgraded,
+    ownPorts,
     ...(proxy !== undefined && {
       connect({ host: hostname, port, authority: origin }, onConnected) {
         const limits = { origin, timeoutMs, clock }

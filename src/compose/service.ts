@@ -3,6 +3,7 @@ import type { Config } from '../config/schema.ts'
 import type { ConfigEnvironment } from '../config/secret-reader.ts'
 import type { SidecarError } from '../errors.ts'
 import type { Clock } from '../lib/clock.ts'
+import type { OwnPorts } from '../lib/own-listener.ts'
 import { createReferenceCountedPool, type References } from '../lib/reference-counted-pool.ts'
 import type { CertificateIssuer } from '../certificates/certificate-issuer.ts'
 import { type AccessLog, type AccessLogOptions, createAccessLog } from '../observe/access-log.ts'
@@ -60,6 +61,8 @@ export type ServiceOptions = {
   readonly descriptors: Pick<DescriptorWatch, 'note'>
   readonly clock: Clock
   readonly idle: IdleWatch
+  /** The ports of the listeners, once they are open. */
+  readonly ownPorts: OwnPorts
   /** The HTTP client for upstreams; that of `outbound/` by default. */
   readonly openUpstream?: OpenUpstream | undefined
 }
@@ -106,6 +109,7 @@ export function createServiceFactory(
         clock,
         metrics,
         idle,
+        ownPorts: options.ownPorts,
         openUpstream: options.openUpstream ?? openUpstream,
         acquireProxy: createProxyAcquirer(resources.proxies, places, clock),
         ...resources,

@@ -13,6 +13,8 @@ import type { OriginConnection } from './served-origins.ts'
 export type RedirectedService = {
   /** Whether a route names this host at the default port of https. */
   readonly namesHost: (host: string) => boolean
+  /** The same for a `Host` field of plain HTTP, which may have a port. */
+  readonly namesHttpHost: (host: string) => boolean
   /** Undefined where TLS is not intercepted. */
   readonly interception: Interception | undefined
 }

@@ -4,6 +4,7 @@ import { clientClosed, SidecarError } from '../errors.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { IntegrationMode } from '../lib/integration-mode.ts'
 import { networkFault } from '../lib/network-fault.ts'
+import { isToOwnListener, type OwnPorts } from '../lib/own-listener.ts'
 import type { RouteMetrics } from '../observe/route-metrics.ts'
 import type { AuthenticateCaller } from '../exchange/caller-authentication.ts'
 import type { Recorder } from '../exchange/exchange-record.ts'
@@ -25,6 +26,8 @@ export type TunnelPolicy = {
   readonly connectMs: number
   /** Inactivity in both directions; 0 for no limit. */
   readonly idleMs: number
+  /** Tunnels to the listeners of the sidecar itself are refused. */
+  readonly ownPorts: OwnPorts
   /** Connects through a proxy within `connectMs`; undefined where hosts are connected to directly. */
   readonly connect?: ConnectThroughProxy
 }
@@ -184,7 +187,7 @@ const UNREACHABLE_ADVICE =
 /** Connects within `connectMs`, unless `client` closes before. */
 async function open(
   destination: Destination,
-  { connectMs, connect: connectThroughProxy }: TunnelPolicy,
+  { connectMs, connect: connectThroughProxy, ownPorts }: TunnelPolicy,
   client: Duplex,
 ): Promise<Socket> {
   if (client.destroyed) throw clientClosed()
@@ -200,7 +203,9 @@ async function open(
       ? connectDirectly(destination, connectMs, { resolve, reject })
       : connectProxied(destination, connectThroughProxy, { resolve, reject })
   try {
-    return await promise
+    const socket = await promise
+    if (connectThroughProxy === undefined && isToOwnListener(socket, ownPorts)) throw ownListener()
+    return socket
   } catch (cause) {
     cancel()
     if (cause instanceof SidecarError) throw cause
@@ -266,4 +271,11 @@ const UNROUTED_ADVICE =
 
 function denied(why: string, advice: string): SidecarError {
   return new SidecarError('egress_denied', `Cannot open a tunnel: ${why}`, { advice })
+}
+
+function ownListener(): SidecarError {
+  return denied(
+    'its destination is a listener of the sidecar itself',
+    'Have the application send its requests to that listener directly.',
+  )
 }

@@ -79,6 +79,9 @@ export type ProxyServerOptions = {
   readonly clock: Clock
 }
 
+/** What may be logged of a `Host` field. */
+const PLAIN_HOST = /^[\w.:[\]-]{1,255}$/
+
 /** The server that the application talks to: HTTP/1.1, and HTTP/2 with prior knowledge (RFC 9113 section 3.3). */
 export function createProxyServer(options: ProxyServerOptions): ProxyServer {
   const { service, maxHeaderBytes, clock } = options
@@ -147,12 +150,24 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
   ): Promise<void> => {
     const opened = origins.of(req.socket)
     opened?.onUsed()
+    if (opened !== undefined) closeUnlessRouted(req, res, opened)
     const inbound = createHttp1Request(req, res, {
       connection: opened ?? req.socket,
       mode: modeOf(req.url ?? '', opened?.origin, ownMode),
       switchProtocols,
     })
     return service().handle(inbound, createHttp1ResponseWriter(req, res))
+  }
+  /** A redirected connection is for the hosts of routes only; the response to another request is its last. */
+  const closeUnlessRouted = (
+    { headers: { host = '' } }: IncomingMessage,
+    res: ServerResponse,
+    { origin }: OriginConnection,
+  ): void => {
+    if (options.redirected === undefined || origin.host !== undefined) return
+    if (service().redirected.namesHttpHost(host.toLowerCase())) return
+    res.shouldKeepAlive = false
+    options.redirected.onRejected('unknown_host', PLAIN_HOST.test(host) ? host : undefined)
   }
   const serve = (req: IncomingMessage, res: ServerResponse): void => {
     if (connections.isSurplus(req.socket)) {

@@ -62,7 +62,7 @@ export function connectionMetricDefinitions(sources: {
     {
       name: 'token_sidecar_rejected_connections_total',
       type: 'counter',
-      help: 'Redirected connections that a transparent listener reset, by reason; the log has the host',
+      help: 'Redirected connections that a transparent listener rejected, by reason; the log has the host',
       labels: ['reason'],
       read: () =>
         [...rejectedConnections].map(([reason, value]) => ({ labels: { reason }, value })),

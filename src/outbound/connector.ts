@@ -50,6 +50,8 @@ export type ConnectorOptions = {
   readonly clock: Clock
   /** Opens a tunnel to be used instead of a TCP connection. */
   readonly openTransport?: OpenTransport | undefined
+  /** Called with each direct connection; an error closes it. */
+  readonly refuse?: ((socket: Socket) => Error | undefined) | undefined
 }
 
 /** Opens a connection that carries another one. Returns a function that ends the attempt because of a timeout. */
@@ -151,7 +153,13 @@ export function createConnector(options: ConnectorOptions): Connect {
         settle(tunnel !== undefined && isReset(error) ? closedTunnel(origin, error) : error),
       )
       if (tls === undefined && tunnel !== undefined) settle(null, opened)
-      else socket.once(tls === undefined ? 'connect' : 'secureConnect', () => settle(null, opened))
+      else {
+        socket.once(tls === undefined ? 'connect' : 'secureConnect', () => {
+          const refusal = tunnel === undefined ? options.refuse?.(socket) : undefined
+          if (refusal === undefined) settle(null, opened)
+          else socket.destroy(refusal)
+        })
+      }
     }
     if (openTransport === undefined) connectOver(undefined)
     else {

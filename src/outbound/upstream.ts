@@ -5,7 +5,12 @@ import { fingerprint } from '../lib/fingerprint.ts'
 import type { TlsMaterial, TlsReader } from '../lib/tls-material.ts'
 import { inAbsoluteForm } from './absolute-form.ts'
 import { type ConnectionPool, createConnectionPool, type Load, sumOf } from './connection-pool.ts'
-import { type Connect, createConnector, type AlpnProtocol } from './connector.ts'
+import {
+  type Connect,
+  type ConnectorOptions,
+  createConnector,
+  type AlpnProtocol,
+} from './connector.ts'
 import type { EgressProxy } from './egress-proxy.ts'
 import { type Http2Observer, UNOBSERVED } from './http2-observer.ts'
 import { createHttp2SessionPool } from './http2-session-pool.ts'
@@ -50,6 +55,8 @@ export type UpstreamOptions = {
   readonly http2Observer?: Http2Observer
   /** Undefined where the origin is connected to directly. */
   readonly proxy?: EgressProxy | undefined
+  /** Called with each direct connection; an error closes it. */
+  readonly refuse?: ConnectorOptions['refuse']
   /** The maximum age of a connection: DNS is consulted for new ones only. */
   readonly connectionLifetimeSeconds?: number
 }
@@ -137,7 +144,15 @@ export function openUpstream(
       const allowsEarlyData = !isTls && alpn.includes('h2')
       const openTransport =
         proxy && createTunnelOpener(proxy, { hostname, port }, { ...limits, allowsEarlyData })
-      return createConnector({ ...limits, hostname, port, tls: material, alpn, openTransport })
+      return createConnector({
+        ...limits,
+        hostname,
+        port,
+        tls: material,
+        alpn,
+        openTransport,
+        refuse: options.refuse,
+      })
     }
     const common = { origin, host: url.host, maxHeaderBytes, lifetimeSeconds, clock }
     const connections = (connect: Connect): ConnectionPool =>

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
@@ -108,6 +109,17 @@ test.for([
     expect(response.slice(0, 12)).toBe(`HTTP/1.1 ${status}`)
   },
 )
+
+test('the response to a plain request for a host that no route names is the last of its connection', async () => {
+  const { program } = await startTransparent(['one.example'], await startEcho())
+  const socket = connect(Number(new URL(program.proxyUrl).port), '127.0.0.1')
+  socket.write(get('other.example').replace('Connection: close\r\n', ''))
+  expect(await text(socket)).toMatch(/^HTTP\/1\.1 403 [^]*\r\nConnection: close\r\n/)
+  const series = 'token_sidecar_rejected_connections_total'
+  expect(await metric(program, series, { reason: 'unknown_host' })).toBe(1)
+  await until(() => program.output().includes('"message":"redirected connection rejected"'))
+  expect(program.output()).toContain('"host":"other.example"')
+})
 
 test('a request for another host than that of TLS gets 421', async () => {
   const { program } = await startTransparent(['one.example', 'two.example'], await startEcho())

@@ -12,7 +12,7 @@ import type { Logger } from '../observe/logger.ts'
 import type { Metrics } from '../observe/metrics.ts'
 
 /** Counts and logs the requests of callers that are not served. */
-type Audit = {
+export type Audit = {
   readonly addListener: (listener: string) => void
   readonly note: (listener: string, rejected: RejectedCaller) => void
 }

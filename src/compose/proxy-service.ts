@@ -12,6 +12,7 @@ import type { AccessLog } from '../observe/access-log.ts'
 import { type Metrics, UNMATCHED } from '../observe/metrics.ts'
 import type { Tracer } from '../observe/tracer.ts'
 import { hostsOfRoutesOnly } from '../routing/hosts-of-routes-only.ts'
+import type { Audit } from './caller-authentication.ts'
 import { composeInterception } from './interception.ts'
 import { composeOriginPolicy } from './origin-policy.ts'
 import { viaName } from './route-plan.ts'
@@ -29,6 +30,7 @@ export type ProxyServiceOptions = {
   /** Undefined where tunnels to other hosts are not allowed. */
   readonly tunnels: TunnelPolicy | undefined
   readonly accessLog: AccessLog
+  readonly audit: Audit
   readonly metrics: Metrics
   readonly tracer: Tracer | undefined
   readonly logger: Logger
@@ -64,6 +66,8 @@ export function composeProxyService(
   })
   return {
     recorder,
+    rejectCertificate: (client) =>
+      options.audit.note(name, { reason: 'certificate', caller: undefined, address: client }),
     handle: createExchangeHandler({
       authenticate,
       routes: isTransparent ? hostsOfRoutesOnly(table) : table,

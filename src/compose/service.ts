@@ -128,6 +128,7 @@ export function createServiceFactory(
           audit,
         })
         if (authentication !== undefined) authentications.push(authentication)
+        if (listener.tls?.clientCa !== undefined) audit.addListener(listener.name)
         const service = composeProxyService(listener, {
           config,
           logsName: options.listeners.length > 1,
@@ -136,6 +137,7 @@ export function createServiceFactory(
           issuer: authority,
           tunnels,
           accessLog,
+          audit,
           metrics,
           tracer,
           logger,

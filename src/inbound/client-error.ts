@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { TLSSocket } from 'node:tls'
 import type { FailureContext } from '../exchange/failure-response.ts'
 import {
   handshakeFailure,
@@ -23,6 +24,8 @@ export type ClientErrorOptions = {
   readonly count: (method: string, thrown: unknown) => FailureContext
   /** Serves a connection whose buffered input begins with the connection preface of HTTP/2. */
   readonly serveHttp2: (socket: Socket) => void
+  /** Called when the handshake fails because of the client certificate, or because there is none. */
+  readonly onCertificateRejected: (address: string | undefined) => void
   /** Called when a client speaks another protocol than HTTP. */
   readonly onOtherProtocol: ((protocol: OtherProtocol) => void) | undefined
 }
@@ -68,6 +71,9 @@ export function createClientErrorHandler(
 
   return (error, socket) => {
     if (!connections.has(socket)) {
+      if (socket instanceof TLSSocket && isCertificateRejected(error, socket)) {
+        options.onCertificateRejected(socket.remoteAddress)
+      }
       // The client may have left, or may not trust the certificate.
       if (!isDisconnect(error)) count('', handshakeFailure(error))
       socket.destroy()
@@ -83,4 +89,14 @@ export function createClientErrorHandler(
       serveHttp2(socket)
     } else fail(error, socket)
   }
+}
+
+/** Node reports a certificate that it does not accept as a disconnect, and stores the reason. */
+function isCertificateRejected({ code }: ParserError, socket: TLSSocket): boolean {
+  const { authorizationError } = socket
+  return (
+    code === 'ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE' ||
+    code === 'ERR_SSL_CERTIFICATE_VERIFY_FAILED' ||
+    (authorizationError !== undefined && authorizationError !== null)
+  )
 }

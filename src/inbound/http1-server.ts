@@ -58,6 +58,8 @@ export type ProxyService = {
   readonly handle: ExchangeHandler
   readonly connect: ConnectHandler
   readonly redirected: RedirectedService
+  /** A client has no certificate that `clientCa` accepts. */
+  readonly rejectCertificate: (address: string | undefined) => void
   /** For requests that neither of them handles. */
   readonly recorder: Recorder
 }
@@ -216,6 +218,7 @@ export function createProxyServer(options: ProxyServerOptions): ProxyServer {
           refusal: connections.isSurplus(socket) ? tooManyConnections : undefined,
         })
       },
+      onCertificateRejected: (address) => service().rejectCertificate(address),
       onOtherProtocol: options.onOtherProtocol,
     }),
   )

@@ -73,6 +73,11 @@ test('with clientCa, only clients with a certificate of that CA are served', asy
   expect(await call(trusted)).toBe('/ https')
   for (const own of [foreign, {}]) expect(await call(own)).not.toContain('/ https')
   await until(async () => (await sidecar.logs()).includes('the client sent no certificate'))
+  const labels = { listener: 'default', reason: 'certificate' }
+  await until(
+    async () => (await metric(sidecar, 'token_sidecar_rejected_callers_total', labels)) === 2,
+  )
+  expect(await sidecar.logs()).toContain('"message":"client certificate not allowed"')
 })
 
 test('plain HTTP on a listener with TLS is logged as such', async () => {

@@ -15,6 +15,8 @@ export default defineConfig({
   test: {
     reporters: ['default', new PlainReporter()],
     testTimeout: 60_000,
+    // By default one core is left idle, and most of the time of the system tests is waiting.
+    maxWorkers: '100%',
     // oidc-provider warns on every start that it is used for a test.
     onConsoleLog: (line) => !line.startsWith('oidc-provider '),
     projects: [

@@ -93,7 +93,7 @@ export function createSharedTokenRequest(
       await delay(POLL_INTERVAL_MS + random() * POLL_JITTER_MS)
     }
 
-    /** Nobody waits until the result is stored. The lock is released after it, so that others find it. */
+    /** Returns before the token is stored. The lock is released after that, so that the next holder finds the token. */
     async function requestAndShare(at: Names, lock?: Entry): Promise<AccessToken> {
       const release = (): void => {
         if (lock !== undefined) ignoreFailure(store.deleteIf(lock.name, lock.text))
